@@ -1,0 +1,50 @@
+# Everything a person types. Needs Python 3.11+ and make; all else is fetched into .venv and .sluice.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := .uv/bin/uv
+SETUP  := $(VENV)/.ready
+
+.PHONY: up up-local test test-fast check fix bench schemas clean help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(UV):
+	@echo "sluice: setting up (first time: about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit("sluice: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+
+$(SETUP): $(UV) pyproject.toml uv.lock
+	@$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@
+
+up: $(SETUP) ## the whole gateway on this machine: Kafka, every stage, ClickHouse
+	@$(BIN)/sluice up
+
+test: $(SETUP) ## all tests, on real Kafka and the real ClickHouse engine
+	@$(BIN)/pytest
+
+test-fast: $(SETUP) ## the unit tests alone, in seconds
+	@$(BIN)/pytest -m "not flow and not local_model"
+
+check: $(SETUP) ## lint, types, layers, schema drift
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m schemas.avro --check
+
+fix: $(SETUP) ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schemas: $(SETUP) ## generate the .avsc files from the event classes
+	@$(BIN)/python -m schemas.avro
+
+bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what was built; the data under .sluice stays
+	@rm -rf $(VENV) .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,95 @@
+"""What a provider is to the call stage: one method that answers, or raises one of eleven kinds of error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from schemas.events import ErrorType, Operation, Usage
+
+RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
+"""Worth another try at the same target."""
+
+FALLBACK: frozenset[ErrorType] = RETRYABLE | {"quota_exhausted", "auth", "not_found", "context_length"}
+"""Worth a try at the next target of the plan."""
+
+
+class ProviderSettings(BaseModel):
+    """What every provider has in the configuration; each kind adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    base_url: str | None = None
+    """Overrides the kind's own host, so that a proxy or a double can stand in."""
+    api_key: SecretStr | None = None
+    max_in_flight: int = Field(default=1000, ge=1)
+    """Calls under way at once, per worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to make: an OpenAI-shaped body for a model of the provider's own naming."""
+
+    request_id: str
+    operation: Operation
+    model: str
+    body: dict[str, Any]
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, in OpenAI's shape, with what the record keeps beside it."""
+
+    body: dict[str, Any]
+    http_status: int
+    usage: Usage
+    response_id: str = ""
+    response_model: str = ""
+    finish_reasons: tuple[str, ...] = ()
+    """The provider's own words."""
+
+
+class ProviderError(Exception):
+    """The provider did not answer. ``error_type`` alone decides what happens next."""
+
+    def __init__(
+        self,
+        error_type: ErrorType,
+        message: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        """For people. Never holds a key."""
+        self.http_status = http_status
+        """None if no response came."""
+        self.retry_after_s = retry_after_s
+        """The provider's own hint, in seconds."""
+
+
+class Provider(Protocol):
+    """One configured provider. Made once per worker; used by hundreds of calls at once."""
+
+    Settings: ClassVar[type[ProviderSettings]]
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None: ...
+
+    async def complete(self, call: Call) -> Answer:
+        """Make the call once: no retry in here, the call stage is the one retry owner.
+
+        Raises:
+            ProviderError: it did not answer; never anything else that a provider or the network can cause.
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...

@@ -1,0 +1,1 @@
+"""The Avro schemas, generated from the event classes: ``python -m schemas.avro``."""

@@ -1,0 +1,105 @@
+"""The map of the log: every topic, what stands on it, and how long Kafka keeps it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.events import (
+    AttemptFinished,
+    AttemptStarted,
+    ConfigurationApplied,
+    Event,
+    FeedbackGiven,
+    RequestAdmitted,
+    RequestReceived,
+    RequestRouted,
+    RequestSettled,
+)
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""The largest record on any topic, and so the ceiling of every body limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as the broker shall hold it."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    retention_ms: int
+    partitions: int
+    cleanup: Literal["delete", "compact"] = "delete"
+
+    @property
+    def dead_letters(self) -> str:
+        """Where what can't be processed goes, untouched. Spring's name for it."""
+        return f"{self.name}-dlt"
+
+
+class Topics:
+    """All topics under one prefix.
+
+    ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
+    ``tenants`` each own a request topic, guarded by the broker's ACLs.
+    """
+
+    def __init__(self, prefix: str = "llm.", partitions: int = 4, tenants: tuple[str, ...] = ()) -> None:
+        def topic(name: str, events: tuple[type[Event], ...], retention: int, count: int = partitions) -> Topic:
+            return Topic(prefix + name, events, retention, count)
+
+        self.prefix = prefix
+        self.requests = topic("requests.v1", (RequestReceived,), 6 * HOUR)
+        self.tenant_requests = {
+            tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
+        }
+        self.admitted = topic("admitted.v1", (RequestAdmitted,), 3 * DAY)
+        self.routed = topic("routed.v1", (RequestRouted,), 3 * DAY)
+        self.attempts = topic("attempts.v1", (AttemptStarted, AttemptFinished), 3 * DAY)
+        self.outcomes = topic("outcomes.v1", (RequestSettled,), 14 * DAY)
+        self.ingress_replies = topic("replies.ingress.v1", (), HOUR)
+        self.feedback = topic("feedback.v1", (FeedbackGiven,), 14 * DAY)
+        self.config = Topic(prefix + "config.v1", (ConfigurationApplied,), -1, 1, "compact")
+        self._reply = re.compile(re.escape(prefix + "replies.") + r"[A-Za-z0-9._-]+")
+
+    @property
+    def all_requests(self) -> tuple[Topic, ...]:
+        """Where requests come in. Bodies on these topics are the filter's alone."""
+        return (self.requests, *self.tenant_requests.values())
+
+    @property
+    def all(self) -> tuple[Topic, ...]:
+        """Every topic but the dead letters."""
+        return (
+            *self.all_requests,
+            self.admitted,
+            self.routed,
+            self.attempts,
+            self.outcomes,
+            self.ingress_replies,
+            self.feedback,
+            self.config,
+        )
+
+    @property
+    def audited(self) -> tuple[Topic, ...]:
+        """What becomes rows in ClickHouse: all but the replies, which repeat the outcomes."""
+        return tuple(topic for topic in self.all if topic is not self.ingress_replies)
+
+    @property
+    def dead_letters(self) -> tuple[Topic, ...]:
+        """One dead-letter topic for each topic that a stage reads."""
+        read = (*self.all_requests, self.admitted, self.routed, self.outcomes, self.feedback)
+        return tuple(Topic(topic.dead_letters, (), 14 * DAY, topic.partitions) for topic in read)
+
+    def tenant_of(self, topic: str) -> str | None:
+        """The tenant that owns a request topic; None for the ingress's own."""
+        return next((tenant for tenant, owned in self.tenant_requests.items() if owned.name == topic), None)
+
+    def is_reply(self, topic: str) -> bool:
+        """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""
+        return self._reply.fullmatch(topic) is not None and topic != self.ingress_replies.name

@@ -1,0 +1,91 @@
+"""What a stage is: a function from one record to the next ones. It knows nothing of Faust, and little of Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it came from the log."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to write. Without a partition, the key decides (murmur2, as in every Kafka client)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+    else_dead_letter: str = ""
+    """Where this goes instead if its topic or partition does not exist: a dead-letter topic. Only for topics that
+    callers name; a topic of ours that is missing stops the stage."""
+
+
+class DeadLetterError(Exception):
+    """Raised by a stage: this record can't be processed, now or later. It goes to the dead-letter topic untouched.
+
+    The message is one sentence for people, and never holds the record's content.
+    """
+
+
+Emit = Callable[[Output], Awaitable[None]]
+"""Write a record and wait until the broker has it on all in-sync replicas."""
+
+
+class DecidingStage(Protocol):
+    """A stage that only thinks: filter, route, reply. It must not wait; the worker walks whole batches through it."""
+
+    name: str
+
+    def handle(self, record: Record) -> Sequence[Output]:
+        """Say what to write. Any exception makes the record a dead letter; its neighbours go on."""
+        ...
+
+
+class WorkingStage(Protocol):
+    """A stage that waits for others: call. Hundreds of its records are under way at once, in no order."""
+
+    name: str
+
+    async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
+        """Do the work, then say what to write. ``emit`` is for what must be on the log before going on.
+
+        Any exception but cancellation makes the record a dead letter. Cancelled: the record is read again later.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections. Called once, after the last record."""
+        ...
+
+
+class StoringStage(Protocol):
+    """A stage that keeps records elsewhere: audit. The worker commits what ``store`` has returned from."""
+
+    name: str
+
+    async def store(self, records: Sequence[Record]) -> None:
+        """Keep all of these, durably. Raise to have the same records offered again later; nothing is skipped."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store. Called once, after the last batch."""
+        ...
+
+
+Stage = DecidingStage | WorkingStage | StoringStage
