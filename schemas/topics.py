@@ -18,6 +18,9 @@ from schemas.events import (
     RequestSettled,
 )
 
+STAGES = ("filter", "route", "call", "reply", "audit")
+"""The stages in the order in which data meets them."""
+
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
@@ -87,7 +90,7 @@ class Topics:
 
     @property
     def audited(self) -> tuple[Topic, ...]:
-        """What becomes rows in ClickHouse: all but the replies, which repeat the outcomes."""
+        """What becomes rows in ClickHouse, with the dead letters: all but the replies, which repeat the outcomes."""
         return tuple(topic for topic in self.all if topic is not self.ingress_replies)
 
     @property
@@ -95,6 +98,20 @@ class Topics:
         """One dead-letter topic for each topic that a stage reads."""
         read = (*self.all_requests, self.admitted, self.routed, self.outcomes, self.feedback)
         return tuple(Topic(topic.dead_letters, (), 14 * DAY, topic.partitions) for topic in read)
+
+    def group(self, stage: str) -> str:
+        """The consumer group of a stage."""
+        return f"{self.prefix}{stage}"
+
+    def read_by(self, stage: str) -> tuple[Topic, ...]:
+        """What a stage consumes; every partition of these must have a worker before a request can be answered."""
+        return {
+            "filter": self.all_requests,
+            "route": (self.admitted,),
+            "call": (self.routed,),
+            "reply": (self.outcomes,),
+            "audit": self.audited + self.dead_letters,
+        }[stage]
 
     def tenant_of(self, topic: str) -> str | None:
         """The tenant that owns a request topic; None for the ingress's own."""

@@ -3,37 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.headers import Headers
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as it came from the log."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One record to write. Without a partition, the key decides (murmur2, as in every Kafka client)."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-    partition: int | None = None
-    else_dead_letter: str = ""
-    """Where this goes instead if its topic or partition does not exist: a dead-letter topic. Only for topics that
-    callers name; a topic of ours that is missing stops the stage."""
+from schemas.records import Output, Record
 
 
 class DeadLetterError(Exception):
