@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from connectors.providers.openai import OpenAI
 from connectors.providers.provider import Provider, ProviderSettings
+from connectors.providers.simulated import Simulated
 
-KINDS: dict[str, type[Provider]] = {}
+KINDS: dict[str, type[Provider]] = {
+    "openai": OpenAI,
+    "simulated": Simulated,
+}
 
 
 def parse_settings(value: object) -> ProviderSettings:
