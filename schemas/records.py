@@ -32,3 +32,5 @@ class Output:
     else_dead_letter: str = ""
     """Where this goes instead if its topic or partition does not exist: a dead-letter topic. Only for topics that
     callers name; a topic of ours that is missing stops the stage."""
+    even_if_lost: bool = False
+    """Write this also when the input's partition went to another worker meanwhile, who will write the rest."""

@@ -1,0 +1,216 @@
+"""Faust's Kafka driver with what a slow-call pipeline needs. With ``worker.py`` the only place that knows Faust.
+
+Stock Faust costs a framework round per record, commits past a record that is still under way, commits after a failed
+commit, and can wait 1.5 s in a fetch. Here, instead:
+
+- one message is all that a fetch brought of one partition (``Batch``);
+- what is committed is our tracker's position, nothing else, also right before a partition is given away;
+- a full queue blocks the fetch loop until there is room, with no pause and no timer in it;
+- the producer is idempotent, waits for all in-sync replicas, and never waits for a topic that does not exist.
+
+Every override has a test on a real broker in ``tests/flow/test_driver.py``, so that a release that breaks one is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiokafka
+import structlog
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from faust.transport import drivers
+from faust.transport.drivers import aiokafka as stock
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from schemas.records import Output
+from schemas.topics import MAX_MESSAGE_BYTES
+from streams.tracker import Tracker
+
+SCHEME = "sluice"
+FETCH_MAX_WAIT_MS = 100
+"""How long the broker may hold an empty fetch. A literal 1500 in Faust: p99 was 21 ms with it."""
+LOOK_AGAIN_S = 1.0
+"""How often at most the broker is asked about a topic that it did not know."""
+REMEMBERED_MISSING = 1000
+"""Names of missing topics kept at most: callers choose them."""
+
+__all__ = ["SCHEME", "SETTINGS", "Batch", "KafkaError", "NoSuchTopicError", "TooLargeError"]
+
+TooLargeError = MessageSizeTooLargeError
+"""A record is larger than the producer may send."""
+
+log = structlog.get_logger()
+
+
+class NoSuchTopicError(Exception):
+    """The topic, or the partition that was asked for, does not exist on the broker."""
+
+
+class Batch:
+    """The records of one partition that one fetch brought, dressed as one record: its offset is the last one's."""
+
+    __slots__ = ("offset", "partition", "records", "timestamp", "timestamp_type", "topic")
+
+    def __init__(self, records: list[Any]) -> None:
+        last = records[-1]
+        self.records = records
+        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
+
+
+class Thread(stock.AIOKafkaConsumerThread):
+    """The consumer's own thread: heartbeats and fetches go on while the stage thinks."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's false alarms are off: the worker watches progress itself."""
+
+
+class Consumer(stock.Consumer):
+    """Batches in, the tracker's positions out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tracker = Tracker()
+
+    def _new_consumer_thread(self) -> Thread:
+        return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
+        fetched = await super()._getmany(active_partitions, timeout)
+        return {tp: [Batch(records)] for tp, records in fetched.items() if records}
+
+    def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
+        return ConsumerMessage(
+            batch.topic,
+            batch.partition,
+            batch.offset,
+            batch.timestamp / 1000,
+            batch.timestamp_type,
+            [],
+            None,
+            batch.records,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """No pause: the fetch loop waits at the full queue, and goes on the moment there is room."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was paused."""
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets jump by design; what is committed comes from the tracker."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(self.tracker.partitions)  # type: ignore[arg-type]
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self.tracker.position(tp)
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        committed = await super()._commit_offsets(offsets, start_new_transaction)
+        if not committed:  # stock Faust takes it for done, and would not try again
+            self._committed_offset.update(before)
+        return committed
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is finished, so that the next owner repeats little, then forget the partitions."""
+        if self.tracker.partitions:
+            try:
+                await asyncio.wait_for(self.commit(), timeout=2.0)
+            except Exception as error:  # noqa: BLE001 - a commit that fails only costs repeated deliveries
+                log.warning("commit before revocation failed", error=type(error).__name__)
+        self.tracker.revoke(revoked)
+        await super().on_partitions_revoked(revoked)
+
+
+class Producer(stock.Producer):
+    """Idempotent, acknowledged by all in-sync replicas, and quick to say that a topic does not exist."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._known: dict[str, set[int]] = {}
+        self._missing: dict[str, float] = {}
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
+
+    async def flush(self) -> None:
+        """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
+
+    async def write(self, output: Output) -> asyncio.Future[Any]:
+        """Hand a record to the producer; the future is done when all in-sync replicas have it.
+
+        Raises:
+            NoSuchTopicError: after one look at the broker's metadata, not repeated for a second.
+
+        """
+        producer = self._ensure_producer()
+        if not self._exists(output):
+            await self._look_up(producer, output.topic)
+            if not self._exists(output):
+                place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
+                raise NoSuchTopicError(f"{place} does not exist")
+        future: asyncio.Future[Any] = await producer.send(
+            output.topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
+        )
+        return future
+
+    def _exists(self, output: Output) -> bool:
+        partitions = self._known.get(output.topic)
+        return partitions is not None and (output.partition is None or output.partition in partitions)
+
+    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, topic: str) -> None:
+        """Ask the broker for all topics: asking for one by name would wait for it to appear."""
+        if time.monotonic() - self._missing.get(topic, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
+            return
+        cluster = await producer.client.fetch_all_metadata()
+        self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
+        if len(self._missing) >= REMEMBERED_MISSING:
+            self._missing.clear()
+        self._missing[topic] = time.monotonic()
+
+
+class Transport(stock.Transport):
+    """The two together, under the URL scheme ``sluice://``."""
+
+
+# class attributes: inside the class body these names would mean Faust's own
+Transport.Consumer, Transport.Producer = Consumer, Producer
+drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
+
+SETTINGS: Mapping[str, Any] = {
+    "store": "memory://",
+    "web_enabled": False,
+    "topic_disable_leader": True,
+    "topic_allow_declare": False,
+    "table_standby_replicas": 0,
+    "stream_wait_empty": False,  # our own drain waits, and only as long as it may
+    "stream_buffer_maxsize": 16,  # batches, not records
+    "broker_commit_interval": 0.5,
+    "broker_session_timeout": 10.0,
+    "broker_heartbeat_interval": 3.0,
+    "broker_request_timeout": 30.0,
+    "broker_rebalance_timeout": 30.0,
+    "broker_max_poll_interval": 3600.0,
+    "consumer_auto_offset_reset": "earliest",
+    "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
+    "producer_max_request_size": MAX_MESSAGE_BYTES,
+    "producer_max_batch_size": 128 * 1024,
+    "producer_request_timeout": 30.0,
+}
+"""What every app of ours is made with. Times in seconds."""

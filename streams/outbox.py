@@ -1,0 +1,107 @@
+"""What a stage wrote, until it is on the log: acknowledged, written again, or laid with the dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from schemas.headers import dead_letter
+from schemas.records import Output, Record
+from streams.driver import KafkaError, NoSuchTopicError, TooLargeError
+from streams.stage import DeadLetterError
+
+log = structlog.get_logger()
+
+AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pauses before a failed write is tried again; then the last one, for as long as it takes."""
+
+Write = Callable[[Output], Awaitable[Awaitable[object]]]
+"""Hands a record to the producer; what it returns is done when all in-sync replicas have it."""
+
+
+class Outbox:
+    """Writes a stage's outputs. Nothing that was given to it is forgotten while ``wanted`` says that it is needed."""
+
+    def __init__(self, write: Write, stage: str, group: str) -> None:
+        self._write = write
+        self._stage = stage
+        self._group = group
+
+    async def post(self, output: Output) -> Awaitable[object] | None:
+        """Hand one output to the producer; None if that failed and ``deliver`` has to try again."""
+        try:
+            return await self._write(output)
+        except NoSuchTopicError as error:
+            if output.else_dead_letter:
+                return await self.post(self.undeliverable(output, error))
+            log.error("topic is missing: run `sluice topics`", stage=self._stage, topic=output.topic)
+        except TooLargeError:
+            log.error("record is too large for its topic", stage=self._stage, topic=output.topic)
+            raise
+        except KafkaError as error:
+            log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
+        return None
+
+    async def deliver(
+        self, output: Output, posted: Awaitable[object] | None, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Wait until an output is on the log, posting it again as long as it is wanted."""
+        attempt = 0
+        while True:
+            if posted is not None:
+                try:
+                    await posted
+                except KafkaError as error:
+                    log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
+                else:
+                    return
+            await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
+            if not wanted():
+                return
+            posted = await self.post(output)
+            attempt += 1
+
+    async def emit(self, output: Output) -> None:
+        """For a stage that must know its record on the log before it goes on."""
+        await self.deliver(output, await self.post(output))
+
+    def dead(self, record: Record, error: Exception) -> Output:
+        """The record, untouched, for the dead-letter topic of where it came from."""
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        if isinstance(error, DeadLetterError):
+            reason = str(error)
+            log.warning("dead letter", stage=self._stage, reason=reason, **place)
+        else:  # a fault of ours: the log gets the trace, the record only the name, since a message may hold its text
+            reason = f"{self._stage} failed on this record"
+            log.error("dead letter", stage=self._stage, error=type(error).__name__, exc_info=error, **place)
+        headers = dead_letter(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.timestamp_ms,
+            record.headers,
+            stage=self._stage,
+            group=self._group,
+            error=type(error).__name__,
+            reason=reason,
+        )
+        return Output(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
+
+    def undeliverable(self, output: Output, error: Exception) -> Output:
+        """An output for a topic that a caller named and that does not exist."""
+        log.warning("reply can't be delivered", stage=self._stage, topic=output.topic)
+        headers = dead_letter(
+            output.topic,
+            -1 if output.partition is None else output.partition,
+            -1,
+            int(time.time() * 1000),
+            output.headers,
+            stage=self._stage,
+            group=self._group,
+            error=type(error).__name__,
+            reason=str(error),
+        )
+        return Output(output.else_dead_letter, output.key, output.value, headers)

@@ -1,0 +1,182 @@
+"""One stage at work on the log: batches in, outputs acknowledged, positions moved, dead letters written.
+
+A worker is one Faust app, and so one consumer group. It knows three kinds of stages (``streams.stage``) and treats
+every record the same way: deliver, let the stage decide or work or store, write what it says, finish. A record whose
+stage raises goes to the dead-letter topic untouched, and its neighbours go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import cast
+
+import faust
+from faust.types import StreamT
+
+from schemas.records import Output, Record
+from schemas.topics import Topics
+from streams import driver
+from streams.buffer import Buffer, Delivered
+from streams.outbox import Outbox
+from streams.stage import DecidingStage, Stage, WorkingStage
+from streams.tracker import Delivery, Tracker
+
+DRAIN_S = 8.0
+"""How long a stopping worker waits for what is under way; the rest is delivered again to the next one."""
+MAX_SPAN = 200_000
+"""Offsets that a crash may deliver again, over all partitions of a worker; beyond it nothing more is read."""
+STALLED_S = 300.0
+"""A worker that has records under way and finishes none for so long is stuck."""
+
+
+class Worker:
+    """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``."""
+
+    def __init__(self, stage: Stage, topics: Topics, bootstrap: str, *, in_flight: int = 2000) -> None:
+        self.stage = stage
+        self._slots = asyncio.Semaphore(in_flight)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finished = asyncio.Event()
+        self._progress = time.monotonic()
+        self._buffer: Buffer | None = None
+        self._take = self._choose()
+        self._app = self._make_app(topics, f"{driver.SCHEME}://{bootstrap}")
+        self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
+
+    def _make_app(self, topics: Topics, broker: str) -> faust.App:
+        app = faust.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
+        names = [topic.name for topic in topics.read_by(self.stage.name)]
+        source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
+        app.agent(source, name=self.stage.name)(self._consume)
+        app.on_before_shutdown.connect(self._drain, weak=False)
+        app.finalize()
+        return app
+
+    def _choose(self) -> Callable[[list[Delivered]], Awaitable[None]]:
+        """How this kind of stage takes a batch."""
+        if hasattr(self.stage, "handle"):
+            return self._decide
+        if hasattr(self.stage, "work"):
+            return self._work
+        self._buffer = Buffer(self.stage, self._finish)
+        return self._buffer.put
+
+    # --- its life
+
+    async def start(self) -> None:
+        """Join the group. Partitions come a moment later: see ``assigned``."""
+        await self._app.start()
+
+    async def stop(self) -> None:
+        """Read no more, wait for what is under way, commit, leave the group."""
+        await self._app.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not hasattr(self.stage, "handle"):
+            await cast("WorkingStage", self.stage).close()
+
+    async def _drain(self, *_: object, **__: object) -> None:
+        """Between the last fetch and the last commit."""
+        if self._buffer is not None:
+            await self._buffer.close(DRAIN_S)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=DRAIN_S)
+
+    async def ended(self) -> BaseException | None:
+        """Wait until the worker can't go on, and say why. A new process is then the best cure."""
+        while self.healthy:  # noqa: ASYNC110 - Faust tells nobody when it crashes
+            await asyncio.sleep(0.25)
+        if not self._app.should_stop:
+            return TimeoutError(f"{self.stage.name} has finished nothing for {STALLED_S:.0f} s")
+        reason: BaseException | None = self._app.crash_reason
+        return reason
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it goes on, and what is under way gets finished."""
+        stuck = self.open > 0 and time.monotonic() - self._progress > STALLED_S
+        return not self._app.should_stop and not stuck
+
+    @property
+    def assigned(self) -> int:
+        """How many partitions this worker has."""
+        return len(self._app.consumer.assignment())
+
+    @property
+    def open(self) -> int:
+        """How many records are under way."""
+        return self._tracker.open
+
+    @property
+    def _tracker(self) -> Tracker:
+        return cast("driver.Consumer", self._app.consumer).tracker
+
+    async def _write(self, output: Output) -> Awaitable[object]:
+        return await cast("driver.Producer", self._app.producer).write(output)
+
+    # --- its work
+
+    async def _consume(self, stream: StreamT[object]) -> None:
+        """Walk through what comes, a batch of one partition at a time, as long as there is room."""
+        async for event in stream.noack().events():
+            batch: list[Delivered] = []
+            for raw in cast("driver.Batch", event.value).records:
+                record = Record(
+                    raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
+                )
+                batch.append((record, self._tracker.deliver(event.message.tp, raw.offset)))
+            await self._take(batch)
+            while self._tracker.span > MAX_SPAN:
+                self._finished.clear()
+                await self._finished.wait()
+
+    async def _decide(self, batch: list[Delivered]) -> None:
+        """Let the stage think about each record and post what it says; the batch is finished when all is on the log."""
+        stage = cast("DecidingStage", self.stage)
+        posted: list[tuple[Output, Awaitable[object] | None]] = []
+        for record, _ in batch:
+            try:
+                outputs = stage.handle(record)
+                posted += [(output, await self._outbox.post(output)) for output in outputs]
+            except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, its neighbours go on
+                letter = self._outbox.dead(record, error)
+                posted.append((letter, await self._outbox.post(letter)))
+        self._spawn(self._settle(batch, posted))
+
+    async def _work(self, batch: list[Delivered]) -> None:
+        """Start the work on each record as soon as there is a slot for it."""
+        for record, delivery in batch:
+            await self._slots.acquire()
+            self._spawn(self._work_on(record, delivery))
+
+    async def _work_on(self, record: Record, delivery: Delivery) -> None:
+        try:
+            try:
+                outputs: Sequence[Output] = await cast("WorkingStage", self.stage).work(record, self._outbox.emit)
+                wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
+                posted = [(output, await self._outbox.post(output)) for output in wanted]
+            except Exception as error:  # noqa: BLE001 - see _decide
+                letter = self._outbox.dead(record, error)
+                posted = [(letter, await self._outbox.post(letter))]
+            await self._settle([(record, delivery)], posted)
+        finally:
+            self._slots.release()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, batch: list[Delivered], posted: list[tuple[Output, Awaitable[object] | None]]) -> None:
+        for output, future in posted:
+            await self._outbox.deliver(output, future, lambda: not all(delivery.lost for _, delivery in batch))
+        self._finish(batch)
+
+    def _finish(self, batch: list[Delivered]) -> None:
+        for _, delivery in batch:
+            delivery.finish()
+        self._progress = time.monotonic()
+        self._finished.set()
