@@ -1,0 +1,89 @@
+"""A dataset as Parquet, in the columns that Hugging Face's `datasets` and TRL read without a conversion.
+
+``messages`` is a list of structs, since trainers index it; ``tools`` is JSON text, since every tool has a schema of its
+own and one column can have only one. Structs have one type for a content, so a message must be text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import pyarrow as pa
+from pyarrow.parquet import ParquetWriter
+
+from streams.datasets.openai_sft import Example, Message, UnfitError
+
+ROW_GROUP = 1000
+"""Examples held back until they are written together."""
+
+_CALL = pa.struct(
+    [
+        ("id", pa.string()),
+        ("type", pa.string()),
+        ("function", pa.struct([("name", pa.string()), ("arguments", pa.string())])),
+    ]
+)
+_MESSAGE = pa.struct(
+    [
+        ("role", pa.string()),
+        ("content", pa.string()),
+        ("name", pa.string()),
+        ("tool_calls", pa.list_(_CALL)),
+        ("tool_call_id", pa.string()),
+    ]
+)
+SCHEMA = pa.schema(
+    [("messages", pa.list_(_MESSAGE)), ("tools", pa.string()), ("parallel_tool_calls", pa.bool_())],
+    metadata={"sluice.format": "openai-sft"},
+)
+
+
+class ParquetFile:
+    """Writes examples in row groups, compressed with zstd."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = ParquetWriter(path, SCHEMA, compression="zstd")
+        self._held: list[dict[str, Any]] = []
+
+    def write(self, example: Example) -> None:
+        """Add an example.
+
+        Raises:
+            UnfitError: a message holds more than text.
+
+        """
+        tools = example.get("tools")
+        self._held.append(
+            {
+                "messages": [{**message, "content": _text(message)} for message in example["messages"]],
+                "tools": orjson.dumps(tools).decode() if tools else None,
+                "parallel_tool_calls": example.get("parallel_tool_calls"),
+            }
+        )
+        if len(self._held) >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.Table.from_pylist(self._held, schema=SCHEMA))
+            self._held.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+
+def _text(message: Message) -> str | None:
+    """The content as one text; parts that are text are joined."""
+    content = message["content"]
+    if content is None or isinstance(content, str):
+        return content
+    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
+        raise UnfitError("content_not_text")
+    return "".join(part["text"] for part in content)

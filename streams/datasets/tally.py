@@ -1,0 +1,44 @@
+"""What an export counts on its way, and how it knows an example again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from streams.datasets.openai_sft import Example
+
+
+@dataclass
+class Tally:
+    """Counts, and what the kept examples have come from."""
+
+    read: int = 0
+    examples: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    tenants: set[str] = field(default_factory=set)
+    config_hashes: set[str] = field(default_factory=set)
+    received_ms: tuple[int, int] | None = None
+    """The first and the last kept one's."""
+    _seen: set[bytes] = field(default_factory=set)
+
+    def is_new(self, example: Example) -> bool:
+        """Whether no example before had the same messages and tools."""
+        digest = hashlib.blake2b(orjson.dumps(example, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        new = digest not in self._seen
+        self._seen.add(digest)
+        return new
+
+    def keep(self, tenant: str, row: Mapping[str, Any]) -> None:
+        """Count a request that became an example."""
+        received = int(row["received_ms"])
+        first, last = self.received_ms or (received, received)
+        self.examples += 1
+        self.tenants.add(tenant)
+        self.config_hashes.add(str(row["config_hash"]))
+        self.received_ms = (min(first, received), max(last, received))

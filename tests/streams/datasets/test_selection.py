@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from streams.datasets.selection import ExportOptions, SelectionError, conditions, milliseconds, point_in_time
+
+NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("7d", datetime.datetime(2026, 11, 17, 12, 0, tzinfo=datetime.UTC)),
+        ("90m", datetime.datetime(2026, 11, 24, 10, 30, tzinfo=datetime.UTC)),
+        ("2w", datetime.datetime(2026, 11, 10, 12, 0, tzinfo=datetime.UTC)),
+        ("2026-11-01", datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)),
+        ("2026-11-01T09:30Z", datetime.datetime(2026, 11, 1, 9, 30, tzinfo=datetime.UTC)),
+        ("2026-11-01T09:30+02:00", datetime.datetime(2026, 11, 1, 7, 30, tzinfo=datetime.UTC)),
+    ],
+)
+def test_a_time_is_iso_8601_or_how_long_ago(typed: str, meant: datetime.datetime) -> None:
+    assert point_in_time(typed, NOW) == meant
+
+
+@pytest.mark.parametrize("typed", ["", "yesterday", "7", "7y", "2026-13-01", "99999999999d"])
+def test_what_is_no_time_says_what_would_be_one(typed: str) -> None:
+    with pytest.raises(SelectionError, match="write one like"):
+        point_in_time(typed, NOW)
+
+
+def test_nothing_that_a_person_types_stands_in_the_query() -> None:
+    typed = "'; DROP TABLE requests_log; --"
+    options = ExportOptions(out=Path("x.jsonl"), tenant=typed, model=typed, label=typed, since=NOW)
+
+    where, parameters = conditions(options, NOW)
+
+    assert typed not in where
+    assert parameters == {
+        "until_ms": milliseconds(NOW),
+        "since_ms": milliseconds(NOW),
+        "tenant": typed,
+        "model": typed,
+        "feedback_label": typed,
+    }
+
+
+def test_a_label_with_an_equals_sign_is_the_callers_own() -> None:
+    where, parameters = conditions(ExportOptions(out=Path("x.jsonl"), label="team=a=b"), NOW)
+
+    assert "labels[{label_key:String}] = {label_value:String}" in where
+    assert parameters["label_key"] == "team"
+    assert parameters["label_value"] == "a=b"
