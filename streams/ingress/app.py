@@ -1,0 +1,109 @@
+"""Puts the ingress together: which path leads to what, and what becomes of an exception."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from schemas.events import Failure
+from streams.ingress.answers import Answers
+from streams.ingress.arrivals import ReplyAddress, own_partitions
+from streams.ingress.door import Door
+from streams.ingress.feedback import FeedbackEndpoint
+from streams.ingress.keys import Keyring
+from streams.ingress.log import Log
+from streams.ingress.metrics import Metrics
+from streams.ingress.models import ModelsEndpoint
+from streams.ingress.operations import Desk, OperationEndpoint
+from streams.ingress.polling import Lookup, PollingEndpoint
+from streams.ingress.probes import Missing, ProbeEndpoints, Readiness
+from streams.ingress.recorder import Recorder
+from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
+from streams.ingress.replies import Reply
+from streams.ingress.waiters import Waiters
+from streams.settings import Settings
+
+
+class Ingress:
+    """The ASGI application, with the two things that its surroundings do to it: deliver replies, and stop it."""
+
+    def __init__(self, settings: Settings, log: Log, missing: Missing, lookup: Lookup) -> None:
+        topics, metrics, keyring = settings.topics, Metrics(), Keyring(settings)
+        self._waiters, answers = Waiters(settings.http.max_waiting), Answers()
+        metrics.waiting.set_function(lambda: len(self._waiters))
+        metrics.kept.set_function(lambda: answers.bytes)
+        self._desk = Desk(
+            log=log,
+            requests_topic=topics.requests.name,
+            address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings)),
+            keyring=keyring,
+            waiters=self._waiters,
+            answers=answers,
+            recorder=Recorder(log, topics.outcomes, metrics, settings.hash),
+            metrics=metrics,
+            body_limit=settings.http.body_limit_bytes,
+            deadline_s=settings.deadline_s,
+        )
+        feedback = FeedbackEndpoint(keyring, log, topics.feedback.name)
+        polling = PollingEndpoint(keyring, answers, lookup)
+        models = ModelsEndpoint(keyring, settings)
+        probes = ProbeEndpoints(Readiness(missing), metrics)
+        routes = [
+            Route("/v1/chat/completions", OperationEndpoint("chat", self._desk), methods=["POST"]),
+            Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk), methods=["POST"]),
+            Route("/v1/requests/{request_id}", polling.get),
+            Route("/v1/feedback", feedback.post, methods=["POST"]),
+            Route("/v1/models", models.list),
+            Route("/v1/models/{model:path}", models.get),
+            Route("/healthz", probes.healthz),
+            Route("/readyz", probes.readyz),
+            Route("/metrics", probes.metrics),
+        ]
+        self._app = Door(_application(routes, metrics), metrics)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Be an ASGI application."""
+        await self._app(scope, receive, send)
+
+    def deliver(self, reply: Reply) -> None:
+        """Take a reply that came off the log."""
+        self._desk.deliver(reply)
+
+    def give_up(self) -> None:
+        """Answer everybody who still waits with 503; their requests go on."""
+        self._waiters.give_up()
+
+
+def reply_partitions(settings: Settings) -> tuple[int, ...]:
+    """The partitions of the reply topic that this instance reads, and names in its requests."""
+    return own_partitions(settings.kafka.partitions, settings.http.instance, settings.http.instances)
+
+
+def _application(routes: list[Route], metrics: Metrics) -> Starlette:
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RefusedError)
+        metrics.refused.labels(error.failure.code).inc()
+        return response(error)
+
+    handlers = {RefusedError: refused, HTTPException: _no_such_route, Exception: _crashed}
+    application = Starlette(routes=routes, exception_handlers=handlers)
+    application.router.redirect_slashes = False
+    return application
+
+
+async def _no_such_route(http: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP's own number
+        failure = Failure(status=405, type=THEIRS, code="method_not_allowed", message=f"Not with {http.method}.")
+        return response(RefusedError(failure, error.headers))
+    message = "There is nothing at this path; docs/http.md lists what there is."
+    return response(RefusedError(Failure(status=404, type=THEIRS, code="unknown_url", message=message)))
+
+
+async def _crashed(_: Request, __: Exception) -> Response:
+    message = "Something went wrong in this gateway; its log has the X-Request-Id of this response."
+    return response(RefusedError(Failure(status=500, type=OURS, code="internal_error", message=message)))

@@ -1,0 +1,116 @@
+"""From HTTP to the log: the headers of a call become the ``Request`` that every later event carries."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from schemas.events import Header, Operation, ReplyTo, Request
+from schemas.identity import named_request_id, new_request_id
+from streams.ingress.keys import Caller
+from streams.ingress.refusals import bad_request
+
+CORRELATION = "correlation-id"
+"""The plain dialect's header: which HTTP call a reply belongs to. Two calls may share one request id."""
+
+MAX_TIMEOUT_S = 3600.0
+"""The longest that a caller may ask to wait."""
+
+MAX_NAME_CHARACTERS = 255
+"""Of an Idempotency-Key."""
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class ReplyAddress:
+    """Where this instance of the ingress waits: its own partitions of the reply topic, used in turn."""
+
+    def __init__(self, topic: str, partitions: tuple[int, ...]) -> None:
+        self._topic = topic
+        self._partitions = partitions
+        self._turn = 0
+
+    def next(self, request_id: str, correlation: str) -> ReplyTo:
+        """The address to put on one request."""
+        self._turn = (self._turn + 1) % len(self._partitions)
+        return ReplyTo(
+            topic=self._topic,
+            partition=self._partitions[self._turn],
+            key=request_id.encode(),
+            correlation=(Header(name=CORRELATION, value=correlation.encode()),),
+        )
+
+
+def own_partitions(partitions: int, instance: int, instances: int) -> tuple[int, ...]:
+    """The share of the reply partitions that one instance reads; empty if there are more instances than partitions."""
+    return tuple(range(instance, partitions, instances))
+
+
+def arrive(  # noqa: D417 - the rest are the request's own fields
+    headers: dict[bytes, bytes], *, operation: Operation, caller: Caller, request_id: str, deadline_s: float
+) -> Request:
+    """The request as it will stand in every event, but for where its reply goes.
+
+    Args:
+        request_id: its id, unless the caller names it.
+        deadline_s: how long it may take if the caller does not say, in seconds.
+
+    Raises:
+        RefusedError: 400, a header can't be read.
+
+    """
+    now = time.time_ns() // 1_000_000
+    name = idempotency_key(headers)
+    return Request(
+        request_id=named_request_id(caller.tenant, name) if name else request_id,
+        tenant=caller.tenant,
+        key_id=caller.key_id,
+        operation=operation,
+        source="http",
+        received_at=now,
+        deadline_at=now + round(timeout_s(headers, deadline_s) * 1000),
+        idempotency_key=name,
+        traceparent=traceparent(headers),
+    )
+
+
+def addressed(request: Request, address: ReplyAddress) -> tuple[Request, str]:
+    """The request with a place for its reply, and the correlation id that will stand on it."""
+    correlation = new_request_id()
+    return request.model_copy(update={"reply_to": address.next(request.request_id, correlation)}), correlation
+
+
+def idempotency_key(headers: dict[bytes, bytes]) -> str:
+    """What the caller named its request; empty if it did not."""
+    try:
+        name = headers.get(b"idempotency-key", b"").decode()
+    except UnicodeDecodeError:
+        raise bad_request("invalid_header", "Idempotency-Key is not UTF-8.") from None
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise bad_request("invalid_header", f"Idempotency-Key is longer than {MAX_NAME_CHARACTERS} characters.")
+    return name
+
+
+def timeout_s(headers: dict[bytes, bytes], otherwise: float) -> float:
+    """How long the caller waits, in seconds, by its X-Request-Timeout; at most an hour."""
+    given = headers.get(b"x-request-timeout")
+    if given is None:
+        return otherwise
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:  # also true of NaN
+        raise bad_request("invalid_header", "X-Request-Timeout must be a positive number of seconds.")
+    return min(seconds, MAX_TIMEOUT_S)
+
+
+def traceparent(headers: dict[bytes, bytes]) -> str:
+    """The caller's trace, passed on; what is not a traceparent is left out, as W3C's rules ask."""
+    given = headers.get(b"traceparent", b"")
+    return given.decode() if _TRACEPARENT.fullmatch(given) else ""
+
+
+def wants_no_wait(headers: dict[bytes, bytes]) -> bool:
+    """Whether the caller prefers to ask for the answer later (RFC 7240)."""
+    return b"respond-async" in re.split(rb"[\s,;]+", headers.get(b"prefer", b"").lower())

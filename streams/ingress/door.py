@@ -1,0 +1,59 @@
+"""The outermost layer: every response says which request it belongs to, every request is timed, no crash shows."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.identity import new_request_id
+from streams.ingress.metrics import Metrics
+
+REQUEST_ID = "sluice.request_id"
+"""In the ASGI scope: the id for X-Request-Id. Fresh at first; whoever learns a better one writes it there."""
+
+HUNG_UP = 499
+"""The status under which a caller that left without an answer is counted, as in nginx."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log = structlog.get_logger()
+
+
+class Door:
+    """An ASGI application around another."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on, and stamp its response."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope[REQUEST_ID] = new_request_id()
+        started = time.perf_counter()
+        status = HUNG_UP
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", scope[REQUEST_ID].encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, stamped)
+        except Exception:  # noqa: BLE001 - a crash of one request must not show, nor end the others
+            # The application has answered 500 already; what went wrong is for the log alone.
+            _log.exception("request.crashed", request_id=scope[REQUEST_ID])
+        finally:
+            self._observe(scope, status, time.perf_counter() - started)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        # What the caller can make up must not become a label.
+        path = route.path if route is not None else "unmatched"
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        self._metrics.requests.labels(method, path, str(status)).observe(seconds)

@@ -1,0 +1,60 @@
+"""``GET /v1/models``: the configured names that this caller may use; what else a provider has is not listed."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from schemas.events import Failure
+from streams.ingress.keys import Caller, Keyring
+from streams.ingress.refusals import THEIRS, RefusedError
+from streams.settings import Settings
+
+
+class ModelsEndpoint:
+    """The list, and each of its entries."""
+
+    def __init__(self, keyring: Keyring, settings: Settings) -> None:
+        self._keyring = keyring
+        self._settings = settings
+        self._key_patterns = {key.id: key.models for key in settings.keys}
+
+    async def list(self, http: Request) -> Response:
+        """All of them, in the order of the configuration."""
+        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        models = [_document(name) for name in self._settings.models if self._is_allowed(caller, name)]
+        return _json({"object": "list", "data": models})
+
+    async def get(self, http: Request) -> Response:
+        """One of them.
+
+        Raises:
+            RefusedError: 404, there is none of this name, or this caller may not use it: which, is not told.
+
+        """
+        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        name = http.path_params["model"]
+        if name not in self._settings.models or not self._is_allowed(caller, name):
+            message = "There is no model of this name for you; GET /v1/models lists those that there are."
+            raise RefusedError(Failure(status=404, type=THEIRS, code="model_not_found", message=message, param="model"))
+        return _json(_document(name))
+
+    def _is_allowed(self, caller: Caller, name: str) -> bool:
+        by_key = self._key_patterns.get(caller.key_id, ("*",))
+        return _matches(name, by_key) and _matches(name, self._settings.tenant(caller.tenant).models)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _document(name: str) -> dict[str, object]:
+    """OpenAI's shape. It asks for a time of creation; a line of configuration has none."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "sluice"}
+
+
+def _json(document: dict[str, object]) -> Response:
+    return Response(orjson.dumps(document), media_type="application/json")

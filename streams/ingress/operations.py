@@ -1,0 +1,173 @@
+"""The two operations: a call comes in, is put on the log, and waits for its reply, or is told where to ask for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from connectors.kafka import KafkaFaultError
+from schemas.codec import encode
+from schemas.events import Failure, Operation, Request, RequestReceived
+from schemas.headers import cloudevent
+from schemas.records import Output
+from streams.ingress.answers import Answers
+from streams.ingress.arrivals import ReplyAddress, addressed, arrive, wants_no_wait
+from streams.ingress.bodies import HungUpError, read_body
+from streams.ingress.door import REQUEST_ID
+from streams.ingress.keys import Caller, Keyring
+from streams.ingress.log import Log
+from streams.ingress.metrics import Metrics
+from streams.ingress.recorder import Recorder
+from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailable
+from streams.ingress.replies import Reply, respond
+from streams.ingress.waiters import NoReply, Waiter, Waiters
+
+SLACK_S = 2.0
+"""Beyond the deadline, so that the stages' own word that a request expired still reaches its caller."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What both operations share."""
+
+    log: Log
+    requests_topic: str
+    address: ReplyAddress
+    keyring: Keyring
+    waiters: Waiters
+    answers: Answers
+    recorder: Recorder
+    metrics: Metrics
+    body_limit: int
+    """Bytes."""
+    deadline_s: float
+
+    def deliver(self, reply: Reply) -> None:
+        """Take a reply to whoever asked for it: a waiting caller, else one that polls."""
+        if not self.waiters.deliver(reply) and not self.answers.settle(reply):
+            self.metrics.unclaimed.inc()
+
+
+class OperationEndpoint:
+    """``POST`` of one operation: an ASGI application, since this is the hot path."""
+
+    def __init__(self, operation: Operation, desk: Desk) -> None:
+        self._operation = operation
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request.
+
+        Raises:
+            RefusedError: there will be no reply, and the error says why.
+
+        """
+        headers = dict(scope["headers"])
+        try:
+            request, body = await self._take(scope, headers, receive)
+        except HungUpError:
+            return
+        if wants_no_wait(headers):
+            await self._accept(request, body, send)
+        else:
+            await self._answer(request, body, receive, send)
+
+    async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> tuple[Request, bytes]:
+        """The request and its body, unless it is refused here; then that goes on the record."""
+        caller = Caller("")
+        try:
+            caller = self._desk.keyring.authenticate(headers)
+            request = self._arrive(headers, caller, scope[REQUEST_ID])
+            scope[REQUEST_ID] = request.request_id
+            return request, await read_body(receive, headers, self._desk.body_limit)
+        except RefusedError as refusal:
+            # Without the headers: one of them may be what is wrong, and a refused try must not end a named request.
+            refused = self._arrive({}, caller, scope[REQUEST_ID])
+            await self._desk.recorder.refused(refused, refusal.failure)
+            raise
+
+    def _arrive(self, headers: dict[bytes, bytes], caller: Caller, request_id: str) -> Request:
+        return arrive(
+            headers,
+            operation=self._operation,
+            caller=caller,
+            request_id=request_id,
+            deadline_s=self._desk.deadline_s,
+        )
+
+    async def _answer(self, request: Request, body: bytes, receive: Receive, send: Send) -> None:
+        request, correlation = addressed(request, self._desk.address)
+        seconds = (request.deadline_at - request.received_at) / 1000 + SLACK_S
+        with self._desk.waiters.enter(correlation, seconds) as waiter:
+            await self._publish(request, body)
+            watch = asyncio.create_task(_watch(receive, waiter))
+            end = await waiter.ended()
+            watch.cancel()
+        if isinstance(end, Reply):
+            await respond(send, end)
+            return
+        self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
+        if end is not NoReply.HUNG_UP:
+            raise _no_reply(end, request.request_id)
+
+    async def _accept(self, request: Request, body: bytes, send: Send) -> None:
+        request, _ = addressed(request, self._desk.address)
+        is_new = self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
+        try:
+            await self._publish(request, body)
+        except RefusedError:
+            if is_new:
+                self._desk.answers.forget(request.request_id)
+            raise
+        await _send_accepted(send, request.request_id)
+
+    async def _publish(self, request: Request, body: bytes) -> None:
+        """Put the request on the log; from here on it will be settled, whatever becomes of its caller."""
+        event = RequestReceived(request=request, body=body)
+        headers = cloudevent(event, request.request_id, "ingress", request.received_at, request.traceparent)
+        output = Output(self._desk.requests_topic, request.request_id.encode(), encode(event), headers)
+        started = time.perf_counter()
+        try:
+            await self._desk.log.send(output)
+        except KafkaFaultError as error:
+            _log.warning("request.unacknowledged", request_id=request.request_id, reason=str(error))
+            raise unavailable(
+                "broker_unavailable",
+                "The event log did not acknowledge the request in time. Send it again, with the same Idempotency-Key.",
+            ) from error
+        self._desk.metrics.acknowledged.observe(time.perf_counter() - started)
+
+
+async def _watch(receive: Receive, waiter: Waiter) -> None:
+    """End the wait when the caller hangs up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    waiter.end(NoReply.HUNG_UP)
+
+
+def _no_reply(end: NoReply, request_id: str) -> RefusedError:
+    where = f"The request is on the record and goes on: GET /v1/requests/{request_id} tells how it ends."
+    if end is NoReply.CLOSING:
+        message = f"This gateway is being restarted. {where}"
+        return RefusedError(Failure(status=503, type=OURS, code="restarting", message=message), DO_NOT_RETRY)
+    message = f"There was no answer by the deadline. {where}"
+    return RefusedError(Failure(status=504, type=OURS, code="deadline_exceeded", message=message), DO_NOT_RETRY)
+
+
+async def _send_accepted(send: Send, request_id: str) -> None:
+    body = orjson.dumps({"id": request_id, "object": "request", "status": "pending"})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"location", f"/v1/requests/{request_id}".encode()),
+        (b"preference-applied", b"respond-async"),
+    ]
+    await send({"type": "http.response.start", "status": 202, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

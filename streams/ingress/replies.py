@@ -1,0 +1,99 @@
+"""Replies as they come off the log, and as they go out over HTTP: the body is not touched on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.types import Send
+
+from schemas.headers import OUTCOME, REQUEST_ID, SERVED_BY, STATUS
+from schemas.records import Record
+from streams.ingress.arrivals import CORRELATION
+from streams.ingress.log import Replies
+
+RETRY_AFTER = "retry-after-ms"
+"""On a reply: when trying again makes sense, in milliseconds, as text."""
+
+_log = structlog.get_logger()
+_SERVER_ERROR = 500
+
+
+class UnreadableReplyError(ValueError):
+    """A record on the reply topic is no reply of ours. The message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply, read."""
+
+    request_id: str
+    correlation: str
+    status: int
+    outcome: str
+    target: str
+    retry_after_ms: int | None
+    body: bytes
+
+
+def read(record: Record) -> Reply:
+    """The reply in a record.
+
+    Raises:
+        UnreadableReplyError: a header that every reply has is missing, or is no text or number.
+
+    """
+    headers = dict(record.headers)
+    try:
+        retry_after = _text(headers, RETRY_AFTER)
+        return Reply(
+            request_id=_text(headers, REQUEST_ID),
+            correlation=_text(headers, CORRELATION),
+            status=int(_text(headers, STATUS)),
+            outcome=_text(headers, OUTCOME),
+            target=_text(headers, SERVED_BY),
+            retry_after_ms=int(retry_after) if retry_after else None,
+            body=record.value or b"",
+        )
+    except ValueError as error:
+        place = f"{record.topic}[{record.partition}]@{record.offset}"
+        raise UnreadableReplyError(f"{place} is no reply of ours ({type(error).__name__})") from error
+
+
+def _text(headers: dict[str, bytes | None], name: str) -> str:
+    return (headers.get(name) or b"").decode()
+
+
+async def respond(send: Send, reply: Reply) -> None:
+    """Answer the caller with this."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-sluice-outcome", reply.outcome.encode("latin-1", "replace")),
+    ]
+    if reply.target:
+        headers.append((b"x-sluice-target", reply.target.encode("latin-1", "replace")))
+    if reply.retry_after_ms is not None:
+        # Whole seconds are HTTP's; the OpenAI clients prefer the finer one.
+        headers.append((b"retry-after", str(-(-reply.retry_after_ms // 1000)).encode()))
+        headers.append((b"retry-after-ms", str(reply.retry_after_ms).encode()))
+    elif reply.status >= _SERVER_ERROR:
+        # The call stage has tried all that makes sense; a client that tries again on its own pays again.
+        headers.append((b"x-should-retry", b"false"))
+    return headers
+
+
+async def follow(replies: Replies, deliver: Callable[[Reply], None]) -> None:
+    """Hand every reply to whoever waits for it, until cancelled. One that can't be read is logged and passed over."""
+    async for records in replies:
+        for record in records:
+            try:
+                deliver(read(record))
+            except UnreadableReplyError as error:
+                _log.warning("reply.unreadable", reason=str(error))

@@ -1,0 +1,147 @@
+"""The ingress as a process lives it: bind, connect, serve, and let the waiting have their answers before it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import httpx
+import structlog
+import uvicorn
+
+from connectors.kafka import Groups, Producer, Reader
+from streams.ingress.app import Ingress, reply_partitions
+from streams.ingress.keys import check_binding
+from streams.ingress.log import Replies
+from streams.ingress.lookup import ClickHouseLookup
+from streams.ingress.replies import follow
+from streams.settings import OPEN_TENANT, ConfigurationError, Http, Settings
+
+GRACE_S = 10.0
+"""How long those who wait may go on waiting once the ingress is told to stop."""
+
+_CUT_S = int(GRACE_S) + 2
+"""Then even a response that its client does not read is cut off."""
+
+_KEEP_ALIVE_S = 75
+"""Longer than any client's pool keeps a connection: the side that closes first must be the client's."""
+
+_BACKLOG = 2048
+_log = structlog.get_logger()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set, and then until those who wait have their answers, at most 10 s more.
+
+    Raises:
+        ConfigurationError: the address can't be bound, or must not be without keys.
+        KafkaFaultError: Kafka does not answer, or lacks the reply topic.
+
+    """
+    check_binding(settings)
+    bootstrap, replies = settings.kafka.bootstrap_servers, settings.topics.ingress_replies.name
+    partitions = reply_partitions(settings)
+    if not partitions:
+        raise ConfigurationError(
+            f"http.instance: {settings.http.instance} of {settings.http.instances} gets none of the "
+            f"{settings.kafka.partitions} reply partitions; run at most as many instances as kafka.partitions"
+        )
+    with bound(settings.http) as listener:
+        async with (
+            Producer(bootstrap) as producer,
+            Reader(bootstrap, [(replies, partition) for partition in partitions]) as reader,
+            httpx.AsyncClient() as client,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            groups = Groups(bootstrap)
+            stack.push_async_callback(groups.close)
+            lookup = ClickHouseLookup(settings.clickhouse, client)
+            ingress = Ingress(settings, producer, lambda: groups.missing(settings.topics), lookup)
+            _announce(settings, listener)
+            await live(ingress, reader, listener, stop)
+
+
+async def live(ingress: Ingress, replies: Replies, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve HTTP on a socket and follow the replies, until ``stop`` is set and the waiting are gone.
+
+    Raises:
+        Exception: the replies can't be followed any more; nobody would ever be answered.
+
+    """
+    server = _Server(_config(ingress))
+    following = asyncio.create_task(follow(replies, ingress.deliver), name="replies")
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    closing = asyncio.create_task(_close(stop, server, ingress), name="close")
+    try:
+        await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            stop.set()
+            ingress.give_up()
+        await serving
+    finally:
+        for task in (closing, following):
+            task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+
+
+async def _close(stop: asyncio.Event, server: uvicorn.Server, ingress: Ingress) -> None:
+    await stop.wait()
+    server.should_exit = True
+    await asyncio.sleep(GRACE_S)
+    ingress.give_up()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but for the signals: they belong to whoever runs the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(ingress: Ingress) -> uvicorn.Config:
+    return uvicorn.Config(
+        ingress,
+        interface="asgi3",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_CUT_S,
+    )
+
+
+@contextlib.contextmanager
+def bound(http: Http) -> Iterator[socket.socket]:
+    """A socket that listens where the configuration says, closed behind the block.
+
+    Raises:
+        ConfigurationError: it can't be had.
+
+    """
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    try:
+        listener = socket.create_server((http.host, http.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"http.port: can't listen on {http.host}:{http.port} ({error.strerror}); SLUICE_HTTP_PORT names another"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    _log.info("ingress.listening", host=host, port=port)
+    if not settings.keys:
+        _log.warning(
+            "ingress.open", tenant=OPEN_TENANT, reason="no keys are configured: anyone on this machine may call"
+        )
