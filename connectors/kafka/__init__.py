@@ -1,0 +1,29 @@
+"""All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
+
+from connectors.kafka.connection import client_settings
+from connectors.kafka.errors import (
+    BrokerUnavailableError,
+    KafkaFaultError,
+    NoSuchTopicError,
+    RecordRefusedError,
+    TopicMismatchError,
+)
+from connectors.kafka.groups import Groups, group_assignments, lag
+from connectors.kafka.producer import Producer
+from connectors.kafka.reader import Reader
+from connectors.kafka.topics import ensure_topics
+
+__all__ = [
+    "BrokerUnavailableError",
+    "Groups",
+    "KafkaFaultError",
+    "NoSuchTopicError",
+    "Producer",
+    "Reader",
+    "RecordRefusedError",
+    "TopicMismatchError",
+    "client_settings",
+    "ensure_topics",
+    "group_assignments",
+    "lag",
+]
