@@ -1,0 +1,188 @@
+"""ClickHouse: the same engine as a server or in process (chDB), behind one narrow face.
+
+Rows go in natively, one list per row: times as milliseconds, ids and money as text. Measured for 38 columns x 5,000
+rows of 1 KB into chDB, CPU of the whole process: 12 us a row so (5 to build the block), 13 as Arrow, 22 as JSONEachRow.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error, OperationalError
+from clickhouse_connect.driver.insert import InsertContext
+
+_OPTIONS = Path(__file__).parent / "embedded" / "chdb"
+CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
+"""How every handle in this process opens the engine: the first one decides for all."""
+
+# it logs what it could not write, which is somebody's data; the error comes to us as well
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+
+CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 120
+
+_PASSING = frozenset({159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
+"""Codes of a server that may take the same later: timeouts, no memory, disk or threads, too many parts or queries, a
+replica that is read-only, a lost Keeper."""
+
+
+class ClickHouseError(Exception):
+    """ClickHouse did not do it. The message is one sentence, without anybody's data and without the password."""
+
+    def __init__(self, message: str, *, unavailable: bool = False, code: int = 0) -> None:
+        super().__init__(message)
+        self.unavailable = unavailable
+        """True: the same may well work later. False: it was understood and refused."""
+        self.code = code
+        """The engine's own number for it; 0 if it gave none."""
+
+
+class ClickHouse:
+    """One database. Connects when it is first used, so that it can be made while the server is away.
+
+    Safe from any thread; calls wait for one another in process, and go side by side to a server. Every method raises
+    ``ClickHouseError``.
+    """
+
+    def __init__(self, connect: Callable[[], Client], database: str, place: str, secret: str = "") -> None:
+        self.database = database
+        self.place = place
+        """Where it is, for people: a path or a URL without its password."""
+        self._connect = connect
+        self._secret = secret
+        self._client: Client | None = None
+        self._opening = threading.Lock()
+        self._inserting = threading.Lock()
+        self._contexts: dict[tuple[str, tuple[str, ...]], InsertContext] = {}
+
+    @classmethod
+    def embedded(cls, path: Path, database: str = "sluice") -> Self:
+        """Open the engine in this process over the files under ``path``: one path per process, one process per path."""
+        path.mkdir(parents=True, exist_ok=True)
+
+        def connect() -> Client:
+            return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
+
+        return cls(connect, database, str(path))
+
+    @classmethod
+    def server(cls, url: str, database: str = "sluice") -> Self:
+        """Use a server's HTTP interface: ``http(s)://user:password@host:port``."""
+        parts = urlsplit(url)
+        secret = unquote(parts.password or "")
+
+        def connect() -> Client:
+            return clickhouse_connect.get_client(
+                host=parts.hostname or "localhost",
+                port=parts.port or (8443 if parts.scheme == "https" else 8123),
+                secure=parts.scheme == "https",
+                username=unquote(parts.username or "default"),
+                password=secret,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                send_receive_timeout=ANSWER_TIMEOUT_S,
+                # a session would let one query run at a time
+                autogenerate_session_id=False,
+            )
+
+        return cls(connect, database, f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}", secret)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether there are users and roles: chDB has none."""
+        return "://" in self.place
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], token: str = "") -> None:
+        """Add rows, all or none. The same ``token`` again within the table's deduplication window adds nothing."""
+        if not rows:
+            return
+        client = self._open()
+        with self._inserting, self._translated(f"the insert into {table}", reveal=False):
+            # made once: it costs a DESCRIBE
+            key = (table, tuple(columns))
+            context = self._contexts.get(key) or client.create_insert_context(table, list(columns))
+            self._contexts[key] = context
+            context.settings = {"insert_deduplication_token": token} if token else {}
+            context.data = rows
+            try:
+                client.insert(context=context)
+            finally:
+                context.data = None
+
+    def query(self, sql: str, fmt: str = "JSON", parameters: Mapping[str, object] | None = None) -> bytes:
+        """Run a query; the answer as the engine writes it in any of its formats."""
+        client = self._open()
+        with self._translated("the query"):
+            return bytes(client.raw_query(sql, parameters=dict(parameters or {}), fmt=fmt))
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query; the answer as Python values."""
+        client = self._open()
+        with self._translated("the query"):
+            return [tuple(row) for row in client.query(sql, parameters=dict(parameters or {})).result_rows]
+
+    def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        client = self._open()
+        with self._translated("the statement"):
+            client.command(sql, parameters=dict(parameters or {}))
+
+    def close(self) -> None:
+        """Let go of the connection or, in process, of the files. May be called twice."""
+        with self._opening:
+            client, self._client = self._client, None
+            self._contexts.clear()
+            if client is not None:
+                client.close()
+
+    def _open(self) -> Client:
+        with self._opening:
+            if self._client is None:
+                with self._translated("the connection"):
+                    self._client = self._entered(self._connect())
+            return self._client
+
+    def _entered(self, client: Client) -> Client:
+        """Make the database if it is missing, asking first: who may only read can't even say IF NOT EXISTS."""
+        known = client.query("SHOW DATABASES").result_rows
+        if (self.database,) not in {tuple(row) for row in known}:
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
+        client.database = self.database
+        return client
+
+    def _translated(self, what: str, *, reveal: bool = True) -> _Translated:
+        return _Translated(self.place, what, self._secret, reveal=reveal)
+
+
+class _Translated:
+    """Turns whatever the driver raises into a ``ClickHouseError``.
+
+    The engine quotes what it can't read: of an insert that is somebody's data, so only its number and name are told.
+    """
+
+    def __init__(self, place: str, what: str, secret: str, *, reveal: bool) -> None:
+        self._place, self._what, self._secret, self._reveal = place, what, secret, reveal
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and isinstance(error, Exception):
+            raise self._sentence(error) from None
+
+    def _sentence(self, error: Exception) -> ClickHouseError:
+        code = getattr(error, "code", None) or 0
+        if not code and isinstance(error, OperationalError | OSError):
+            return ClickHouseError(f"ClickHouse at {self._place} can't be reached: is it running?", unavailable=True)
+        name = getattr(error, "name", None) or type(error).__name__
+        detail = f"code {code}, {name}" if code else name
+        if self._reveal and isinstance(error, Error):
+            told = " ".join(str(error).split())
+            detail = told.replace(self._secret, "[hidden]") if self._secret else told
+        return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)

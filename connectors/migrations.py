@@ -1,0 +1,79 @@
+"""The tables, brought up to date: numbered files, applied once and in order, and never edited afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+
+from connectors.clickhouse import ClickHouse
+
+_NAME = re.compile(r"\d{3}_\w+(\.server)?\.sql")
+_SERVER = ".server.sql"
+
+_RECORD = """\
+CREATE TABLE IF NOT EXISTS schema_migrations (name String, sha256 String, applied_at DateTime64(3, 'UTC'))
+ENGINE = MergeTree ORDER BY name"""
+
+
+class MigrationError(Exception):
+    """The files and the database disagree. The message names the file and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file. Its statements are such that running them again after a crash half-way does no harm."""
+
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """What the file was when it was applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def statements(self) -> list[str]:
+        """The file without its comments, cut where a line ends in a semicolon."""
+        lines = (line for line in self.sql.splitlines() if not line.lstrip().startswith("--"))
+        parts = re.split(r";[ \t]*$", "\n".join(lines), flags=re.MULTILINE)
+        return [part.strip() for part in parts if part.strip()]
+
+
+def packaged(*, server: bool) -> list[Migration]:
+    """The files that come with us, in order; those of a server (users, roles) only if asked for."""
+    folder = files("schemas").joinpath("tables")
+    names = sorted(file.name for file in folder.iterdir() if _NAME.fullmatch(file.name))
+    wanted = [name for name in names if server or not name.endswith(_SERVER)]
+    return [Migration(name, folder.joinpath(name).read_text("utf-8")) for name in wanted]
+
+
+def apply(clickhouse: ClickHouse, migrations: list[Migration] | None = None) -> list[str]:
+    """Apply what is missing, and say which files that were.
+
+    Raises:
+        MigrationError: an applied file was edited.
+        ClickHouseError: a statement failed; what came before it stays, and the next run begins at the same file.
+
+    """
+    migrations = packaged(server=clickhouse.is_server) if migrations is None else migrations
+    clickhouse.command(_RECORD)
+    applied: dict[str, str] = dict(clickhouse.rows("SELECT name, sha256 FROM schema_migrations ORDER BY applied_at"))
+    _check(migrations, applied)
+    missing = [migration for migration in migrations if migration.name not in applied]
+    for migration in missing:
+        for statement in migration.statements:
+            clickhouse.command(statement.replace("{database}", f"`{clickhouse.database}`"))
+        row = [migration.name, migration.sha256, int(time.time() * 1000)]
+        clickhouse.insert("schema_migrations", ("name", "sha256", "applied_at"), [row])
+    return [migration.name for migration in missing]
+
+
+def _check(migrations: list[Migration], applied: dict[str, str]) -> None:
+    for migration in migrations:
+        if applied.get(migration.name, migration.sha256) != migration.sha256:
+            raise MigrationError(
+                f"schemas/tables/{migration.name} was edited after it was applied: restore it and add a new file"
+            )

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.clickhouse import ClickHouse, ClickHouseError
+
+pytestmark = pytest.mark.flow
+
+COLUMNS = ("id", "at", "cost")
+
+
+@pytest.fixture
+def prices(empty_clickhouse: ClickHouse) -> ClickHouse:
+    empty_clickhouse.command(
+        "CREATE TABLE prices (id UUID, at DateTime64(3, 'UTC'), cost Nullable(Decimal(18, 12)))"
+        " ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 10"
+    )
+    return empty_clickhouse
+
+
+def row(number: int, cost: str | None = "0.000000000001") -> list[object]:
+    return [f"00000000-0000-4000-8000-{number:012d}", 1_700_000_000_123, cost]
+
+
+def test_rows_go_in_as_milliseconds_and_text_and_come_back_exact(prices: ClickHouse) -> None:
+    prices.insert("prices", COLUMNS, [row(1), row(2, None)])
+
+    lines = prices.query("SELECT id, at, cost FROM prices ORDER BY id", "TSV").decode().splitlines()
+
+    assert lines == [
+        "00000000-0000-4000-8000-000000000001\t2023-11-14 22:13:20.123\t0.000000000001",
+        "00000000-0000-4000-8000-000000000002\t2023-11-14 22:13:20.123\t\\N",
+    ]
+
+
+def test_the_same_token_twice_adds_rows_once(prices: ClickHouse) -> None:
+    prices.insert("prices", COLUMNS, [row(1)], token="a")
+    prices.insert("prices", COLUMNS, [row(1)], token="a")
+    prices.insert("prices", COLUMNS, [row(1)], token="b")
+
+    assert prices.rows("SELECT count() FROM prices") == [(2,)]
+
+
+def test_no_rows_need_no_engine() -> None:
+    nowhere = ClickHouse.server("http://127.0.0.1:1")
+
+    nowhere.insert("prices", COLUMNS, [])
+
+
+def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> None:
+    rows = empty_clickhouse.rows("SELECT {name:String}, {n:UInt8}", {"name": "O'Neill\n\\", "n": 3})
+
+    assert rows == [("O'Neill\n\\", 3)]
+
+
+def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouse) -> None:
+    assert prices.rows("SELECT database FROM system.tables WHERE name = 'prices' AND database = currentDatabase()") == [
+        (prices.database,)
+    ]
+
+
+def test_two_databases_of_one_engine_do_not_see_each_other(prices: ClickHouse, clickhouse_path: Path) -> None:
+    other = ClickHouse.embedded(clickhouse_path, "other")
+
+    with pytest.raises(ClickHouseError, match="UNKNOWN_TABLE"):
+        other.rows("SELECT * FROM prices")
+
+    other.close()
+
+
+def test_a_refused_query_is_told_with_its_code_and_what_the_engine_said(empty_clickhouse: ClickHouse) -> None:
+    with pytest.raises(ClickHouseError, match=r"refused the query.*nothing_here") as caught:
+        empty_clickhouse.rows("SELECT * FROM nothing_here")
+
+    assert (caught.value.code, caught.value.unavailable) == (60, False)
+
+
+def test_an_error_of_an_insert_does_not_repeat_what_was_inserted(
+    prices: ClickHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ClickHouseError, match="the insert into prices") as caught:
+        prices.insert("prices", COLUMNS, [["my secret", 0, None]])
+
+    assert "secret" not in str(caught.value)
+    assert "secret" not in caplog.text
+    assert not caught.value.unavailable
+
+
+def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: ClickHouse) -> None:
+    with pytest.raises(ClickHouseError):
+        prices.insert("prices", COLUMNS, [row(1), ["no id", 0, None]])
+
+    prices.insert("prices", COLUMNS, [row(2)])
+
+    assert prices.rows("SELECT count() FROM prices") == [(1,)]
+
+
+def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told() -> None:
+    nowhere = ClickHouse.server("http://writer:s%65cret@127.0.0.1:1/")
+
+    with pytest.raises(ClickHouseError, match=r"ClickHouse at http://127\.0\.0\.1:1 can't be reached") as caught:
+        nowhere.rows("SELECT 1")
+
+    assert caught.value.unavailable
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {nowhere.place}"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT * FROM remote('127.0.0.1:1', 'system.one')",
+        "SELECT * FROM s3('http://127.0.0.1:1/bucket/key', 'TSV', 'a String')",
+        "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+        "SELECT * FROM default.`/etc/passwd`",
+        "INSERT INTO FUNCTION file('/tmp/sluice-must-not-be', 'TSV', 'a UInt8') SELECT 1",
+        "CREATE TABLE reader (line String) ENGINE = File('LineAsString', '/etc/passwd')",
+    ],
+)
+def test_the_engine_in_process_has_no_right_to_the_machine_or_the_network(
+    empty_clickhouse: ClickHouse, sql: str
+) -> None:
+    with pytest.raises(ClickHouseError, match="ACCESS_DENIED") as caught:
+        empty_clickhouse.command(sql)
+
+    assert caught.value.code == 497
+
+
+def test_closing_twice_is_allowed(clickhouse_path: Path) -> None:
+    clickhouse = ClickHouse.embedded(clickhouse_path, "closing")
+    clickhouse.rows("SELECT 1")
+
+    clickhouse.close()
+    clickhouse.close()
+
+    assert clickhouse.rows("SELECT 1") == [(1,)]
