@@ -1,0 +1,118 @@
+"""The attempts at a request: their events, and the end that they add up to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import orjson
+
+from connectors.http import MAX_ANSWER_BYTES
+from connectors.providers.provider import Answer, ProviderError
+from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, Request, RequestRouted, RequestSettled
+from streams.cost import Prices
+from streams.settled import settled
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a request ended."""
+
+    request: Request
+    outcome: Outcome
+    failure: Failure | None
+    attempts: tuple[AttemptFinished, ...]
+    settled_at: int
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to remember this."""
+        return 1000 + sum(1000 + len(attempt.body) for attempt in self.attempts)
+
+
+def finished(
+    started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices
+) -> AttemptFinished:
+    """Say how an attempt ended.
+
+    Args:
+        started: how it began.
+        result: what came back.
+        finished_at: milliseconds since the epoch.
+        prices: what an answer costs.
+
+    """
+    body = orjson.dumps(result.body) if isinstance(result, Answer) else b""
+    if len(body) > MAX_ANSWER_BYTES:
+        result = ProviderError("server", f"the answer is larger than {MAX_ANSWER_BYTES} bytes", http_status=200)
+    if isinstance(result, ProviderError):
+        return _failed(started, result, finished_at)
+    cost = prices.of(started.provider, started.model, result.usage)
+    return AttemptFinished(
+        request=started.request,
+        attempt=started.attempt,
+        provider=started.provider,
+        model=started.model,
+        worker=started.worker,
+        started_at=started.started_at,
+        finished_at=finished_at,
+        http_status=result.http_status,
+        response_id=result.response_id,
+        response_model=result.response_model,
+        finish_reasons=result.finish_reasons,
+        usage=result.usage,
+        cost_usd=None if cost is None else f"{cost:f}",
+        body=body.decode(),
+    )
+
+
+def _failed(started: AttemptStarted, error: ProviderError, finished_at: int) -> AttemptFinished:
+    hint = error.retry_after_s
+    return AttemptFinished(
+        request=started.request,
+        attempt=started.attempt,
+        provider=started.provider,
+        model=started.model,
+        worker=started.worker,
+        started_at=started.started_at,
+        finished_at=finished_at,
+        error_type=error.error_type,
+        http_status=error.http_status,
+        error_message=error.message,
+        retry_after_ms=None if hint is None else math.ceil(hint * 1000),
+    )
+
+
+def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
+    """Settle a request as it ended, be it now, at an earlier delivery of it, or when its caller first asked.
+
+    A redelivery of the same request gets the same outcome again. A repeat by its caller, which came in at another
+    time or waits elsewhere, gets it as a replay: a new outcome with its own times, to be replied to but not counted.
+    """
+    replayed = is_repeat(routed.request, end.request)
+    fields: dict[str, object] = {"replayed": replayed}
+    if end.attempts:
+        last = end.attempts[-1]
+        fields |= {
+            "provider": last.provider,
+            "provider_model": last.model,
+            "attempts": last.attempt,
+            "called_at": None if replayed else end.attempts[0].started_at,
+        }
+    if end.outcome == "answered":
+        fields |= {
+            "output": last.body,
+            "response_id": last.response_id,
+            "response_model": last.response_model,
+            "finish_reasons": last.finish_reasons,
+            "usage": last.usage,
+            "cost_usd": last.cost_usd,
+            "answered_at": None if replayed else last.finished_at,
+        }
+    event = settled(routed, end.outcome, end.failure, now if replayed else end.settled_at)
+    return event.model_copy(update=fields)
+
+
+def is_repeat(request: Request, first: Request) -> bool:
+    """Whether the caller asked again, rather than the log having delivered its one request again."""
+    return request.received_at != first.received_at or request.reply_to != first.reply_to

@@ -1,0 +1,212 @@
+"""Call: walk a request's plan until a provider answers, with every attempt on the log before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import structlog
+
+from connectors.providers import make
+from connectors.providers.provider import Answer, Call, Provider, ProviderError, ProviderSettings
+from schemas.codec import decode
+from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, RequestRouted, Target
+from schemas.records import Output, Record
+from streams.attempts import End, end_of, finished
+from streams.claims import Claims, Finished, InDoubt, Running
+from streams.cost import Prices
+from streams.failures import EXPIRED, IN_DOUBT
+from streams.retry import GiveUp, WaitThen, next_step
+from streams.settings import Settings
+from streams.stage import DeadLetterError, Emit
+from streams.walk import Walk, begin
+from streams.writing import written
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A provider, and room for as many calls as it takes at once."""
+
+    provider: Provider
+    room: asyncio.Semaphore
+
+
+class CallStage:
+    """The stage: ``RequestRouted`` in, ``AttemptStarted``, ``AttemptFinished`` and ``RequestSettled`` out."""
+
+    name = "call"
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        *,
+        providers: Mapping[str, Provider] | None = None,
+        clock: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        if providers is None:
+            providers = {name: make(name, provider) for name, provider in settings.providers.items()}
+        self.claims = Claims()
+        self._lanes = {
+            name: Lane(provider, asyncio.Semaphore(settings.providers[name].max_in_flight))
+            for name, provider in providers.items()
+        }
+        self._topics = settings.topics
+        self._prices = Prices(settings)
+        self._worker = worker
+        self._clock = clock
+        self._draw = draw
+
+    async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
+        """Bring a request to its end; to the one that it had already, if it had one.
+
+        The last ``AttemptFinished`` and the outcome are returned together, which saves a round trip to the broker.
+
+        Raises:
+            DeadLetterError: the record is no routed request with a JSON body.
+
+        """
+        routed = decode(record.value or b"")
+        if not isinstance(routed, RequestRouted):
+            raise DeadLetterError(f"{type(routed).__name__} does not belong on {record.topic}")
+        request_id = routed.request.request_id
+        while isinstance(claim := self.claims.lookup(request_id, self._now()), Running):
+            left_s = None if claim.until is None else (claim.until - self._now()) / 1000
+            await asyncio.wait({claim.done}, timeout=left_s)
+        if isinstance(claim, Finished):
+            return [self._settled(routed, claim.end)]
+        if isinstance(claim, InDoubt) and routed.plan.on_in_doubt == "fail":
+            return [self._settled(routed, End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now()))]
+        return await self._run(begin(routed, record.partition, emit, claim))
+
+    async def close(self) -> None:
+        """Close the providers' connections."""
+        for lane in self._lanes.values():
+            await lane.provider.close()
+
+    async def _run(self, walk: Walk) -> Sequence[Output]:
+        """Walk, and let others who come for the same request wait for it."""
+        self.claims.take(walk.request_id, walk.partition)
+        end = None
+        try:
+            end = await self._walk(walk)
+        finally:
+            self.claims.release(walk.request_id, end, walk.attempts)
+        return walk.last if end is None else (*walk.last, self._settled(walk.routed, end))
+
+    async def _walk(self, walk: Walk) -> End | None:
+        """Attempt after attempt, as ``next_step`` says; None if the request is another worker's by now."""
+        plan = walk.routed.plan
+        while not walk.answered:
+            step = next_step(plan, walk.tried, self._clock(), walk.deadline_s, self._draw())
+            if isinstance(step, GiveUp):
+                return self._end(walk, step.failure)
+            if self.claims.lost(walk.request_id):
+                return None
+            for output in walk.last:
+                await walk.emit(output)
+            walk.last = ()
+            if isinstance(step, WaitThen):
+                await asyncio.sleep(step.delay_s)
+            if not await self._attempt(walk, step.target):
+                return self._end(walk, EXPIRED)
+        return self._end(walk, None)
+
+    async def _attempt(self, walk: Walk, place: int) -> bool:
+        """Call one target once; False if the deadline passed before the provider had room for the call."""
+        target = walk.routed.plan.targets[place]
+        lane = self._lanes.get(target.provider) or _nowhere(target.provider)
+        if not await self._room(lane, walk.deadline_s):
+            return False
+        try:
+            started = self._started(walk, target)
+            await walk.emit(self._written(started, started.started_at, walk.partition))
+            result = await self._call(lane.provider, walk, started)
+        finally:
+            lane.room.release()
+        ended = finished(started, result, self._now(), self._prices)
+        walk.add(place, ended, self._written(ended, ended.finished_at, walk.partition))
+        return True
+
+    async def _room(self, lane: Lane, deadline_s: float) -> bool:
+        """Wait for room at the provider, until the deadline."""
+        try:
+            async with asyncio.timeout(deadline_s - self._clock()):
+                await lane.room.acquire()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _call(self, provider: Provider, walk: Walk, started: AttemptStarted) -> Answer | ProviderError:
+        timeout_s = (started.expires_at - started.started_at) / 1000
+        operation = walk.routed.request.operation
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await provider.complete(Call(walk.request_id, operation, started.model, walk.body, timeout_s))
+        except ProviderError as error:
+            return error
+        except TimeoutError:
+            return ProviderError("timeout", f"no answer within {timeout_s:g} s")
+        except Exception as error:  # noqa: BLE001 - a fault in a provider's adapter must not cost the request its end
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{place.filename}:{place.lineno}"
+            log.error("provider adapter failed", request_id=walk.request_id, error=type(error).__name__, at=at)
+            return ProviderError("server", f"the gateway's adapter failed ({type(error).__name__})")
+
+    # --- events
+
+    def _started(self, walk: Walk, target: Target) -> AttemptStarted:
+        now = self._now()
+        return AttemptStarted(
+            request=walk.routed.request,
+            attempt=len(walk.tried) + 1,
+            provider=target.provider,
+            model=target.model,
+            worker=self._worker,
+            started_at=now,
+            expires_at=max(now + 1, min(now + target.timeout_ms, walk.routed.request.deadline_at)),
+        )
+
+    def _written(self, event: AttemptStarted | AttemptFinished, at_ms: int, partition: int) -> Output:
+        """Put an attempt beside its request, so that who gets the one partition can read the other."""
+        output = written(event, self._topics.attempts, self.name, at_ms, serial=f"/{event.attempt}")
+        return dataclasses.replace(output, partition=partition, even_if_lost=True)
+
+    def _settled(self, routed: RequestRouted, end: End) -> Output:
+        event = end_of(routed, end, self._now())
+        return written(event, self._topics.outcomes, self.name, event.settled_at)
+
+    def _end(self, walk: Walk, failure: Failure | None) -> End:
+        outcome: Outcome = "answered" if failure is None else "expired" if failure is EXPIRED else "failed"
+        return End(walk.routed.request, outcome, failure, walk.attempts, self._now())
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+class _Absent:
+    """Stands for a provider that route knows and this worker does not: they have read different configurations."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(self, name: str, _: ProviderSettings | None = None) -> None:
+        self.name = name
+
+    async def complete(self, _: Call) -> Answer:
+        raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def _nowhere(name: str) -> Lane:
+    return Lane(_Absent(name), asyncio.Semaphore(1))

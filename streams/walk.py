@@ -1,0 +1,92 @@
+"""One request on its way along its plan: what has been tried, and what is not yet on the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from schemas.events import AttemptFinished, Plan, RequestRouted
+from schemas.records import Output
+from streams.claims import Fresh, InDoubt
+from streams.retry import Tried
+from streams.stage import DeadLetterError, Emit
+
+
+@dataclass(slots=True)
+class Walk:
+    """Where a request stands."""
+
+    routed: RequestRouted
+    body: dict[str, Any]
+    partition: int
+    emit: Emit
+    attempts: tuple[AttemptFinished, ...] = ()
+    tried: list[Tried] = field(default_factory=list)
+    """The same and those whose end nobody knows, as ``next_step`` wants it."""
+    last: tuple[Output, ...] = ()
+    """The last attempt's end, not yet on the log."""
+
+    @property
+    def request_id(self) -> str:
+        """Whose way it is."""
+        return self.routed.request.request_id
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds since the epoch."""
+        return self.routed.request.deadline_at / 1000
+
+    @property
+    def answered(self) -> bool:
+        """Whether the end of the way is reached."""
+        return bool(self.attempts) and self.attempts[-1].error_type is None
+
+    def add(self, place: int, attempt: AttemptFinished, output: Output) -> None:
+        """Note how the attempt at the target of this place ended."""
+        self.attempts = (*self.attempts, attempt)
+        self.last = (output,)
+        if attempt.error_type is not None:
+            self.tried.append(_tried(place, attempt))
+
+
+def begin(routed: RequestRouted, partition: int, emit: Emit, claim: Fresh | InDoubt) -> Walk:
+    """Start, or go on where another worker, or this one before, has stopped.
+
+    Raises:
+        DeadLetterError: the body is not a JSON object.
+
+    """
+    try:
+        body = orjson.loads(routed.body)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise DeadLetterError("the body of the routed request is not a JSON object")
+    tried = list(_placed(routed.plan, claim.attempts))
+    if isinstance(claim, InDoubt):
+        place = tried[-1].target if tried else 0
+        place = _place(routed.plan, place, claim.started.provider, claim.started.model)
+        tried += [Tried(place, "timeout")] * (claim.started.attempt - len(tried))
+    return Walk(routed, body, partition, emit, claim.attempts, tried)
+
+
+def _placed(plan: Plan, attempts: tuple[AttemptFinished, ...]) -> Iterator[Tried]:
+    """Find the place in the plan of attempts that are known from the log, which never go back."""
+    place = 0
+    for attempt in attempts:
+        place = _place(plan, place, attempt.provider, attempt.model)
+        yield _tried(place, attempt)
+
+
+def _place(plan: Plan, start: int, provider: str, model: str) -> int:
+    later = range(start, len(plan.targets))
+    found = (place for place in later if (plan.targets[place].provider, plan.targets[place].model) == (provider, model))
+    return next(found, start)
+
+
+def _tried(place: int, attempt: AttemptFinished) -> Tried:
+    hint = attempt.retry_after_ms
+    return Tried(place, attempt.error_type or "server", attempt.error_message, None if hint is None else hint / 1000)

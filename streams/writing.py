@@ -1,0 +1,27 @@
+"""How a stage writes an event of a request: the same key, framing and headers from every stage."""
+
+from __future__ import annotations
+
+from schemas.codec import encode
+from schemas.events import AttemptFinished, AttemptStarted, RequestAdmitted, RequestRouted, RequestSettled
+from schemas.headers import cloudevent
+from schemas.records import Output
+from schemas.topics import Topic
+
+RequestEvent = RequestAdmitted | RequestRouted | AttemptStarted | AttemptFinished | RequestSettled
+
+
+def written(event: RequestEvent, topic: Topic, stage: str, at_ms: int, *, serial: str = "") -> Output:
+    """Write an event under its request's id.
+
+    Args:
+        event: what happened.
+        topic: where it belongs.
+        stage: who says so.
+        at_ms: when, in milliseconds since the epoch.
+        serial: tells several events of one class and request apart.
+
+    """
+    request = event.request
+    headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial)
+    return Output(topic.name, request.request_id.encode(), encode(event), headers)
