@@ -22,9 +22,9 @@ from streams.datasets.selection import (
     COUNT,
     FORMATS,
     PAGE,
+    ExportError,
     ExportOptions,
     Parameters,
-    SelectionError,
     conditions,
 )
 from streams.datasets.tally import Tally
@@ -66,7 +66,7 @@ def export(query: Readable, options: ExportOptions, progress: Progress = lambda 
     If nothing fits, nothing is written: the manifest that is returned has no examples, and its ``sentence`` says why.
 
     Raises:
-        SelectionError: the format or the file's ending is unknown, or the file's folder can't be written to.
+        ExportError: the format or the file's ending is unknown, or the file's folder can't be written to.
 
     """
     encode = _encoding(options)
@@ -95,11 +95,11 @@ def export(query: Readable, options: ExportOptions, progress: Progress = lambda 
 
 def _encoding(options: ExportOptions) -> Callable[[Path], DatasetFile]:
     if options.format not in FORMATS:
-        raise SelectionError(f"format {options.format!r} is unknown; there is: {', '.join(FORMATS)}")
+        raise ExportError(f"format {options.format!r} is unknown; there is: {', '.join(FORMATS)}")
     if options.out.suffix not in ENDINGS:
-        raise SelectionError(f"{options.out.name}: a dataset's name ends in {' or '.join(ENDINGS)}")
+        raise ExportError(f"{options.out.name}: a dataset's name ends in {' or '.join(ENDINGS)}")
     if not os.access(options.out.parent, os.W_OK):
-        raise SelectionError(f"{options.out.parent}: is no folder that can be written to")
+        raise ExportError(f"{options.out.parent}: is no folder that can be written to")
     return ENDINGS[options.out.suffix]
 
 

@@ -44,8 +44,8 @@ _RELATIVE = re.compile(r"(\d{1,4})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class SelectionError(ValueError):
-    """What was asked for can't be a selection. The message is one sentence that says what would be."""
+class ExportError(ValueError):
+    """What was asked for can't be exported. The message is one sentence that says what can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def point_in_time(text: str, now: datetime.datetime | None = None) -> datetime.d
     """The time that a person typed: ISO 8601, or how long ago (``90m``, ``24h``, ``7d``, ``2w``). UTC unless it says.
 
     Raises:
-        SelectionError: it is neither.
+        ExportError: it is neither.
 
     """
     if match := _RELATIVE.fullmatch(text.strip()):
@@ -81,7 +81,7 @@ def point_in_time(text: str, now: datetime.datetime | None = None) -> datetime.d
     try:
         moment = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
-        raise SelectionError(f"{text!r} is no time: write one like 2026-11-24, 2026-11-24T09:30Z or 7d") from None
+        raise ExportError(f"{text!r} is no time: write one like 2026-11-24, 2026-11-24T09:30Z or 7d") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 

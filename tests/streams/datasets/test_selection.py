@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.datasets.selection import ExportOptions, SelectionError, conditions, milliseconds, point_in_time
+from streams.datasets.selection import ExportError, ExportOptions, conditions, milliseconds, point_in_time
 
 NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
 
@@ -27,7 +27,7 @@ def test_a_time_is_iso_8601_or_how_long_ago(typed: str, meant: datetime.datetime
 
 @pytest.mark.parametrize("typed", ["", "yesterday", "7", "7y", "2026-13-01", "99999999999d"])
 def test_what_is_no_time_says_what_would_be_one(typed: str) -> None:
-    with pytest.raises(SelectionError, match="write one like"):
+    with pytest.raises(ExportError, match="write one like"):
         point_in_time(typed, NOW)
 
 
