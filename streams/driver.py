@@ -20,6 +20,7 @@ from typing import Any
 
 import aiokafka
 import structlog
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
@@ -38,7 +39,7 @@ LOOK_AGAIN_S = 1.0
 REMEMBERED_MISSING = 1000
 """Names of missing topics kept at most: callers choose them."""
 
-__all__ = ["SCHEME", "SETTINGS", "Batch", "KafkaError", "NoSuchTopicError", "TooLargeError"]
+__all__ = ["SCHEME", "SETTINGS", "Batch", "ConsumerRecord", "KafkaError", "NoSuchTopicError", "TooLargeError"]
 
 TooLargeError = MessageSizeTooLargeError
 """A record is larger than the producer may send."""
@@ -114,7 +115,7 @@ class Consumer(stock.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets jump by design; what is committed comes from the tracker."""
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ARG002 - always all of them
         return iter(self.tracker.partitions)  # type: ignore[arg-type]
 
     def _new_offset(self, tp: TP) -> int | None:

@@ -14,6 +14,7 @@ from typing import cast
 
 import faust
 from faust.types import StreamT
+from mode import CrashingSupervisor
 
 from schemas.records import Output, Record
 from schemas.topics import Topics
@@ -49,7 +50,7 @@ class Worker:
         app = faust.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
         names = [topic.name for topic in topics.read_by(self.stage.name)]
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
-        app.agent(source, name=self.stage.name)(self._consume)
+        app.agent(source, name=self.stage.name, supervisor_strategy=CrashingSupervisor)(self._consume)
         app.on_before_shutdown.connect(self._drain, weak=False)
         app.finalize()
         return app
@@ -121,9 +122,9 @@ class Worker:
 
     async def _consume(self, stream: StreamT[object]) -> None:
         """Walk through what comes, a batch of one partition at a time, as long as there is room."""
-        async for event in stream.noack().events():
+        async for event in cast("faust.Stream[object]", stream).noack().events():
             batch: list[Delivered] = []
-            for raw in cast("driver.Batch", event.value).records:
+            for raw in cast("list[driver.ConsumerRecord]", event.value):
                 record = Record(
                     raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
                 )

@@ -1,0 +1,31 @@
+"""Fixtures for what a test must be able to break without harming its neighbours."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from connectors.embedded.broker import EmbeddedBroker
+from connectors.kafka.topics import ensure_topics
+from schemas.topics import Topics
+
+
+@pytest.fixture
+async def own_broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """A broker of one test's own, to be killed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with EmbeddedBroker(tmp_path / "kafka", port) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def own_topics(own_broker: EmbeddedBroker) -> Topics:
+    """All topics on it."""
+    topics = Topics()
+    await ensure_topics(own_broker.bootstrap_servers, (*topics.all, *topics.dead_letters), 1)
+    return topics
