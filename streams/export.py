@@ -6,7 +6,7 @@ masked by the filter, so a dataset holds no more personal data than the policy l
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
@@ -70,7 +70,7 @@ def export(query: Readable, options: ExportOptions, progress: Progress = lambda 
 
     """
     encode = _encoding(options)
-    until = options.until or datetime.datetime.now(datetime.UTC)
+    until = options.until or dt.datetime.now(dt.UTC)
     where, parameters = conditions(options, until)
     counted = query.rows(COUNT.format(conditions=where), parameters)
     tenants = {str(row["tenant"]): int(row["answered"]) for row in counted}
@@ -155,7 +155,7 @@ def _manifest(
         config_hashes=tuple(sorted(tally.config_hashes)),
         first_received_at=_iso(first),
         last_received_at=_iso(last),
-        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        created_at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
         sluice_version=version("sluicegate"),
     )
 
@@ -163,7 +163,7 @@ def _manifest(
 def _iso(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
-    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).isoformat(timespec="milliseconds")
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _publish(partial: Path, out: Path, manifest: Manifest) -> None:

@@ -38,7 +38,7 @@ class LocalModelError(Exception):
 
 
 class LocalModel:
-    """The model's server as a child process on loopback. Ctrl-C does not reach it, so that calls under way can finish."""
+    """The model's server as a child process on loopback. Ctrl-C does not reach it: calls under way can finish."""
 
     def __init__(self, venv: Path = Path(".venv-model"), port: int = PORT) -> None:
         self._venv = venv

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def manifest_path(out: Path) -> Path:
     return out.with_name(out.name + ".manifest.json")
 
 
-def filters(options: ExportOptions, until: datetime.datetime) -> Filters:
+def filters(options: ExportOptions, until: dt.datetime) -> Filters:
     """What was asked for, with the end that an open one got."""
     return {
         "tenant": options.tenant,

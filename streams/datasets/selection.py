@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +58,9 @@ class ExportOptions:
     tenant: str | None = None
     model: str | None = None
     """The name that callers use, or provider/model."""
-    since: datetime.datetime | None = None
+    since: dt.datetime | None = None
     """Received then or later. With a zone."""
-    until: datetime.datetime | None = None
+    until: dt.datetime | None = None
     """Received before then; None: before the export starts."""
     label: str | None = None
     """``key=value``: a label that the caller gave; a bare word: a label that feedback gave."""
@@ -68,7 +68,7 @@ class ExportOptions:
     """At most so many examples."""
 
 
-def point_in_time(text: str, now: datetime.datetime | None = None) -> datetime.datetime:
+def point_in_time(text: str, now: dt.datetime | None = None) -> dt.datetime:
     """The time that a person typed: ISO 8601, or how long ago (``90m``, ``24h``, ``7d``, ``2w``). UTC unless it says.
 
     Raises:
@@ -76,21 +76,21 @@ def point_in_time(text: str, now: datetime.datetime | None = None) -> datetime.d
 
     """
     if match := _RELATIVE.fullmatch(text.strip()):
-        ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
-        return (now or datetime.datetime.now(datetime.UTC)) - ago
+        ago = dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+        return (now or dt.datetime.now(dt.UTC)) - ago
     try:
-        moment = datetime.datetime.fromisoformat(text.strip())
+        moment = dt.datetime.fromisoformat(text.strip())
     except ValueError:
         raise ExportError(f"{text!r} is no time: write one like 2026-11-24, 2026-11-24T09:30Z or 7d") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def milliseconds(moment: datetime.datetime) -> int:
+def milliseconds(moment: dt.datetime) -> int:
     """Since the Unix epoch."""
     return int(moment.timestamp() * 1000)
 
 
-def conditions(options: ExportOptions, until: datetime.datetime) -> tuple[str, Parameters]:
+def conditions(options: ExportOptions, until: dt.datetime) -> tuple[str, Parameters]:
     """The WHERE clause that the options mean, and the values of its parameters."""
     clauses = [
         "outcome = 'answered'",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 import uuid
@@ -17,7 +17,7 @@ from streams.export import PAGE_ROWS, export
 
 pytestmark = pytest.mark.flow
 
-START = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+START = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 COLUMNS = (
     "tenant",
     "received_at",
@@ -47,7 +47,7 @@ def answered(text: str = "Der Rhein.", finish_reason: str = "stop") -> str:
 def row(number: int = 0, **changes: Any) -> list[object]:
     values: dict[str, Any] = {
         "tenant": "default",
-        "received_at": START + datetime.timedelta(milliseconds=number),
+        "received_at": START + dt.timedelta(milliseconds=number),
         "request_id": str(uuid.uuid4()),
         "outcome": "answered",
         "operation": "chat",
@@ -101,7 +101,7 @@ def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouse, out: Pat
         row(5000, input=asked("theirs"), tenant="b"),
     ]
     clickhouse.insert("requests_log", COLUMNS, rows)
-    later = START + datetime.timedelta(seconds=1)
+    later = START + dt.timedelta(seconds=1)
 
     found = {}
     for name, filters in {

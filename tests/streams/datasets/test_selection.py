@@ -1,27 +1,27 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from streams.datasets.selection import ExportError, ExportOptions, conditions, milliseconds, point_in_time
 
-NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
+NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("7d", datetime.datetime(2026, 11, 17, 12, 0, tzinfo=datetime.UTC)),
-        ("90m", datetime.datetime(2026, 11, 24, 10, 30, tzinfo=datetime.UTC)),
-        ("2w", datetime.datetime(2026, 11, 10, 12, 0, tzinfo=datetime.UTC)),
-        ("2026-11-01", datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)),
-        ("2026-11-01T09:30Z", datetime.datetime(2026, 11, 1, 9, 30, tzinfo=datetime.UTC)),
-        ("2026-11-01T09:30+02:00", datetime.datetime(2026, 11, 1, 7, 30, tzinfo=datetime.UTC)),
+        ("7d", dt.datetime(2026, 11, 17, 12, 0, tzinfo=dt.UTC)),
+        ("90m", dt.datetime(2026, 11, 24, 10, 30, tzinfo=dt.UTC)),
+        ("2w", dt.datetime(2026, 11, 10, 12, 0, tzinfo=dt.UTC)),
+        ("2026-11-01", dt.datetime(2026, 11, 1, tzinfo=dt.UTC)),
+        ("2026-11-01T09:30Z", dt.datetime(2026, 11, 1, 9, 30, tzinfo=dt.UTC)),
+        ("2026-11-01T09:30+02:00", dt.datetime(2026, 11, 1, 7, 30, tzinfo=dt.UTC)),
     ],
 )
-def test_a_time_is_iso_8601_or_how_long_ago(typed: str, meant: datetime.datetime) -> None:
+def test_a_time_is_iso_8601_or_how_long_ago(typed: str, meant: dt.datetime) -> None:
     assert point_in_time(typed, NOW) == meant
 
 
