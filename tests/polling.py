@@ -6,11 +6,15 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], within: float = ..., every: float = ...) -> T: ...
+@overload
+async def eventually(check: Callable[[], T], within: float = ..., every: float = ...) -> T: ...
 async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 10.0, every: float = 0.05) -> T:
     """The first truthy answer of ``check``; an AssertionError raised in it means: not yet.
 

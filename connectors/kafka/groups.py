@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
 from connectors.kafka.connection import (
     CONNECT_TIMEOUT_S,
@@ -18,6 +19,10 @@ from connectors.kafka.connection import (
     open_administration,
 )
 from schemas.topics import STAGES, Topic, Topics
+
+_NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+"""A broker that has just started, or a coordinator that moves: for a moment the group has nobody to ask."""
+_RETRY_S = 0.1
 
 Place = tuple[str, int]
 """A topic and a partition of it."""
@@ -82,12 +87,22 @@ async def lag(bootstrap: str, group: str, topics: Iterable[Topic]) -> dict[Place
     async with administration(bootstrap) as client:
         with explained(bootstrap):
             partitions = await _existing(client, places)
-            committed = await client.list_consumer_group_offsets(group, partitions=partitions)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                committed = await _committed(client, group, partitions)
             first, end = await _bounds(bootstrap, partitions)
-    return {
-        (at.topic, at.partition): end[at] - (committed[at].offset if committed[at].offset >= 0 else first[at])
-        for at in partitions
-    }
+    return {(at.topic, at.partition): end[at] - committed.get(at, first[at]) for at in partitions}
+
+
+async def _committed(
+    client: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]
+) -> dict[TopicPartition, int]:
+    while True:
+        try:
+            found = await client.list_consumer_group_offsets(group, partitions=partitions)
+        except _NO_COORDINATOR:
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return {at: kept.offset for at, kept in found.items() if kept.offset >= 0}
 
 
 async def _existing(client: AIOKafkaAdminClient, places: list[Place]) -> list[TopicPartition]:
@@ -108,12 +123,20 @@ async def _bounds(
 
 
 async def _assignments(client: AIOKafkaAdminClient, groups: Iterable[str]) -> dict[str, set[Place]]:
-    found: dict[str, set[Place]] = {group: set() for group in groups}
-    for response in await client.describe_consumer_groups(list(found)):
-        for group in response.to_object()["groups"]:
-            if group["state"] == "Stable":
-                found[group["group"]] = {place for member in group["members"] for place in _held(member)}
-    return found
+    """What each group holds. One question each: aiokafka 0.14.0 can't read an answer about two groups."""
+    names = list(groups)
+    return dict(zip(names, await asyncio.gather(*(_assigned(client, name) for name in names)), strict=True))
+
+
+async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[Place]:
+    try:
+        (response,) = await client.describe_consumer_groups([group])
+    except _NO_COORDINATOR:
+        return set()
+    (description,) = response.to_object()["groups"]
+    if description["state"] != "Stable":
+        return set()
+    return {place for member in description["members"] for place in _held(member)}
 
 
 def _held(member: Mapping[str, Any]) -> set[Place]:
