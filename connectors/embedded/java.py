@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ _FLAGS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
+_CAUSE = re.compile(r"(Caused by: )?[\w.$]+(Exception|Error): ")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -65,14 +67,16 @@ def run(java: Path, class_path: str, program: tuple[str, ...], log: Path) -> int
 
 
 def last_error(log: Path) -> str:
-    """The last line of a log that tells of an error, without its time and thread; else its last line."""
-    with contextlib.suppress(OSError):
+    """Why it ended, by its log: the cause under the last error, else that error, else the last line."""
+    try:
         lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-        telling = [
-            line for line in lines if " ERROR " in line or line.startswith(("Error:", "Caused by:", "Exception"))
-        ]
-        return (telling or lines or ["it said nothing"])[-1].rpartition(" ERROR ")[2]
-    return "it said nothing"
+    except OSError:
+        lines = []
+    errors = [number for number, line in enumerate(lines) if " ERROR " in line or line.startswith("Error: ")]
+    if not errors:
+        return lines[-1] if lines else "it said nothing"
+    causes = [line for line in lines[errors[-1] + 1 :] if _CAUSE.match(line)]
+    return causes[-1].removeprefix("Caused by: ") if causes else lines[errors[-1]].rpartition(" ERROR ")[2]
 
 
 def _command(java: Path, class_path: str, program: tuple[str, ...]) -> list[str]:
