@@ -85,13 +85,14 @@ class OperationEndpoint:
         try:
             caller = self._desk.keyring.authenticate(headers)
             request = self._arrive(headers, caller, scope[REQUEST_ID])
-            scope[REQUEST_ID] = request.request_id
-            return request, await read_body(receive, headers, self._desk.body_limit)
+            body = await read_body(receive, headers, self._desk.body_limit)
         except RefusedError as refusal:
-            # Without the headers: one of them may be what is wrong, and a refused try must not end a named request.
+            # Under a fresh id, without the headers: a refused try must not end the request that another try began.
             refused = self._arrive({}, caller, scope[REQUEST_ID])
             await self._desk.recorder.refused(refused, refusal.failure)
             raise
+        scope[REQUEST_ID] = request.request_id
+        return request, body
 
     def _arrive(self, headers: dict[bytes, bytes], caller: Caller, request_id: str) -> Request:
         return arrive(

@@ -1,0 +1,151 @@
+"""The official OpenAI client against the whole application."""
+
+from __future__ import annotations
+
+import openai
+import orjson
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+
+from schemas.events import RequestReceived
+from streams.ingress.app import reply_partitions
+from streams.ingress.keys import new_key
+from streams.settings import Settings
+from tests.streams.ingress.fake_log import Telling
+from tests.streams.ingress.gateway import Gateway, running
+
+MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+PLAIN, HASH = new_key()
+LOCKED = {"tenants": {"acme": {}}, "keys": [{"id": "acme-1", "tenant": "acme", "hash": HASH}]}
+
+
+def error(status: int, code: str) -> Telling:
+    body = {"error": {"message": "Because.", "type": "invalid_request_error", "param": None, "code": code}}
+    return Telling(status, "refused", orjson.dumps(body), ())
+
+
+async def test_the_openai_client_gets_its_completion(gateway: Gateway) -> None:
+    completion = await gateway.openai().chat.completions.create(model="echo", messages=MESSAGES)
+
+    assert completion.choices[0].message.content == "hello"
+
+
+async def test_the_openai_client_gets_its_embedding(gateway: Gateway) -> None:
+    document = {"object": "list", "model": "e", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
+    gateway.log.answers = lambda _: Telling(body=orjson.dumps(document))
+
+    response = await gateway.openai().embeddings.create(model="e", input="x", encoding_format="float")
+
+    assert response.data[0].embedding == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, openai.BadRequestError),
+        (403, openai.PermissionDeniedError),
+        (404, openai.NotFoundError),
+        (429, openai.RateLimitError),
+        (502, openai.InternalServerError),
+        (504, openai.InternalServerError),
+    ],
+)
+async def test_the_openai_client_raises_what_the_status_of_a_reply_means(
+    gateway: Gateway, status: int, expected: type[openai.APIStatusError]
+) -> None:
+    gateway.log.answers = lambda _: error(status, "some_code")
+
+    with pytest.raises(expected) as caught:
+        await gateway.openai().chat.completions.create(model="echo", messages=MESSAGES)
+
+    assert caught.value.code == "some_code"
+    assert caught.value.request_id == str(gateway.log.requests()[0].request.request_id)
+
+
+async def test_a_failure_is_not_sent_again_by_the_openai_client(gateway: Gateway) -> None:
+    gateway.log.answers = lambda _: error(502, "server")
+
+    with pytest.raises(openai.InternalServerError):
+        await gateway.openai(retries=2).chat.completions.create(model="echo", messages=MESSAGES)
+
+    assert len(gateway.log.requests()) == 1
+
+
+async def test_the_right_key_says_whose_request_it_is() -> None:
+    async with running(**LOCKED) as gateway:
+        await gateway.openai(PLAIN).chat.completions.create(model="echo", messages=MESSAGES)
+
+        (event,) = gateway.log.requests()
+        assert (event.request.tenant, event.request.key_id) == ("acme", "acme-1")
+        assert PLAIN.encode() not in (gateway.log.written[0].value or b"")
+
+
+async def test_a_wrong_key_is_an_authentication_error_and_on_the_record_without_the_key() -> None:
+    async with running(**LOCKED) as gateway:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            await gateway.openai("sk-wrong").chat.completions.create(model="echo", messages=MESSAGES)
+
+        (output,) = gateway.log.written
+        assert caught.value.code == "invalid_api_key"
+        assert output.topic == "llm.outcomes.v1"
+        assert output.key == (caught.value.request_id or "").encode()
+        assert b"sk-wrong" not in (output.value or b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/feedback"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/echo"),
+        ("GET", "/v1/requests/018f0000-0000-7000-8000-000000000000"),
+    ],
+)
+async def test_everything_under_v1_needs_a_key(method: str, path: str) -> None:
+    async with running(**LOCKED) as gateway:
+        response = await gateway.http.request(method, path, content=b"{}")
+
+        assert response.status_code == 401
+        assert response.json()["error"]["code"] == "invalid_api_key"
+        assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "unknown_url"),
+        ("POST", "/v1/completions", 404, "unknown_url"),
+        ("GET", "/v1/models/", 404, "model_not_found"),
+        ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("DELETE", "/v1/models", 405, "method_not_allowed"),
+        ("GET", "/%00%ff", 404, "unknown_url"),
+    ],
+)
+async def test_what_is_not_there_is_an_error_object_with_a_request_id(
+    gateway: Gateway, method: str, path: str, status: int, code: str
+) -> None:
+    response = await gateway.http.request(method, path)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert response.headers["x-request-id"]
+
+
+async def test_a_crash_is_an_error_object_without_a_trace_of_its_cause(gateway: Gateway) -> None:
+    def crash(_: RequestReceived) -> Telling:
+        raise ZeroDivisionError
+
+    gateway.log.answers = crash
+
+    response = await gateway.chat()
+
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    assert "Zero" not in response.text
+    assert response.headers["x-request-id"]
+
+
+def test_an_instance_reads_its_share_of_the_reply_partitions() -> None:
+    settings = Settings.model_validate({"http": {"instance": 1, "instances": 2}})
+
+    assert reply_partitions(settings) == (1, 3)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import orjson
+
+from schemas.events import Failure
+from streams.ingress.refusals import OURS, THEIRS, RefusedError, error_object, response, type_of
+
+FAILURE = Failure(status=429, type="rate_limit_error", code="slow_down", message="Wait.", retry_after_ms=1001)
+
+
+def test_an_error_object_has_openais_four_fields() -> None:
+    error = orjson.loads(error_object(FAILURE))
+
+    assert error == {"error": {"message": "Wait.", "type": "rate_limit_error", "param": None, "code": "slow_down"}}
+
+
+def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
+    made = response(RefusedError(FAILURE))
+
+    assert (made.status_code, made.headers["retry-after"]) == (429, "2")
+    assert made.headers["content-type"] == "application/json"
+
+
+def test_a_status_alone_tells_whose_fault_it_was() -> None:
+    assert [type_of(status) for status in (400, 429, 500, 504)] == [THEIRS, THEIRS, OURS, OURS]
