@@ -21,6 +21,7 @@ from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
 from schemas.events import Operation
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
+from streams import deny
 
 OPEN_TENANT = "default"
 """Who everybody is while no keys are configured."""
@@ -125,16 +126,16 @@ class DenyRule(Section):
     """A text that may not go to a provider."""
 
     name: Name
-    keywords: tuple[str, ...] = ()
+    keywords: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
     """Whole words, in any case."""
     pattern: str = ""
-    """A regular expression."""
+    """A regular expression in RE2's syntax."""
 
     @model_validator(mode="after")
     def _something_to_match(self) -> DenyRule:
         if not self.keywords and not self.pattern:
             raise ValueError("a deny rule needs keywords or a pattern")
-        re.compile(self.pattern)
+        deny.pattern(self.pattern)
         return self
 
 
@@ -148,6 +149,8 @@ class Policy(Section):
     deny: tuple[DenyRule, ...] = ()
     pii: dict[Entity, Literal["block", "mask", "allow"]] = {}
     """What is not named is allowed."""
+    phone_region: str = Field(default="US", pattern=r"^[A-Z]{2}$")
+    """ISO 3166 code of the country whose phone numbers are known without their country code."""
 
 
 class Tenant(Section):
@@ -207,7 +210,9 @@ class Settings(Section):
             for target in model.targets:
                 if target.provider not in self.providers:
                     known = ", ".join(sorted(self.providers))
-                    raise ValueError(f"models.{alias}: provider {target.provider!r} is not configured (there is: {known})")
+                    raise ValueError(
+                        f"models.{alias}: provider {target.provider!r} is not configured (there is: {known})"
+                    )
         for name, tenant in self.tenants.items():
             if tenant.policy != "default" and tenant.policy not in self.policies:
                 raise ValueError(f"tenants.{name}: policy {tenant.policy!r} is not configured")

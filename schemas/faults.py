@@ -1,0 +1,74 @@
+"""What is wrong with a body, told as OpenAI tells it: the field's path, one sentence, none of the caller's text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from schemas.events import Failure
+from schemas.shapes import MARK, TAGGED
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_WRONG_TYPE = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+_WRONG_VALUE = {
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters long",
+    "too_long": "must hold at most {max_length}",
+    "literal_error": "must be {expected}",
+}
+_NAMED_BY_CALLERS = frozenset({"metadata", "logit_bias", "parameters"})
+"""Objects whose names are the caller's own: a path ends there."""
+
+
+def invalid(code: str, message: str, param: str | None = None) -> Failure:
+    """Say that the caller can mend it: HTTP 400."""
+    return Failure(status=400, type="invalid_request_error", code=code, message=message, param=param)
+
+
+def told(error: ValidationError) -> Failure:
+    """Tell the first fault of a body."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    param = _param(first)
+    code, sentence = _sentence(first)
+    return invalid(code, f"{param} {sentence}" if param else f"the body {sentence}", param or None)
+
+
+def _param(detail: ErrorDetails) -> str:
+    """The path as OpenAI writes it, for example ``messages[0].content``."""
+    path = ""
+    steps = list(detail["loc"])
+    if detail["type"].startswith(TAGGED):
+        steps.append(detail["type"].removeprefix(TAGGED))
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif not step.startswith(MARK):
+            path += f".{step}" if path else step
+        if step in _NAMED_BY_CALLERS:
+            break
+    return path
+
+
+def _sentence(detail: ErrorDetails) -> tuple[str, str]:
+    kind = detail["type"]
+    if kind == "missing":
+        return "missing_required_parameter", "is missing"
+    if kind in _WRONG_TYPE:
+        return "invalid_type", _WRONG_TYPE[kind]
+    if kind in _WRONG_VALUE:
+        return "invalid_value", _WRONG_VALUE[kind].format(**detail.get("ctx", {}))
+    return "invalid_value", detail["msg"]

@@ -1,0 +1,71 @@
+"""Texts that may not go to a provider: words, and patterns that people write.
+
+A pattern is matched by RE2, in time linear in the text whatever the pattern is: Python's own engine can be made to run
+for years by thirty characters, and nothing can stop it while it does. So there is no lookaround and no backreference.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+import re2
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
+"""Scripts whose words stand next to each other, or grow endings: there a word has no edge to look for."""
+
+
+def pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 brings no types
+    """Compile a regular expression in RE2's syntax.
+
+    Raises:
+        ValueError: RE2 does not take it. The message says why.
+
+    """
+    try:
+        return re2.compile(expression, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"not a regular expression that RE2 takes: {reason}") from None
+
+
+def keywords(words: Iterable[str]) -> re.Pattern[str]:
+    """Compile words to be found whole, in any case, however their own spaces are laid out."""
+    return re.compile("|".join(_whole(_folded(word.strip())) for word in words), re.IGNORECASE)
+
+
+def _whole(word: str) -> str:
+    before = r"(?<!\w)" if _has_edge(word[0]) else ""
+    after = r"(?!\w)" if _has_edge(word[-1]) else ""
+    return before + r"\s+".join(re.escape(piece) for piece in word.split()) + after
+
+
+def _has_edge(char: str) -> bool:
+    return not unicodedata.name(char, "").startswith(_WITHOUT_SPACES)
+
+
+def _folded(text: str) -> str:
+    """One way of writing for each character: wide letters are letters, and an accent is part of its letter."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+class Deny:
+    """One rule, compiled."""
+
+    def __init__(self, name: str, words: Iterable[str], expression: str) -> None:
+        self.rule = f"deny.{name}"
+        words = tuple(words)
+        self._words = keywords(words) if words else None
+        self._pattern = pattern(expression) if expression else None
+
+    def matches(self, text: str) -> bool:
+        """Whether the text holds one of the words, or fits the pattern somewhere."""
+        folded = _folded(text)
+        if self._words and self._words.search(folded):
+            return True
+        return self._pattern is not None and self._pattern.search(folded) is not None
