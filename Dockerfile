@@ -1,0 +1,24 @@
+# One image for every stage: `sluice run STAGE`. No Java is needed: Kafka and ClickHouse are containers of their own.
+FROM python:3.12-slim AS build
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /build
+ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/opt/sluice
+# the dependencies first: they change seldom, and are most of the image
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --locked --no-dev --no-install-project
+COPY schemas schemas
+COPY connectors connectors
+COPY dashboards dashboards
+COPY streams streams
+RUN uv sync --locked --no-dev --no-editable
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sluice sluice \
+    && install --directory --owner=sluice --mode=0750 /etc/sluice
+COPY --from=build /opt/sluice /opt/sluice
+COPY deploy/sluice.yaml /opt/sluice/share/sluice.yaml
+ENV PATH=/opt/sluice/bin:$PATH PYTHONUNBUFFERED=1 SLUICE_STATE=/var/lib/sluice
+USER 10001
+WORKDIR /var/lib/sluice
+ENTRYPOINT ["sluice"]
+CMD ["--help"]

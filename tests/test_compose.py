@@ -1,0 +1,280 @@
+"""The containers are described in files; here is no engine to run them, so every name in them is looked up."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from connectors.embedded import jars
+from connectors.grafana import PLUGIN
+from schemas.topics import MAX_MESSAGE_BYTES, Topics
+from streams import settings
+from streams.app import RUNNABLE
+from streams.cli import main
+from streams.first_start import first_start
+from streams.ingress.keys import check_binding
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+STAGES = {name: service for name, service in SERVICES.items() if service.get("command", [""])[0] == "run"}
+OURS = {**STAGES, "init": SERVICES["init"]}
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+GRAFANA_XML = ROOT / "deploy" / "clickhouse" / "grafana.xml"
+
+
+def filled(text: str) -> str:
+    """As Compose reads it with an empty environment."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def environment(service: str) -> dict[str, str]:
+    return {name: filled(str(value)) for name, value in SERVICES[service].get("environment", {}).items()}
+
+
+def mounts(service: str) -> dict[str, str]:
+    """What is mounted, by where it is in the container."""
+    mounted = [filled(volume).split(":") for volume in SERVICES[service].get("volumes", [])]
+    return {target: source for source, target, *_ in mounted}
+
+
+def copied() -> list[tuple[list[str], str]]:
+    """Sources and target of every COPY from the project."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+    return [(line.split()[:-1], line.split()[-1]) for line in lines]
+
+
+def commands() -> list[list[str]]:
+    """Everything that is said to `sluice`."""
+    said = [service["command"] for service in STAGES.values()]
+    return said + [
+        line.split()[1:] for line in SERVICES["init"]["command"][0].splitlines() if line.startswith("sluice ")
+    ]
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_every_command_exists_with_its_arguments(arguments: list[str]) -> None:
+    with click.Context(main) as context:
+        name, command, rest = main.resolve_command(context, list(arguments))
+
+        assert name is not None
+        assert command is not None
+        command.make_context(name, rest, parent=context)
+
+
+def test_each_stage_has_one_service_of_its_name() -> None:
+    assert {name: service["command"] for name, service in STAGES.items()} == {name: ["run", name] for name in RUNNABLE}
+
+
+def test_our_services_share_one_image_that_is_built_here() -> None:
+    assert {(service["image"], service["build"]) for service in OURS.values()} == {("sluice:local", ".")}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "streams").rglob("*.py"))
+
+    names = [name for name in environment(service) if name.startswith("SLUICE_")]
+
+    assert [name for name in names if f'"{name}"' not in source] == []
+
+
+def test_every_variable_is_explained() -> None:
+    named = set(re.findall(r"\$\{(\w+)", TEXT)) | settings._OVERRIDES.keys()
+
+    explained = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+    assert {name for name in named if f"`{name}`" not in explained} == set()
+
+
+def test_every_port_is_bound_to_this_machine() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+
+    assert len(ports) == 4
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", filled(port)) for port in ports)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_mounted_path_exists_and_every_volume_is_declared(service: str) -> None:
+    for source in mounts(service).values():
+        if source.startswith("."):
+            assert (ROOT / source).exists()
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+def test_no_secret_is_in_the_file() -> None:
+    secret = [
+        value
+        for service in SERVICES
+        for name, value in SERVICES[service].get("environment", {}).items()
+        if re.search("PASSWORD|KEY|TOKEN|SECRET", name)
+    ]
+
+    assert secret
+    assert all(re.fullmatch(r"\$\{\w+:-(admin)?\}", value) for value in secret)  # admin is Grafana's own, to be changed
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_everything_but_init_is_watched_and_started_again(service: str) -> None:
+    described = SERVICES[service]
+
+    assert described["restart"] == ("no" if service == "init" else "unless-stopped")
+    assert ("healthcheck" in described) == (service != "init")
+
+
+@pytest.mark.parametrize("service", [*STAGES, "grafana"])
+def test_what_needs_topics_or_tables_waits_for_init(service: str) -> None:
+    assert SERVICES[service]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
+
+
+def test_health_checks_ask_ports_that_answer(tmp_path: Path) -> None:
+    for name, stage in STAGES.items():
+        url = re.search(r"http://127\.0\.0\.1:(\d+)/(\w+)", stage["healthcheck"]["test"][3])
+        assert url is not None
+        ready = (str(settings.Settings().http.port), "readyz")
+        assert url.groups() == (ready if name == "ingress" else (environment(name)["SLUICE_HEALTH_PORT"], "healthz"))
+
+
+def test_the_first_start_makes_a_configuration_with_which_the_ingress_may_be_reached(tmp_path: Path) -> None:
+    config, environ = tmp_path / "sluice.yaml", environment("ingress")
+    first_start(ROOT / "deploy" / "sluice.yaml", config)
+
+    loaded = settings.load(config, environ | {"SLUICE_CONFIG": str(config)})
+
+    check_binding(loaded)
+    assert loaded.http.host == "0.0.0.0"
+    assert loaded.kafka.bootstrap_servers == "kafka:19092"
+    assert loaded.clickhouse.url == "http://sluice:@clickhouse:8123"
+
+
+def test_the_template_of_the_configuration_is_where_init_looks_for_it() -> None:
+    targets = [target for sources, target in copied() if sources == ["deploy/sluice.yaml"]]
+
+    assert targets == re.findall(r"streams\.first_start (\S+)", SERVICES["init"]["command"][0])
+    assert {Path(environment(name)["SLUICE_CONFIG"]).parent for name in OURS} == {Path("/etc/sluice")}
+    assert all("/etc/sluice" in mounts(name) for name in OURS)
+
+
+def test_what_the_image_copies_exists_and_is_let_through() -> None:
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    sources = {source for sources, _ in copied() for source in sources}
+
+    assert sources == let_through
+    assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_image_is_built_with_the_uv_that_the_makefile_has() -> None:
+    pinned = re.compile(r"uv==[\d.]+")
+
+    assert pinned.findall(DOCKERFILE) == pinned.findall((ROOT / "Makefile").read_text("utf-8"))
+
+
+def test_kafka_is_the_embedded_one_s_version_and_takes_records_as_large() -> None:
+    kafka = environment("kafka")
+
+    assert SERVICES["kafka"]["image"].partition(":")[2] in jars.KAFKA
+    assert int(kafka["KAFKA_MESSAGE_MAX_BYTES"]) == int(kafka["KAFKA_REPLICA_FETCH_MAX_BYTES"]) == MAX_MESSAGE_BYTES
+
+
+def test_kafka_tells_its_clients_addresses_that_it_listens_on() -> None:
+    kafka = environment("kafka")
+    listening = dict(each.split("://:") for each in kafka["KAFKA_LISTENERS"].split(","))
+    advertised = dict(each.split("://") for each in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
+    secured = dict(each.split(":") for each in kafka["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+
+    assert advertised["STACK"] == f"kafka:{listening['STACK']}" == environment("call")["SLUICE_KAFKA"]
+    assert advertised["HOST"] == f"localhost:{listening['HOST']}"
+    assert secured.keys() == listening.keys()
+    assert kafka["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@kafka:{listening['CONTROLLER']}"
+    assert kafka["KAFKA_LOG_DIRS"] in mounts("kafka")
+
+
+def test_no_topic_is_named_that_does_not_exist() -> None:
+    known = {topic.name for topic in Topics().all}
+
+    assert set(re.findall(r"\bllm\.[a-z.-]+v\d+\b", TEXT + DOCKERFILE)) <= known
+
+
+def test_clickhouse_is_new_enough_for_the_tables() -> None:
+    major, minor = SERVICES["clickhouse"]["image"].partition(":")[2].split(".")[:2]
+
+    assert (int(major), int(minor)) >= (25, 8)
+
+
+def test_grafana_finds_its_plugin_data_source_and_dashboards() -> None:
+    provisioning = ROOT / "dashboards" / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources" / "sluice.yaml").read_text("utf-8"))["datasources"][0]
+    provider = yaml.safe_load((provisioning / "dashboards" / "sluice.yaml").read_text("utf-8"))["providers"][0]
+    given = environment("grafana")
+
+    assert given["GF_PLUGINS_PREINSTALL_SYNC"].partition("@")[0] == PLUGIN == source["type"]
+    assert source["jsonData"]["host"] in SERVICES
+    assert set(re.findall(r"\$\{(\w+)\}", str(source))) <= given.keys()
+    assert mounts("grafana")[provider["options"]["path"]] == "./dashboards"
+    assert ET.parse(GRAFANA_XML).find(f"users/{given['CLICKHOUSE_GRAFANA_USER']}") is not None
+
+
+ASKED_AS_GRAFANA = """
+import sys
+from pathlib import Path
+from connectors import clickhouse
+path, users = Path(sys.argv[1]), sys.argv[2]
+owner = clickhouse.ClickHouse.embedded(path) if users == "-" else None
+if owner:
+    owner.migrate()
+    owner.close()
+else:
+    clickhouse.CHDB_OPTIONS["users_config"] = users
+    engine = clickhouse.ClickHouse.embedded(path)
+    for query in sys.stdin.read().splitlines():
+        try:
+            engine.rows(query)
+        except clickhouse.ClickHouseError as error:
+            print(query if error.code == 497 else error)
+"""
+
+
+def as_grafana(path: Path, queries: list[str]) -> set[str]:
+    """Those of the queries that the engine denies the user in our file; in processes of their own, since a process has
+    one engine. In chDB everybody is `default`, so the file's user is called that."""
+    users = GRAFANA_XML.read_text("utf-8").replace("<users>\n        <grafana>", "<users>\n        <default>")
+    users = re.sub(r"</grafana>(\s*</users>)", r"</default>\1", users).replace("<profile>grafana<", "<profile>default<")
+    users = re.sub(r"<profiles>\s*<grafana>(.*?)</grafana>", r"<profiles><default>\1</default>", users, flags=re.DOTALL)
+    users = re.sub(r"<password [^>]*/>", "<password/>", users)
+    file = path.with_suffix(".xml")
+    file.write_text(users.replace("</clickhouse>", "<quotas><default/></quotas></clickhouse>"), "utf-8")
+    run = [sys.executable, "-c", ASKED_AS_GRAFANA, str(path)]
+    subprocess.run([*run, "-"], cwd=ROOT, check=True)
+    asked = subprocess.run(
+        [*run, str(file)], cwd=ROOT, check=True, input="\n".join(queries), capture_output=True, text=True
+    )
+    return set(asked.stdout.splitlines())
+
+
+@pytest.mark.flow
+def test_grafana_s_user_sees_what_an_analyst_may_and_changes_nothing(tmp_path: Path) -> None:
+    roles = (ROOT / "schemas" / "tables" / "004_roles.server.sql").read_text("utf-8")
+    allowed = {
+        table: {column.strip() for column in columns.split(",")}
+        for columns, table in re.findall(r"GRANT SELECT\(([^)]*)\) ON (\w+) TO analyst", roles)
+    }
+    reads = {f"SELECT {column} FROM {table} LIMIT 0" for table in allowed for column in allowed[table]}
+    words = {f"SELECT {column} FROM {table} LIMIT 0" for table in allowed for column in ("input", "output")}
+    words |= {"SELECT error_message FROM requests LIMIT 0", "SELECT error_message FROM requests_log LIMIT 0"}
+    changes = {"INSERT INTO events_log (tenant) VALUES ('x')", "TRUNCATE TABLE events_log", "DROP TABLE requests_log"}
+    others = {"SELECT * FROM unsettled", "SELECT * FROM ingest_delay"}
+
+    denied = as_grafana(tmp_path / "clickhouse", sorted(reads | words | changes | others))
+
+    assert denied == words | changes
