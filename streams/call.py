@@ -139,15 +139,21 @@ class CallStage:
 
     async def _room(self, lane: Lane, deadline_s: float) -> bool:
         """Wait for room at the provider, until the deadline."""
+        left_s = deadline_s - self._clock()
+        if left_s <= 0:
+            return False
+        if not lane.room.locked():  # the usual case, which needs no timer
+            return await lane.room.acquire()
         try:
-            async with asyncio.timeout(deadline_s - self._clock()):
-                await lane.room.acquire()
+            async with asyncio.timeout(left_s):
+                return await lane.room.acquire()
         except TimeoutError:
             return False
-        return True
 
     async def _call(self, provider: Provider, walk: Walk, started: AttemptStarted) -> Answer | ProviderError:
-        timeout_s = (started.expires_at - started.started_at) / 1000
+        timeout_s = (started.expires_at - self._now()) / 1000
+        if timeout_s <= 0:
+            return ProviderError("timeout", "the log took so long that no time was left for the call")
         operation = walk.routed.request.operation
         try:
             async with asyncio.timeout(timeout_s):
@@ -155,7 +161,7 @@ class CallStage:
         except ProviderError as error:
             return error
         except TimeoutError:
-            return ProviderError("timeout", f"no answer within {timeout_s:g} s")
+            return ProviderError("timeout", f"no answer within {timeout_s:.3g} s")
         except Exception as error:  # noqa: BLE001 - a fault in a provider's adapter must not cost the request its end
             place = traceback.extract_tb(error.__traceback__)[-1]
             at = f"{place.filename}:{place.lineno}"

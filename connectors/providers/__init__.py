@@ -22,7 +22,7 @@ def parse_settings(value: object) -> ProviderSettings:
     if isinstance(value, ProviderSettings):
         return value
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
     return KINDS[kind].Settings.model_validate(value)
 

@@ -6,10 +6,10 @@ optional OpenAI-Organization and OpenAI-Project headers. Its usage counts inclus
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from connectors.http import Response, make_client, post
 from connectors.providers.errors import refusal
@@ -24,23 +24,28 @@ CONTENTS: dict[Operation, str] = {"chat": "choices", "embeddings": "data"}
 """The list that an answer must hold."""
 
 
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not (text.isascii() and text.isprintable()):
+        raise ValueError("holds a line break or another character that no HTTP header can carry")
+    return secret
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+HeaderText = Annotated[str, Field(pattern=r"^[!-~]*$")]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+
+
 class OpenAISettings(ProviderSettings):
     """How to reach an OpenAI-compatible server."""
 
     kind: Literal["openai"] = "openai"
     base_url: str = Field(default=HOST, pattern=r"^https?://[^\s@?#]+$")
-    organization: str = ""
-    project: str = ""
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    api_key: HeaderSecret | None = None
+    organization: HeaderText = ""
+    project: HeaderText = ""
+    headers: dict[HeaderName, HeaderSecret] = Field(default_factory=dict)
     """Sent with every call, for a server that wants more than a key."""
-
-    @field_validator("api_key")
-    @classmethod
-    def _key_fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        secret = key.get_secret_value() if key else ""
-        if not secret.isascii() or (secret and not secret.isprintable()):
-            raise ValueError("holds a line break or another character that no HTTP header can carry")
-        return key
 
     @model_validator(mode="after")
     def _openai_needs_a_key(self) -> OpenAISettings:
@@ -58,7 +63,8 @@ class OpenAI:
         assert isinstance(settings, OpenAISettings)
         self.name = name
         self._url = settings.base_url.rstrip("/")
-        self._key = settings.api_key.get_secret_value() if settings.api_key else ""
+        secrets = (settings.api_key, *settings.headers.values())
+        self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
         self._client = make_client(_headers(settings), settings.max_in_flight)
 
     async def complete(self, call: Call) -> Answer:
@@ -73,13 +79,13 @@ class OpenAI:
             response = await post(self._client, url, to_wire(call), timeout_s=call.timeout_s)
             return from_wire(call.operation, response)
         except ProviderError as error:
-            raise self._without_key(error) from None
+            raise self._without_secrets(error) from None
 
-    def _without_key(self, error: ProviderError) -> ProviderError:
+    def _without_secrets(self, error: ProviderError) -> ProviderError:
         """Make sure of it: some servers repeat the key that they did not like."""
-        if self._key and self._key in error.message:
-            error.message = error.message.replace(self._key, "***")
-            error.args = (error.message,)
+        for secret in self._secrets:
+            error.message = error.message.replace(secret, "***")
+        error.args = (error.message,)
         return error
 
     async def close(self) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+from connectors import providers
+from connectors.providers import KINDS, make, parse_settings
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_the_class_of_the_file_of_its_name(kind: str) -> None:
+    module = importlib.import_module(f"connectors.providers.{kind}")
+
+    assert KINDS[kind].__module__ == module.__name__
+    assert kind in {found.name for found in pkgutil.iter_modules(providers.__path__)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_kind_needs_little_to_be_made_and_closed(kind: str) -> None:
+    settings = parse_settings({"kind": kind, "api_key": "k"})
+
+    provider = make("p", settings)
+    await provider.close()
+
+    assert settings.kind == kind
+
+
+@pytest.mark.parametrize("wrong", [None, {}, {"kind": "abacus"}, {"kind": ["openai"]}, 5])
+def test_an_unknown_kind_is_refused_with_the_known_ones(wrong: object) -> None:
+    with pytest.raises(ValueError, match="openai, simulated"):
+        parse_settings(wrong)
