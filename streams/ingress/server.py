@@ -7,17 +7,17 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-import httpx
 import structlog
 import uvicorn
 
+from connectors import clickhouse
 from connectors.kafka import Groups, Producer, Reader
 from streams.ingress.app import Ingress, reply_partitions
 from streams.ingress.keys import check_binding
 from streams.ingress.log import Replies
-from streams.ingress.lookup import ClickHouseLookup
+from streams.ingress.lookup import Lookup
 from streams.ingress.replies import follow
-from streams.settings import OPEN_TENANT, ConfigurationError, Http, Settings
+from streams.settings import OPEN_TENANT, ClickHouse, ConfigurationError, Http, Settings
 
 GRACE_S = 10.0
 """How long those who wait may go on waiting once the ingress is told to stop."""
@@ -52,12 +52,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         async with (
             Producer(bootstrap) as producer,
             Reader(bootstrap, [(replies, partition) for partition in partitions]) as reader,
-            httpx.AsyncClient() as client,
-            contextlib.AsyncExitStack() as stack,
+            contextlib.AsyncExitStack() as leaving,
         ):
             groups = Groups(bootstrap)
-            stack.push_async_callback(groups.close)
-            lookup = ClickHouseLookup(settings.clickhouse, client)
+            leaving.push_async_callback(groups.close)
+            lookup = Lookup(leaving.enter_context(contextlib.closing(_clickhouse(settings.clickhouse))))
             ingress = Ingress(settings, producer, lambda: groups.missing(settings.topics), lookup)
             _announce(settings, listener)
             await live(ingress, reader, listener, stop)
@@ -92,6 +91,12 @@ async def _close(stop: asyncio.Event, server: uvicorn.Server, ingress: Ingress) 
     server.should_exit = True
     await asyncio.sleep(GRACE_S)
     ingress.give_up()
+
+
+def _clickhouse(settings: ClickHouse) -> clickhouse.ClickHouse:
+    """The server, or the endpoint through which the audit process serves its chDB."""
+    url = settings.url or f"http://127.0.0.1:{settings.port}"
+    return clickhouse.ClickHouse.server(url, settings.database, read_only=True)
 
 
 class _Server(uvicorn.Server):
