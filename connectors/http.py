@@ -15,7 +15,6 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from connectors.providers.provider import ProviderError
 from schemas.events import ErrorType
 from schemas.topics import MAX_MESSAGE_BYTES
 
@@ -71,6 +70,17 @@ MEANING: dict[type[Exception], ErrorType] = {
 """What each exception means; a subclass that is not named means what its nearest ancestor does."""
 
 
+class NoResponseError(Exception):
+    """There is no response that could be read. The message is for people, and holds neither header nor body."""
+
+    def __init__(self, error_type: ErrorType, message: str, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        """network, timeout or server."""
+        self.http_status = http_status
+        """None if not even that came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """A whole response, whatever its status."""
@@ -114,7 +124,7 @@ async def post(
         limit_bytes: of the response, decompressed.
 
     Raises:
-        ProviderError: network or timeout if there was no response; server if it was broken or too large.
+        NoResponseError: network or timeout if there was no response; server if it was broken or too large.
 
     """
     timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s), pool=None)
@@ -124,7 +134,7 @@ async def post(
         ) as response:
             content = await _read(response, limit_bytes)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
-        raise as_provider_error(error) from error
+        raise no_response(error) from error
     return Response(response.status_code, response.headers, content)
 
 
@@ -135,13 +145,13 @@ async def _read(response: httpx.Response, limit_bytes: int) -> bytes:
         size += len(chunk)
         if size > limit_bytes:
             reason = f"the response is larger than {limit_bytes} bytes"
-            raise ProviderError("server", reason, http_status=response.status_code)
+            raise NoResponseError("server", reason, response.status_code)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def as_provider_error(error: Exception) -> ProviderError:
+def no_response(error: Exception) -> NoResponseError:
     """Say what an exception of the HTTP client means, by the table above."""
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     meaning = next(MEANING[kind] for kind in type(cause).__mro__ if kind in MEANING)
-    return ProviderError(meaning, f"no usable response: {type(cause).__name__} {str(cause)[:200]}".rstrip())
+    return NoResponseError(meaning, f"no usable response: {type(cause).__name__} {str(cause)[:200]}".rstrip())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from connectors.http import Response, make_client, post
+from connectors.http import NoResponseError, Response, make_client, post
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from schemas.events import Operation, Usage
@@ -78,6 +78,8 @@ class OpenAI:
             url = self._url + PATHS[call.operation]
             response = await post(self._client, url, to_wire(call), timeout_s=call.timeout_s)
             return from_wire(call.operation, response)
+        except NoResponseError as error:
+            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
         except ProviderError as error:
             raise self._without_secrets(error) from None
 

@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl
 import orjson
 from pydantic import Field, ValidationError
 
-from connectors.providers.simulated_answers import chat_answer, embeddings_answer
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from connectors.providers.simulated_answers import chat_answer, embeddings_answer
 from schemas.events import ErrorType
 
 REMEMBERED = 10_000

@@ -6,7 +6,7 @@ import aiohttp
 import httpx
 import pytest
 
-from connectors.http import MEANING, as_provider_error
+from connectors.http import MEANING, no_response
 
 
 def exceptions_of(module: object) -> list[type[Exception]]:
@@ -32,7 +32,7 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
     error = httpx.ConnectTimeout("")
     error.__cause__ = aiohttp.ServerDisconnectedError()
 
-    assert as_provider_error(error).error_type == "network"
+    assert no_response(error).error_type == "network"
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
     ],
 )
 def test_what_may_have_been_done_is_told_apart_from_what_was_not(cause: Exception, expected: str) -> None:
-    assert as_provider_error(cause).error_type == expected
+    assert no_response(cause).error_type == expected
