@@ -17,6 +17,8 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")
+_MOST_DIGITS = 10
+"""Of a partition: more are no partition of anybody's, and would not fit into the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,14 @@ def _partition(headers: Headers, name: str) -> int | None:
     value = last(headers, name)
     if value is None:
         return None
-    if len(value) == _INT.size and not value.isdigit():
-        return int(_INT.unpack(value)[0])
-    if value.isdigit():
-        return int(value)
-    raise BadHeaderError(f"header {name} is neither a 4-byte integer nor digits")
+    number = -1
+    if value.isdigit() and len(value) <= _MOST_DIGITS:
+        number = int(value)
+    elif len(value) == _INT.size:
+        number = _INT.unpack(value)[0]
+    if number < 0:
+        raise BadHeaderError(f"header {name} is neither a 4-byte integer nor digits")
+    return number
 
 
 def reply_to(headers: Headers, key: bytes | None, dialects: Iterable[Dialect] = DIALECTS) -> ReplyTo | None:
@@ -143,7 +148,16 @@ def rfc3339(time_ms: int) -> str:
 
 
 def dead_letter(  # noqa: D417 - the parameters are the record's own
-    topic: str, partition: int, offset: int, timestamp_ms: int, headers: Headers, *, stage: str, group: str, error: str, reason: str
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+    headers: Headers,
+    *,
+    stage: str,
+    group: str,
+    error: str,
+    reason: str,
 ) -> Headers:
     """A dead record's headers: its own, untouched, then Spring's and Kafka Connect's unless already there.
 
