@@ -34,9 +34,18 @@ def pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 brings no types
         raise ValueError(f"not a regular expression that RE2 takes: {reason}") from None
 
 
-def keywords(words: Iterable[str]) -> re.Pattern[str]:
-    """Compile words to be found whole, in any case, however their own spaces are laid out."""
-    return re.compile("|".join(_whole(_folded(word.strip())) for word in words), re.IGNORECASE)
+class Keywords:
+    """Words to be found whole, in any case, however their own spaces are laid out."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        folded = [_written_one_way(word.strip()).casefold() for word in words]
+        self._first_pieces = {word.split()[0] for word in folded}
+        self._whole = re.compile("|".join(_whole(word) for word in folded))
+
+    def matches(self, text: str) -> bool:
+        """Whether one of the words stands in the text. The cheap look comes first: most texts hold none of them."""
+        folded = text.casefold()
+        return any(piece in folded for piece in self._first_pieces) and self._whole.search(folded) is not None
 
 
 def _whole(word: str) -> str:
@@ -49,8 +58,8 @@ def _has_edge(char: str) -> bool:
     return not unicodedata.name(char, "").startswith(_WITHOUT_SPACES)
 
 
-def _folded(text: str) -> str:
-    """One way of writing for each character: wide letters are letters, and an accent is part of its letter."""
+def _written_one_way(text: str) -> str:
+    """Give one way of writing for each character: wide letters are letters, and an accent is part of its letter."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
@@ -59,13 +68,12 @@ class Deny:
 
     def __init__(self, name: str, words: Iterable[str], expression: str) -> None:
         self.rule = f"deny.{name}"
-        words = tuple(words)
-        self._words = keywords(words) if words else None
+        self._keywords = Keywords(words) if (words := tuple(words)) else None
         self._pattern = pattern(expression) if expression else None
 
     def matches(self, text: str) -> bool:
         """Whether the text holds one of the words, or fits the pattern somewhere."""
-        folded = _folded(text)
-        if self._words and self._words.search(folded):
+        text = _written_one_way(text)
+        if self._keywords and self._keywords.matches(text):
             return True
-        return self._pattern is not None and self._pattern.search(folded) is not None
+        return self._pattern is not None and self._pattern.search(text) is not None

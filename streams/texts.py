@@ -14,11 +14,12 @@ from schemas.shapes import Shape
 _OWN = frozenset(Shape.field_names)
 """Names of fields that OpenAI has chosen: a rule against the word ``content`` must not refuse every request."""
 
-_KINDS = frozenset(
-    ("developer", "system", "user", "assistant", "tool", "function", "custom")
-    + ("text", "refusal", "image_url", "input_audio", "file", "json_object", "json_schema")
-    + ("object", "array", "string", "number", "integer", "boolean", "null")
+_ROLES = frozenset({"developer", "system", "user", "assistant", "tool", "function"})
+_TYPES = frozenset({"text", "refusal", "image_url", "input_audio", "file", "function", "custom"})
+_FORMATS = frozenset(
+    {"json_object", "json_schema", "object", "array", "string", "number", "integer", "boolean", "null"}
 )
+_KINDS = _ROLES | _TYPES | _FORMATS
 """Values of ``role`` and ``type`` that are the protocol's words, not the caller's."""
 
 _DATA_URL = re.compile(r"data:[\w.+/;=-]{0,200};base64,[A-Za-z0-9+/_=-]*")

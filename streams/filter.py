@@ -1,0 +1,127 @@
+"""Filter: what comes in is a request of somebody who may ask, and goes on with nothing in it that may not be kept."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from schemas import openai
+from schemas.events import Failure, PolicyAction, Request, RequestAdmitted, RequestSettled
+from schemas.faults import invalid
+from schemas.records import Output, Record
+from streams.dead_letters import laid_aside
+from streams.failures import EXPIRED
+from streams.permissions import Permissions
+from streams.policy import Rules, screen, scrubbed
+from streams.reception import Arrival, UnreadableError, receive
+from streams.settings import Settings
+from streams.texts import UnscreenableError
+from streams.writing import written
+
+
+class RefusedError(Exception):
+    """The request goes no further."""
+
+    def __init__(self, failure: Failure, model: str = "", actions: tuple[PolicyAction, ...] = ()) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.model = model
+        self.actions = actions
+
+
+class Filter:
+    """The stage: ``RequestReceived`` or a service's JSON in, ``RequestAdmitted`` or a refusal out."""
+
+    name = "filter"
+
+    def __init__(self, settings: Settings, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._permissions = Permissions(settings)
+        self._rules = functools.cache(lambda tenant: Rules(settings.policy(tenant)))
+
+    def handle(self, record: Record) -> Sequence[Output]:
+        """Admit the request or end it. What no reader can read is kept with the dead letters as well."""
+        now = self._clock()
+        try:
+            arrival = receive(record, self._settings, now)
+        except UnreadableError as error:
+            ended = self._ended(error.request, RefusedError(error.failure), now)
+            return [ended, self._laid_aside(record, error)] if error.dead_letter else [ended]
+        try:
+            admitted = self.decide(arrival, now)
+        except RefusedError as refusal:
+            return [self._ended(arrival.request, refusal, now)]
+        return [written(admitted, self._settings.topics.admitted, self.name, now)]
+
+    def decide(self, arrival: Arrival, now: int) -> RequestAdmitted:
+        """Say what goes on.
+
+        Raises:
+            RefusedError: nothing does.
+
+        """
+        request, rules = arrival.request, self._rules(arrival.request.tenant)
+        failure = EXPIRED if now >= request.deadline_at else self._permissions.refusal(request)
+        if failure is not None:
+            raise RefusedError(failure)
+        if isinstance(arrival.document, Failure):
+            raise RefusedError(arrival.document)
+        failure = openai.fault(request.operation, arrival.document)
+        if failure is not None:
+            raise RefusedError(failure)
+        document, actions = _screened(arrival.document, rules)
+        failure = self._permissions.model_refusal(request, document["model"])
+        if failure is not None:
+            raise RefusedError(failure, document["model"], actions)
+        return RequestAdmitted(
+            request=_clean(request, rules),
+            model=document["model"],
+            # a rule saw the document, not the text: of a name that comes twice in that, only the last was seen
+            body=(orjson.dumps(document) if rules.strict else arrival.body).decode(),
+            labels=document.get("metadata") or {},
+            actions=actions,
+            admitted_at=now,
+            config_hash=self._settings.hash,
+        )
+
+    def _ended(self, request: Request, refusal: RefusedError, now: int) -> Output:
+        event = RequestSettled(
+            request=_clean(request, self._rules(request.tenant)),
+            outcome="expired" if refusal.failure is EXPIRED else "refused",
+            failure=refusal.failure,
+            model=refusal.model,
+            actions=refusal.actions,
+            settled_at=now,
+            config_hash=self._settings.hash,
+        )
+        return written(event, self._settings.topics.outcomes, self.name, now)
+
+    def _laid_aside(self, record: Record, error: UnreadableError) -> Output:
+        group = self._settings.topics.group(self.name)
+        name = type(error).__name__
+        return laid_aside(record, stage=self.name, group=group, error=name, reason=error.failure.message)
+
+
+def _screened(document: dict[str, Any], rules: Rules) -> tuple[dict[str, Any], tuple[PolicyAction, ...]]:
+    """Return the body as the policy leaves it, and what the policy did."""
+    try:
+        verdict = screen(document, rules)
+    except UnscreenableError as error:
+        raise RefusedError(invalid("input_not_screenable", str(error)), scrubbed(document["model"], rules)) from error
+    if verdict.blocked is None:
+        return verdict.document, verdict.actions
+    message = f"the policy for your requests refuses this one, by its rule {verdict.blocked}"
+    failure = invalid("policy_violation", message)
+    raise RefusedError(failure, scrubbed(document["model"], rules), verdict.actions)
+
+
+def _clean(request: Request, rules: Rules) -> Request:
+    """Free what goes on beside the body from what the policy would take out of it: the caller's own name for it."""
+    name = request.idempotency_key
+    clean = scrubbed(name, rules) if name else name
+    return request if clean == name else request.model_copy(update={"idempotency_key": clean})

@@ -1,0 +1,206 @@
+"""A record on a request topic, received: who asks, what for, until when, and where the reply goes."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from schemas import headers, openai
+from schemas.codec import UndecodableError, decode, is_framed
+from schemas.events import Failure, Request, RequestReceived
+from schemas.faults import invalid
+from schemas.headers import BadHeaderError
+from schemas.identity import named_request_id, recorded_request_id
+from schemas.records import Record
+from schemas.topics import Topics
+from streams import asking
+from streams.settings import OPEN_TENANT, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that can be read, though its body may still be nonsense."""
+
+    request: Request
+    body: bytes
+    document: dict[str, Any] | Failure
+    """The body parsed, or why it can't be."""
+
+
+class UnreadableError(Exception):
+    """A record that is no request. Its caller gets ``failure`` for a reply if ``request`` knows where to."""
+
+    def __init__(self, request: Request, failure: Failure, *, dead_letter: bool) -> None:
+        super().__init__(failure.message)
+        self.request = request
+        self.failure = failure
+        self.dead_letter = dead_letter
+        """Whether the record is worth keeping: what no reader can read, somebody will have to look at."""
+
+
+def request_id_of(record: Record, topics: Topics) -> str:
+    """The request's id, the same whoever reads the record: what its event says, else of its name, else of its place.
+
+    A tenant that writes our events itself names its request with the id in them, within its own names: so no tenant
+    can take the id of another's request, and be answered with its answer.
+    """
+    return _id(record, _event(record), topics)
+
+
+def _id(record: Record, event: RequestReceived | None, topics: Topics) -> str:
+    tenant = topics.tenant_of(record.topic)
+    if event is not None and tenant is None and _is_uuid(event.request.request_id):
+        return event.request.request_id
+    name = event.request.request_id if event is not None else _name(record)
+    if name:
+        return named_request_id(tenant or OPEN_TENANT, name)
+    return recorded_request_id(record.topic, record.partition, record.offset, record.timestamp_ms)
+
+
+def _event(record: Record) -> RequestReceived | None:
+    if not is_framed(record.value or b""):
+        return None
+    try:
+        event = decode(record.value or b"")
+    except UndecodableError:
+        return None
+    return event if isinstance(event, RequestReceived) else None
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _name(record: Record) -> str:
+    try:
+        return headers.request_name(record.headers)
+    except BadHeaderError:
+        return ""
+
+
+def receive(record: Record, settings: Settings, now_ms: int) -> Arrival:
+    """Read a record of a request topic: our own event from the ingress, or plain JSON from a service.
+
+    Raises:
+        UnreadableError: it is no request, its caller may not ask here, or its reply may not go where it says.
+
+    """
+    if record.value is None:
+        raise _unreadable(record, settings, now_ms, "the record has no value")
+    if is_framed(record.value):
+        arrival = _framed(record, record.value, settings, now_ms)
+    else:
+        arrival = _plain(record, record.value, settings, now_ms)
+    _check_reply(arrival.request, settings.topics)
+    return arrival
+
+
+def _framed(record: Record, value: bytes, settings: Settings, now_ms: int) -> Arrival:
+    """Take the ingress's event as it is; on a tenant's topic the event says what is asked, the topic who asks."""
+    try:
+        event = decode(value)
+    except UndecodableError as error:
+        raise _unreadable(record, settings, now_ms, str(error)) from error
+    if not isinstance(event, RequestReceived):
+        raise _unreadable(record, settings, now_ms, f"a {type(event).__name__} is no request")
+    request = event.request
+    changes: dict[str, object] = {"traceparent": asking.trace(request.traceparent)}
+    tenant = settings.topics.tenant_of(record.topic)
+    if tenant is not None:
+        received_at = asking.received_at(record, now_ms)
+        deadline_at = min(request.deadline_at, received_at + asking.MAX_DEADLINE_MS)
+        changes |= {"tenant": tenant, "key_id": "", "source": "kafka"}
+        changes |= {"received_at": received_at, "deadline_at": deadline_at}
+    changes["request_id"] = _id(record, event, settings.topics)
+    return Arrival(request.model_copy(update=changes), event.body, openai.parse(event.body))
+
+
+def _plain(record: Record, value: bytes, settings: Settings, now_ms: int) -> Arrival:
+    """Read JSON, and from the headers all that a body does not hold."""
+    document = openai.parse(value)
+    if isinstance(document, Failure) and not _is_text(value):
+        raise _unreadable(record, settings, now_ms, "the value is neither UTF-8 text nor Avro")
+    try:
+        request = _asked(record, document, settings, now_ms)
+    except BadHeaderError as error:
+        raise _unreadable(record, settings, now_ms, str(error)) from error
+    except ValueError as error:
+        failure = invalid("invalid_header", str(error))
+        raise UnreadableError(_stranger(record, settings, now_ms), failure, dead_letter=False) from error
+    if _must_have_own_topic(record, settings):
+        own = settings.topics.prefix + "requests.<tenant>.v1"
+        message = f"this topic is the gateway's own; produce to your tenant's, {own}"
+        failure = Failure(status=403, type="permission_error", code="wrong_topic", message=message)
+        raise UnreadableError(request, failure, dead_letter=False)
+    return Arrival(request, value, document)
+
+
+def _asked(record: Record, document: dict[str, Any] | Failure, settings: Settings, now_ms: int) -> Request:
+    """Build the request of a record of JSON.
+
+    Raises:
+        BadHeaderError: a header that we need is not UTF-8.
+        ValueError: one says what can't be.
+
+    """
+    received_at = asking.received_at(record, now_ms)
+    return Request(
+        request_id=_id(record, None, settings.topics),
+        tenant=settings.topics.tenant_of(record.topic) or OPEN_TENANT,
+        operation=asking.operation(record.headers, document),
+        source="kafka",
+        received_at=received_at,
+        deadline_at=received_at + asking.patience_ms(record.headers, settings),
+        idempotency_key=asking.name(record.headers),
+        traceparent=asking.trace(headers.text(record.headers, "traceparent")),
+        reply_to=headers.reply_to(record.headers, record.key),
+    )
+
+
+def _stranger(record: Record, settings: Settings, now_ms: int) -> Request:
+    """Build what can be known of a record that can't be read, so that it has its end and its caller a reply."""
+    received_at = asking.received_at(record, now_ms)
+    try:
+        reply_to = headers.reply_to(record.headers, record.key)
+    except BadHeaderError:
+        reply_to = None
+    request = Request(
+        request_id=request_id_of(record, settings.topics),
+        tenant=settings.topics.tenant_of(record.topic) or OPEN_TENANT,
+        operation="chat",
+        source="kafka",
+        received_at=received_at,
+        deadline_at=received_at + math.ceil(settings.deadline_s * 1000),
+        reply_to=reply_to,
+    )
+    allowed = reply_to is None or asking.reply_fault(request, reply_to, settings.topics) is None
+    return request if allowed else request.model_copy(update={"reply_to": None})
+
+
+def _unreadable(record: Record, settings: Settings, now_ms: int, reason: str) -> UnreadableError:
+    failure = invalid("unreadable", f"the record can't be read as a request: {reason}")
+    return UnreadableError(_stranger(record, settings, now_ms), failure, dead_letter=True)
+
+
+def _must_have_own_topic(record: Record, settings: Settings) -> bool:
+    """Say whether this is the ingress's topic and nobody may be the open tenant: keys are configured, it is not."""
+    return bool(settings.keys) and OPEN_TENANT not in settings.tenants and record.topic == settings.topics.requests.name
+
+
+def _check_reply(request: Request, topics: Topics) -> None:
+    failure = asking.reply_fault(request, request.reply_to, topics) if request.reply_to else None
+    if failure is not None:
+        raise UnreadableError(request.model_copy(update={"reply_to": None}), failure, dead_letter=False)
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
