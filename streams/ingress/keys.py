@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import secrets
 from dataclasses import dataclass
 
 from schemas.events import Failure
+from streams.ingress.locality import is_local, is_loopback
 from streams.ingress.refusals import THEIRS, RefusedError
 from streams.settings import OPEN_TENANT, ConfigurationError, Settings
 
@@ -41,6 +41,11 @@ def unauthorized(message: str) -> RefusedError:
     return RefusedError(failure, {"WWW-Authenticate": "Bearer"})
 
 
+def _not_local() -> RefusedError:
+    message = "Without keys this gateway takes calls from this machine alone; `sluice keys new` makes one."
+    return RefusedError(Failure(status=403, type=THEIRS, code="not_local", message=message))
+
+
 class Keyring:
     """The configured keys. With none, the gateway is open: everybody is the open tenant."""
 
@@ -61,9 +66,11 @@ class Keyring:
         """The caller of an HTTP request.
 
         Raises:
-            RefusedError: 401, no key was shown, or a wrong one.
+            RefusedError: 401, no key was shown, or a wrong one; 403, the gateway is open and this is not from here.
 
         """
+        if self.is_open and not is_local(headers):
+            raise _not_local()
         authorization, api_key = headers.get(b"authorization", b""), headers.get(b"x-api-key", b"")
         caller = self.identify(authorization, api_key)
         if caller is not None:
@@ -85,11 +92,3 @@ def check_binding(settings: Settings) -> None:
             f"http.host: {settings.http.host} can be reached by others, and no keys are configured; "
             "make one with `sluice keys new`, or bind 127.0.0.1"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches this address. A name other than localhost is not trusted to be one."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

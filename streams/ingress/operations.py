@@ -109,8 +109,10 @@ class OperationEndpoint:
         with self._desk.waiters.enter(correlation, seconds) as waiter:
             await self._publish(request, body)
             watch = asyncio.create_task(_watch(receive, waiter))
-            end = await waiter.ended()
-            watch.cancel()
+            try:
+                end = await waiter.ended()
+            finally:
+                watch.cancel()
         if isinstance(end, Reply):
             await respond(send, end)
             return

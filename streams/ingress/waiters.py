@@ -27,6 +27,7 @@ class Waiter:
         self._waiters = waiters
         self._correlation = correlation
         self._end: asyncio.Future[Reply | NoReply] = loop.create_future()
+        self._reply: Reply | None = None
         self._timer = loop.call_later(seconds, self.end, NoReply.TIMED_OUT)
 
     def __enter__(self) -> Self:
@@ -39,13 +40,16 @@ class Waiter:
         self._waiters.leave(self._correlation)
 
     def end(self, by: Reply | NoReply) -> None:
-        """End the wait. What comes second changes nothing."""
+        """End the wait. Only a reply still counts if it comes second, in the moment before the caller goes."""
+        if isinstance(by, Reply):
+            self._reply = by
         if not self._end.done():
             self._end.set_result(by)
 
     async def ended(self) -> Reply | NoReply:
         """Wait for the end."""
-        return await self._end
+        end = await self._end
+        return self._reply or end
 
 
 class Waiters:

@@ -33,14 +33,14 @@ class Gateway:
     def __post_init__(self) -> None:
         self.ingress = Ingress(self.settings, self.log, self._missing, self._lookup)
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.ingress, raise_app_exceptions=False), base_url="http://sluice"
+            transport=httpx.ASGITransport(self.ingress, raise_app_exceptions=False), base_url="http://localhost"
         )
 
     def openai(self, api_key: str = "none", retries: int = 0) -> openai.AsyncOpenAI:
         """The official client."""
         return openai.AsyncOpenAI(
             api_key=api_key,
-            base_url="http://sluice/v1",
+            base_url="http://localhost/v1",
             http_client=self.http,  # type: ignore[arg-type]  # its types name httpx2 alone
             max_retries=retries,
         )

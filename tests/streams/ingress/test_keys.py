@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from streams.ingress.keys import Caller, Keyring, check_binding, hash_key, is_loopback, new_key
+from streams.ingress.keys import Caller, Keyring, check_binding, hash_key, new_key
 from streams.ingress.refusals import RefusedError
 from streams.settings import OPEN_TENANT, ConfigurationError, Settings
 
@@ -61,20 +61,3 @@ def test_an_open_gateway_is_for_this_machine_alone() -> None:
 
     check_binding(Settings())
     check_binding(LOCKED.model_copy(update={"http": LOCKED.http.model_copy(update={"host": "0.0.0.0"})}))
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("10.0.0.1", False),
-        ("localhost.evil.example", False),
-    ],
-)
-def test_only_loopback_addresses_count_as_this_machine(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected

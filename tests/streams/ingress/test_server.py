@@ -113,7 +113,8 @@ async def test_a_caller_that_hangs_up_frees_its_place_and_its_request_goes_on(se
     gateway.log.answers = lambda _: None
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(CHAT_BYTES), CHAT_BYTES)
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(CHAT_BYTES), CHAT_BYTES)
     )
     (event,) = await eventually(gateway.log.requests)
 

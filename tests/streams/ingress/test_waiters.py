@@ -29,14 +29,15 @@ async def test_a_reply_that_nobody_waits_for_is_not_taken() -> None:
     assert not waiters.deliver(REPLY)
 
 
-async def test_the_first_end_of_a_wait_is_the_one_that_counts() -> None:
+async def test_a_reply_that_comes_as_the_wait_ends_is_not_lost() -> None:
     waiters = Waiters(limit=1)
 
     with waiters.enter("c", 10) as waiter:
-        waiter.end(NoReply.HUNG_UP)
+        waiter.end(NoReply.TIMED_OUT)
         waiters.deliver(REPLY)
+        waiter.end(NoReply.CLOSING)
 
-        assert await waiter.ended() is NoReply.HUNG_UP
+        assert await waiter.ended() is REPLY
 
 
 async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_back() -> None:
