@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from connectors.grafana import PLUGIN
+from streams.dashboards import NAMES, dashboard_named, provisioned
+
+WIDTH = 24
+DESCRIBED = 60
+"""Characters that a description must have to say what a panel means and what to do."""
+
+
+def dashboard(name: str) -> Any:
+    return dashboard_named(name)
+
+
+def panels(name: str) -> list[dict[str, Any]]:
+    return [panel for panel in dashboard(name)["panels"] if panel["type"] != "row"]
+
+
+EVERY = [pytest.param(name, panel, id=f"{name}-{panel['id']}") for name in NAMES for panel in panels(name)]
+
+
+def test_every_file_in_the_folder_is_pushed() -> None:
+    kept = {file.name.removesuffix(".json") for file in files("dashboards").iterdir() if file.name.endswith(".json")}
+
+    assert kept == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_has_a_fixed_uid_and_no_id_of_one_grafana(name: str) -> None:
+    held = dashboard(name)
+
+    assert held["uid"] == f"sluice-{name}"
+    assert held["title"] == f"Sluice / {name.capitalize()}"
+    assert held["id"] is None
+    assert held["schemaVersion"] == 42
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_dashboards_share_one_look(name: str) -> None:
+    first, held = dashboard(NAMES[0]), dashboard(name)
+    shared = ("tags", "links", "refresh", "time", "timepicker", "timezone", "graphTooltip", "annotations")
+
+    assert {key: held[key] for key in shared} == {key: first[key] for key in shared}
+    assert held["refresh"] == "5s"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panel_ids_are_unique(name: str) -> None:
+    ids = [panel["id"] for panel in dashboard(name)["panels"]]
+
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_titles_name_one_panel_each(name: str) -> None:
+    twice = [title for title, count in Counter(panel["title"] for panel in panels(name)).items() if count > 1]
+
+    assert twice == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_panels_lie_upon_each_other(name: str) -> None:
+    taken: dict[tuple[int, int], str] = {}
+
+    for panel in dashboard(name)["panels"]:
+        place = panel["gridPos"]
+        columns, lines = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        for cell in itertools.product(columns, lines):
+            assert cell not in taken, f"{panel['title']} lies upon {taken[cell]}"
+            taken[cell] = panel["title"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_grid_is_filled_from_edge_to_edge(name: str) -> None:
+    widths: Counter[int] = Counter()
+    for panel in dashboard(name)["panels"]:
+        widths[panel["gridPos"]["y"]] += panel["gridPos"]["w"]
+
+    assert set(widths.values()) == {WIDTH}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_row_answers_at_a_glance_with_six_numbers(name: str) -> None:
+    top = [panel for panel in panels(name) if panel["gridPos"]["y"] == 0]
+
+    assert [panel["type"] for panel in top] == ["stat"] * 6
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_panel_says_what_it_means_and_in_what_unit(name: str, panel: dict[str, Any]) -> None:
+    assert len(panel["description"]) > DESCRIBED
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_panel_asks_the_data_source_that_was_chosen(name: str, panel: dict[str, Any]) -> None:
+    chosen = {"type": PLUGIN, "uid": "${DS}"}
+
+    assert panel["datasource"] == chosen
+    assert [target["datasource"] for target in panel["targets"]] == [chosen] * len(panel["targets"])
+    assert dashboard(name)["templating"]["list"][0]["name"] == "DS"
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_query_is_asked_in_the_form_that_its_panel_draws(name: str, panel: dict[str, Any]) -> None:
+    drawn = {"timeseries": {0}, "state-timeline": {0}, "table": {1}, "stat": {0, 1}}[panel["type"]]
+
+    for target in panel["targets"]:
+        assert target["format"] in drawn
+        assert target["queryType"] == {0: "timeseries", 1: "table"}[target["format"]]
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_panel_uses_only_variables_that_its_dashboard_has(name: str, panel: dict[str, Any]) -> None:
+    known = {variable["name"] for variable in dashboard(name)["templating"]["list"]}
+
+    used = {variable for target in panel["targets"] for variable in re.findall(r"\$\{?(?!__)(\w+)", target["rawSql"])}
+
+    assert used <= known
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_an_override_names_a_column_of_its_query(name: str, panel: dict[str, Any]) -> None:
+    sql = " ".join(target["rawSql"] for target in panel["targets"])
+
+    for override in panel["fieldConfig"]["overrides"]:
+        assert override["matcher"]["id"] == "byName"
+        assert re.search(rf"\b{re.escape(override['matcher']['options'])}\b", sql)
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_second_form_of_a_time_macro_never_stands_beside_the_first(name: str, panel: dict[str, Any]) -> None:
+    """The plugin replaces ``$__fromTime`` also where it is the beginning of ``$__fromTime_ms``."""
+    for target in panel["targets"]:
+        assert not re.search(r"\$__(fromTime|toTime)\b", target["rawSql"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_dashboards_that_exist(name: str) -> None:
+    uids = {dashboard(other)["uid"] for other in NAMES}
+
+    for panel in panels(name):
+        for override in panel["fieldConfig"]["overrides"]:
+            for prop in override["properties"]:
+                if prop["id"] == "links":
+                    assert {link["url"].split("?")[0].removeprefix("/d/") for link in prop["value"]} <= uids
+
+
+def test_the_dashboards_choose_the_data_source_that_is_provisioned() -> None:
+    source = provisioned("datasources")["datasources"][0]
+
+    for name in NAMES:
+        assert dashboard(name)["templating"]["list"][0]["current"] == {"text": source["name"], "value": source["uid"]}
+        assert dashboard(name)["templating"]["list"][0]["query"] == source["type"] == PLUGIN
+
+
+def test_no_password_stands_in_a_provisioning_file() -> None:
+    source = provisioned("datasources")["datasources"][0]
+
+    assert re.fullmatch(r"\$\{\w+\}", source["secureJsonData"]["password"])
+    assert re.fullmatch(r"\$\{\w+\}", source["jsonData"]["username"])
+
+
+def test_provisioned_and_pushed_dashboards_land_in_the_same_folder() -> None:
+    provider = provisioned("dashboards")["providers"][0]
+
+    assert (provider["folder"], provider["folderUid"]) == ("Sluice", "sluice")
+    assert {group["folder"] for group in provisioned("alerting")["groups"]} == {"Sluice"}
