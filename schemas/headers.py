@@ -56,6 +56,8 @@ DEADLINE = "deadline-ms"
 """On a request: how long the caller waits, in milliseconds from the record's time, as text."""
 SERVED_BY = "sluice-target"
 """On a reply: provider/model that answered."""
+RETRY_AFTER = "retry-after-ms"
+"""On a reply that is no answer: when trying again makes sense, if anybody said so."""
 
 
 class BadHeaderError(ValueError):
