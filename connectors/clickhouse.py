@@ -7,6 +7,7 @@ rows of 1 KB into chDB, CPU of the whole process: 12 us a row so (5 to build the
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,12 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
+from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error, OperationalError
 from clickhouse_connect.driver.insert import InsertContext
+
+from connectors import migrations
 
 _OPTIONS = Path(__file__).parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
@@ -25,12 +29,19 @@ CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str
 # it logs what it could not write, which is somebody's data; the error comes to us as well
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
+# a user who may only read may not say so again
+common.set_setting("invalid_setting_action", "drop")
+
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 120
 
 _PASSING = frozenset({159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
 """Codes of a server that may take the same later: timeouts, no memory, disk or threads, too many parts or queries, a
 replica that is read-only, a lost Keeper."""
+
+
+_AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
+"""What the driver puts around the engine's own words."""
 
 
 class ClickHouseError(Exception):
@@ -51,8 +62,11 @@ class ClickHouse:
     ``ClickHouseError``.
     """
 
-    def __init__(self, connect: Callable[[], Client], database: str, place: str, secret: str = "") -> None:
+    def __init__(
+        self, connect: Callable[[], Client], database: str, place: str, *, secret: str = "", read_only: bool = False
+    ) -> None:
         self.database = database
+        self.read_only = read_only
         self.place = place
         """Where it is, for people: a path or a URL without its password."""
         self._connect = connect
@@ -63,17 +77,20 @@ class ClickHouse:
         self._contexts: dict[tuple[str, tuple[str, ...]], InsertContext] = {}
 
     @classmethod
-    def embedded(cls, path: Path, database: str = "sluice") -> Self:
+    def embedded(cls, path: Path, database: str = "sluice", *, read_only: bool = False) -> Self:
         """Open the engine in this process over the files under ``path``: one path per process, one process per path."""
-        path.mkdir(parents=True, exist_ok=True)
 
         def connect() -> Client:
-            return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
+            path.mkdir(parents=True, exist_ok=True)
+            client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
+            if read_only:
+                client.command("SET readonly = 2")
+            return client
 
-        return cls(connect, database, str(path))
+        return cls(connect, database, str(path), read_only=read_only)
 
     @classmethod
-    def server(cls, url: str, database: str = "sluice") -> Self:
+    def server(cls, url: str, database: str = "sluice", *, read_only: bool = False) -> Self:
         """Use a server's HTTP interface: ``http(s)://user:password@host:port``."""
         parts = urlsplit(url)
         secret = unquote(parts.password or "")
@@ -89,9 +106,11 @@ class ClickHouse:
                 send_receive_timeout=ANSWER_TIMEOUT_S,
                 # a session would let one query run at a time
                 autogenerate_session_id=False,
+                settings={"readonly": 2} if read_only else {},
             )
 
-        return cls(connect, database, f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}", secret)
+        place = f"{parts.scheme}://{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}"
+        return cls(connect, database, place, secret=secret, read_only=read_only)
 
     @property
     def is_server(self) -> bool:
@@ -121,17 +140,21 @@ class ClickHouse:
         with self._translated("the query"):
             return bytes(client.raw_query(sql, parameters=dict(parameters or {}), fmt=fmt))
 
-    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query; the answer as Python values."""
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """Run a query; the answer as Python values by column name."""
         client = self._open()
         with self._translated("the query"):
-            return [tuple(row) for row in client.query(sql, parameters=dict(parameters or {})).result_rows]
+            return list(client.query(sql, parameters=dict(parameters or {})).named_results())
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run a statement that answers nothing."""
         client = self._open()
         with self._translated("the statement"):
             client.command(sql, parameters=dict(parameters or {}))
+
+    def migrate(self) -> list[str]:
+        """Bring the tables up to date: see ``connectors.migrations.apply``."""
+        return migrations.apply(self)
 
     def close(self) -> None:
         """Let go of the connection or, in process, of the files. May be called twice."""
@@ -152,6 +175,8 @@ class ClickHouse:
         """Make the database if it is missing, asking first: who may only read can't even say IF NOT EXISTS."""
         known = client.query("SHOW DATABASES").result_rows
         if (self.database,) not in {tuple(row) for row in known}:
+            if self.read_only:
+                raise ClickHouseError(f"ClickHouse at {self.place} has no database {self.database}: run sluice migrate")
             client.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
         client.database = self.database
         return client
@@ -173,7 +198,7 @@ class _Translated:
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, ClickHouseError):
             raise self._sentence(error) from None
 
     def _sentence(self, error: Exception) -> ClickHouseError:
@@ -183,6 +208,6 @@ class _Translated:
         name = getattr(error, "name", None) or type(error).__name__
         detail = f"code {code}, {name}" if code else name
         if self._reveal and isinstance(error, Error):
-            told = " ".join(str(error).split())
+            told = _AROUND.sub("", " ".join(str(error).split()))
             detail = told.replace(self._secret, "[hidden]") if self._secret else told
         return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-
-from connectors.clickhouse import ClickHouse
+from typing import Any, Protocol
 
 _NAME = re.compile(r"\d{3}_\w+(\.server)?\.sql")
 _SERVER = ".server.sql"
@@ -20,6 +20,29 @@ ENGINE = MergeTree ORDER BY name"""
 
 class MigrationError(Exception):
     """The files and the database disagree. The message names the file and says what to do."""
+
+
+class Database(Protocol):
+    """What a migration needs of ClickHouse."""
+
+    database: str
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it has users and roles."""
+        ...
+
+    def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
+        """Ask."""
+        ...
+
+    def command(self, sql: str) -> None:
+        """Tell."""
+        ...
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +73,18 @@ def packaged(*, server: bool) -> list[Migration]:
     return [Migration(name, folder.joinpath(name).read_text("utf-8")) for name in wanted]
 
 
-def apply(clickhouse: ClickHouse, migrations: list[Migration] | None = None) -> list[str]:
+def apply(clickhouse: Database, migrations: list[Migration] | None = None) -> list[str]:
     """Apply what is missing, and say which files that were.
 
     Raises:
         MigrationError: an applied file was edited.
-        ClickHouseError: a statement failed; what came before it stays, and the next run begins at the same file.
+        connectors.clickhouse.ClickHouseError: a statement failed; what came before it stays, and the next run goes on
+            at the same file.
 
     """
     migrations = packaged(server=clickhouse.is_server) if migrations is None else migrations
     clickhouse.command(_RECORD)
-    applied: dict[str, str] = dict(clickhouse.rows("SELECT name, sha256 FROM schema_migrations ORDER BY applied_at"))
+    applied = {row["name"]: row["sha256"] for row in clickhouse.rows("SELECT name, sha256 FROM schema_migrations")}
     _check(migrations, applied)
     missing = [migration for migration in migrations if migration.name not in applied]
     for migration in missing:

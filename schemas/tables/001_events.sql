@@ -1,5 +1,7 @@
 -- Every record of every audited topic, once: its identity is its place on the log.
 -- Read it through the view `events`, which leaves out what was inserted twice.
+-- A text is kept where it first appears: the input with RequestAdmitted, the output with AttemptFinished.
+-- What is old is told by ingested_at: the other times come from the clocks of callers, who may be wrong by years.
 CREATE TABLE IF NOT EXISTS events_log (
     tenant LowCardinality(String),
     event_time DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -18,6 +20,7 @@ CREATE TABLE IF NOT EXISTS events_log (
     response_model LowCardinality(String),
     outcome LowCardinality(String),
     error_type LowCardinality(String),
+    error_message String CODEC(ZSTD(3)),
     http_status UInt16,
     attempt UInt16,
     worker LowCardinality(String),
@@ -33,8 +36,8 @@ CREATE TABLE IF NOT EXISTS events_log (
     labels Map(LowCardinality(String), String),
     attributes Map(LowCardinality(String), String),
     config_hash LowCardinality(String),
-    input String CODEC(ZSTD(3)) TTL toDateTime(event_time) + INTERVAL 90 DAY,
-    output String CODEC(ZSTD(3)) TTL toDateTime(event_time) + INTERVAL 90 DAY,
+    input String CODEC(ZSTD(3)) TTL toDateTime(ingested_at) + INTERVAL 90 DAY,
+    output String CODEC(ZSTD(3)) TTL toDateTime(ingested_at) + INTERVAL 90 DAY,
     bytes UInt32,
     kafka_topic LowCardinality(String),
     kafka_partition UInt16,
@@ -43,9 +46,9 @@ CREATE TABLE IF NOT EXISTS events_log (
     INDEX by_request request_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(ingested_at)
-PARTITION BY toYYYYMM(event_time)
+PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (tenant, toStartOfMinute(event_time), kafka_topic, kafka_partition, kafka_offset)
-TTL toDateTime(event_time) + INTERVAL 400 DAY
+TTL toDateTime(ingested_at) + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 CREATE VIEW IF NOT EXISTS events AS SELECT * FROM events_log FINAL;

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS requests_log (
     response_id String,
     outcome LowCardinality(String),
     error_type LowCardinality(String),
-    error_message String,
+    error_message String CODEC(ZSTD(3)),
     http_status UInt16,
     attempts UInt16,
     input_tokens UInt32,
@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS requests_log (
     queue_ms Nullable(UInt32),
     call_ms Nullable(UInt32),
     config_hash LowCardinality(String),
-    input String CODEC(ZSTD(3)) TTL toDateTime(received_at) + INTERVAL 90 DAY,
-    output String CODEC(ZSTD(3)) TTL toDateTime(received_at) + INTERVAL 90 DAY,
+    input String CODEC(ZSTD(3)) TTL toDateTime(ingested_at) + INTERVAL 90 DAY,
+    output String CODEC(ZSTD(3)) TTL toDateTime(ingested_at) + INTERVAL 90 DAY,
     kafka_partition UInt16,
     kafka_offset UInt64,
     version UInt64,
@@ -49,21 +49,9 @@ CREATE TABLE IF NOT EXISTS requests_log (
     INDEX by_request request_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version)
-PARTITION BY toYYYYMM(received_at)
+PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (tenant, received_at, request_id)
-TTL toDateTime(received_at) + INTERVAL 400 DAY
+TTL toDateTime(ingested_at) + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 CREATE VIEW IF NOT EXISTS requests AS SELECT * FROM requests_log FINAL;
-
--- What was accepted and has no end yet, with its age: empty when all is well.
-CREATE VIEW IF NOT EXISTS unsettled AS
-SELECT
-    tenant,
-    request_id,
-    min(event_time) AS accepted_at,
-    dateDiff('millisecond', min(event_time), now64(3)) AS age_ms
-FROM events_log
-WHERE event_type IN ('RequestReceived', 'RequestSettled')
-GROUP BY tenant, request_id
-HAVING countIf(event_type = 'RequestSettled') = 0;

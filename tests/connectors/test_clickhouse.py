@@ -40,7 +40,7 @@ def test_the_same_token_twice_adds_rows_once(prices: ClickHouse) -> None:
     prices.insert("prices", COLUMNS, [row(1)], token="a")
     prices.insert("prices", COLUMNS, [row(1)], token="b")
 
-    assert prices.rows("SELECT count() FROM prices") == [(2,)]
+    assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 2}]
 
 
 def test_no_rows_need_no_engine() -> None:
@@ -50,14 +50,14 @@ def test_no_rows_need_no_engine() -> None:
 
 
 def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> None:
-    rows = empty_clickhouse.rows("SELECT {name:String}, {n:UInt8}", {"name": "O'Neill\n\\", "n": 3})
+    rows = empty_clickhouse.rows("SELECT {name:String} AS name, {n:UInt8} AS n", {"name": "O'Neill\n\\", "n": 3})
 
-    assert rows == [("O'Neill\n\\", 3)]
+    assert rows == [{"name": "O'Neill\n\\", "n": 3}]
 
 
 def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouse) -> None:
-    assert prices.rows("SELECT database FROM system.tables WHERE name = 'prices' AND database = currentDatabase()") == [
-        (prices.database,)
+    assert prices.rows("SELECT currentDatabase() AS name, count() AS rows FROM prices") == [
+        {"name": prices.database, "rows": 0}
     ]
 
 
@@ -94,7 +94,7 @@ def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: Cl
 
     prices.insert("prices", COLUMNS, [row(2)])
 
-    assert prices.rows("SELECT count() FROM prices") == [(1,)]
+    assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 1}]
 
 
 def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told() -> None:
@@ -136,4 +136,15 @@ def test_closing_twice_is_allowed(clickhouse_path: Path) -> None:
     clickhouse.close()
     clickhouse.close()
 
-    assert clickhouse.rows("SELECT 1") == [(1,)]
+    assert clickhouse.rows("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_reader_may_look_and_not_touch(prices: ClickHouse, clickhouse_path: Path) -> None:
+    prices.insert("prices", COLUMNS, [row(1)])
+    reader = ClickHouse.embedded(clickhouse_path, prices.database, read_only=True)
+
+    with pytest.raises(ClickHouseError, match="READONLY"):
+        reader.command("TRUNCATE TABLE prices")
+
+    assert reader.query("SELECT count() FROM prices", "TSV") == b"1\n"
+    reader.close()

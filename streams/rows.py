@@ -1,0 +1,227 @@
+"""A record as rows: always one for ``events_log``, and one for ``requests_log`` if it is the end of a request.
+
+Pure, and the same for the same record however often it is read: that is what makes storing it twice harmless.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from schemas import headers as wire
+from schemas.codec import UndecodableError, decode, is_framed
+from schemas.events import Event, RequestReceived, RequestSettled
+from schemas.records import Record
+from schemas.topics import STAGES, Topics
+from streams import columns
+from streams.facts import Facts, actions, asked, counted, facts, readable, trace_id
+from streams.reception import request_id_of
+from streams.settings import OPEN_TENANT
+
+VERSIONS = 2**64 - 1
+"""From here a row's version falls with its offset, so that of two ends of a request the first on the log stays."""
+
+_SOURCES = {f"/sluice/{stage}": stage for stage in (*STAGES, "ingress")}
+"""What our own events say in ``ce_source``: see ``schemas.headers.cloudevent``."""
+_INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one record becomes, in the order of ``columns.EVENTS`` and ``columns.REQUESTS``."""
+
+    event: list[object]
+    request: list[object] | None = None
+
+
+class RowMaker:
+    """Makes rows, knowing which topics are whose.
+
+    Of the request topics and their dead letters nothing is kept that comes from the body, but its size: only the filter
+    may read it.
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._requests = {topic.name for topic in topics.all_requests}
+        self._dead = {topic.dead_letters: topic.name for topic in topics.all}
+        self._reader = {topic.name: stage for stage in STAGES[:-1] for topic in topics.read_by(stage)}
+
+    def rows(self, record: Record) -> Rows:
+        """Both rows of a record. Never raises: what can't be read becomes a row that says so."""
+        place = _place(record)
+        if record.topic in self._dead:
+            return Rows(columns.row(columns.EVENTS, place | self._buried(record)))
+        try:
+            event = self._decoded(record)
+        except UndecodableError as error:
+            return Rows(columns.row(columns.EVENTS, place | self._undecoded(record, str(error))))
+        said = place | {"event_type": type(event).__name__} | facts(event) | self._written_by(record)
+        if record.topic in self._requests:
+            said["request_id"] = request_id_of(record, self._topics)
+            said["tenant"] = self._topics.tenant_of(record.topic) or said["tenant"]
+        return Rows(columns.row(columns.EVENTS, said), self._end(record, event))
+
+    def stub(self, record: Record, reason: str) -> list[object]:
+        """The row of a record whose own row the table refused: that it was there, where, and why it is no more."""
+        return columns.row(
+            columns.EVENTS, _place(record) | {"event_type": "Unstorable", "attributes": {"reason": reason}}
+        )
+
+    def _decoded(self, record: Record) -> Event:
+        """The event; on a request topic no other than a request, which would bring its text in under another name."""
+        event = decode(record.value or b"")
+        if record.topic in self._requests and not isinstance(event, RequestReceived):
+            raise UndecodableError(f"a {type(event).__name__} has no business on a request topic")
+        return event
+
+    def _written_by(self, record: Record) -> Facts:
+        """The stage that says it wrote the record, if there is one of that name."""
+        stage = _SOURCES.get(_text(record, "ce_source"))
+        return {"stage": stage} if stage else {}
+
+    def _undecoded(self, record: Record, reason: str) -> Facts:
+        """A record that is no event: plain JSON on a request topic, which is as good as one, or something broken."""
+        if record.topic not in self._requests:
+            return {"event_type": "Undecodable", "attributes": {"reason": reason}}
+        value = record.value or b""
+        readable_json = bool(value) and not is_framed(value)
+        return self._asker(record) | {
+            "event_type": "RequestReceived" if readable_json else "Undecodable",
+            "attributes": {} if readable_json else {"reason": reason},
+        }
+
+    def _asker(self, record: Record) -> Facts:
+        """What the headers of a record on a request topic tell about it."""
+        try:
+            reply = wire.reply_to(record.headers, record.key)
+        except wire.BadHeaderError:
+            reply = None
+        return {
+            "tenant": self._topics.tenant_of(record.topic) or OPEN_TENANT,
+            "request_id": request_id_of(record, self._topics),
+            "idempotency_key": _name(record),
+            "correlation_id": readable(reply.correlation[0].value) if reply and reply.correlation else "",
+            "trace_id": trace_id(_text(record, "traceparent")),
+            "source": "kafka",
+        }
+
+    def _buried(self, record: Record) -> Facts:
+        """A dead letter: what it was and why it died. Its text, if it may be kept at all, is with the original."""
+        original = _original(record, self._dead[record.topic])
+        said: Facts = self._asker(original) if original.topic in self._requests else {}
+        try:
+            event = decode(record.value or b"")
+        except UndecodableError:
+            event = None
+        if event is not None and not isinstance(event, RequestReceived) and original.topic not in self._requests:
+            request = getattr(event, "request", None)
+            said = asked(request) if request else {"tenant": getattr(event, "tenant", "")}
+        return said | {
+            "event_type": "DeadLettered",
+            "event_time": record.timestamp_ms,
+            "stage": self._reader.get(original.topic, ""),
+            "error_type": _text(record, "kafka_dlt-exception-fqcn"),
+            "error_message": _text(record, "kafka_dlt-exception-message"),
+            "attributes": {
+                # again: dashboards may read no error_message, and ours quotes nothing of the record
+                "reason": _text(record, "kafka_dlt-exception-message"),
+                "event_type": type(event).__name__ if event else "",
+                "kafka_topic": original.topic,
+                "kafka_partition": str(original.partition),
+                "kafka_offset": str(original.offset),
+            },
+        }
+
+    def _end(self, record: Record, event: Event) -> list[object] | None:
+        ended = isinstance(event, RequestSettled) and not event.replayed and record.topic == self._topics.outcomes.name
+        return columns.row(columns.REQUESTS, _place(record) | _request(event, record)) if ended else None  # type: ignore[arg-type]
+
+
+def _place(record: Record) -> Facts:
+    """Where a record is, which is who it is."""
+    return {
+        "event_time": record.timestamp_ms,
+        "event_id": _text(record, "ce_id") or f"{record.topic}/{record.partition}/{record.offset}",
+        "bytes": len(record.value or b""),
+        "kafka_topic": record.topic,
+        "kafka_partition": record.partition,
+        "kafka_offset": record.offset,
+    }
+
+
+def _request(event: RequestSettled, record: Record) -> Facts:
+    """The fat row of a settled request."""
+    request, failure = event.request, event.failure
+    return (
+        asked(request)
+        | counted(event.usage)
+        | {
+            "received_at": request.received_at,
+            "request_model": event.model,
+            "provider": event.provider,
+            "provider_model": event.provider_model,
+            "response_model": event.response_model,
+            "response_id": event.response_id,
+            "outcome": event.outcome,
+            "error_type": failure.code if failure else "",
+            "error_message": failure.message if failure else "",
+            "http_status": failure.status if failure else 200,
+            "attempts": event.attempts,
+            "cost_usd": event.cost_usd,
+            "finish_reasons": event.finish_reasons,
+            "policy_actions": actions(event.actions),
+            "labels": event.labels,
+            "admitted_at": event.admitted_at,
+            "routed_at": event.routed_at,
+            "called_at": event.called_at,
+            "answered_at": event.answered_at,
+            "settled_at": event.settled_at,
+            "deadline_at": request.deadline_at,
+            "duration_ms": event.settled_at - request.received_at,
+            "filter_ms": _between(request.received_at, event.admitted_at),
+            "route_ms": _between(event.admitted_at, event.routed_at),
+            "queue_ms": _between(event.routed_at, event.called_at),
+            "call_ms": _between(event.called_at, event.answered_at),
+            "config_hash": event.config_hash,
+            "input": event.input,
+            "output": event.output,
+            "version": VERSIONS - record.offset,
+        }
+    )
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+def _name(record: Record) -> str:
+    try:
+        return wire.request_name(record.headers)
+    except wire.BadHeaderError:
+        return ""
+
+
+def _text(record: Record, header: str) -> str:
+    for name, value in reversed(record.headers):
+        if name == header:
+            return (value or b"").decode(errors="replace")
+    return ""
+
+
+def _number(record: Record, header: str, layout: struct.Struct, otherwise: int) -> int:
+    value = wire.last(record.headers, header)
+    return int(layout.unpack(value)[0]) if value is not None and len(value) == layout.size else otherwise
+
+
+def _original(record: Record, topic: str) -> Record:
+    """The record that a dead letter was, as far as its headers tell."""
+    return Record(
+        topic,
+        _number(record, "kafka_dlt-original-partition", _INT, record.partition),
+        _number(record, "kafka_dlt-original-offset", _LONG, record.offset),
+        _number(record, "kafka_dlt-original-timestamp", _LONG, record.timestamp_ms),
+        record.key,
+        record.value,
+        record.headers,
+    )

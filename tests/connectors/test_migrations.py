@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors import migrations
+from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.migrations import Migration, MigrationError
+
+pytestmark = pytest.mark.flow
+
+FIRST = Migration(
+    "001_first.sql",
+    "-- what it is for; really\nCREATE TABLE IF NOT EXISTS first (a UInt8)\nENGINE = MergeTree ORDER BY a;\n",
+)
+SECOND = Migration(
+    "002_second.sql", "ALTER TABLE first ADD COLUMN IF NOT EXISTS b UInt8;\nINSERT INTO first VALUES (1, 2);"
+)
+
+
+def test_files_are_applied_in_order_and_once(empty_clickhouse: ClickHouse) -> None:
+    assert migrations.apply(empty_clickhouse, [FIRST]) == ["001_first.sql"]
+    assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == ["002_second.sql"]
+    assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == []
+
+    assert empty_clickhouse.rows("SELECT a, b FROM first") == [{"a": 1, "b": 2}]
+
+
+def test_what_was_applied_is_recorded_with_its_hash(empty_clickhouse: ClickHouse) -> None:
+    migrations.apply(empty_clickhouse, [FIRST])
+
+    recorded = empty_clickhouse.rows("SELECT name, sha256, applied_at > now() - 60 AS recent FROM schema_migrations")
+
+    assert recorded == [{"name": "001_first.sql", "sha256": FIRST.sha256, "recent": 1}]
+
+
+def test_an_edited_file_is_an_error_that_names_it(empty_clickhouse: ClickHouse) -> None:
+    migrations.apply(empty_clickhouse, [FIRST])
+
+    with pytest.raises(MigrationError, match=r"001_first\.sql was edited"):
+        migrations.apply(empty_clickhouse, [Migration(FIRST.name, FIRST.sql + "-- one more word\n"), SECOND])
+
+    assert empty_clickhouse.rows("SELECT name FROM schema_migrations") == [{"name": "001_first.sql"}]
+
+
+def test_a_file_that_fails_is_not_recorded_and_is_tried_again(empty_clickhouse: ClickHouse) -> None:
+    broken = Migration("002_second.sql", "SELECT * FROM nothing_here;")
+
+    with pytest.raises(ClickHouseError, match="nothing_here"):
+        migrations.apply(empty_clickhouse, [FIRST, broken])
+
+    assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == ["002_second.sql"]
+
+
+def test_our_tables_are_applied_and_then_up_to_date(clickhouse: ClickHouse) -> None:
+    names = {row["name"] for row in clickhouse.rows("SHOW TABLES")}
+
+    assert {"events", "events_log", "requests", "requests_log", "unsettled", "ingest_delay"} <= names
+    assert clickhouse.migrate() == []
+
+
+def test_roles_are_for_servers_only() -> None:
+    embedded = {migration.name for migration in migrations.packaged(server=False)}
+    server = {migration.name for migration in migrations.packaged(server=True)}
+
+    assert server - embedded == {"004_roles.server.sql"}
