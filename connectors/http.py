@@ -1,12 +1,11 @@
-"""HTTP to providers: the one client factory, and the one table that says what a broken connection means.
+"""HTTP to providers: the one client, and the one table that says what a broken connection means.
 
-httpx on aiohttp's transport: measured at 0.22 ms CPU per call with 64 in flight, where httpx's own costs 1.4 ms.
+httpx on aiohttp's transport, CPU per call measured with 64 in flight: 0.15 ms; with httpx's client on top of the same
+transport 0.29, with httpx's own transport 1.4.
 """
 
 from __future__ import annotations
 
-import http.cookiejar
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,9 +22,6 @@ KEEPALIVE_S = 60.0
 
 MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES // 2 - 64 * 1024
 """An outcome holds question and answer in one record; the question has the other half."""
-
-# one line per call is not a fact that anybody asked for: the attempt is an event
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 MEANING: dict[type[Exception], ErrorType] = {
     # nothing was sent, or the line broke
@@ -90,52 +86,61 @@ class Response:
     content: bytes
 
 
-def make_client(headers: Mapping[str, str], max_connections: int) -> httpx.AsyncClient:
-    """Make a client that follows no redirect, keeps no cookie and reads no proxy from the environment.
+class Client:
+    """Connections to one provider: no redirect is followed, no cookie kept, no proxy taken from the environment.
 
     A proxy belongs in ``base_url``. Trusted certificates do come from SSL_CERT_FILE and SSL_CERT_DIR, as usual.
+    It is httpx's transport without httpx's client, of which we want nothing and which costs as much again.
     """
-    transport = AiohttpTransport(limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=KEEPALIVE_S))
-    context = transport.ssl_context
 
-    def session() -> aiohttp.ClientSession:
+    def __init__(self, headers: Mapping[str, str], max_connections: int) -> None:
+        self._headers = {
+            "user-agent": f"sluice/{version('sluicegate')}",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "content-type": "application/json",
+            **headers,
+        }
+        limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=KEEPALIVE_S)
+        self._transport = AiohttpTransport(limits=limits, client=self._open)
+        self._max_connections = max_connections
+
+    def _open(self) -> aiohttp.ClientSession:
         """Open aiohttp's session, which needs the running loop: at the first call."""
-        connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=KEEPALIVE_S, ssl=context)
+        context = self._transport.ssl_context
+        connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=KEEPALIVE_S, ssl=context)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
-    transport.client = session
-    nobody = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    agent = {"user-agent": f"sluice/{version('sluicegate')}", "accept-encoding": "gzip", "accept": "application/json"}
-    return httpx.AsyncClient(
-        transport=transport, headers={**agent, **headers}, cookies=nobody, follow_redirects=False, trust_env=False
-    )
+    async def post(
+        self, url: httpx.URL, body: bytes, *, timeout_s: float, limit_bytes: int = MAX_ANSWER_BYTES
+    ) -> Response:
+        """Send JSON and read the whole response.
 
+        Args:
+            url: where to.
+            body: JSON.
+            timeout_s: how long the server may be silent; the total is the caller's to bound.
+            limit_bytes: of the response, decompressed.
 
-async def post(
-    client: httpx.AsyncClient, url: str, body: bytes, *, timeout_s: float, limit_bytes: int = MAX_ANSWER_BYTES
-) -> Response:
-    """Send JSON and read the whole response.
+        Raises:
+            NoResponseError: network or timeout if there was no response; server if it was broken or too large.
 
-    Args:
-        client: from ``make_client``.
-        url: where to.
-        body: JSON.
-        timeout_s: how long the server may be silent; the total is the caller's to bound.
-        limit_bytes: of the response, decompressed.
+        """
+        timeout = {"connect": min(CONNECT_TIMEOUT_S, timeout_s), "read": timeout_s, "write": timeout_s, "pool": None}
+        request = httpx.Request("POST", url, headers=self._headers, content=body, extensions={"timeout": timeout})
+        try:
+            response = await self._transport.handle_async_request(request)
+            try:
+                content = await _read(response, limit_bytes)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
+            raise no_response(error) from error
+        return Response(response.status_code, response.headers, content)
 
-    Raises:
-        NoResponseError: network or timeout if there was no response; server if it was broken or too large.
-
-    """
-    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s), pool=None)
-    try:
-        async with client.stream(
-            "POST", url, content=body, headers={"content-type": "application/json"}, timeout=timeout
-        ) as response:
-            content = await _read(response, limit_bytes)
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
-        raise no_response(error) from error
-    return Response(response.status_code, response.headers, content)
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
 
 
 async def _read(response: httpx.Response, limit_bytes: int) -> bytes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
+import httpx
 import orjson
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from connectors.http import NoResponseError, Response, make_client, post
+from connectors.http import Client, NoResponseError, Response
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from schemas.events import Operation, Usage
@@ -62,10 +63,10 @@ class OpenAI:
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         assert isinstance(settings, OpenAISettings)
         self.name = name
-        self._url = settings.base_url.rstrip("/")
+        self._urls = {operation: httpx.URL(settings.base_url.rstrip("/") + path) for operation, path in PATHS.items()}
         secrets = (settings.api_key, *settings.headers.values())
         self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
-        self._client = make_client(_headers(settings), settings.max_in_flight)
+        self._client = Client(_headers(settings), settings.max_in_flight)
 
     async def complete(self, call: Call) -> Answer:
         """Make the call once.
@@ -75,8 +76,7 @@ class OpenAI:
 
         """
         try:
-            url = self._url + PATHS[call.operation]
-            response = await post(self._client, url, to_wire(call), timeout_s=call.timeout_s)
+            response = await self._client.post(self._urls[call.operation], to_wire(call), timeout_s=call.timeout_s)
             return from_wire(call.operation, response)
         except NoResponseError as error:
             raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
@@ -92,7 +92,7 @@ class OpenAI:
 
     async def close(self) -> None:
         """Give back the connections."""
-        await self._client.aclose()
+        await self._client.close()
 
 
 def _headers(settings: OpenAISettings) -> dict[str, str]:
