@@ -1,0 +1,1 @@
+"""What `make bench` runs. Figures are kept in README.md beside this, with the machine named."""

@@ -27,8 +27,9 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from connectors.kafka.errors import NoSuchTopicError
+from connectors.kafka.producer import LARGEST
 from schemas.records import Output
-from schemas.topics import MAX_MESSAGE_BYTES
 from streams.tracker import Tracker
 
 SCHEME = "sluice"
@@ -45,10 +46,6 @@ TooLargeError = MessageSizeTooLargeError
 """A record is larger than the producer may send."""
 
 log = structlog.get_logger()
-
-
-class NoSuchTopicError(Exception):
-    """The topic, or the partition that was asked for, does not exist on the broker."""
 
 
 class Batch:
@@ -166,9 +163,14 @@ class Producer(stock.Producer):
             if not self._exists(output):
                 place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
                 raise NoSuchTopicError(f"{place} does not exist")
-        future: asyncio.Future[Any] = await producer.send(
-            output.topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
-        )
+        try:
+            future: asyncio.Future[Any] = await producer.send(
+                output.topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
+            )
+        except KafkaError as error:
+            if not (error.retriable or isinstance(error, TooLargeError)):
+                await self.app.crash(error)  # the producer is broken for good: a new process is the cure
+            raise
         return future
 
     def _exists(self, output: Output) -> bool:
@@ -210,7 +212,7 @@ SETTINGS: Mapping[str, Any] = {
     "broker_max_poll_interval": 3600.0,
     "consumer_auto_offset_reset": "earliest",
     "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
-    "producer_max_request_size": MAX_MESSAGE_BYTES,
+    "producer_max_request_size": LARGEST,
     "producer_max_batch_size": 128 * 1024,
     "producer_request_timeout": 30.0,
 }

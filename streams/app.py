@@ -1,0 +1,130 @@
+"""The composition root: which stage is made of what, and how a process of stages lives and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import structlog
+
+from schemas.topics import STAGES
+from streams import health, stores
+from streams.settings import ConfigurationError, Settings
+from streams.stage import Stage
+from streams.worker import Worker
+
+log = structlog.get_logger()
+
+RUNNABLE = ("ingress", *STAGES)
+"""What `sluice run` takes."""
+
+
+def make_stage(name: str, settings: Settings) -> Stage:
+    """A stage with all that it needs. Imports only what it is made of, so that a small process stays small."""
+    match name:
+        case "filter":
+            from streams.filter import Filter
+
+            return Filter(settings)
+        case "route":
+            from streams.route import Route
+
+            return Route(settings)
+        case "call":
+            from streams.call import CallStage
+
+            return CallStage(settings, worker=f"{os.uname().nodename}-{os.getpid()}")
+        case "reply":
+            from streams.reply import Reply
+
+            return Reply(settings)
+        case "audit":
+            from streams.audit import Audit
+
+            store = stores.writer(settings)
+            store.migrate()
+            return Audit(store, settings.topics)
+        case _:
+            raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
+
+
+async def run(names: Sequence[str], settings: Settings) -> int:
+    """Run these stages in this process until a signal, or until one can't go on; the exit code says which."""
+    stop = _stopping()
+    with contextlib.ExitStack() as stack:
+        workers = [_worker(name, settings) for name in names if name != "ingress"]
+        if "audit" in names and not settings.clickhouse.url:
+            from connectors.embedded.clickhouse_http import Endpoint
+
+            stack.callback(
+                Endpoint(stores.path(settings), settings.clickhouse.database, settings.clickhouse.port).close
+            )
+        tasks = _servers(names, settings, workers, stop)
+        await asyncio.gather(*(worker.start() for worker in workers))
+        log.info("started", stages=list(names))
+        watches = [asyncio.create_task(worker.ended(), name=worker.stage.name) for worker in workers]
+        failed = await _first_end(stop, [*tasks, *watches])
+        stop.set()
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*tasks, *watches, *(worker.stop() for worker in workers), return_exceptions=True)
+    return 1 if failed else 0
+
+
+def _worker(name: str, settings: Settings) -> Worker:
+    stage = make_stage(name, settings)
+    return Worker(stage, settings.topics, settings.kafka.bootstrap_servers, in_flight=settings.calls_in_flight)
+
+
+def _servers(
+    names: Sequence[str], settings: Settings, workers: Sequence[Worker], stop: asyncio.Event
+) -> list[asyncio.Task[object]]:
+    """What listens in this process: the ingress, if it is a part, and the health endpoint, if it has a port."""
+    tasks: list[asyncio.Task[object]] = []
+    if "ingress" in names:
+        from streams.ingress.server import serve
+
+        tasks.append(asyncio.create_task(serve(settings, stop), name="ingress"))
+    if port := os.environ.get("SLUICE_HEALTH_PORT"):
+        host = os.environ.get("SLUICE_HEALTH_HOST", "127.0.0.1")
+        tasks.append(asyncio.create_task(health.serve(workers, host, int(port), stop), name="health"))
+    return tasks
+
+
+async def _first_end(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]]) -> bool:
+    """Wait for the signal to stop, or for the first part that can't go on; whether it was that."""
+    waiter = asyncio.create_task(stop.wait(), name="stop")
+    done, _ = await asyncio.wait([waiter, *parts], return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        return False
+    waiter.cancel()
+    part = done.pop()
+    reason = part.exception() or part.result() or "it ended"
+    if isinstance(reason, Exception) and part.exception():
+        raise reason  # a sentence for people, if it is one, and a trace if not
+    log.error("stopping, since a part can't go on", part=part.get_name(), reason=str(reason))
+    return True
+
+
+def _stopping() -> asyncio.Event:
+    """Set by Ctrl-C, by SIGTERM, and by the end of the process that supervises this one."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if os.environ.get("SLUICE_SUPERVISED"):
+        loop.add_reader(sys.stdin.fileno(), lambda: _on_parent(stop, loop))
+    return stop
+
+
+def _on_parent(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    """Our standard input is a pipe from the supervisor: it ends when the supervisor does, however that comes."""
+    with contextlib.suppress(OSError):
+        if os.read(sys.stdin.fileno(), 1):
+            return
+    loop.remove_reader(sys.stdin.fileno())
+    stop.set()

@@ -1,0 +1,54 @@
+"""What runs the gateway, or makes ready for it: up, run, topics, migrate."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from streams.app import RUNNABLE, run
+from streams.commands.context import as_json, say, settings_of, with_log
+
+
+@click.command()
+@click.option("--local-model", is_flag=True, help="Serve a small real model too (`make model` installs it).")
+@as_json
+@click.pass_context
+def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
+    """Run the whole gateway on this machine: Kafka, every stage, ClickHouse."""
+    from streams.up import up as run_up
+
+    sys.exit(asyncio.run(run_up(settings_of(ctx), ctx.find_root().obj, local_model=local_model, as_json=as_json)))
+
+
+@click.command("run")
+@click.argument("stages", nargs=-1, required=True, type=click.Choice(RUNNABLE))
+@click.pass_context
+def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
+    """Run some stages in this process, against any Kafka and any ClickHouse."""
+    import uvloop
+
+    sys.exit(uvloop.run(run(stages, with_log(ctx))))
+
+
+@click.command()
+@as_json
+@click.pass_context
+def topics(ctx: click.Context, as_json: bool) -> None:
+    """Make the topics that are missing, and check those that are there."""
+    from streams.preparation import prepare_log
+
+    made = asyncio.run(prepare_log(with_log(ctx)))
+    say({"created": made}, "\n".join(f"created {name}" for name in made) or "all topics are there", as_json=as_json)
+
+
+@click.command()
+@as_json
+@click.pass_context
+def migrate(ctx: click.Context, as_json: bool) -> None:
+    """Apply the ClickHouse tables that are not there yet."""
+    from streams import stores
+
+    applied = stores.writer(settings_of(ctx)).migrate()
+    say({"applied": applied}, "\n".join(f"applied {name}" for name in applied) or "up to date", as_json=as_json)

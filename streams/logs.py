@@ -1,0 +1,38 @@
+"""The program's own log: one line per fact, quiet by default, for people on a terminal and as JSON elsewhere.
+
+Nobody's text and no key is in it: what is logged is named where it is logged, never a whole record or error body.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure(level: str = "warning", *, process: str = "") -> None:
+    """Say what is shown: ours from this level on, with the name of this process on each line."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    terminal = sys.stderr.isatty()
+    structlog.contextvars.bind_contextvars(**({"process": process} if process else {}))
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+            if not terminal
+            else structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(
+        stream=sys.stderr, level=max(number, logging.WARNING), format="%(name)s: %(message)s", force=True
+    )
+    for noisy in ("aiokafka", "faust", "mode", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL if number > logging.DEBUG else logging.DEBUG)

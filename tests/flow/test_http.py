@@ -1,0 +1,145 @@
+"""What an HTTP caller sees, and what is on the record of it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import openai
+import pytest
+
+from tests.fixtures.river import River
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture
+def client(river: River) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{river.http}/v1", api_key="none-needed", max_retries=0)
+
+
+def test_the_official_client_gets_an_answer_and_the_record_holds_it(river: River, client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="demo", messages=[{"role": "user", "content": "What is a sluice?"}], metadata={"team": "water"}
+    )
+
+    completion = raw.parse()
+    assert completion.choices[0].message.content
+    assert completion.usage is not None
+    request_id = raw.headers["x-request-id"]
+    (row,) = river.until_rows(f"SELECT * FROM requests WHERE request_id = '{request_id}'")
+    assert row["outcome"] == "answered"
+    assert row["request_model"] == "demo"
+    assert row["provider"] == "sim"
+    assert row["labels"] == {"team": "water"}
+    assert "What is a sluice?" in row["input"]
+    assert json.loads(row["output"])["id"] == completion.id
+    assert row["input_tokens"] == completion.usage.prompt_tokens
+    events = river.until_rows(f"SELECT event_type, count() AS n FROM events WHERE request_id = '{request_id}' GROUP BY 1", 6)
+    assert {event["event_type"]: int(event["n"]) for event in events} == {
+        "RequestReceived": 1,
+        "RequestAdmitted": 1,
+        "RequestRouted": 1,
+        "AttemptStarted": 1,
+        "AttemptFinished": 1,
+        "RequestSettled": 1,
+    }
+
+
+def test_embeddings_come_back_in_order(client: openai.OpenAI) -> None:
+    answer = client.embeddings.create(model="demo", input=["one", "two", "three"])
+
+    assert [item.index for item in answer.data] == [0, 1, 2]
+    assert len({tuple(item.embedding) for item in answer.data}) == 3
+
+
+def test_the_models_are_listed(client: openai.OpenAI) -> None:
+    assert {"demo", "slow", "fallback"} <= {model.id for model in client.models.list()}
+
+
+def test_switching_the_provider_is_one_string(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="sim/echo", messages=[{"role": "user", "content": "direct"}])
+
+    assert answer.choices[0].message.content
+
+
+def test_an_unknown_model_is_not_found_by_name(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="gpt-99", messages=[{"role": "user", "content": "hi"}])
+
+    assert caught.value.code == "model_not_found"
+    assert "gpt-99" in str(caught.value)
+
+
+def test_a_wrong_parameter_is_named(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="demo", messages=[{"role": "user", "content": "hi"}], temperature=7)
+
+    assert caught.value.param == "temperature"
+
+
+def test_a_rate_limited_provider_says_so_with_a_hint(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(model="limited", messages=[{"role": "user", "content": "hi"}])
+
+    assert caught.value.response.headers["retry-after"]
+
+
+def test_a_failing_provider_is_retried_and_then_said_to_have_failed(river: River) -> None:
+    status, headers, answer = river.chat("hi", model="broken")
+
+    assert status >= 500
+    assert answer["error"]["code"]
+    (row,) = river.until_rows(f"SELECT outcome, attempts FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    assert (row["outcome"], row["attempts"]) == ("failed", 2)
+
+
+def test_the_next_target_answers_when_the_first_has_no_quota(river: River) -> None:
+    status, headers, _ = river.chat("hi", model="fallback")
+
+    assert status == 200
+    (row,) = river.until_rows(f"SELECT attempts, provider_model FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    assert (row["attempts"], row["provider_model"]) == (2, "echo")
+
+
+async def test_whoever_does_not_wait_asks_for_the_outcome_later(river: River) -> None:
+    body = json.dumps({"model": "slow", "messages": [{"role": "user", "content": "later"}]}).encode()
+
+    status, headers, answer = river.post("/v1/chat/completions", body, [("Prefer", "respond-async")])
+
+    assert status == 202
+    location = headers["location"]
+    assert json.loads(answer)["status"] == "pending"
+    await eventually(lambda: river.get(location)["status"] == "answered", within=20)
+    assert river.get(location)["response"]["choices"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"this is not JSON", 400, "invalid_json"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "\xff\xfe"}]}', 400, "invalid_utf8"),
+        (b"null", 400, None),
+        (b"", 400, None),
+        (b"x" * 5_000_000, 413, None),
+    ],
+    ids=["not-json", "not-utf8", "null", "empty", "5MB"],
+)
+def test_bad_bodies_get_a_clear_error_and_are_on_the_record(
+    river: River, body: bytes, status: int, code: str | None
+) -> None:
+    answered, headers, answer = river.post("/v1/chat/completions", body)
+
+    error = json.loads(answer)["error"]
+    assert answered == status
+    assert error["message"]
+    assert code is None or error["code"] == code
+    (row,) = river.until_rows(f"SELECT outcome, http_status FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    assert (row["outcome"], row["http_status"]) == ("refused", status)
+
+
+def test_the_gateway_says_that_it_is_ready_and_measures_itself(river: River) -> None:
+    with urllib.request.urlopen(f"{river.http}/readyz") as ready, urllib.request.urlopen(f"{river.http}/metrics") as metrics:
+        assert ready.status == 200
+        assert b"http_server_request_duration" in metrics.read()

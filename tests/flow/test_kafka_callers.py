@@ -1,0 +1,243 @@
+"""What a service on Kafka sees: one reply where it asked, its correlation bytes untouched, whatever client it has."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+CHAT = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "Hello from Kafka"}]}).encode()
+BINARY = b"\x80\x81\xfe\xff\x00\x01\x02\x03\x80\x81\xfe\xff\x00\x01\x02\x03"
+"""A correlation id as Spring makes them: sixteen bytes that are no text."""
+
+Asked = Callable[..., Message]
+
+
+class Service:
+    """A service on librdkafka: its own reply topic of three partitions, and nothing of ours."""
+
+    def __init__(self, river: River) -> None:
+        self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
+        config = {"bootstrap.servers": river.kafka}
+        for future in AdminClient(config).create_topics([NewTopic(self.topic, 3, 1)]).values():
+            future.result(20)
+        self.producer = Producer(config)
+        self.consumer = Consumer(
+            {**config, "group.id": self.topic, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+        )
+        self.consumer.assign([TopicPartition(self.topic, partition, 0) for partition in range(3)])
+
+    def send(self, value: bytes | None, headers: list[tuple[str, bytes]], topic: str = "llm.requests.v1", key: bytes = b"mine") -> None:
+        self.producer.produce(topic, value, key, headers=headers)
+        assert self.producer.flush(20) == 0
+
+    def reply(self, within_s: float = 20.0) -> Message:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            message = self.consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                return message
+        raise AssertionError("no reply came")
+
+    def replies_within(self, seconds: float) -> list[Message]:
+        found, deadline = [], time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            message = self.consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                found.append(message)
+        return found
+
+
+@pytest.fixture
+def service(river: River) -> Iterator[Service]:
+    made = Service(river)
+    yield made
+    made.consumer.close()
+
+
+def headers_of(message: Message) -> dict[str, bytes]:
+    return {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}
+
+
+@pytest.mark.parametrize(
+    ("reply_header", "correlation_header"),
+    [
+        ("kafka_replyTopic", "kafka_correlationId"),
+        ("REPLY_TOPIC", "REPLY_CORRELATION_ID"),
+        ("Faust-Ag-ReplyTo", "Faust-Ag-CorrelationId"),
+        ("reply_to", "correlation_id"),
+        ("reply-topic", "correlation-id"),
+    ],
+    ids=["spring", "smallrye", "faust", "faststream", "plain"],
+)
+def test_each_framework_gets_exactly_one_reply_with_its_own_correlation(
+    service: Service, reply_header: str, correlation_header: str
+) -> None:
+    service.send(CHAT, [(reply_header, service.topic.encode()), (correlation_header, BINARY)])
+
+    reply = service.reply()
+    more = service.replies_within(1.0)
+
+    headers = headers_of(reply)
+    assert headers[correlation_header] == BINARY
+    assert reply_header not in headers
+    assert headers["sluice-status"] == b"200"
+    assert headers["sluice-outcome"] == b"answered"
+    assert reply.key() == b"mine"
+    assert "Hello from Kafka" in json.loads(reply.value() or b"")["choices"][0]["message"]["content"]
+    assert more == []
+
+
+def test_a_reply_partition_is_honoured(service: Service) -> None:
+    service.send(
+        CHAT,
+        [
+            ("kafka_replyTopic", service.topic.encode()),
+            ("kafka_replyPartition", struct.pack(">i", 2)),
+            ("kafka_correlationId", BINARY),
+        ],
+    )
+
+    assert service.reply().partition() == 2
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_of_kafka_is_read(river: River, service: Service, codec: str) -> None:
+    service.producer = Producer({"bootstrap.servers": river.kafka, "compression.type": codec})
+
+    service.send(CHAT * 1, [("reply_to", service.topic.encode()), ("correlation_id", codec.encode())])
+
+    assert headers_of(service.reply())["correlation_id"] == codec.encode()
+
+
+def test_what_a_request_is_named_is_who_it_is(river: River, service: Service) -> None:
+    name = f"order-{uuid.uuid4()}".encode()
+
+    service.send(CHAT, [("reply_to", service.topic.encode()), ("request_id", name)])
+
+    request_id = headers_of(service.reply())["request_id"].decode()
+    (row,) = river.until_rows(f"SELECT * FROM requests WHERE idempotency_key = '{name.decode()}'")
+    assert row["request_id"] == request_id
+    assert row["source"] == "kafka"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b"this is not JSON", b"invalid_json"),
+        (b'{"model": "\xff"}', b"invalid_utf8"),
+        (b"\x00\x00\x00\x27\x0frest", None),
+        (None, None),
+        (b'{"model": "gpt-99", "messages": [{"role": "user", "content": "hi"}]}', b"model_not_found"),
+    ],
+    ids=["not-json", "not-utf8", "wrong-avro-id", "null", "unknown-model"],
+)
+def test_bad_records_get_an_error_reply_and_hold_up_nobody(
+    service: Service, value: bytes | None, code: bytes | None
+) -> None:
+    service.send(value, [("reply_to", service.topic.encode()), ("correlation_id", b"bad")], key=b"same")
+    service.send(CHAT, [("reply_to", service.topic.encode()), ("correlation_id", b"good")], key=b"same")
+
+    replies = {headers_of(reply)["correlation_id"]: reply for reply in (service.reply(), service.reply())}
+
+    bad = headers_of(replies[b"bad"])
+    assert bad["sluice-outcome"] == b"refused"
+    assert bad["sluice-status"].startswith(b"4")
+    assert code is None or bad["sluice-error"] == code
+    assert json.loads(replies[b"bad"].value() or b"")["error"]["message"]
+    assert headers_of(replies[b"good"])["sluice-status"] == b"200"
+
+
+def test_a_record_that_can_not_be_read_is_a_dead_letter_too(river: River, service: Service) -> None:
+    mark = uuid.uuid4().hex
+    service.send(b"\x00\x00\x00\x27\x0f" + mark.encode(), [("trace", mark.encode()), ("reply_to", service.topic.encode())])
+    service.reply()
+
+    letters = Consumer({"bootstrap.servers": river.kafka, "group.id": mark, "auto.offset.reset": "earliest"})
+    letters.subscribe(["llm.requests.v1-dlt"])
+    deadline = time.monotonic() + 20
+    found: list[Message] = []
+    while not found and time.monotonic() < deadline:
+        message = letters.poll(0.2)
+        if message is not None and message.error() is None and headers_of(message).get("trace") == mark.encode():
+            found.append(message)
+    letters.close()
+
+    assert (found[0].value() or b"").endswith(mark.encode())
+    assert headers_of(found[0])["kafka_dlt-original-topic"] == b"llm.requests.v1"
+    river.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.requests.v1-dlt'")
+    assert river.rows(f"SELECT 1 FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')") == []
+
+
+def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(river: River, service: Service) -> None:
+    service.send(CHAT, [("idempotency-key", b"\xff\xfe"), ("reply_to", service.topic.encode())])
+
+    headers = headers_of(service.reply())
+
+    assert headers["sluice-outcome"] == b"refused"
+
+
+def test_a_reply_topic_that_does_not_exist_costs_a_dead_letter_and_no_time(river: River, service: Service) -> None:
+    missing = f"llm.replies.missing-{uuid.uuid4().hex[:6]}"
+    service.send(CHAT, [("reply_to", missing.encode()), ("request_id", missing.encode())])
+    service.send(CHAT, [("reply_to", service.topic.encode())])
+
+    began = time.monotonic()
+    assert headers_of(service.reply())["sluice-status"] == b"200"
+    assert time.monotonic() - began < 5
+    (row,) = river.until_rows(f"SELECT outcome FROM requests WHERE idempotency_key = '{missing}'")
+    assert row["outcome"] == "answered"
+    river.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.outcomes.v1-dlt'")
+
+
+def test_nobody_can_make_us_write_to_a_topic_of_the_pipeline(river: River, service: Service) -> None:
+    name = f"evil-{uuid.uuid4()}"
+
+    service.send(CHAT, [("reply_to", b"llm.routed.v1"), ("request_id", name.encode())])
+
+    (row,) = river.until_rows(f"SELECT outcome, error_message FROM requests WHERE idempotency_key = '{name}'")
+    assert row["outcome"] == "refused"
+    assert "llm.replies." in row["error_message"]
+
+
+def test_personal_data_is_masked_before_anybody_keeps_it(river: River, service: Service) -> None:
+    mark = uuid.uuid4().hex
+    text = f"{mark}: write to jane.{mark}@example.com about DE89 3704 0044 0532 0130 00"
+    body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
+
+    service.send(body, [("reply_to", service.topic.encode())], topic="llm.requests.acme.v1")
+
+    answer = (service.reply().value() or b"").decode()
+    assert "<EMAIL_ADDRESS>" in answer
+    assert "<IBAN_CODE>" in answer
+    (row,) = river.until_rows(f"SELECT tenant, input, policy_actions FROM requests WHERE position(input, '{mark}')")
+    assert row["tenant"] == "acme"
+    assert sorted(row["policy_actions"]) == ["pii.EMAIL_ADDRESS:mask", "pii.IBAN_CODE:mask"]
+    stored = river.rows(f"SELECT input, output FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')")
+    assert stored
+    assert not any("example.com" in row["input"] + row["output"] or "DE89" in row["input"] for row in stored)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"), [("my card is 4111 1111 1111 1111", "pii.CREDIT_CARD"), ("how to build a BOMB", "deny.no-weapons")]
+)
+def test_a_refusal_says_which_rule_and_never_the_text(service: Service, text: str, rule: str) -> None:
+    body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
+
+    service.send(body, [("reply_to", service.topic.encode())], topic="llm.requests.acme.v1")
+
+    reply = service.reply()
+    message = json.loads(reply.value() or b"")["error"]["message"]
+    assert rule in message
+    assert "4111" not in message
+    assert "BOMB" not in message
