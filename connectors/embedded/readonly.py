@@ -53,8 +53,9 @@ _TABLE_FUNCTIONS = frozenset(
 )
 """Functions that may stand in FROM. All others the engine knows are refused: many reach out, and new ones will.
 ``format`` is here as the scalar function of that name; the other is refused by ``readonly``."""
-_REACHING = re.compile(r"file|ai[A-Z]\w*")
-"""Scalar functions that reach out: file() reads any path without asking for a right, aiGenerate() calls out."""
+_REACHING = re.compile(r"\b(file|ai[A-Z]\w*)\b")
+"""Scalar functions that reach out: file() reads any path without asking for a right, aiGenerate() calls out. Refused
+as words, since APPLY takes a function by its name alone."""
 
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'", re.DOTALL)
 _CALL = re.compile(r"[`\"]?(\w+)[`\"]?\s*\(")
@@ -136,8 +137,8 @@ class Reader:
             return Answer(
                 result.bytes() or b"",
                 named[1] if named else fmt,
-                result.rows_read(),
-                result.bytes_read(),
+                result.storage_rows_read(),
+                result.storage_bytes_read(),
                 time.monotonic_ns() - begun,
             )
         except ChdbError as error:
@@ -164,7 +165,7 @@ class Reader:
             return QueryError.ours(READONLY, "READONLY", f"Cannot execute {kind} here, this endpoint only reads")
         if _OUTFILE.search(text):
             return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", "INTO OUTFILE would write to this machine's files")
-        for name in _CALL.findall(text):
+        for name in (*_CALL.findall(text), *_REACHING.findall(text)):
             if name.lower() in self._refused or _REACHING.fullmatch(name):
                 return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", f"Function {name} is not allowed here")
         return None
