@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -23,6 +24,7 @@ from connectors.embedded import jars, java
 from connectors.embedded.server_properties import HOST, server_properties
 
 _POLL_S = 0.05
+_WATCH_S = 0.25
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Kafka's ApiVersions request, version 0, behind its length: what a broker answers first."""
 
@@ -58,7 +60,7 @@ class EmbeddedBroker:
         Args:
             directory: of this node's configuration, log file and data; made if missing.
             port: on loopback.
-            progress: told what takes long.
+            progress: told what takes long; from another thread than this one's.
             node: its id among several.
             controllers: each node's controller port, by its id, if there are several; alone, it takes a free one.
             cluster_id: the same for several nodes (22 characters of URL-safe base64); alone, it makes its own.
@@ -92,6 +94,8 @@ class EmbeddedBroker:
     async def start(self, timeout_s: float = 60.0) -> None:
         """Start Kafka and wait until it answers. The first time ever, its jars are downloaded.
 
+        However this fails, nothing is left running.
+
         Raises:
             BrokerError: the port or the directory is taken, Java or the jars are missing, or Kafka gave up.
 
@@ -106,7 +110,13 @@ class EmbeddedBroker:
                 self._process = self._spawn(class_path, lock)
         except (jars.JarsError, java.JavaError) as error:
             raise BrokerError(str(error)) from error
-        await self._until_it_answers(timeout_s)
+        except OSError as error:
+            raise BrokerError(f"Kafka's data can't be kept in {self.directory}: {error.strerror or error}") from error
+        try:
+            await self._until_it_answers(timeout_s)
+        except BaseException:
+            self.kill()
+            raise
 
     async def stop(self, timeout_s: float = 15.0) -> None:
         """Let Kafka close its log and end; after the timeout, kill it. It can be started again."""
@@ -130,7 +140,7 @@ class EmbeddedBroker:
         """Return Kafka's exit code once it has ended, by itself or by ``stop``; negative for a signal."""
         process = self._process
         while process is not None and process.poll() is None:  # noqa: ASYNC110 - a process sets no event
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_WATCH_S)
         return process.returncode if process is not None else 0
 
     async def __aenter__(self) -> Self:
@@ -159,10 +169,9 @@ class EmbeddedBroker:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, self.port))
-            except OSError:
-                raise BrokerError(
-                    f"port {self.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one"
-                ) from None
+            except OSError as error:
+                taken = "is taken by another program" if error.errno == errno.EADDRINUSE else "may not be used"
+                raise BrokerError(f"port {self.port} {taken}; set SLUICE_KAFKA_PORT to a free one") from None
 
     def _configure(self, class_path: str) -> None:
         """Write the configuration, and the first time format the folder of the log for it."""
@@ -174,15 +183,8 @@ class EmbeddedBroker:
         if (data / "meta.properties").exists():
             return
         self._progress("preparing a folder for Kafka")
-        tool = (
-            "kafka.tools.StorageTool",
-            "format",
-            "--ignore-formatted",
-            "-t",
-            self._cluster_id,
-            "-c",
-            str(properties),
-        )
+        options = ("--ignore-formatted", f"--cluster-id={self._cluster_id}", "--config", str(properties))
+        tool = ("kafka.tools.StorageTool", "format", *options)
         if java.run(self._java, class_path, tool, self.log_file) != 0:
             raise BrokerError(self._said(f"Kafka could not prepare {data}"))
 
@@ -196,10 +198,8 @@ class EmbeddedBroker:
         deadline = time.monotonic() + timeout_s
         while not await _answers(self.port):
             if self.pid is None:
-                self.kill()
                 raise BrokerError(self._said("Kafka ended while starting"))
             if time.monotonic() > deadline:
-                self.kill()
                 raise BrokerError(self._said(f"Kafka did not answer within {timeout_s:.0f} s"))
             await asyncio.sleep(_POLL_S)
 

@@ -12,6 +12,8 @@ from aiokafka.errors import KafkaError
 from connectors.kafka.errors import BrokerUnavailableError
 
 CONNECT_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 30.0
+"""A busy broker takes its time to make many topics."""
 
 
 def client_settings(bootstrap: str) -> dict[str, str]:
@@ -57,7 +59,7 @@ async def administration(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 async def open_administration(bootstrap: str) -> AIOKafkaAdminClient:
     """The same, to be closed by the caller."""
-    client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
+    client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(_ANSWER_TIMEOUT_S * 1000))
     try:
         with explained(bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):

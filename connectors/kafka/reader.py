@@ -17,6 +17,8 @@ from schemas.topics import MAX_MESSAGE_BYTES
 
 _FETCH_WAIT_MS = 100
 """How long the broker holds a fetch that finds nothing; a record that comes is answered with at once."""
+_REQUEST_TIMEOUT_MS = 10_000
+"""After this a broker that went away without a word is asked again over a new connection."""
 _RETRY_S = 0.2
 
 
@@ -48,6 +50,7 @@ class Reader:
             auto_offset_reset="earliest",  # after retention has deleted what we stand at: skip no more than that
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         )
         try:

@@ -45,15 +45,26 @@ async def read(broker: EmbeddedBroker) -> list[bytes | None]:
         return [record.value for record in await reader.read(timeout_s=10)]
 
 
-async def test_it_answers_once_started_and_no_more_once_stopped(own: EmbeddedBroker) -> None:
+async def test_it_answers_once_started_and_no_more_once_stopped_within_seconds(own: EmbeddedBroker) -> None:
     await own.start()
     await write(own, b"v")
+    began = time.monotonic()
 
     await own.stop()
 
+    assert time.monotonic() - began < 10
     assert own.pid is None
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", own.port)
+
+
+async def test_a_cluster_id_may_begin_as_an_option_does(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    own = EmbeddedBroker(tmp_path, free_port(), cluster_id="-x1aWNlIHRlc3RzIHRocg")
+
+    await own.start()
+
+    await own.stop()
+    assert "cluster.id=-x1aWNlIHRlc3RzIHRocg" in (tmp_path / "data" / "meta.properties").read_text()
 
 
 async def test_data_is_there_after_a_stop_and_a_start(own: EmbeddedBroker) -> None:
@@ -74,16 +85,6 @@ async def test_data_is_there_after_a_crash_and_a_start(own: EmbeddedBroker) -> N
     await own.start()
 
     assert await read(own) == [b"v"]
-
-
-async def test_it_stops_within_seconds(own: EmbeddedBroker) -> None:
-    await own.start()
-    await write(own, b"v")
-    began = time.monotonic()
-
-    await own.stop()
-
-    assert time.monotonic() - began < 10
 
 
 async def test_stopping_twice_or_before_a_start_is_nothing(own: EmbeddedBroker) -> None:
@@ -116,21 +117,18 @@ async def test_its_end_is_seen_by_who_waits_for_it(own: EmbeddedBroker) -> None:
         assert await waiting == -signal.SIGKILL
 
 
-async def test_it_listens_on_loopback_alone(own: EmbeddedBroker) -> None:
-    await own.start()
-
-    listening = [at for at in psutil.Process(own.pid).net_connections("inet") if at.status == psutil.CONN_LISTEN]
+async def test_it_listens_on_loopback_alone(broker: EmbeddedBroker) -> None:
+    listening = [at for at in psutil.Process(broker.pid).net_connections("inet") if at.status == psutil.CONN_LISTEN]
 
     assert {at.laddr.ip.removeprefix("::ffff:") for at in listening} == {"127.0.0.1"}
 
 
-async def test_ctrl_c_in_the_terminal_does_not_reach_it(own: EmbeddedBroker) -> None:
-    await own.start()
-    assert own.pid is not None
+async def test_ctrl_c_in_the_terminal_does_not_reach_it(broker: EmbeddedBroker) -> None:
+    assert broker.pid is not None
 
-    group = os.getpgid(own.pid)
+    group = os.getpgid(broker.pid)
 
-    assert group == own.pid  # a terminal signals its foreground process group, which is ours
+    assert group == broker.pid  # a terminal signals its foreground process group, which is ours
 
 
 async def test_a_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
@@ -144,15 +142,49 @@ async def test_a_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
     assert str(raised.value) == (f"port {own.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one")
 
 
-async def test_a_directory_in_use_is_one_sentence(own: EmbeddedBroker, free_port: Callable[[], int]) -> None:
-    await own.start()
-    second = EmbeddedBroker(own.directory, free_port())
+async def test_a_port_that_is_not_for_us_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = EmbeddedBroker(tmp_path / "kafka", 80)
+    bind = socket.socket.bind
+
+    def refuse(self: socket.socket, address: tuple[str, int]) -> None:
+        if address[1] == own.port:
+            raise PermissionError(13, "Permission denied")
+        bind(self, address)
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)  # tests may run as root, who is refused nothing
+
+    with pytest.raises(BrokerError, match=r"^port 80 may not be used; set SLUICE_KAFKA_PORT to a free one$"):
+        await own.start()
+
+
+async def test_a_directory_that_can_not_be_made_is_one_sentence(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    own = EmbeddedBroker(tmp_path / "file" / "kafka", free_port())
+
+    with pytest.raises(BrokerError, match=r"^Kafka's data can't be kept in .*/file/kafka: Not a directory$"):
+        await own.start()
+
+
+async def test_a_start_that_is_broken_off_leaves_nothing_running(own: EmbeddedBroker) -> None:
+    starting = asyncio.create_task(own.start())
+    pid = await eventually(lambda: own.pid, within=30, every=0.01)
+    assert pid is not None
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert own.pid is None
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_directory_in_use_is_one_sentence(broker: EmbeddedBroker, free_port: Callable[[], int]) -> None:
+    second = EmbeddedBroker(broker.directory, free_port())
 
     with pytest.raises(BrokerError) as raised:
         await second.start()
 
     assert str(raised.value) == (
-        f"{own.directory} is in use by another Kafka; stop that, or set SLUICE_STATE to another folder"
+        f"{broker.directory} is in use by another Kafka; stop that, or set SLUICE_STATE to another folder"
     )
 
 
