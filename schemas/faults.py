@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from schemas.events import Failure
-from schemas.shapes import MARK, TAGGED
+from schemas.shapes import MARK, OWN, TAGGED
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -71,4 +71,4 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
         return "invalid_type", _WRONG_TYPE[kind]
     if kind in _WRONG_VALUE:
         return "invalid_value", _WRONG_VALUE[kind].format(**detail.get("ctx", {}))
-    return "invalid_value", detail["msg"]
+    return "invalid_value", detail["msg"] if kind.startswith(OWN) else "is not valid"

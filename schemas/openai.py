@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from schemas.events import Failure, Operation
 from schemas.faults import invalid, told
 from schemas.messages import Message
-from schemas.shapes import TAGGED, Shape, chosen_by
+from schemas.shapes import OWN, TAGGED, Shape, chosen_by
 
 MAX_DEPTH = 100
 """Of objects and lists in each other. Deeper is no request that anybody means, and a strain on every reader."""
@@ -71,13 +71,13 @@ def _stop(value: object, _: object) -> object:
     """One union would make two faults of one."""
     texts = value if isinstance(value, list) else [value]
     if value is not None and (len(texts) > 4 or not all(isinstance(text, str) for text in texts)):  # noqa: PLR2004 - OpenAI's
-        raise PydanticCustomError("stop", "must be text, or a list of at most 4 texts")
+        raise PydanticCustomError(OWN + "stop", "must be text, or a list of at most 4 texts")
     return value
 
 
 def _tool_choice(value: object, _: object) -> object:
     if not (value is None or isinstance(value, dict) or value in ("none", "auto", "required")):
-        raise PydanticCustomError("tool_choice", "must be none, auto, required, or an object that names a tool")
+        raise PydanticCustomError(OWN + "tool_choice", "must be none, auto, required, or an object that names a tool")
     return value
 
 
@@ -125,12 +125,14 @@ def _input(value: object, _: object) -> object:
     if isinstance(value, str) and value:
         return value
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_INPUTS:
-        raise PydanticCustomError("input", "must be text that is not empty, or a list of 1 to 2048 of them")
+        raise PydanticCustomError(OWN + "input", "must be text that is not empty, or a list of 1 to 2048 of them")
     if all(isinstance(item, str) for item in value):
         if not all(value):
-            raise PydanticCustomError("input", "holds an empty text, which can't be embedded")
+            raise PydanticCustomError(OWN + "input", "holds an empty text, which can't be embedded")
     elif not (_tokens(value) or all(isinstance(item, list) and item and _tokens(item) for item in value)):
-        raise PydanticCustomError("input", "must be texts, or token ids, or lists of token ids, and not a mixture")
+        raise PydanticCustomError(
+            OWN + "input", "must be texts, or token ids, or lists of token ids, and not a mixture"
+        )
     return value
 
 

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
 MARK = "@"
 """In front of every tag, so that a tag in a fault's place is not taken for a field."""
-TAGGED = "tag."
+OWN = "own."
+"""In front of the type of every fault whose sentence is ours: any other might quote the caller."""
+TAGGED = OWN + "at."
 """In front of the field by which a shape is chosen, in the type of the fault when none fits."""
 
 Text = Annotated[str, Tag("@text")]

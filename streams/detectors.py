@@ -70,6 +70,7 @@ def credit_cards(text: str) -> Iterator[Span]:
     for run in _DIGITS.finditer(text) if _has_digit(text) else ():
         if _is_card(run[0]):
             yield run.span()
+            continue
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
         for first in range(len(groups)):
             yield from _cards_from(text, groups[first : first + _LONGEST_CARD // _SMALLEST_GROUP])

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from schemas import openai
-from schemas.events import Failure, PolicyAction, Request, RequestAdmitted, RequestSettled
+from schemas.events import Failure, PolicyAction, Request, RequestAdmitted
 from schemas.faults import invalid
 from schemas.records import Output, Record
 from streams.dead_letters import laid_aside
@@ -19,6 +19,7 @@ from streams.permissions import Permissions
 from streams.policy import Rules, screen, scrubbed
 from streams.reception import Arrival, UnreadableError, receive
 from streams.settings import Settings
+from streams.settled import turned_away
 from streams.texts import UnscreenableError
 from streams.writing import written
 
@@ -90,13 +91,13 @@ class Filter:
         )
 
     def _ended(self, request: Request, refusal: RefusedError, now: int) -> Output:
-        event = RequestSettled(
-            request=_clean(request, self._rules(request.tenant)),
-            outcome="expired" if refusal.failure is EXPIRED else "refused",
-            failure=refusal.failure,
+        event = turned_away(
+            _clean(request, self._rules(request.tenant)),
+            "expired" if refusal.failure is EXPIRED else "refused",
+            refusal.failure,
+            now,
             model=refusal.model,
             actions=refusal.actions,
-            settled_at=now,
             config_hash=self._settings.hash,
         )
         return written(event, self._settings.topics.outcomes, self.name, now)

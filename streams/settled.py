@@ -1,19 +1,60 @@
-"""The one end of a request, made from whatever event of it a stage holds."""
+"""The one end of a request, made from whatever of it a stage holds."""
 
 from __future__ import annotations
 
-from schemas.events import Failure, Outcome, RequestAdmitted, RequestReceived, RequestRouted, RequestSettled
+from schemas.events import (
+    Failure,
+    Outcome,
+    PolicyAction,
+    Request,
+    RequestAdmitted,
+    RequestRouted,
+    RequestSettled,
+)
+
+
+def turned_away(
+    request: Request,
+    outcome: Outcome,
+    failure: Failure,
+    settled_at: int,
+    *,
+    model: str = "",
+    actions: tuple[PolicyAction, ...] = (),
+    config_hash: str,
+) -> RequestSettled:
+    """End a request that was not admitted. Its body is not kept: nobody has allowed it.
+
+    Args:
+        request: free of what the policy would take out of it.
+        outcome: refused or expired.
+        failure: why.
+        settled_at: milliseconds since the epoch.
+        model: that it asked for, if that may be kept.
+        actions: of the policy.
+        config_hash: of the configuration that decided.
+
+    """
+    return RequestSettled(
+        request=request,
+        outcome=outcome,
+        failure=failure,
+        model=model,
+        actions=actions,
+        settled_at=settled_at,
+        config_hash=config_hash,
+    )
 
 
 def settled(
-    event: RequestReceived | RequestAdmitted | RequestRouted,
+    event: RequestAdmitted | RequestRouted,
     outcome: Outcome,
     failure: Failure | None,
     settled_at: int,
     *,
     config_hash: str = "",
 ) -> RequestSettled:
-    """End the request of this event. The body of a ``RequestReceived`` is not kept: nobody has allowed it.
+    """End an admitted request.
 
     Args:
         event: how far the request has come.
@@ -23,10 +64,6 @@ def settled(
         config_hash: of the configuration that decided; by default the event's.
 
     """
-    if isinstance(event, RequestReceived):
-        return RequestSettled(
-            request=event.request, outcome=outcome, failure=failure, settled_at=settled_at, config_hash=config_hash
-        )
     return RequestSettled(
         request=event.request,
         outcome=outcome,

@@ -1,30 +1,33 @@
 from __future__ import annotations
 
-from schemas.events import RequestReceived
-from streams.failures import EXPIRED
-from streams.settled import settled
+from schemas.events import Failure, PolicyAction
+from streams.settled import settled, turned_away
 from tests.making import admitted, make_request, routed
 
-
-def test_what_nobody_has_allowed_is_not_kept() -> None:
-    received = RequestReceived(request=make_request(), body=b"secret")
-
-    event = settled(received, "refused", EXPIRED, 9, config_hash="c")
-
-    assert (event.input, event.model, event.admitted_at) == ("", "", None)
-    assert (event.request, event.outcome, event.settled_at, event.config_hash) == (received.request, "refused", 9, "c")
+FAILURE = Failure(status=400, type="invalid_request_error", code="policy_violation", message="no")
 
 
-def test_an_admitted_request_keeps_its_body_and_labels() -> None:
-    before = admitted()
+def test_a_request_that_was_turned_away_leaves_no_body() -> None:
+    request, action = make_request(), PolicyAction(rule="deny.x", action="block")
 
-    event = settled(before, "expired", EXPIRED, 9)
+    event = turned_away(request, "refused", FAILURE, 5, model="demo", actions=(action,), config_hash="c")
 
-    assert (event.input, event.model, event.labels) == (before.body, before.model, before.labels)
-    assert (event.admitted_at, event.routed_at, event.config_hash) == (before.admitted_at, None, "filtered")
+    assert (event.request, event.outcome, event.failure, event.settled_at) == (request, "refused", FAILURE, 5)
+    assert (event.model, event.actions, event.input, event.admitted_at) == ("demo", (action,), "", None)
 
 
-def test_a_routed_request_keeps_when_it_was_routed() -> None:
-    before = routed()
+def test_an_admitted_request_ends_with_all_that_was_known_of_it() -> None:
+    event = admitted()
 
-    assert settled(before, "answered", None, 9).routed_at == before.routed_at
+    end = settled(event, "refused", FAILURE, 5, config_hash="routes")
+
+    assert (end.request, end.model, end.input, end.labels) == (event.request, event.model, event.body, event.labels)
+    assert (end.admitted_at, end.routed_at, end.config_hash) == (event.admitted_at, None, "routes")
+
+
+def test_a_routed_request_keeps_when_it_was_routed_and_by_which_configuration() -> None:
+    event = routed()
+
+    end = settled(event, "failed", FAILURE, 5)
+
+    assert (end.routed_at, end.config_hash) == (event.routed_at, event.config_hash)
