@@ -78,11 +78,11 @@ def dashboard_faults(clickhouse: ClickHouse, view: View, may_be_empty: Collectio
         if not answer.rows and query.where not in may_be_empty:
             faults.append(f"{query.where}: no rows")
         if query.is_series:
-            faults += [f"{query.where}: {fault}" for fault in _series_faults(answer)]
+            faults += [f"{query.where}: {fault}" for fault in series_faults(answer)]
     return faults
 
 
-def _series_faults(answer: Answer) -> Iterator[str]:
+def series_faults(answer: Answer) -> Iterator[str]:
     """What keeps Grafana from drawing these rows as lines."""
     names, types = list(answer.columns), list(answer.columns.values())
     if names[0] != "time" or not TIME.match(types[0]):
@@ -124,6 +124,6 @@ def threshold(rule: Mapping[str, Any]) -> float:
 
 def _alert_value(clickhouse: ClickHouse, rule: Mapping[str, Any]) -> dict[str, float]:
     answer = run(clickhouse, rule["data"][0]["model"]["rawSql"])
-    faults = list(_series_faults(answer))
+    faults = list(series_faults(answer))
     assert not faults, f"{rule['uid']}: {faults}"
     return {"/".join(str(label) for label in row[1:-1]): float(row[-1]) for row in answer.rows}

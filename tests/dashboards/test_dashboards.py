@@ -16,6 +16,23 @@ DESCRIBED = 60
 """Characters that a description must have to say what a panel means and what to do."""
 
 
+UNITS = {
+    "binBps": "bytes per second",
+    "bytes": "bytes",
+    "cps": "events per second",
+    "currencyUSD": "US dollars",
+    "dateTimeAsIso": "a point in time",
+    "locale": "a count, with separators",
+    "ms": "milliseconds",
+    "none": "a number as it is",
+    "percentunit": "a share, 1 being all",
+    "reqps": "requests per second",
+    "s": "seconds",
+    "short": "a count",
+}
+"""Grafana's names of units: it shows one that it does not know as text behind the number."""
+
+
 def dashboard(name: str) -> Any:
     return dashboard_named(name)
 
@@ -98,7 +115,14 @@ def test_the_first_row_answers_at_a_glance_with_six_numbers(name: str) -> None:
 def test_a_panel_says_what_it_means_and_in_what_unit(name: str, panel: dict[str, Any]) -> None:
     assert len(panel["description"]) > DESCRIBED
     assert panel["description"].endswith(".")
-    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+
+
+@pytest.mark.parametrize(("name", "panel"), EVERY)
+def test_a_column_of_its_own_unit_has_one_that_grafana_knows(name: str, panel: dict[str, Any]) -> None:
+    properties = [prop for override in panel["fieldConfig"]["overrides"] for prop in override["properties"]]
+
+    assert {prop["value"] for prop in properties if prop["id"] == "unit"} <= UNITS.keys()
 
 
 @pytest.mark.parametrize(("name", "panel"), EVERY)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from connectors.clickhouse import ClickHouse
-from tests.dashboards.checker import dashboard_faults, queries, run
+from tests.dashboards.checker import dashboard_faults, queries, rules, run
 from tests.dashboards.expander import View, expand
 from tests.dashboards.scenario import Log, a_bad_day, a_good_day, travellers
+from tests.test_compose import as_grafana
 
 pytestmark = pytest.mark.flow
 
@@ -189,3 +191,13 @@ def test_a_quiet_minute_is_drawn_as_nothing_rather_than_left_out(good: ClickHous
 
     assert len(rates) == pytest.approx(90, abs=1)
     assert rates[0]["requests"] == 0
+
+
+def test_grafanas_own_user_may_ask_all_of_it(tmp_path: Path) -> None:
+    """It has the rights of an analyst: no prompt, no answer, no error text. A panel that reads one would stay empty."""
+    asked = [expand(query.sql, last_quarter()) for query in queries()]
+    asked += [rule["data"][0]["model"]["rawSql"] for rule in rules()]
+
+    denied = as_grafana(tmp_path / "clickhouse", [" ".join(sql.split()) for sql in asked])
+
+    assert denied == set()
