@@ -25,7 +25,7 @@ up: $(SETUP) ## the whole gateway on this machine: Kafka, every stage, ClickHous
 	@$(BIN)/sluice up
 
 up-local: $(SETUP) $(MODEL) ## the same, with a real language model on this machine; no key needed
-	@$(BIN)/sluice up --local-model --config deploy/local-model.yaml
+	@$(BIN)/sluice --config deploy/local-model.yaml up --local-model
 
 model: $(MODEL) ## install that model and llama.cpp, which is compiled: two to four minutes
 

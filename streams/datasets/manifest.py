@@ -43,12 +43,13 @@ class Manifest:
     @property
     def sentence(self) -> str:
         """What happened, for a person."""
-        left_out = "; ".join(f"{count} left out: {REASONS[reason]}" for reason, count in self.skipped.items())
         if not self.requests_read:
             return "No answered chat request matches; nothing was written."
+        left_out = "".join(f" {count} left out: {REASONS[reason]}." for reason, count in self.skipped.items())
+        of = f"of {self.requests_read} answered requests"
         if not self.examples:
-            return f"None of {self.requests_read} answered requests makes an example; nothing was written. {left_out}."
-        return f"{self.examples} examples of {self.requests_read} answered requests in {self.file}. {left_out}".rstrip()
+            return f"0 examples {of}; nothing was written.{left_out}"
+        return f"{self.examples} example{'s' if self.examples > 1 else ''} {of} in {self.file}.{left_out}"
 
     def json(self) -> bytes:
         """As it stands in the file."""

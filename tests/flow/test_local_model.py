@@ -1,0 +1,84 @@
+"""A real model behind the whole gateway: what it says goes through HTTP and Kafka, and becomes a dataset."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from confluent_kafka import Consumer, Message, Producer
+
+from connectors.embedded.localmodel import LocalModel
+from connectors.kafka import ensure_topics
+from schemas.topics import HOUR, Topic
+from tests.fixtures.river import River
+
+ROOT = Path(__file__).parents[2]
+VENV = ROOT / ".venv-model"
+REPLIES = "llm.replies.model"
+
+pytestmark = [
+    pytest.mark.local_model,
+    pytest.mark.skipif(not (VENV / ".ready").exists(), reason="the local model is not installed: make model"),
+]
+
+
+@pytest.fixture(scope="module")
+async def river(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> AsyncIterator[River]:
+    """The gateway with the configuration of `make up-local`, on ports of its own."""
+    folder = tmp_path_factory.mktemp("river")
+    running = River(folder, config=yaml.safe_load((ROOT / "deploy" / "local-model.yaml").read_text("utf-8")))
+    model = LocalModel(VENV, free_port())
+    running.config["providers"]["local"]["base_url"] = model.base_url
+    await model.start()
+    yield running.start()
+    assert running.stop() == 0
+    await model.stop()
+
+
+def reply_to(river: River, body: dict[str, object]) -> Message:
+    """Ask over Kafka, as a service would, and wait for the reply."""
+    servers = {"bootstrap.servers": river.kafka}
+    consumer = Consumer({**servers, "group.id": "model", "auto.offset.reset": "earliest"})
+    consumer.subscribe([REPLIES])
+    producer = Producer(dict(servers))
+    headers: list[tuple[str, str | bytes | None]] = [("reply_to", REPLIES), ("correlation_id", "42")]
+    producer.produce("llm.requests.v1", json.dumps(body).encode(), headers=headers)
+    producer.flush(10)
+    deadline, reply = time.monotonic() + 60, None
+    while reply is None and time.monotonic() < deadline:
+        reply = consumer.poll(0.5)
+    consumer.close()
+    assert reply is not None
+    return reply
+
+
+def test_a_real_answer_comes_over_http_and_becomes_an_example(river: River, tmp_path: Path) -> None:
+    status, headers, answer = river.chat("In one sentence: what is a river?", model="smollm2", temperature=0)
+
+    assert status == 200
+    assert headers["x-sluice-target"] == "local/smollm2"
+    said = answer["choices"][0]["message"]["content"]
+    assert "river" in said.lower()
+    (row,) = river.until_rows(f"SELECT * FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    assert row["output_tokens"] == answer["usage"]["completion_tokens"] > 0
+    exported = river.run("export", "--out", str(tmp_path / "rivers.jsonl"), "--model", "smollm2")
+    assert exported.returncode == 0, exported.stderr
+    example = json.loads((tmp_path / "rivers.jsonl").read_text("utf-8"))
+    assert example["messages"][-1] == {"role": "assistant", "content": said}
+
+
+async def test_a_real_answer_comes_over_kafka_to_whom_it_concerns(river: River) -> None:
+    await ensure_topics(river.kafka, [Topic(REPLIES, (), HOUR, 1)], 1)
+    body = {"model": "smollm2", "messages": [{"role": "user", "content": "Name one river."}], "max_tokens": 24}
+
+    reply = await asyncio.to_thread(reply_to, river, body)
+
+    value = reply.value()
+    assert value is not None
+    assert json.loads(value)["choices"][0]["message"]["content"].strip()
+    assert dict(reply.headers() or [])["correlation_id"] == b"42"

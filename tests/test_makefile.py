@@ -1,0 +1,34 @@
+"""What `make` says to `sluice` is what it understands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from streams.cli import main
+
+ROOT = Path(__file__).parents[1]
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+COMMANDS = [line.split() for line in re.findall(r"@\$\(BIN\)/sluice (.+)", MAKEFILE)]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_every_command_exists_with_its_options_and_files(arguments: list[str]) -> None:
+    context = click.Context(main)
+    options, rest, _ = main.make_parser(context).parse_args(list(arguments))
+    name, command, rest = main.resolve_command(context, rest)
+
+    assert command is not None
+    command.make_context(name, rest, parent=context)
+    assert options.get("config") is None or (ROOT / options["config"]).exists()
+
+
+def test_every_target_for_people_is_in_the_list() -> None:
+    phony = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0].split()
+
+    explained = re.findall(r"^([a-z-]+):.*?## ", MAKEFILE, re.MULTILINE)
+
+    assert sorted(phony) == sorted(explained)
