@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import Error, OperationalError
+from clickhouse_connect.driver.exceptions import Error, OperationalError, ProgrammingError
 from clickhouse_connect.driver.insert import InsertContext
 
 from connectors import migrations
@@ -82,7 +82,12 @@ class ClickHouse:
 
         def connect() -> Client:
             path.mkdir(parents=True, exist_ok=True)
-            client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
+            try:
+                client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
+            except ProgrammingError:
+                raise ClickHouseError(
+                    f"the ClickHouse files under {path} can't be opened: another process has them, or this one others"
+                ) from None
             if read_only:
                 client.command("SET readonly = 2")
             return client

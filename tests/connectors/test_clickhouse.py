@@ -148,3 +148,10 @@ def test_a_reader_may_look_and_not_touch(prices: ClickHouse, clickhouse_path: Pa
 
     assert reader.query("SELECT count() FROM prices", "TSV") == b"1\n"
     reader.close()
+
+
+def test_one_process_has_one_path(clickhouse_path: Path, tmp_path: Path) -> None:
+    second = ClickHouse.embedded(tmp_path / "other")
+
+    with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
+        second.rows("SELECT 1")

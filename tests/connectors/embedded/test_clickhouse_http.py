@@ -20,6 +20,7 @@ from connectors.embedded.clickhouse_http import MAX_QUERY_BYTES, Endpoint
 pytestmark = pytest.mark.flow
 
 COLUMNS = ("tenant", "kafka_topic", "kafka_offset", "input_tokens")
+BUSY = "SELECT count() FROM events WHERE tenant = 'busy'"
 
 
 @pytest.fixture(scope="module")
@@ -198,13 +199,13 @@ def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: C
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen = []
+    seen: list[int] = []
     while writer.is_alive():
-        seen.append(client.command("SELECT count() FROM events WHERE tenant = 'busy'"))
+        seen.append(int(str(client.command(BUSY))))
     writer.join()
 
     assert seen == sorted(seen)
-    assert client.command("SELECT count() FROM events WHERE tenant = 'busy'") == 20
+    assert client.command(BUSY) == 20
     client.close()
 
 

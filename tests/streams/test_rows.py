@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from schemas.codec import encode
+from schemas.events import (
+    EVENTS,
+    AttemptFinished,
+    Event,
+    Failure,
+    FeedbackGiven,
+    Header,
+    PolicyAction,
+    ReplyTo,
+    Request,
+    RequestAdmitted,
+    RequestReceived,
+    RequestSettled,
+    Usage,
+)
+from schemas.headers import Headers, dead_letter
+from schemas.identity import named_request_id, recorded_request_id
+from schemas.records import Record
+from schemas.topics import Topics
+from streams import columns
+from streams.facts import facts
+from streams.rows import VERSIONS, RowMaker
+
+TOPICS = Topics(tenants=("acme",))
+MAKER = RowMaker(TOPICS)
+ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+NOW = 1_700_000_000_000
+SECRET = "my card is 4111 1111 1111 1111"
+
+REQUEST = Request(
+    request_id=ID,
+    tenant="acme",
+    key_id="k1",
+    operation="chat",
+    source="http",
+    received_at=NOW,
+    deadline_at=NOW + 60_000,
+    idempotency_key="order-7",
+    traceparent=f"00-{TRACE}-00f067aa0ba902b7-01",
+    reply_to=ReplyTo(topic="llm.replies.x", correlation=(Header(name="correlation-id", value=b"\x00\xff"),)),
+)
+SETTLED = RequestSettled(
+    request=REQUEST,
+    outcome="answered",
+    model="fast",
+    input="asked",
+    output="answered",
+    labels={"team": "a"},
+    actions=(PolicyAction(rule="pii.EMAIL_ADDRESS", action="mask", count=3),),
+    provider="sim",
+    provider_model="echo",
+    usage=Usage(input_tokens=3, output_tokens=4),
+    cost_usd="0.000012",
+    attempts=1,
+    admitted_at=NOW + 1,
+    routed_at=NOW + 3,
+    called_at=NOW + 6,
+    answered_at=NOW + 16,
+    settled_at=NOW + 20,
+    config_hash="c0ffee",
+)
+
+
+def record(topic: str, value: Event | bytes | None, headers: Headers = (), **changes: Any) -> Record:
+    body = encode(value) if isinstance(value, Event) else value
+    place: dict[str, Any] = {
+        "partition": 2,
+        "offset": 41,
+        "timestamp_ms": NOW + 5,
+        "key": b"the caller's key",
+    } | changes
+    return Record(topic=topic, value=body, headers=headers, **place)
+
+
+def event_of(record: Record) -> dict[str, Any]:
+    return dict(zip((column.name for column in columns.EVENTS), MAKER.rows(record).event, strict=True))
+
+
+def request_of(record: Record) -> dict[str, Any] | None:
+    row = MAKER.rows(record).request
+    return None if row is None else dict(zip((column.name for column in columns.REQUESTS), row, strict=True))
+
+
+def test_every_event_has_its_columns() -> None:
+    registered = set(facts.registry) - {object, Event}
+
+    assert registered == set(EVENTS)
+
+
+def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
+    row = event_of(record(TOPICS.outcomes.name, SETTLED, (("ce_source", b"/sluice/reply"), ("ce_id", b"e1"))))
+
+    assert (row["event_type"], row["event_id"]) == ("RequestSettled", "e1")
+    assert (row["tenant"], row["request_id"], row["key_id"]) == ("acme", ID, "k1")
+    assert (row["trace_id"], row["correlation_id"], row["idempotency_key"]) == (TRACE, "00ff", "order-7")
+    assert (row["kafka_topic"], row["kafka_partition"], row["kafka_offset"]) == (TOPICS.outcomes.name, 2, 41)
+    assert (row["stage"], row["policy_actions"]) == ("reply", ["pii.EMAIL_ADDRESS:mask"])
+
+
+def test_a_text_is_kept_once_among_the_events() -> None:
+    admitted = RequestAdmitted(request=REQUEST, model="m", body="asked", admitted_at=NOW, config_hash="c")
+    finished = AttemptFinished(
+        request=REQUEST,
+        attempt=1,
+        provider="p",
+        model="m",
+        worker="w",
+        started_at=NOW,
+        finished_at=NOW,
+        body="answered",
+    )
+
+    rows = [
+        event_of(record(TOPICS.admitted.name, admitted)),
+        event_of(record(TOPICS.attempts.name, finished)),
+        event_of(record(TOPICS.outcomes.name, SETTLED)),
+    ]
+
+    assert [(row["input"], row["output"]) for row in rows] == [("asked", ""), ("", "answered"), ("", "")]
+
+
+def test_a_settled_request_has_a_row_with_the_time_that_each_stage_took() -> None:
+    row = request_of(record(TOPICS.outcomes.name, SETTLED))
+
+    assert row is not None
+    assert [row[name] for name in ("filter_ms", "route_ms", "queue_ms", "call_ms", "duration_ms")] == [1, 2, 3, 10, 20]
+    assert (row["input"], row["output"], row["cost_usd"], row["http_status"]) == ("asked", "answered", "0.000012", 200)
+    assert row["version"] == VERSIONS - 41
+
+
+def test_a_refused_request_has_no_times_of_stages_it_never_saw() -> None:
+    failure = Failure(status=403, type="permission_error", code="policy_violation", message="refused by deny.x")
+    refused = RequestSettled(request=REQUEST, outcome="refused", failure=failure, settled_at=NOW + 1)
+
+    row = request_of(record(TOPICS.outcomes.name, refused))
+
+    assert row is not None
+    assert (row["filter_ms"], row["route_ms"], row["queue_ms"], row["call_ms"]) == (None, None, None, None)
+    assert (row["error_type"], row["http_status"], row["cost_usd"]) == ("policy_violation", 403, None)
+
+
+def test_a_replay_is_an_event_and_no_second_request() -> None:
+    replay = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"replayed": True}))
+
+    assert request_of(replay) is None
+    assert event_of(replay)["attributes"] == {"replayed": "true"}
+
+
+def test_an_end_on_another_topic_is_no_end() -> None:
+    assert request_of(record(TOPICS.admitted.name, SETTLED)) is None
+
+
+@pytest.mark.parametrize("topic", [TOPICS.requests.name, "llm.requests.acme.v1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        RequestReceived(request=REQUEST, body=SECRET.encode()),
+        RequestAdmitted(request=REQUEST, model=SECRET, body=SECRET, admitted_at=NOW, config_hash="c"),
+        SETTLED.model_copy(update={"input": SECRET, "output": SECRET}),
+        SECRET.encode(),
+        b'{"model": "' + SECRET.encode() + b'"}',
+        b"\x00\x00\x00\x00\x65" + SECRET.encode(),
+        b"\x00" + SECRET.encode(),
+    ],
+    ids=["request", "another event", "an end", "text", "json", "broken avro", "bad frame"],
+)
+def test_nothing_of_a_body_on_a_request_topic_or_its_dead_letters_is_kept(topic: str, value: Event | bytes) -> None:
+    received = record(topic, value)
+    dead = record(f"{topic}-dlt", value)
+
+    for row in (event_of(received), event_of(dead)):
+        assert "4111" not in repr(row)
+        assert (row["input"], row["output"]) == ("", "")
+        assert row["bytes"] == len(received.value or b"")
+    assert request_of(received) is None
+    assert request_of(dead) is None
+
+
+def test_json_on_a_request_topic_is_a_request_of_the_topics_owner() -> None:
+    named = record("llm.requests.acme.v1", b"{}", (("Idempotency-Key", b"order-7"), ("correlation-id", b"c1")))
+    unnamed = record(TOPICS.requests.name, b"{}")
+
+    first, second = event_of(named), event_of(unnamed)
+
+    assert (first["event_type"], first["tenant"], first["idempotency_key"]) == ("RequestReceived", "acme", "order-7")
+    assert first["request_id"] == named_request_id("acme", "order-7")
+    assert second["tenant"] == "default"
+    assert second["request_id"] == recorded_request_id(TOPICS.requests.name, 2, 41, NOW + 5)
+
+
+def test_a_tenant_can_not_speak_for_another_in_its_own_topic() -> None:
+    foreign = RequestReceived(request=REQUEST.model_copy(update={"tenant": "globex"}), body=b"{}")
+
+    row = event_of(record("llm.requests.acme.v1", foreign))
+
+    assert row["tenant"] == "acme"
+    assert row["request_id"] == named_request_id("acme", ID)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\x00\x01", b"no avro"])
+def test_what_can_not_be_read_is_a_row_all_the_same(value: bytes | None) -> None:
+    row = event_of(record(TOPICS.admitted.name, value))
+
+    assert row["event_type"] == "Undecodable"
+    assert row["attributes"]["reason"]
+    assert (row["kafka_offset"], row["event_time"]) == (41, NOW + 5)
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "ce_source", "traceparent", "reply-topic", "ce_id"])
+def test_a_header_that_is_not_utf8_breaks_nothing(header: str) -> None:
+    row = event_of(record(TOPICS.requests.name, b"{}", ((header, b"\xff\xfe"),)))
+
+    assert row["event_type"] == "RequestReceived"
+    assert uuid.UUID(row["request_id"])
+
+
+def test_a_dead_letter_says_what_it_was_and_why_it_died() -> None:
+    headers = dead_letter(
+        TOPICS.requests.name, 1, 7, NOW, (("request_id", b"mine"),), stage="filter", group="g", error="Bad", reason="so"
+    )
+
+    row = event_of(record(TOPICS.requests.dead_letters, b"whatever", headers))
+
+    assert (row["event_type"], row["stage"], row["error_type"], row["error_message"]) == (
+        "DeadLettered",
+        "filter",
+        "Bad",
+        "so",
+    )
+    assert row["request_id"] == named_request_id("default", "mine")
+    assert row["attributes"]["kafka_offset"] == "7"
+
+
+def test_a_dead_letter_of_an_unnamed_request_keeps_the_id_that_it_had() -> None:
+    alive = record(TOPICS.requests.name, b"whatever", partition=1, offset=7, timestamp_ms=NOW)
+    headers = dead_letter(alive.topic, 1, 7, NOW, (), stage="filter", group="g", error="Bad", reason="so")
+
+    row = event_of(record(TOPICS.requests.dead_letters, alive.value, headers))
+
+    assert row["request_id"] == event_of(alive)["request_id"]
+
+
+def test_feedback_has_its_label_where_datasets_look_for_it() -> None:
+    given = FeedbackGiven(request_id=ID, tenant="acme", label="good", score=0.5, comment="thanks", given_at=NOW)
+
+    row = event_of(record(TOPICS.feedback.name, given))
+
+    assert (row["labels"], row["attributes"], row["input"]) == ({"label": "good"}, {"score": "0.5"}, "thanks")
+
+
+def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -> None:
+    wild = SETTLED.model_copy(
+        update={
+            "request": REQUEST.model_copy(update={"received_at": 10**15, "request_id": "no uuid"}),
+            "usage": Usage(input_tokens=2**40, output_tokens=-1),
+            "settled_at": -5,
+            "cost_usd": "NaN",
+            "attempts": 2**20,
+            "model": "m" * 1000,
+        }
+    )
+
+    row = request_of(record(TOPICS.outcomes.name, wild))
+
+    assert row is not None
+    assert (row["received_at"], row["settled_at"], row["duration_ms"]) == (columns.LATEST_MS, 0, 0)
+    assert (row["input_tokens"], row["output_tokens"], row["attempts"]) == (2**32 - 1, 0, 2**16 - 1)
+    assert (row["request_id"], row["cost_usd"], len(row["request_model"])) == (columns.NIL, None, columns.NAME_LENGTH)
