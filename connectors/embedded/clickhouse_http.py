@@ -105,8 +105,10 @@ class ClickHouseHttp:
             self._open -= 1
 
     def close(self) -> None:
-        """Wait for the queries that run, and start no more."""
-        self._threads.shutdown(cancel_futures=True)
+        """End the queries that run, and start no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reader.cancel()
+        self._threads.shutdown()
 
 
 class Endpoint:
@@ -127,10 +129,10 @@ class Endpoint:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving. Queries that run get two seconds."""
+        """Stop serving at once: a reader can ask again, a stage that stops should not wait for it."""
         self._server.should_exit = True
-        self._thread.join()
         self._http.close()
+        self._thread.join()
 
 
 def _check_host(host: str) -> None:

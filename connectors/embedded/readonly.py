@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ LIMITS = {
 _LOWERABLE = frozenset({"max_execution_time", "max_threads", "max_result_bytes", "max_memory_usage"})
 _HARMLESS = re.compile(
     r"(output_format|format|date_time)_[a-z0-9_]+|max_(result_rows|rows_to_read|bytes_to_read|block_size)"
-    r"|(result|read|timeout)_overflow_mode|session_timezone|extremes|join_use_nulls|final|totals_mode|log_comment"
+    r"|(result|read|timeout)_overflow_mode|session_timezone|extremes|join_use_nulls|final|totals_mode"
 )
 """Settings that a caller may choose: how answers look, and how soon a query gives up."""
 
@@ -103,6 +104,7 @@ class Reader:
     def __init__(self, path: Path, database: str) -> None:
         self._place = f"{os.path.realpath(path)}?{urlencode(CHDB_OPTIONS)}"
         self._database = database
+        self._mark = f"reader-{uuid.uuid4()}"
         self._refused = self._refused_functions()
 
     def run(
@@ -130,7 +132,7 @@ class Reader:
         handle = chdb.connect(self._place)
         try:
             rendered = self._checked(handle, sql)
-            for statement in _preparations(database or self._database, settings or {}):
+            for statement in _preparations(database or self._database, self._mark, settings or {}):
                 handle.query(statement)
             result = handle.query(rendered, fmt, params=dict(parameters or {}))
             named = _FORMAT.search(rendered)
@@ -143,6 +145,14 @@ class Reader:
             )
         except ChdbError as error:
             raise QueryError.engine(error) from None
+        finally:
+            handle.close()
+
+    def cancel(self) -> None:
+        """End the queries that run; each raises."""
+        handle = chdb.connect(self._place)
+        try:
+            handle.query(f"KILL QUERY WHERE Settings['log_comment'] = {_literal(self._mark)} ASYNC")
         finally:
             handle.close()
 
@@ -186,9 +196,9 @@ def escape(text: str) -> str:
     return text
 
 
-def _preparations(database: str, settings: Mapping[str, str]) -> list[str]:
+def _preparations(database: str, mark: str, settings: Mapping[str, str]) -> list[str]:
     """What a fresh handle is told, the lock last."""
-    chosen: dict[str, str] = {name: str(value) for name, value in LIMITS.items()}
+    chosen: dict[str, str] = {"log_comment": mark} | {name: str(value) for name, value in LIMITS.items()}
     for name, value in settings.items():
         if name in _LOWERABLE:
             chosen[name] = str(_lower(name, value))

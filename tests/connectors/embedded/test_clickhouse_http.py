@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,3 +218,26 @@ def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: Click
 
     with socket.create_server(("127.0.0.1", endpoint.port)):
         pass
+
+
+def test_closing_does_not_wait_for_a_long_query(clickhouse_path: Path, clickhouse: ClickHouse) -> None:
+    endpoint = Endpoint(clickhouse_path, "http", 0)
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        query = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
+        answers.append(httpx.get(f"http://127.0.0.1:{endpoint.port}/", params={"query": query}, timeout=60))
+
+    reader = threading.Thread(target=ask)
+    reader.start()
+    running = "SELECT count() AS n FROM system.processes WHERE query LIKE 'SELECT sum(sipHash64%'"
+    deadline = time.monotonic() + 20
+    while clickhouse.rows(running) != [{"n": 1}]:
+        assert time.monotonic() < deadline
+    begun = time.monotonic()
+
+    endpoint.close()
+    reader.join()
+
+    assert time.monotonic() - begun < 10
+    assert answers[0].headers["x-clickhouse-exception-code"] == "394"
