@@ -13,7 +13,7 @@ from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import ensure_topics
 from schemas.topics import Topics
 
-pytest_plugins = ["tests.fixtures.clickhouse"]
+pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.river"]
 
 
 @pytest.fixture(scope="session")

@@ -157,4 +157,6 @@ def _failure(name: str, provider: str) -> ProviderError:
     kind = next((known for known in get_args(ErrorType) if known == name), None)
     if kind is None:
         return ProviderError("not_found", f"{provider} (simulated): there is no failure named {name}", http_status=404)
-    return ProviderError(kind, f"{provider} (simulated): {kind} as asked for", http_status=STATUS[kind])
+    message = f"{provider} (simulated): {kind} as asked for"
+    hint_s = 1.0 if kind == "rate_limited" else None  # as most providers do
+    return ProviderError(kind, message, http_status=STATUS[kind], retry_after_s=hint_s)

@@ -1,11 +1,13 @@
 """Reading a request's body: never more than the limit is kept, and never for longer than a body may take.
 
-A body that is refused is not read to its end: uvicorn throws away what still comes, so the client sees the answer.
+What is too large is thrown away as it comes, and refused when it is over: most clients read no answer before they have
+sent everything, and would see a broken connection in its place.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.types import Receive
 
@@ -14,6 +16,9 @@ from streams.ingress.refusals import THEIRS, RefusedError, bad_request
 
 BODY_TIMEOUT_S = 30.0
 """From the headers to the last byte of the body."""
+DISCARD_BYTES = 64 * 1024 * 1024
+DISCARD_S = 5.0
+"""How much of a body that is too large is read for the sake of a clear answer."""
 
 
 class HungUpError(Exception):
@@ -36,6 +41,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise _refused(415, "unsupported_encoding", "Send the body without Content-Encoding.")
     if _declared_length(headers) > limit:
+        await _discard(receive)
         raise _too_large(limit)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -56,9 +62,23 @@ async def _read(receive: Receive, limit: int) -> bytes:
         chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
+            chunks.clear()
+            if more:
+                await _discard(receive)
             raise _too_large(limit)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read and forget the rest, as far as that is worth the bytes and the time."""
+    size, more = 0, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_S):
+            while more and size < DISCARD_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                more = message["type"] == "http.request" and message.get("more_body", False)
 
 
 def _declared_length(headers: dict[bytes, bytes]) -> int:

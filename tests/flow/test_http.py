@@ -119,10 +119,10 @@ async def test_whoever_does_not_wait_asks_for_the_outcome_later(river: River) ->
     ("body", "status", "code"),
     [
         (b"this is not JSON", 400, "invalid_json"),
-        (b'{"model": "demo", "messages": [{"role": "user", "content": "\xff\xfe"}]}', 400, "invalid_utf8"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "\xff\xfe"}]}', 400, "invalid_json"),
         (b"null", 400, None),
         (b"", 400, None),
-        (b"x" * 5_000_000, 413, None),
+        (b"x" * 5_000_000, 413, "request_too_large"),
     ],
     ids=["not-json", "not-utf8", "null", "empty", "5MB"],
 )

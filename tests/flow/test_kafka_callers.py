@@ -29,7 +29,8 @@ class Service:
     def __init__(self, river: River) -> None:
         self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
         config = {"bootstrap.servers": river.kafka}
-        for future in AdminClient(config).create_topics([NewTopic(self.topic, 3, 1)]).values():
+        admin = AdminClient(config)
+        for future in admin.create_topics([NewTopic(self.topic, 3, 1)]).values():
             future.result(20)
         self.producer = Producer(config)
         self.consumer = Consumer(
@@ -135,7 +136,7 @@ def test_what_a_request_is_named_is_who_it_is(river: River, service: Service) ->
     ("value", "code"),
     [
         (b"this is not JSON", b"invalid_json"),
-        (b'{"model": "\xff"}', b"invalid_utf8"),
+        (b'{"model": "\xff"}', b"unreadable"),
         (b"\x00\x00\x00\x27\x0frest", None),
         (None, None),
         (b'{"model": "gpt-99", "messages": [{"role": "user", "content": "hi"}]}', b"model_not_found"),

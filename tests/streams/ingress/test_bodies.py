@@ -32,23 +32,33 @@ async def test_a_body_is_what_its_chunks_are_together() -> None:
     assert await read_body(receive, {}, limit=3) == b"ab\xff"
 
 
-async def test_a_chunked_body_beyond_the_limit_is_refused_without_reading_on() -> None:
+async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> None:
     receive, left = arriving(b"ab", b"cd", b"ef", b"gh")
 
     with pytest.raises(RefusedError) as caught:
         await read_body(receive, {}, limit=3)
 
     assert caught.value.failure.status == 413
-    assert len(left) == 2
+    assert not left
 
 
-async def test_a_body_that_says_it_is_too_long_is_refused_unread() -> None:
+async def test_a_body_that_says_it_is_too_long_is_thrown_away_and_refused() -> None:
     receive, left = arriving(b"abcd")
 
     with pytest.raises(RefusedError, match="larger than 3 bytes"):
         await read_body(receive, {b"content-length": b"4"}, limit=3)
 
-    assert len(left) == 1
+    assert not left
+
+
+async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "DISCARD_BYTES", 6)
+    receive, left = arriving(*[b"ab"] * 10)
+
+    with pytest.raises(RefusedError, match="larger than 1 bytes"):
+        await read_body(receive, {b"content-length": b"20"}, limit=1)
+
+    assert len(left) == 7
 
 
 @pytest.mark.parametrize(
