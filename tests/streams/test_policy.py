@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import PolicyAction
 from streams.policy import Rules, screen, scrubbed
-from streams.settings import Policy
+from streams.settings import Policy, Settings
 from streams.texts import UnscreenableError
 
 CARD = "4111 1111 1111 1111"
@@ -156,3 +158,13 @@ def test_whatever_is_masked_is_nowhere_in_what_goes_on(place: Any, entity: str, 
     assert secret not in orjson.dumps(verdict.document).decode()
     assert verdict.blocked is None
     assert any(action.rule == f"pii.{entity}" for action in verdict.actions)
+
+
+def test_the_policy_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+
+    documented = Settings.model_validate(example)
+
+    assert screen(says("project Zeus"), Rules(documented.policy("default"))).blocked == "deny.project-names"
+    assert not Rules(documented.policy("research")).strict
