@@ -29,7 +29,7 @@ PROMPT = ("The quick brown fox jumps over the lazy dog. " * 23)[:1000]
 BODY = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": PROMPT}]}).encode()
 REPLIES = "llm.replies.bench"
 
-console = Console()
+console = Console(width=190)
 Run = Callable[[float], Awaitable[Outcome]]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import structlog
 
 from schemas.topics import STAGES
-from streams import health, stores
+from streams import health
 from streams.settings import ConfigurationError, Settings
 from streams.stage import Stage
 from streams.worker import Worker
@@ -43,11 +43,9 @@ def make_stage(name: str, settings: Settings) -> Stage:
 
             return Reply(settings)
         case "audit":
-            from streams.audit import Audit
+            from streams.audit import make_audit
 
-            store = stores.writer(settings)
-            store.migrate()
-            return Audit(store, settings.topics)
+            return make_audit(settings)
         case _:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
 
@@ -55,23 +53,16 @@ def make_stage(name: str, settings: Settings) -> Stage:
 async def run(names: Sequence[str], settings: Settings) -> int:
     """Run these stages in this process until a signal, or until one can't go on; the exit code says which."""
     stop = _stopping()
-    with contextlib.ExitStack() as stack:
-        workers = [_worker(name, settings) for name in names if name != "ingress"]
-        if "audit" in names and not settings.clickhouse.url:
-            from connectors.embedded.clickhouse_http import Endpoint
-
-            stack.callback(
-                Endpoint(stores.path(settings), settings.clickhouse.database, settings.clickhouse.port).close
-            )
-        tasks = _servers(names, settings, workers, stop)
-        await asyncio.gather(*(worker.start() for worker in workers))
-        log.info("started", stages=list(names))
-        watches = [asyncio.create_task(worker.ended(), name=worker.stage.name) for worker in workers]
-        failed = await _first_end(stop, [*tasks, *watches])
-        stop.set()
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*tasks, *watches, *(worker.stop() for worker in workers), return_exceptions=True)
+    workers = [_worker(name, settings) for name in names if name != "ingress"]
+    tasks = _servers(names, settings, workers, stop)
+    await asyncio.gather(*(worker.start() for worker in workers))
+    log.info("started", stages=list(names))
+    watches = [asyncio.create_task(worker.ended(), name=worker.stage.name) for worker in workers]
+    failed = await _first_end(stop, [*tasks, *watches])
+    stop.set()
+    for watch in watches:
+        watch.cancel()
+    await asyncio.gather(*tasks, *watches, *(worker.stop() for worker in workers), return_exceptions=True)
     return 1 if failed else 0
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from pathlib import Path
 
 import structlog
 
@@ -16,7 +13,7 @@ from connectors.clickhouse import ClickHouse, ClickHouseError
 from connectors.embedded.clickhouse_http import Endpoint
 from schemas.records import Record
 from schemas.topics import Topics
-from streams import columns
+from streams import columns, stores
 from streams.rows import RowMaker
 from streams.settings import ConfigurationError, Settings
 
@@ -105,23 +102,6 @@ def token_of(records: Iterable[Record]) -> str:
     return blake2b("\n".join(ranges).encode(), digest_size=16).hexdigest()
 
 
-def open_store(settings: Settings) -> ClickHouse:
-    """ClickHouse to write to: the server that is configured, else chDB under the state directory."""
-    if settings.clickhouse.url:
-        return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database)
-    return ClickHouse.embedded(_path(settings), settings.clickhouse.database)
-
-
-def open_reader(settings: Settings) -> ClickHouse:
-    """ClickHouse to read from. While the gateway runs, chDB is its audit process's, which serves it on a port."""
-    if settings.clickhouse.url:
-        return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", settings.clickhouse.port), timeout=1):
-        url = f"http://127.0.0.1:{settings.clickhouse.port}"
-        return ClickHouse.server(url, settings.clickhouse.database, read_only=True)
-    return ClickHouse.embedded(_path(settings), settings.clickhouse.database, read_only=True)
-
-
 def make_audit(settings: Settings) -> Audit:
     """The stage; with chDB, also the endpoint that serves it, over tables that are there from the start.
 
@@ -129,19 +109,15 @@ def make_audit(settings: Settings) -> Audit:
         ConfigurationError: the endpoint's port is taken.
 
     """
-    clickhouse = open_store(settings)
+    clickhouse = stores.writer(settings)
     if clickhouse.is_server:
         return Audit(clickhouse, settings.topics)
     clickhouse.migrate()
     port = settings.clickhouse.port
     try:
-        endpoint = Endpoint(_path(settings), clickhouse.database, port)
+        endpoint = Endpoint(stores.path(settings), clickhouse.database, port)
     except OSError as error:
         clickhouse.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
     return Audit(clickhouse, settings.topics, endpoint)
-
-
-def _path(settings: Settings) -> Path:
-    return settings.state / "clickhouse"

@@ -1,7 +1,9 @@
-"""Which ClickHouse: the server that is configured, else the engine in process and the endpoint that serves it."""
+"""Which ClickHouse: the server that is configured, else the engine in process under the state directory."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from pathlib import Path
 
 from connectors.clickhouse import ClickHouse
@@ -14,13 +16,17 @@ def path(settings: Settings) -> Path:
 
 
 def writer(settings: Settings) -> ClickHouse:
-    """Where audit writes. In process it is the one owner of the files under the state directory."""
+    """Where audit writes."""
     if settings.clickhouse.url:
         return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database)
     return ClickHouse.embedded(path(settings), settings.clickhouse.database)
 
 
 def reader(settings: Settings) -> ClickHouse:
-    """Where everybody else reads: over HTTP, and nothing but reading."""
-    url = settings.clickhouse.url or f"http://127.0.0.1:{settings.clickhouse.port}"
-    return ClickHouse.server(url, settings.clickhouse.database, read_only=True)
+    """Where others read. While the gateway runs, chDB is its audit process's, which serves it on a port."""
+    if settings.clickhouse.url:
+        return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", settings.clickhouse.port), timeout=1):
+        url = f"http://127.0.0.1:{settings.clickhouse.port}"
+        return ClickHouse.server(url, settings.clickhouse.database, read_only=True)
+    return ClickHouse.embedded(path(settings), settings.clickhouse.database, read_only=True)

@@ -46,8 +46,9 @@ class Worker:
         self._app = self._make_app(topics, f"{driver.SCHEME}://{bootstrap}")
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
 
-    def _make_app(self, topics: Topics, broker: str) -> faust.App:
-        app = faust.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
+    def _make_app(self, topics: Topics, broker: str) -> driver.App:
+        app = driver.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
+        app.fetch = driver.PATIENT if hasattr(self.stage, "store") else driver.PROMPT
         names = [topic.name for topic in topics.read_by(self.stage.name)]
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
         app.agent(source, name=self.stage.name, supervisor_strategy=CrashingSupervisor)(self._consume)

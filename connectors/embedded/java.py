@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO
 
 _FLAGS = (
-    # a small machine: the heap that a quiet broker needs, and no compiler threads working against the stages
+    # a small machine: the heap that a quiet broker needs. Both compilers: with C1 alone a request cost 0.6 ms, not 0.4
     "-Xmx512m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "--sun-misc-unsafe-memory-access=allow",  # else Java 24 and later warn of it at every start

@@ -29,7 +29,8 @@ def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
     """Run some stages in this process, against any Kafka and any ClickHouse."""
     import uvloop
 
-    sys.exit(uvloop.run(run(stages, with_log(ctx))))
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumers' own threads follow it
+    sys.exit(asyncio.run(run(stages, with_log(ctx))))
 
 
 @click.command()
