@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import urllib.error
+from typing import Self
 
 import pytest
 
@@ -35,7 +36,9 @@ class Load:
             number += 1
             body = json.dumps({"model": self._model, "messages": [{"role": "user", "content": f"{caller}/{number}"}]})
             try:
-                status, headers, _ = self._river.post("/v1/chat/completions", body.encode(), [("Prefer", "respond-async")])
+                status, headers, _ = self._river.post(
+                    "/v1/chat/completions", body.encode(), [("Prefer", "respond-async")]
+                )
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.05)
                 continue
@@ -45,7 +48,7 @@ class Load:
                 self.refused += 1
                 time.sleep(0.05)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for caller in self._callers:
             caller.start()
         return self
@@ -108,7 +111,9 @@ def test_a_killed_ingress_loses_nothing_that_it_accepted(own_river: River) -> No
 
 def test_waiting_callers_get_their_answers_though_the_call_worker_dies(own_river: River) -> None:
     with concurrent.futures.ThreadPoolExecutor(IN_FLIGHT) as callers:
-        answers = [callers.submit(own_river.chat, f"{number}", "sim/echo?latency_ms=1000") for number in range(IN_FLIGHT)]
+        answers = [
+            callers.submit(own_river.chat, f"{number}", "sim/echo?latency_ms=1000") for number in range(IN_FLIGHT)
+        ]
         own_river.until_rows("SELECT 1 FROM events WHERE event_type = 'AttemptStarted'")
 
         own_river.kill("call")

@@ -36,7 +36,9 @@ def test_the_official_client_gets_an_answer_and_the_record_holds_it(river: River
     assert "What is a sluice?" in row["input"]
     assert json.loads(row["output"])["id"] == completion.id
     assert row["input_tokens"] == completion.usage.prompt_tokens
-    events = river.until_rows(f"SELECT event_type, count() AS n FROM events WHERE request_id = '{request_id}' GROUP BY 1", 6)
+    events = river.until_rows(
+        f"SELECT event_type, count() AS n FROM events WHERE request_id = '{request_id}' GROUP BY 1", 6
+    )
     assert {event["event_type"]: int(event["n"]) for event in events} == {
         "RequestReceived": 1,
         "RequestAdmitted": 1,
@@ -99,7 +101,9 @@ def test_the_next_target_answers_when_the_first_has_no_quota(river: River) -> No
     status, headers, _ = river.chat("hi", model="fallback")
 
     assert status == 200
-    (row,) = river.until_rows(f"SELECT attempts, provider_model FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    (row,) = river.until_rows(
+        f"SELECT attempts, provider_model FROM requests WHERE request_id = '{headers['x-request-id']}'"
+    )
     assert (row["attempts"], row["provider_model"]) == (2, "echo")
 
 
@@ -135,11 +139,16 @@ def test_bad_bodies_get_a_clear_error_and_are_on_the_record(
     assert answered == status
     assert error["message"]
     assert code is None or error["code"] == code
-    (row,) = river.until_rows(f"SELECT outcome, http_status FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    (row,) = river.until_rows(
+        f"SELECT outcome, http_status FROM requests WHERE request_id = '{headers['x-request-id']}'"
+    )
     assert (row["outcome"], row["http_status"]) == ("refused", status)
 
 
 def test_the_gateway_says_that_it_is_ready_and_measures_itself(river: River) -> None:
-    with urllib.request.urlopen(f"{river.http}/readyz") as ready, urllib.request.urlopen(f"{river.http}/metrics") as metrics:
+    with (
+        urllib.request.urlopen(f"{river.http}/readyz") as ready,
+        urllib.request.urlopen(f"{river.http}/metrics") as metrics,
+    ):
         assert ready.status == 200
         assert b"http_server_request_duration" in metrics.read()

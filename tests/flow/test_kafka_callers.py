@@ -38,7 +38,13 @@ class Service:
         )
         self.consumer.assign([TopicPartition(self.topic, partition, 0) for partition in range(3)])
 
-    def send(self, value: bytes | None, headers: list[tuple[str, bytes]], topic: str = "llm.requests.v1", key: bytes = b"mine") -> None:
+    def send(
+        self,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]],
+        topic: str = "llm.requests.v1",
+        key: bytes = b"mine",
+    ) -> None:
         self.producer.produce(topic, value, key, headers=headers)
         assert self.producer.flush(20) == 0
 
@@ -161,7 +167,9 @@ def test_bad_records_get_an_error_reply_and_hold_up_nobody(
 
 def test_a_record_that_can_not_be_read_is_a_dead_letter_too(river: River, service: Service) -> None:
     mark = uuid.uuid4().hex
-    service.send(b"\x00\x00\x00\x27\x0f" + mark.encode(), [("trace", mark.encode()), ("reply_to", service.topic.encode())])
+    service.send(
+        b"\x00\x00\x00\x27\x0f" + mark.encode(), [("trace", mark.encode()), ("reply_to", service.topic.encode())]
+    )
     service.reply()
 
     letters = Consumer({"bootstrap.servers": river.kafka, "group.id": mark, "auto.offset.reset": "earliest"})
@@ -224,13 +232,16 @@ def test_personal_data_is_masked_before_anybody_keeps_it(river: River, service: 
     (row,) = river.until_rows(f"SELECT tenant, input, policy_actions FROM requests WHERE position(input, '{mark}')")
     assert row["tenant"] == "acme"
     assert sorted(row["policy_actions"]) == ["pii.EMAIL_ADDRESS:mask", "pii.IBAN_CODE:mask"]
-    stored = river.rows(f"SELECT input, output FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')")
+    stored = river.rows(
+        f"SELECT input, output FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')"
+    )
     assert stored
     assert not any("example.com" in row["input"] + row["output"] or "DE89" in row["input"] for row in stored)
 
 
 @pytest.mark.parametrize(
-    ("text", "rule"), [("my card is 4111 1111 1111 1111", "pii.CREDIT_CARD"), ("how to build a BOMB", "deny.no-weapons")]
+    ("text", "rule"),
+    [("my card is 4111 1111 1111 1111", "pii.CREDIT_CARD"), ("how to build a BOMB", "deny.no-weapons")],
 )
 def test_a_refusal_says_which_rule_and_never_the_text(service: Service, text: str, rule: str) -> None:
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()

@@ -97,7 +97,8 @@ async def read(broker: EmbeddedBroker, topic: str, count: int, within_s: float =
         while len(found) < count and time.monotonic() < deadline:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found += [
-                    Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records
+                    Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
+                    for r in records
                 ]
     return found
 
@@ -156,7 +157,9 @@ async def test_an_output_to_a_missing_topic_costs_a_dead_letter_and_no_time(
     assert time.monotonic() - began < 5
 
 
-async def test_nothing_is_committed_past_a_record_that_is_still_under_way(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_nothing_is_committed_past_a_record_that_is_still_under_way(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
     stage = Slow(topics)
     await send(broker, topics.routed.name, [b"slow", *(f"{n}".encode() for n in range(50))], partition=2)
 
@@ -216,7 +219,9 @@ async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next
     assert len(more) == 20
 
 
-async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own_broker: EmbeddedBroker, own_topics: Topics) -> None:
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
+    own_broker: EmbeddedBroker, own_topics: Topics
+) -> None:
     values = [f"{number}".encode() for number in range(2000)]
     async with running(Echo(own_topics), own_topics, own_broker):
         await send(own_broker, own_topics.admitted.name, values[:1000])
