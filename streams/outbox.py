@@ -10,6 +10,7 @@ import structlog
 
 from schemas.headers import dead_letter
 from schemas.records import Output, Record
+from streams.dead_letters import laid_aside
 from streams.driver import KafkaError, NoSuchTopicError, TooLargeError
 from streams.stage import DeadLetterError
 
@@ -77,18 +78,7 @@ class Outbox:
         else:  # a fault of ours: the log gets the trace, the record only the name, since a message may hold its text
             reason = f"{self._stage} failed on this record"
             log.error("dead letter", stage=self._stage, error=type(error).__name__, exc_info=error, **place)
-        headers = dead_letter(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp_ms,
-            record.headers,
-            stage=self._stage,
-            group=self._group,
-            error=type(error).__name__,
-            reason=reason,
-        )
-        return Output(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
+        return laid_aside(record, stage=self._stage, group=self._group, error=type(error).__name__, reason=reason)
 
     def undeliverable(self, output: Output, error: Exception) -> Output:
         """An output for a topic that a caller named and that does not exist."""
