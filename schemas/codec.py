@@ -87,11 +87,9 @@ def decode(value: bytes) -> Event:
     buffer = io.BytesIO(value)
     buffer.seek(_FRAME.size)
     try:
-        fields = fastavro.schemaless_reader(buffer, writer, _CURRENT[event][1])
-        if buffer.tell() != len(value):
-            raise UndecodableError(f"{len(value) - buffer.tell()} bytes are left over behind {event.__name__}")
-        return event.model_validate(fields)
-    except UndecodableError:
-        raise
+        decoded = event.model_validate(fastavro.schemaless_reader(buffer, writer, _CURRENT[event][1]))
     except Exception as error:
         raise UndecodableError(f"the bytes are not a {event.__name__} ({type(error).__name__})") from error
+    if buffer.tell() != len(value):
+        raise UndecodableError(f"{len(value) - buffer.tell()} bytes are left over behind {event.__name__}")
+    return decoded

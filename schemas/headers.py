@@ -5,10 +5,10 @@ Every header that we originate is UTF-8 text. A caller's correlation bytes are e
 
 from __future__ import annotations
 
-import datetime
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from schemas.events import Event, Header, ReplyTo
 
@@ -57,7 +57,7 @@ DEADLINE = "deadline-ms"
 SERVED_BY = "sluice-target"
 """On a reply: provider/model that answered."""
 RETRY_AFTER = "retry-after-ms"
-"""On a reply that is no answer: when trying again makes sense, if anybody said so."""
+"""On a reply that is no answer: when trying again makes sense, in milliseconds, as text; if anybody said so."""
 
 
 class BadHeaderError(ValueError):
@@ -123,7 +123,9 @@ def request_name(headers: Headers) -> str:
     return next((name for name in (text(headers, header) for header in REQUEST_NAMES) if name), "")
 
 
-def cloudevent(event: Event, request_id: str, source: str, time_ms: int, traceparent: str, serial: str = "") -> Headers:
+def cloudevent(
+    event: Event, request_id: str, source: str, time_ms: int, traceparent: str, *, serial: str = ""
+) -> Headers:
     """The headers of an event: CloudEvents in binary mode, the request's id, and the trace that it belongs to.
 
     The event's id is made of the request's, so that a stage that runs twice writes the same one twice.
@@ -145,7 +147,7 @@ def cloudevent(event: Event, request_id: str, source: str, time_ms: int, tracepa
 
 def rfc3339(time_ms: int) -> str:
     """A point in time as text, in UTC with milliseconds."""
-    moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

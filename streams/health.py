@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from streams.http_server import Server
 from streams.worker import Worker
 
 
@@ -40,15 +40,6 @@ class WorkerMetrics(Collector):
         return families
 
 
-class _Server(uvicorn.Server):
-    """One that leaves the signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
 async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.Event) -> None:
     """Serve ``/healthz`` (200 while every worker makes progress, else 503 with those stuck) and ``/metrics``."""
 
@@ -61,7 +52,7 @@ async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.E
 
     REGISTRY.register(WorkerMetrics(workers))
     app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
-    server = _Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off"))
+    server = Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off"))
     serving = asyncio.create_task(server.serve())
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True

@@ -23,5 +23,5 @@ def written(event: RequestEvent, topic: Topic, stage: str, at_ms: int, *, serial
 
     """
     request = event.request
-    headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial)
+    headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
     return Output(topic.name, request.request_id.encode(), encode(event), headers)

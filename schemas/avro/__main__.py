@@ -78,8 +78,9 @@ def main(arguments: list[str]) -> int:
             drifted.append(path.name)
             if "--check" not in arguments:
                 path.write_text(text(event), "utf-8")
-    verb = "differ from the event classes (run `make schemas`)" if "--check" in arguments else "written"
-    sys.stdout.write(f"schemas: {', '.join(drifted)} {verb}\n" if drifted else "schemas: in step with the event classes\n")
+    done = "differ from the event classes (run `make schemas`)" if "--check" in arguments else "written"
+    said = f"{', '.join(drifted)} {done}" if drifted else "in step with the event classes"
+    sys.stdout.write(f"schemas: {said}\n")
     return 1 if drifted and "--check" in arguments else 0
 
 

@@ -75,7 +75,7 @@ class FeedbackEndpoint:
     async def _publish(self, event: FeedbackGiven) -> None:
         # One request may be judged many times: each is an event of its own.
         serial = f"/{new_request_id()}"
-        headers = cloudevent(event, event.request_id, "ingress", event.given_at, "", serial)
+        headers = cloudevent(event, event.request_id, "ingress", event.given_at, "", serial=serial)
         try:
             await self._log.send(Output(self._topic, event.request_id.encode(), encode(event), headers))
         except KafkaFaultError as error:

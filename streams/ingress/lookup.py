@@ -10,8 +10,9 @@ import structlog
 
 from connectors.clickhouse import ClickHouseError
 from schemas.events import Failure
+from schemas.openai import error_body
 from streams.ingress.answers import Answer
-from streams.ingress.refusals import error_object, type_of, unavailable
+from streams.ingress.refusals import type_of, unavailable
 
 TIMEOUT_S = 5.0
 
@@ -87,4 +88,4 @@ def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> Answer:
 def _error(row: Mapping[str, Any]) -> bytes:
     status = row["http_status"]
     failure = Failure(status=status, type=type_of(status), code=row["error_type"], message=row["error_message"])
-    return error_object(failure)
+    return error_body(failure)

@@ -1,13 +1,13 @@
-"""How the ingress says no: one exception, and OpenAI's error object made of it."""
+"""How the ingress says no: one exception, and the HTTP response made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
 from starlette.responses import Response
 
 from schemas.events import Failure
+from schemas.openai import error_body
 
 OURS = "server_error"
 """OpenAI's type of an error that is not the caller's fault."""
@@ -46,14 +46,7 @@ def type_of(status: int) -> str:
     return OURS if status >= _SERVER_ERROR else THEIRS
 
 
-def error_object(failure: Failure) -> bytes:
-    """The body that every OpenAI client reads as an error."""
-    error = {"message": failure.message, "type": failure.type, "param": failure.param, "code": failure.code}
-    return orjson.dumps({"error": error})
-
-
 def response(refusal: RefusedError) -> Response:
     """The whole HTTP response."""
-    return Response(
-        error_object(refusal.failure), refusal.failure.status, refusal.headers, media_type="application/json"
-    )
+    failure = refusal.failure
+    return Response(error_body(failure), failure.status, refusal.headers, media_type="application/json")

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import Send
 
-from schemas.headers import OUTCOME, REQUEST_ID, SERVED_BY, STATUS
+from schemas.headers import OUTCOME, REQUEST_ID, RETRY_AFTER, SERVED_BY, STATUS
 from schemas.records import Record
 from streams.ingress.arrivals import CORRELATION
 from streams.ingress.log import Replies
-
-RETRY_AFTER = "retry-after-ms"
-"""On a reply: when trying again makes sense, in milliseconds, as text."""
 
 _log = structlog.get_logger()
 _SERVER_ERROR = 500

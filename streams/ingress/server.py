@@ -12,6 +12,7 @@ import uvicorn
 
 from connectors import clickhouse
 from connectors.kafka import Groups, Producer, Reader
+from streams.http_server import Server
 from streams.ingress.app import Ingress, reply_partitions
 from streams.ingress.keys import check_binding
 from streams.ingress.log import Replies
@@ -69,7 +70,7 @@ async def live(ingress: Ingress, replies: Replies, listener: socket.socket, stop
         Exception: the replies can't be followed any more; nobody would ever be answered.
 
     """
-    server = _Server(_config(ingress))
+    server = Server(_config(ingress))
     following = asyncio.create_task(follow(replies, ingress.deliver), name="replies")
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     closing = asyncio.create_task(_close(stop, server, ingress), name="close")
@@ -97,14 +98,6 @@ def _clickhouse(settings: ClickHouse) -> clickhouse.ClickHouse:
     """The server, or the endpoint through which the audit process serves its chDB."""
     url = settings.url or f"http://127.0.0.1:{settings.port}"
     return clickhouse.ClickHouse.server(url, settings.database, read_only=True)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, but for the signals: they belong to whoever runs the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _config(ingress: Ingress) -> uvicorn.Config:

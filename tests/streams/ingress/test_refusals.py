@@ -3,15 +3,18 @@ from __future__ import annotations
 import orjson
 
 from schemas.events import Failure
-from streams.ingress.refusals import OURS, THEIRS, RefusedError, error_object, response, type_of
+from streams.ingress.refusals import OURS, THEIRS, RefusedError, response, type_of
 
 FAILURE = Failure(status=429, type="rate_limit_error", code="slow_down", message="Wait.", retry_after_ms=1001)
 
 
-def test_an_error_object_has_openais_four_fields() -> None:
-    error = orjson.loads(error_object(FAILURE))
+def test_the_response_is_openais_error_object_with_its_status() -> None:
+    made = response(RefusedError(FAILURE))
 
-    assert error == {"error": {"message": "Wait.", "type": "rate_limit_error", "param": None, "code": "slow_down"}}
+    assert made.status_code == 429
+    assert orjson.loads(bytes(made.body)) == {
+        "error": {"message": "Wait.", "type": "rate_limit_error", "param": None, "code": "slow_down"}
+    }
 
 
 def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
