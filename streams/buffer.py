@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from schemas.records import Record
+from streams.logs import why
 from streams.stage import StoringStage
 from streams.tracker import Delivery
 
@@ -76,7 +77,7 @@ class Buffer:
                 await self._stage.store([record for record, _ in batch])
             except Exception as error:  # noqa: BLE001 - nothing that a store does may lose a record
                 pause = AGAIN_S[min(attempt, len(AGAIN_S) - 1)]
-                log.warning("store failed", stage=self._stage.name, rows=len(batch), again_s=pause, reason=str(error))
+                log.warning("store failed", stage=self._stage.name, rows=len(batch), again_s=pause, **why(error))
                 attempt += 1
                 await asyncio.sleep(pause)
             else:

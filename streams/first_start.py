@@ -9,8 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+from streams.configuration import load
 from streams.ingress.keys import new_key
-from streams.settings import OPEN_TENANT, ConfigurationError, load
+from streams.settings import OPEN_TENANT, ConfigurationError
 
 KEY_FILE = "first.key"
 

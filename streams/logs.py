@@ -7,10 +7,27 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
+
+FRAMES = 4
+"""Of a trace in a log line: the innermost."""
+
+
+def where(error: BaseException) -> str:
+    """Where an exception came from, innermost first; not its message, which may hold somebody's text."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+
+
+def why(error: Exception) -> dict[str, str]:
+    """What a log line may tell of an exception: the message only if a connector of ours wrote it for people."""
+    told = type(error).__module__.startswith("connectors.")
+    return {"error": type(error).__name__, **({"reason": str(error)} if told else {"where": where(error)})}
 
 
 def configure(level: str = "warning", *, process: str = "") -> None:

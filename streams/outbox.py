@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from connectors.kafka.errors import REFUSALS
 from schemas.headers import dead_letter
 from schemas.records import Output, Record
 from streams.dead_letters import laid_aside
 from streams.driver import KafkaError, NoSuchTopicError, TooLargeError
+from streams.logs import where
 from streams.stage import DeadLetterError
 
 log = structlog.get_logger()
@@ -37,7 +39,7 @@ class Outbox:
             return await self._write(output)
         except NoSuchTopicError as error:
             if output.else_dead_letter:
-                return await self.post(self.undeliverable(output, error))
+                return await self.post(self.undeliverable(output, error, str(error)))
             log.error("topic is missing: run `sluice topics`", stage=self._stage, topic=output.topic)
         except TooLargeError:
             log.error("record is too large for its topic", stage=self._stage, topic=output.topic)
@@ -49,7 +51,10 @@ class Outbox:
     async def deliver(
         self, output: Output, posted: Awaitable[object] | None, wanted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Wait until an output is on the log, posting it again as long as it is wanted."""
+        """Wait until an output is on the log, posting it again as long as it is wanted.
+
+        A topic that a caller named and that refuses the record costs a dead letter, not the stage's time.
+        """
         attempt = 0
         while True:
             if posted is not None:
@@ -57,6 +62,8 @@ class Outbox:
                     await posted
                 except KafkaError as error:
                     log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
+                    if isinstance(error, REFUSALS) and output.else_dead_letter:
+                        output = self.undeliverable(output, error, f"{output.topic} does not take this record")
                 else:
                     return
             await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
@@ -75,13 +82,13 @@ class Outbox:
         if isinstance(error, DeadLetterError):
             reason = str(error)
             log.warning("dead letter", stage=self._stage, reason=reason, **place)
-        else:  # a fault of ours: the log gets the trace, the record only the name, since a message may hold its text
+        else:  # a fault of ours
             reason = f"{self._stage} failed on this record"
-            log.error("dead letter", stage=self._stage, error=type(error).__name__, exc_info=error, **place)
+            log.error("dead letter", stage=self._stage, error=type(error).__name__, where=where(error), **place)
         return laid_aside(record, stage=self._stage, group=self._group, error=type(error).__name__, reason=reason)
 
-    def undeliverable(self, output: Output, error: Exception) -> Output:
-        """An output for a topic that a caller named and that does not exist."""
+    def undeliverable(self, output: Output, error: Exception, reason: str) -> Output:
+        """An output for a topic that a caller named and that does not exist, or does not take it."""
         log.warning("reply can't be delivered", stage=self._stage, topic=output.topic)
         headers = dead_letter(
             output.topic,
@@ -92,6 +99,6 @@ class Outbox:
             stage=self._stage,
             group=self._group,
             error=type(error).__name__,
-            reason=str(error),
+            reason=reason,
         )
         return Output(output.else_dead_letter, output.key, output.value, headers)

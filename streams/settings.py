@@ -1,21 +1,14 @@
-"""The configuration: one file, ``sluice.yaml``, and a few environment variables for where things run.
-
-Errors name the place in the file. ``${NAME}`` is replaced from the environment, so that no secret need stand in it.
-"""
+"""What can be configured, and what of it can't be. ``streams.configuration`` reads it from where it stands."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
@@ -65,6 +58,20 @@ class Http(Section):
     """Which of `instances` this ingress is: each waits on its own share of the reply partitions."""
     instances: int = Field(default=1, ge=1)
 
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Http:
+        if self.instance >= self.instances:
+            raise ValueError(
+                f"instance counts from 0: with {self.instances} instances it is at most {self.instances - 1}"
+            )
+        return self
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
 
 class ClickHouse(Section):
     """Where every event lands."""
@@ -74,6 +81,12 @@ class ClickHouse(Section):
     port: int = Field(default=8123, ge=1, le=65535)
     """Of the read-only endpoint that serves chDB to others."""
     database: str = Field(default="sluice", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: without who we are there."""
+        scheme, _, rest = (self.url or f"http://127.0.0.1:{self.port}").partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 class WeightedTarget(Section):
@@ -251,77 +264,3 @@ class Settings(Section):
     def hash(self) -> str:
         """The name of this configuration in every event that it decided."""
         return hashlib.sha256(self.public.encode()).hexdigest()[:12]
-
-
-_OVERRIDES = {
-    "SLUICE_KAFKA": ("kafka", "bootstrap_servers"),
-    "SLUICE_KAFKA_PORT": ("kafka", "port"),
-    "SLUICE_CLICKHOUSE_URL": ("clickhouse", "url"),
-    "SLUICE_CLICKHOUSE_PORT": ("clickhouse", "port"),
-    "SLUICE_HTTP_HOST": ("http", "host"),
-    "SLUICE_HTTP_PORT": ("http", "port"),
-    "SLUICE_HTTP_INSTANCE": ("http", "instance"),
-    "SLUICE_HTTP_INSTANCES": ("http", "instances"),
-    "SLUICE_GRAFANA_URL": ("grafana_url",),
-    "SLUICE_STATE": ("state",),
-}
-"""Where things run is said by the environment, and wins over the file."""
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def _expand(value: object, environ: Mapping[str, str], path: str) -> object:
-    if isinstance(value, dict):
-        return {key: _expand(item, environ, f"{path}.{key}") for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, environ, f"{path}[{index}]") for index, item in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def variable(match: re.Match[str]) -> str:
-        if match[1] not in environ:
-            raise ConfigurationError(f"{path.lstrip('.')}: environment variable {match[1]} is not set")
-        return environ[match[1]]
-
-    return _VARIABLE.sub(variable, value)
-
-
-def _sentence(error: ValidationError, source: str) -> str:
-    """Every fault on one line, with its place; never a value, which may be a secret."""
-    faults = []
-    for fault in error.errors(include_input=False, include_url=False):
-        place = ".".join(str(step) for step in fault["loc"]) or "the file"
-        faults.append(f"{source}: {place}: {fault['msg'].removeprefix('Value error, ')}")
-    return "\n".join(faults)
-
-
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the file that is named, else by SLUICE_CONFIG, else ./sluice.yaml, else the defaults.
-
-    Raises:
-        ConfigurationError: the file is missing though named, is not YAML, or says something that can't be.
-
-    """
-    environ = os.environ if environ is None else environ
-    named = path or (Path(environ["SLUICE_CONFIG"]) if environ.get("SLUICE_CONFIG") else None)
-    source = named or Path("sluice.yaml")
-    try:
-        loaded = yaml.safe_load(source.read_text("utf-8")) if named or source.exists() else {}
-    except FileNotFoundError:
-        raise ConfigurationError(f"{source}: no such file (SLUICE_CONFIG or --config names it)") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{source}: can't be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(loaded, dict | None):
-        raise ConfigurationError(f"{source}: must be a mapping, like `providers: …`")
-    content = _expand(loaded or {}, environ, "")
-    assert isinstance(content, dict)
-    for variable, steps in _OVERRIDES.items():
-        if environ.get(variable):
-            inner = content
-            for step in steps[:-1]:
-                inner = inner.setdefault(step, {})
-            inner[steps[-1]] = environ[variable]
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as error:
-        raise ConfigurationError(_sentence(error, str(source) if source.exists() else "settings")) from None

@@ -16,7 +16,7 @@ import yaml
 from connectors.embedded import jars
 from connectors.grafana import PLUGIN
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
-from streams import settings
+from streams import configuration, settings
 from streams.app import RUNNABLE
 from streams.cli import main
 from streams.first_start import first_start
@@ -89,7 +89,7 @@ def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) 
 
 
 def test_every_variable_is_explained() -> None:
-    named = set(re.findall(r"\$\{(\w+)", TEXT)) | settings._OVERRIDES.keys()
+    named = set(re.findall(r"\$\{(\w+)", TEXT)) | configuration.OVERRIDES.keys()
 
     explained = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
@@ -149,7 +149,7 @@ def test_the_first_start_makes_a_configuration_with_which_the_ingress_may_be_rea
     config, environ = tmp_path / "sluice.yaml", environment("ingress")
     first_start(ROOT / "deploy" / "sluice.yaml", config)
 
-    loaded = settings.load(config, environ | {"SLUICE_CONFIG": str(config)})
+    loaded = configuration.load(config, environ | {"SLUICE_CONFIG": str(config)})
 
     check_binding(loaded)
     assert loaded.http.host == "0.0.0.0"

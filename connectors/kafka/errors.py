@@ -11,6 +11,23 @@
 
 from __future__ import annotations
 
+from aiokafka.errors import (
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+)
+
+REFUSALS = (
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+    UnknownError,  # what the client makes of INVALID_RECORD, such as no key for a compacted topic
+)
+"""What a broker says that will not take this record into that topic, however often it is asked."""
+
 
 class KafkaFaultError(Exception):
     """Any of these. The message is one sentence that says what to do, without a record's content."""

@@ -15,8 +15,9 @@ from connectors.embedded.localmodel import LocalModelError
 from connectors.grafana import GrafanaError
 from connectors.kafka.errors import KafkaFaultError
 from connectors.migrations import MigrationError
+from streams.configuration import load
 from streams.datasets.selection import ExportError
-from streams.settings import ConfigurationError, Settings, load
+from streams.settings import ConfigurationError, Settings
 from streams.supervisor import StartError
 
 console = Console(stderr=True, highlight=False)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.configuration import load
 from streams.first_start import KEY_FILE, first_start
 from streams.ingress.keys import Caller, Keyring, check_binding
-from streams.settings import ConfigurationError, load
+from streams.settings import ConfigurationError
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "sluice.yaml"
 

@@ -1,0 +1,130 @@
+"""Reads the configuration: one file, ``sluice.yaml``, and a few environment variables for where things run.
+
+Errors name the place in the file, and never a value. ``${NAME}`` is replaced from the environment, so that no secret
+need stand in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from streams.settings import ConfigurationError, Settings
+
+OVERRIDES = {
+    "SLUICE_KAFKA": ("kafka", "bootstrap_servers"),
+    "SLUICE_KAFKA_PORT": ("kafka", "port"),
+    "SLUICE_CLICKHOUSE_URL": ("clickhouse", "url"),
+    "SLUICE_CLICKHOUSE_PORT": ("clickhouse", "port"),
+    "SLUICE_HTTP_HOST": ("http", "host"),
+    "SLUICE_HTTP_PORT": ("http", "port"),
+    "SLUICE_HTTP_INSTANCE": ("http", "instance"),
+    "SLUICE_HTTP_INSTANCES": ("http", "instances"),
+    "SLUICE_GRAFANA_URL": ("grafana_url",),
+    "SLUICE_STATE": ("state",),
+}
+"""Where things run is said by the environment, and wins over the file."""
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the file that is named, else by SLUICE_CONFIG, else ./sluice.yaml, else the defaults.
+
+    Raises:
+        ConfigurationError: the file is missing though named, is not YAML, or says something that can't be.
+
+    """
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ["SLUICE_CONFIG"]) if environ.get("SLUICE_CONFIG") else None)
+    source = named or Path("sluice.yaml")
+    written = _read(source) if named or source.exists() else {}
+    # a section with nothing in it is as good as none
+    content = {name: _expand(part, environ, f"{source}: {name}") for name, part in written.items() if part is not None}
+    overridden = _override(content, environ)
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(_faults(error, source, overridden)) from None
+
+
+def _read(source: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(source.read_text("utf-8"), _Loader)  # noqa: S506 - a safe one, see below
+    except FileNotFoundError:
+        raise ConfigurationError(f"{source}: no such file (SLUICE_CONFIG or --config names it)") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{source}: can't be read: it is not UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{source}: can't be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source}: {_yaml_fault(error)}") from None
+    if not isinstance(content, dict | None):
+        raise ConfigurationError(f"{source}: must be a mapping, like `providers: …`")
+    return content or {}
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a name that stands twice: YAML would let the last win, and a policy would silently be gone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise yaml.constructor.ConstructorError(None, None, f"{name} stands here twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    """What is wrong and where; not the line itself, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return (
+        f"{place}can't be read as YAML: {getattr(error, 'problem', '') or 'it holds a character that can not be there'}"
+    )
+
+
+def _expand(value: object, environ: Mapping[str, str], path: str) -> object:
+    if isinstance(value, dict):
+        return {key: _expand(item, environ, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ, f"{path}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in environ:
+            raise ConfigurationError(f"{path}: environment variable {match[1]} is not set")
+        return environ[match[1]]
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put the environment's word into the content; which places have it, and from which variable."""
+    said = {steps: variable for variable, steps in OVERRIDES.items() if environ.get(variable)}
+    for steps, variable in said.items():
+        *sections, name = steps
+        inner = content
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        if isinstance(inner, dict):  # else the file is wrong there, and is told so
+            inner[name] = environ[variable]
+    return said
+
+
+def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str, ...], str]) -> str:
+    """Every fault on one line, with its place; never a value, which may be a secret."""
+    faults = []
+    for fault in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(step) for step in fault["loc"])
+        variable = overridden.get(tuple(str(step) for step in fault["loc"]))
+        where = variable or (f"{source}: {place}" if place else str(source))
+        faults.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
+    return "\n".join(faults)
