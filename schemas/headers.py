@@ -163,7 +163,9 @@ def dead_letter(  # noqa: D417 - the parameters are the record's own
     error: str,
     reason: str,
 ) -> Headers:
-    """A dead record's headers: its own, untouched, then Spring's and Kafka Connect's unless already there.
+    """A dead record's headers: its own, untouched, then Spring's and Kafka Connect's.
+
+    Ours come last, and the last of a name counts: whatever a caller has put there can't pass for them.
 
     Args:
         error: the class of what went wrong.
@@ -186,5 +188,4 @@ def dead_letter(  # noqa: D417 - the parameters are the record's own
         ("__connect.errors.exception.class.name", error.encode()),
         ("__connect.errors.exception.message", reason.encode()),
     )
-    present = {name for name, _ in headers}
-    return (*headers, *((name, value) for name, value in added if name not in present))
+    return (*headers, *added)

@@ -18,6 +18,7 @@ from schemas.events import (
     RequestSettled,
     Usage,
 )
+from streams.asking import MAX_DEADLINE_MS, trace
 
 Facts = dict[str, object]
 """Columns by name."""
@@ -31,12 +32,13 @@ def facts(event: Event) -> Facts:
 
 @facts.register
 def _(event: RequestReceived) -> Facts:
-    # the body is the filter's alone
+    # no rule has seen it yet: what its caller wrote, its name and its correlation id included, is the filter's alone
     request = event.request
-    return asked(request) | {
-        "event_time": request.received_at,
-        "stage": "ingress" if request.source == "http" else "",
-        "attributes": allowed(request),
+    return {
+        "source": request.source,
+        "operation": request.operation,
+        "trace_id": trace_id(request.traceparent),
+        "attributes": allowed(request) if 0 < request.deadline_at - request.received_at <= MAX_DEADLINE_MS else {},
     }
 
 
@@ -210,5 +212,4 @@ def readable(value: bytes) -> str:
 
 def trace_id(traceparent: str) -> str:
     """The second field of a W3C traceparent; empty if it is none."""
-    fields = traceparent.split("-")
-    return fields[1] if len(fields) >= 4 and len(fields[1]) == 32 else ""  # noqa: PLR2004 - the standard's figures
+    return trace(traceparent)[3:35]

@@ -41,15 +41,16 @@ class UnreadableError(Exception):
 
 
 def request_id_of(record: Record, topics: Topics) -> str:
-    """The request's id, the same whoever reads the record: what its event says, else of its name, else of its place.
+    """The request's id, the same whoever reads the record: what its event says, else of its name, else of its place."""
+    return identified(record, _event(record), topics)
+
+
+def identified(record: Record, event: RequestReceived | None, topics: Topics) -> str:
+    """The same, for who has read the record's event already; None if it holds none.
 
     A tenant that writes our events itself names its request with the id in them, within its own names: so no tenant
     can take the id of another's request, and be answered with its answer.
     """
-    return _id(record, _event(record), topics)
-
-
-def _id(record: Record, event: RequestReceived | None, topics: Topics) -> str:
     tenant = topics.tenant_of(record.topic)
     if event is not None and tenant is None and _is_uuid(event.request.request_id):
         return event.request.request_id
@@ -116,7 +117,7 @@ def _framed(record: Record, value: bytes, settings: Settings, now_ms: int) -> Ar
         deadline_at = min(request.deadline_at, received_at + asking.MAX_DEADLINE_MS)
         changes |= {"tenant": tenant, "key_id": "", "source": "kafka"}
         changes |= {"received_at": received_at, "deadline_at": deadline_at}
-    changes["request_id"] = _id(record, event, settings.topics)
+    changes["request_id"] = identified(record, event, settings.topics)
     return Arrival(request.model_copy(update=changes), event.body, openai.parse(event.body))
 
 
@@ -150,7 +151,7 @@ def _asked(record: Record, document: dict[str, Any] | Failure, settings: Setting
     """
     received_at = asking.received_at(record, now_ms)
     return Request(
-        request_id=_id(record, None, settings.topics),
+        request_id=identified(record, None, settings.topics),
         tenant=settings.topics.tenant_of(record.topic) or OPEN_TENANT,
         operation=asking.operation(record.headers, document),
         source="kafka",

@@ -14,8 +14,8 @@ from schemas.events import Event, RequestReceived, RequestSettled
 from schemas.records import Record
 from schemas.topics import STAGES, Topics
 from streams import columns
-from streams.facts import Facts, actions, asked, counted, facts, readable, trace_id
-from streams.reception import request_id_of
+from streams.facts import Facts, actions, asked, counted, facts, trace_id
+from streams.reception import identified
 from streams.settings import OPEN_TENANT
 
 VERSIONS = 2**64 - 1
@@ -37,12 +37,13 @@ class Rows:
 class RowMaker:
     """Makes rows, knowing which topics are whose.
 
-    Of the request topics and their dead letters nothing is kept that comes from the body, but its size: only the filter
-    may read it.
+    Of the request topics and their dead letters nothing is kept that a caller has written, in the body, the headers or
+    the event around it: only the filter may read it. Its names appear with the first event after the filter.
     """
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
+        self._tenants = frozenset(topics.tenant_requests) | {OPEN_TENANT}
         self._requests = {topic.name for topic in topics.all_requests}
         self._dead = {topic.dead_letters: topic.name for topic in topics.all}
         self._reader = {topic.name: stage for stage in STAGES[:-1] for topic in topics.read_by(stage)}
@@ -52,14 +53,14 @@ class RowMaker:
         place = _place(record)
         if record.topic in self._dead:
             return Rows(columns.row(columns.EVENTS, place | self._buried(record)))
-        try:
-            event = self._decoded(record)
-        except UndecodableError as error:
-            return Rows(columns.row(columns.EVENTS, place | self._undecoded(record, str(error))))
-        said = place | {"event_type": type(event).__name__} | facts(event) | self._written_by(record)
         if record.topic in self._requests:
-            said["request_id"] = request_id_of(record, self._topics)
-            said["tenant"] = self._topics.tenant_of(record.topic) or said["tenant"]
+            return Rows(columns.row(columns.EVENTS, place | self._arrived(record)))
+        try:
+            event = decode(record.value or b"")
+        except UndecodableError as error:
+            broken = {"event_type": "Undecodable", "attributes": {"reason": str(error)}}
+            return Rows(columns.row(columns.EVENTS, place | broken))
+        said = place | {"event_type": type(event).__name__} | facts(event) | _written_by(record)
         return Rows(columns.row(columns.EVENTS, said), self._end(record, event))
 
     def stub(self, record: Record, reason: str) -> list[object]:
@@ -68,56 +69,38 @@ class RowMaker:
             columns.EVENTS, _place(record) | {"event_type": "Unstorable", "attributes": {"reason": reason}}
         )
 
-    def _decoded(self, record: Record) -> Event:
-        """The event; on a request topic no other than a request, which would bring its text in under another name."""
-        event = decode(record.value or b"")
-        if record.topic in self._requests and not isinstance(event, RequestReceived):
-            raise UndecodableError(f"a {type(event).__name__} has no business on a request topic")
-        return event
-
-    def _written_by(self, record: Record) -> Facts:
-        """The stage that says it wrote the record, if there is one of that name."""
-        stage = _SOURCES.get(_text(record, "ce_source"))
-        return {"stage": stage} if stage else {}
-
-    def _undecoded(self, record: Record, reason: str) -> Facts:
-        """A record that is no event: plain JSON on a request topic, which is as good as one, or something broken."""
-        if record.topic not in self._requests:
-            return {"event_type": "Undecodable", "attributes": {"reason": reason}}
+    def _arrived(self, record: Record) -> Facts:
+        """A record on a request topic: our event, plain JSON, which is as good as one, or what is neither."""
         value = record.value or b""
-        readable_json = bool(value) and not is_framed(value)
-        return self._asker(record) | {
-            "event_type": "RequestReceived" if readable_json else "Undecodable",
-            "attributes": {} if readable_json else {"reason": reason},
-        }
-
-    def _asker(self, record: Record) -> Facts:
-        """What the headers of a record on a request topic tell about it."""
         try:
-            reply = wire.reply_to(record.headers, record.key)
-        except wire.BadHeaderError:
-            reply = None
+            event = _request_in(value)
+        except UndecodableError as error:
+            if value and not is_framed(value):
+                return self._asker(record, None) | {"event_type": "RequestReceived"}
+            return self._asker(record, None) | {"event_type": "Undecodable", "attributes": {"reason": str(error)}}
+        return facts(event) | self._asker(record, event) | {"event_type": "RequestReceived"}
+
+    def _asker(self, record: Record, event: RequestReceived | None) -> Facts:
+        """Who asks, told by the topic where it can be; an event may only name a tenant that there is."""
+        owner = self._topics.tenant_of(record.topic)
+        by_http = event is not None and owner is None and event.request.source == "http"
+        named = event.request.tenant if event is not None and event.request.tenant in self._tenants else OPEN_TENANT
         return {
-            "tenant": self._topics.tenant_of(record.topic) or OPEN_TENANT,
-            "request_id": request_id_of(record, self._topics),
-            "idempotency_key": _name(record),
-            "correlation_id": readable(reply.correlation[0].value) if reply and reply.correlation else "",
-            "trace_id": trace_id(_text(record, "traceparent")),
-            "source": "kafka",
+            "tenant": owner or named,
+            "request_id": identified(record, event, self._topics),
+            "trace_id": trace_id(event.request.traceparent if event is not None else _text(record, "traceparent")),
+            "source": "http" if by_http else "kafka",
+            "stage": "ingress" if by_http else "",
         }
 
     def _buried(self, record: Record) -> Facts:
         """A dead letter: what it was and why it died. Its text, if it may be kept at all, is with the original."""
         original = _original(record, self._dead[record.topic])
-        said: Facts = self._asker(original) if original.topic in self._requests else {}
         try:
             event = decode(record.value or b"")
         except UndecodableError:
             event = None
-        if event is not None and not isinstance(event, RequestReceived) and original.topic not in self._requests:
-            request = getattr(event, "request", None)
-            said = asked(request) if request else {"tenant": getattr(event, "tenant", "")}
-        return said | {
+        return self._of_whom(original, event) | {
             "event_type": "DeadLettered",
             "event_time": record.timestamp_ms,
             "stage": self._reader.get(original.topic, ""),
@@ -133,6 +116,14 @@ class RowMaker:
             },
         }
 
+    def _of_whom(self, original: Record, event: Event | None) -> Facts:
+        if original.topic in self._requests:
+            return self._asker(original, event if isinstance(event, RequestReceived) else None)
+        if event is None or isinstance(event, RequestReceived):
+            return {}
+        request = getattr(event, "request", None)
+        return asked(request) if request else {"tenant": getattr(event, "tenant", "")}
+
     def _end(self, record: Record, event: Event) -> list[object] | None:
         ended = isinstance(event, RequestSettled) and not event.replayed and record.topic == self._topics.outcomes.name
         return columns.row(columns.REQUESTS, _place(record) | _request(event, record)) if ended else None  # type: ignore[arg-type]
@@ -142,7 +133,7 @@ def _place(record: Record) -> Facts:
     """Where a record is, which is who it is."""
     return {
         "event_time": record.timestamp_ms,
-        "event_id": _text(record, "ce_id") or f"{record.topic}/{record.partition}/{record.offset}",
+        "event_id": f"{record.topic}/{record.partition}/{record.offset}",
         "bytes": len(record.value or b""),
         "kafka_topic": record.topic,
         "kafka_partition": record.partition,
@@ -195,11 +186,24 @@ def _between(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
 
-def _name(record: Record) -> str:
-    try:
-        return wire.request_name(record.headers)
-    except wire.BadHeaderError:
-        return ""
+def _request_in(value: bytes) -> RequestReceived:
+    """The request in a record's value; no other event, which would bring its text in under another name.
+
+    Raises:
+        UndecodableError: there is none.
+
+    """
+    event = decode(value)
+    if not isinstance(event, RequestReceived):
+        raise UndecodableError(f"a {type(event).__name__} has no business on a request topic")
+    return event
+
+
+def _written_by(record: Record) -> Facts:
+    """What the headers of an event of ours say about it: its own id, and the stage that wrote it."""
+    said: Facts = {"event_id": event_id} if (event_id := _text(record, "ce_id")) else {}
+    stage = _SOURCES.get(_text(record, "ce_source"))
+    return said | ({"stage": stage} if stage else {})
 
 
 def _text(record: Record, header: str) -> str:

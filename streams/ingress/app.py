@@ -48,7 +48,7 @@ class Ingress:
             body_limit=settings.http.body_limit_bytes,
             deadline_s=settings.deadline_s,
         )
-        feedback = FeedbackEndpoint(keyring, log, topics.feedback.name)
+        feedback = FeedbackEndpoint(keyring, log, settings)
         polling = PollingEndpoint(keyring, answers, lookup)
         models = ModelsEndpoint(keyring, settings)
         probes = ProbeEndpoints(Readiness(missing), metrics)

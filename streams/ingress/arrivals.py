@@ -7,19 +7,12 @@ import time
 
 from schemas.events import Header, Operation, ReplyTo, Request
 from schemas.identity import named_request_id, new_request_id
+from streams.asking import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS, trace
 from streams.ingress.keys import Caller
 from streams.ingress.refusals import bad_request
 
 CORRELATION = "correlation-id"
 """The plain dialect's header: which HTTP call a reply belongs to. Two calls may share one request id."""
-
-MAX_TIMEOUT_S = 3600.0
-"""The longest that a caller may ask to wait."""
-
-MAX_NAME_CHARACTERS = 255
-"""Of an Idempotency-Key."""
-
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class ReplyAddress:
@@ -102,13 +95,12 @@ def timeout_s(headers: dict[bytes, bytes], otherwise: float) -> float:
         seconds = 0.0
     if not seconds > 0:  # also true of NaN
         raise bad_request("invalid_header", "X-Request-Timeout must be a positive number of seconds.")
-    return min(seconds, MAX_TIMEOUT_S)
+    return min(seconds, MAX_DEADLINE_MS / 1000)
 
 
 def traceparent(headers: dict[bytes, bytes]) -> str:
     """The caller's trace, passed on; what is not a traceparent is left out, as W3C's rules ask."""
-    given = headers.get(b"traceparent", b"")
-    return given.decode() if _TRACEPARENT.fullmatch(given) else ""
+    return trace(headers.get(b"traceparent", b"").decode("latin-1"))
 
 
 def wants_no_wait(headers: dict[bytes, bytes]) -> bool:

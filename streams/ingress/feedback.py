@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from typing import Annotated
@@ -21,6 +22,8 @@ from streams.ingress.bodies import read_body
 from streams.ingress.keys import Keyring
 from streams.ingress.log import Log
 from streams.ingress.refusals import bad_request, unavailable
+from streams.policy import Rules, scrubbed
+from streams.settings import Settings
 
 BODY_LIMIT_BYTES = 64 * 1024
 
@@ -43,12 +46,13 @@ class Judgement(BaseModel):
 
 
 class FeedbackEndpoint:
-    """Writes judgements to the log."""
+    """Writes judgements to the log, their words as the tenant's policy leaves them."""
 
-    def __init__(self, keyring: Keyring, log: Log, topic: str) -> None:
+    def __init__(self, keyring: Keyring, log: Log, settings: Settings) -> None:
         self._keyring = keyring
         self._log = log
-        self._topic = topic
+        self._topic = settings.topics.feedback.name
+        self._rules = functools.cache(lambda tenant: Rules(settings.policy(tenant)))
 
     async def post(self, http: Request) -> Response:
         """Accept a judgement: 202 once the broker has it.
@@ -60,12 +64,13 @@ class FeedbackEndpoint:
         headers = dict(http.scope["headers"])
         caller = self._keyring.authenticate(headers)
         judgement = _parse(await read_body(http.receive, headers, BODY_LIMIT_BYTES))
+        rules = self._rules(caller.tenant)
         event = FeedbackGiven(
             request_id=str(judgement.request_id),
             tenant=caller.tenant,
-            label=judgement.label,
+            label=scrubbed(judgement.label, rules),
             score=judgement.score,
-            comment=judgement.comment,
+            comment=scrubbed(judgement.comment, rules),
             given_at=time.time_ns() // 1_000_000,
         )
         await self._publish(event)

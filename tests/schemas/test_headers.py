@@ -185,11 +185,11 @@ def test_a_dead_letter_keeps_its_own_headers_first_and_as_they_were() -> None:
     assert died(own)[:3] == own
 
 
-def test_a_letter_that_died_before_keeps_its_first_origin() -> None:
-    once = died(())
+def test_what_a_caller_wrote_under_these_names_does_not_count() -> None:
+    forged: Headers = (("kafka_dlt-exception-message", b"theirs"), ("kafka_dlt-original-offset", bytes(8)))
 
-    again = dead_letter(
-        "llm.requests.v1-dlt", 0, 1, 2, once, stage="audit", group="llm.audit", error="F", reason="late"
-    )
+    found = died(forged)
 
-    assert again == once
+    assert found[:2] == forged
+    assert last(found, "kafka_dlt-exception-message") == b"no"
+    assert last(found, "kafka_dlt-original-offset") == (42).to_bytes(8, "big")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas import headers as wire
 from schemas.codec import encode
 from schemas.events import (
     EVENTS,
@@ -26,7 +27,9 @@ from schemas.identity import named_request_id, recorded_request_id
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import columns
+from streams.dead_letters import laid_aside
 from streams.facts import facts
+from streams.reception import request_id_of
 from streams.rows import VERSIONS, RowMaker
 
 TOPICS = Topics(tenants=("acme",))
@@ -34,7 +37,6 @@ MAKER = RowMaker(TOPICS)
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 NOW = 1_700_000_000_000
-SECRET = "my card is 4111 1111 1111 1111"
 
 REQUEST = Request(
     request_id=ID,
@@ -159,30 +161,79 @@ def test_an_end_on_another_topic_is_no_end() -> None:
     assert request_of(record(TOPICS.admitted.name, SETTLED)) is None
 
 
-@pytest.mark.parametrize("topic", [TOPICS.requests.name, "llm.requests.acme.v1"])
-@pytest.mark.parametrize(
-    "value",
-    [
-        RequestReceived(request=REQUEST, body=SECRET.encode()),
-        RequestAdmitted(request=REQUEST, model=SECRET, body=SECRET, admitted_at=NOW, config_hash="c"),
-        SETTLED.model_copy(update={"input": SECRET, "output": SECRET}),
-        SECRET.encode(),
-        b'{"model": "' + SECRET.encode() + b'"}',
-        b"\x00\x00\x00\x00\x65" + SECRET.encode(),
-        b"\x00" + SECRET.encode(),
-    ],
-    ids=["request", "another event", "an end", "text", "json", "broken avro", "bad frame"],
+CANARY = "4111 1111 1111 1111"
+MARKED = CANARY.encode()
+TOLD = Request(
+    request_id=CANARY,
+    tenant=CANARY,
+    key_id=CANARY,
+    operation="chat",
+    source="http",
+    received_at=4111111111111,
+    deadline_at=4111111111111 + 4111111,
+    idempotency_key=CANARY,
+    traceparent=f"00-{'4111' * 8}!-00f067aa0ba902b7-01",
+    reply_to=ReplyTo(
+        topic=CANARY, partition=4111, key=MARKED, correlation=(Header(name="correlation-id", value=MARKED),)
+    ),
 )
-def test_nothing_of_a_body_on_a_request_topic_or_its_dead_letters_is_kept(topic: str, value: Event | bytes) -> None:
-    received = record(topic, value)
-    dead = record(f"{topic}-dlt", value)
+"""A canary in every field that a caller can fill."""
+NAMED_BY_CALLERS = (
+    *wire.REQUEST_NAMES,
+    *(name for dialect in wire.DIALECTS for name in (dialect.topic, dialect.partition, dialect.correlation) if name),
+    *(name for name, _ in wire.cloudevent(SETTLED, ID, "reply", NOW, "t")),
+    *(name for name, _ in dead_letter("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
+    *("operation", "deadline-ms", "whatever"),
+)
+UNSCREENED = {
+    "request": RequestReceived(request=TOLD, body=MARKED),
+    "another event": RequestAdmitted(
+        request=TOLD, model=CANARY, body=CANARY, labels={CANARY: CANARY}, admitted_at=NOW, config_hash=CANARY
+    ),
+    "an end": SETTLED.model_copy(update={"request": TOLD, "input": CANARY, "output": CANARY, "model": CANARY}),
+    "text": MARKED,
+    "json": b'{"model": "' + MARKED + b'", "metadata": {"' + MARKED + b'": "' + MARKED + b'"}}',
+    "broken avro": b"\x00\x00\x00\x00\x65" + MARKED,
+    "bad frame": b"\x00" + MARKED,
+    "another's schema": b"\x004111" + MARKED,
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("topic", [TOPICS.requests.name, "llm.requests.acme.v1"])
+@pytest.mark.parametrize("value", UNSCREENED.values(), ids=UNSCREENED.keys())
+def test_nothing_that_a_caller_wrote_is_kept_before_the_filter_has_seen_it(
+    topic: str, value: Event | bytes | None
+) -> None:
+    headers = tuple((name, MARKED) for name in NAMED_BY_CALLERS)
+    received = record(topic, value, headers, key=MARKED)
+    letter = laid_aside(received, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
+    dead = record(letter.topic, letter.value, letter.headers, key=letter.key)
 
     for row in (event_of(received), event_of(dead)):
         assert "4111" not in repr(row)
-        assert (row["input"], row["output"]) == ("", "")
+        assert row["idempotency_key"] == row["correlation_id"] == row["key_id"] == row["input"] == row["output"] == ""
         assert row["bytes"] == len(received.value or b"")
+        assert (row["tenant"], row["request_id"]) == (
+            "acme" if "acme" in topic else "default",
+            request_id_of(received, TOPICS),
+        )
+    assert event_of(dead)["error_message"] == "no text"
     assert request_of(received) is None
     assert request_of(dead) is None
+
+
+def test_a_request_of_the_ingress_is_told_by_its_tenant_its_id_and_how_long_it_may_take() -> None:
+    row = event_of(record(TOPICS.requests.name, RequestReceived(request=REQUEST, body=b"{}")))
+
+    assert (row["event_type"], row["stage"], row["source"], row["operation"]) == (
+        "RequestReceived",
+        "ingress",
+        "http",
+        "chat",
+    )
+    assert (row["tenant"], row["request_id"], row["trace_id"]) == ("acme", ID, TRACE)
+    assert (row["attributes"], row["event_time"]) == ({"allowed_ms": "60000"}, NOW + 5)
 
 
 def test_json_on_a_request_topic_is_a_request_of_the_topics_owner() -> None:
@@ -191,7 +242,7 @@ def test_json_on_a_request_topic_is_a_request_of_the_topics_owner() -> None:
 
     first, second = event_of(named), event_of(unnamed)
 
-    assert (first["event_type"], first["tenant"], first["idempotency_key"]) == ("RequestReceived", "acme", "order-7")
+    assert (first["event_type"], first["tenant"], first["source"]) == ("RequestReceived", "acme", "kafka")
     assert first["request_id"] == named_request_id("acme", "order-7")
     assert second["tenant"] == "default"
     assert second["request_id"] == recorded_request_id(TOPICS.requests.name, 2, 41, NOW + 5)

@@ -27,6 +27,23 @@ async def test_a_judgement_is_on_the_log_under_the_request_that_it_is_about(gate
     assert (event.tenant, event.label, event.score, event.comment) == ("default", "good", 0.9, "Helped.")
 
 
+async def test_the_words_of_a_judgement_go_through_the_tenants_policy() -> None:
+    policy = {
+        "pii": {"EMAIL_ADDRESS": "mask", "IP_ADDRESS": "allow"},
+        "deny": [{"name": "apollo", "keywords": ["apollo"]}],
+    }
+    async with running(**LOCKED, policies={"default": policy}) as gateway:
+        judgement = {"request_id": REQUEST_ID, "label": "project Apollo", "comment": "ada@example.com at 10.0.0.7"}
+
+        response = await gateway.http.post("/v1/feedback", json=judgement, headers={"x-api-key": PLAIN})
+
+        (output,), (event,) = gateway.log.written, gateway.log.events()
+        assert response.status_code == 202
+        assert isinstance(event, FeedbackGiven)
+        assert (event.label, event.comment) == ("<deny.apollo>", "<EMAIL_ADDRESS> at 10.0.0.7")
+        assert b"example.com" not in repr(output).encode()
+
+
 async def test_two_judgements_of_one_request_are_two_events(gateway: Gateway) -> None:
     for label in ("good", "bad"):
         await gateway.http.post("/v1/feedback", json={"request_id": REQUEST_ID, "label": label})
