@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from schemas.topics import STAGES
-from streams import health
+from streams import health, incarnation
 from streams.settings import ConfigurationError, Settings
 from streams.stage import Stage
 from streams.worker import Worker
@@ -35,9 +36,11 @@ def make_stage(name: str, settings: Settings) -> Stage:
 
             return Route(settings)
         case "call":
+            from connectors.kafka.follower import Follower
             from streams.call import CallStage
 
-            return CallStage(settings, worker=f"{os.uname().nodename}-{os.getpid()}")
+            bootstrap, attempts = settings.kafka.bootstrap_servers, settings.topics.attempts.name
+            return CallStage(settings, incarnation.own(), follow=functools.partial(Follower, bootstrap, attempts))
         case "reply":
             from streams.reply import Reply
 

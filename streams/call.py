@@ -13,11 +13,13 @@ from typing import ClassVar
 
 import structlog
 
+from connectors.kafka.follower import Follower
 from connectors.providers import make
 from connectors.providers.provider import Answer, Call, Provider, ProviderError, ProviderSettings
-from schemas.codec import decode
+from schemas.codec import UndecodableError, decode
 from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, RequestRouted, Target
 from schemas.records import Output, Record
+from streams import incarnation
 from streams.attempts import End, end_of, finished
 from streams.claims import Claims, Finished, InDoubt, Running
 from streams.cost import Prices
@@ -29,6 +31,9 @@ from streams.walk import Walk, begin
 from streams.writing import written
 
 log = structlog.get_logger()
+
+CLOCK_SKEW_MS = 60_000
+"""How far the clocks of two machines may be apart without an attempt being overlooked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,15 @@ class CallStage:
         settings: Settings,
         worker: str,
         *,
+        follow: Callable[[Callable[[Record], None]], Follower] | None = None,
         providers: Mapping[str, Provider] | None = None,
         clock: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
         if providers is None:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
-        self.claims = Claims()
+        self.claims = Claims(gone=incarnation.gone)
+        self._follow = follow(self._observe) if follow is not None else None
         self._lanes = {
             name: Lane(provider, asyncio.Semaphore(settings.providers[name].max_in_flight))
             for name, provider in providers.items()
@@ -88,8 +95,31 @@ class CallStage:
             return [self._settled(routed, End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now()))]
         return await self._run(begin(routed, record.partition, emit, claim))
 
+    async def prepare(self, partition: int, since_ms: int) -> None:
+        """Learn from the log which of the requests to come others have begun or ended."""
+        if self._follow is not None:
+            await self._follow.follow(partition, since_ms - CLOCK_SKEW_MS)
+
+    def revoke(self, partition: int) -> None:
+        """Let go of a partition: calls under way end, and nothing else is begun or settled for it here."""
+        self.claims.revoke(partition)
+        if self._follow is not None:
+            self._follow.leave(partition)
+
+    def _observe(self, record: Record) -> None:
+        """Take in an attempt of another worker; our own we know."""
+        if self._worker.encode() not in (record.value or b""):
+            try:
+                self.claims.observe(record)
+            except UndecodableError as error:
+                log.warning(
+                    "attempt is unreadable", partition=record.partition, offset=record.offset, reason=str(error)
+                )
+
     async def close(self) -> None:
         """Close the providers' connections."""
+        if self._follow is not None:
+            await self._follow.stop()
         for lane in self._lanes.values():
             await lane.provider.close()
 

@@ -92,10 +92,12 @@ class Claims:
         limit_bytes: int = REMEMBERED_BYTES,
         ttl_s: float = REMEMBERED_S,
         clock: Callable[[], float] = time.monotonic,
+        gone: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._limit = limit_bytes
         self._ttl = ttl_s
         self._clock = clock
+        self._gone = gone
         self._running: dict[str, _Entry] = {}
         self._idle: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
@@ -111,7 +113,7 @@ class Claims:
             return Finished(entry.end)
         if entry.open is None:
             return Fresh(entry.attempts)
-        if now < entry.open.expires_at:
+        if now < entry.open.expires_at and not self._gone(entry.open.worker):
             return Running(entry.wait(), entry.open.expires_at)
         return InDoubt(entry.open, entry.attempts)
 

@@ -1,70 +1,101 @@
-"""The one screen that `sluice up` prints when it is ready: what runs where, and what to try first."""
+"""The one screen that `sluice up` prints when it is ready: what runs where, and what to try first.
+
+Nothing is drawn around what is meant to be pasted, and no line of it is cut or broken: a terminal wraps it better.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.syntax import Syntax
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from streams.settings import Settings
 
 
-def first_model(settings: Settings) -> str:
-    """A model name to try."""
-    return next(iter(settings.models), "sim/echo")
-
-
-def ready(console: Console, settings: Settings, url: str, pids: dict[str, int | None]) -> None:
+def ready(console: Console, settings: Settings, pids: dict[str, int | None]) -> None:
     """Print it."""
-    model, kafka = first_model(settings), settings.kafka.bootstrap_servers
-    requests, replies = settings.topics.requests.name, f"{settings.topics.prefix}replies.demo"
-    auth = ' \\\n  -H "Authorization: Bearer $SLUICE_KEY"' if settings.keys else ""
-    curl = (
-        f"curl {url}/v1/chat/completions{auth} \\\n  -H 'Content-Type: application/json' \\\n"
-        f"""  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+    console.print("\n[bold green]Sluice is ready\n")
+    console.print(_places(settings, pids))
+    open_to = "" if settings.keys else " (open to this machine alone: no keys are configured)"
+    for title, code in (
+        (f"HTTP, as any OpenAI client{open_to}", curl(settings)),
+        ("Kafka, from any service (docs/kafka.md tells how to get the reply)", produce(settings)),
+        ("ClickHouse, a row for each request", query()),
+    ):
+        console.print(f"\n[bold]{title}", soft_wrap=True)
+        console.print(code, markup=False, style="cyan", soft_wrap=True)
+    console.print("\nCtrl-C stops it; what it stored stays.", style="dim")
+
+
+def first_model(settings: Settings) -> str:
+    """A model name to try: an alias, else the simulated one if there is one."""
+    simulated = next((name for name, each in settings.providers.items() if each.kind == "simulated"), "")
+    return next(iter(settings.models), f"{simulated}/echo" if simulated else f"{next(iter(settings.providers))}/MODEL")
+
+
+def curl(settings: Settings) -> str:
+    """A first request over HTTP, for a shell."""
+    key = '  -H "Authorization: Bearer $SLUICE_KEY" \\\n' if settings.keys else ""
+    return (
+        f"curl {settings.http.url}/v1/chat/completions \\\n{key}"
+        "  -H 'Content-Type: application/json' \\\n"
+        f"""  -d '{{"model": "{first_model(settings)}", "messages":\n"""
+        """       [{"role": "user", "content": "Hello"}]}'"""
     )
-    produce = f"""\
+
+
+def produce(settings: Settings) -> str:
+    """A first request over Kafka, for a shell."""
+    topics = settings.topics
+    topic = next(iter(topics.tenant_requests.values()), topics.requests).name
+    return f"""\
+{_beside_python("python")} - <<'END'
 import asyncio, json
 from aiokafka import AIOKafkaProducer
 
 async def main():
-    async with AIOKafkaProducer(bootstrap_servers="{kafka}") as producer:
-        body = {{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}
-        await producer.send_and_wait("{requests}", json.dumps(body).encode())
+    body = {{"model": "{first_model(settings)}", "messages":
+            [{{"role": "user", "content": "Hello"}}]}}
+    producer = AIOKafkaProducer(bootstrap_servers="{settings.kafka.bootstrap_servers}")
+    async with producer:
+        await producer.send_and_wait("{topic}", json.dumps(body).encode())
 
-asyncio.run(main())"""
-    query = 'sluice query "SELECT request_model, outcome, count(), avg(duration_ms) FROM requests GROUP BY ALL"'
-    if settings.tenants:
-        owner = next(iter(sorted(settings.tenants)))
-        produce = produce.replace(requests, settings.topics.tenant_requests[owner].name)
-    body = Group(
-        _places(settings, url, pids),
-        Text(
-            f"\nHTTP, as any OpenAI client{'' if settings.keys else ' (open: no keys are configured, loopback only)'}"
-        ),
-        Syntax(curl, "bash", background_color="default"),
-        Text(f"\nKafka (for a reply, make {replies} and name it in a header reply_to)"),
-        Syntax(produce, "python", background_color="default"),
-        Text("\nClickHouse"),
-        Syntax(query, "bash", background_color="default"),
-        Text("\nCtrl-C stops it; what it stored stays.", style="dim"),
+asyncio.run(main())
+END"""
+
+
+def query() -> str:
+    """A first query, for a shell."""
+    return (
+        f'{_beside_python("sluice")} query "SELECT request_model, outcome, count(),\n'
+        '  avg(duration_ms) FROM requests GROUP BY ALL"'
     )
-    console.print(Panel(body, title="[bold]Sluice is ready", border_style="green", expand=False))
 
 
-def _places(settings: Settings, url: str, pids: dict[str, int | None]) -> Table:
-    clickhouse = settings.clickhouse.url.rpartition("@")[2] or f"http://127.0.0.1:{settings.clickhouse.port}"
+def _beside_python(program: str) -> str:
+    """How to call what is installed with us: by its name, if the shell finds this one and no other."""
+    own = Path(sys.executable).with_name(program)
+    if (found := shutil.which(program)) and Path(found) == own:
+        return program
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
+
+
+def _places(settings: Settings, pids: dict[str, int | None]) -> Table:
     table = Table.grid(padding=(0, 2))
     rows = {
-        "HTTP": (url, pids.get("ingress")),
+        "HTTP": (settings.http.url, pids.get("ingress")),
         "Kafka": (settings.kafka.bootstrap_servers, pids.get("broker")),
-        "ClickHouse": (f"{clickhouse} (database {settings.clickhouse.database})", pids.get("audit")),
+        "ClickHouse": (f"{settings.clickhouse.place} (database {settings.clickhouse.database})", pids.get("audit")),
         "stages": ("filter route reply", pids.get("flow")),
         "": ("call", pids.get("call")),
         "data": (str(settings.state.resolve()), None),
     }
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
     for name, (place, pid) in rows.items():
         table.add_row(f"[bold]{name}", place, f"[dim]pid {pid}" if pid else "")
     return table

@@ -41,6 +41,20 @@ class WorkingStage(Protocol):
         """
         ...
 
+    async def prepare(self, partition: int, since_ms: int) -> None:
+        """Learn what other workers did with this partition. Called before its first record after each assignment.
+
+        Args:
+            partition: of the stage's source.
+            since_ms: the time of that record, the first that is not known to be finished.
+
+        """
+        ...
+
+    def revoke(self, partition: int) -> None:
+        """Another worker may have this partition now. What is under way goes on, but writes no outcome."""
+        ...
+
     async def close(self) -> None:
         """Give back connections. Called once, after the last record."""
         ...

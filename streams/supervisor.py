@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import signal
-import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -21,7 +17,10 @@ import structlog
 
 from connectors.embedded.broker import BrokerError, EmbeddedBroker
 from streams import preparation
-from streams.settings import ConfigurationError, Settings
+from streams.child import AGAIN_S, Child
+from streams.exclusive import StartError, check_ports
+from streams.ingress.keys import check_binding
+from streams.settings import Settings
 
 log = structlog.get_logger()
 
@@ -33,65 +32,6 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
 }
 """Which stages share a process; in the order of starting, and the other way round of stopping."""
 READY_WITHIN_S = 90.0
-STOP_WITHIN_S = 15.0
-AGAIN_S = (0.2, 1.0, 2.0, 5.0, 10.0)
-"""Pauses before a process that ended is started again."""
-LIVED_S = 60.0
-"""A process that lived so long is started again without a pause."""
-
-
-class StartError(Exception):
-    """The gateway can't start. The message is one sentence that says what to do."""
-
-
-class Child:
-    """One process of stages, started again when it ends by itself."""
-
-    def __init__(self, name: str, stages: tuple[str, ...], environ: Mapping[str, str]) -> None:
-        self.name = name
-        self._command = [sys.executable, "-m", "streams.cli", "run", *stages]
-        self._environ = {**environ, "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": name}
-        self._process: asyncio.subprocess.Process | None = None
-        self._wanted = True
-
-    @property
-    def pid(self) -> int | None:
-        """The process id, while it runs."""
-        return self._process.pid if self._process and self._process.returncode is None else None
-
-    async def start(self) -> None:
-        """Start it; our end of its standard input tells it when we end."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._environ, stdin=asyncio.subprocess.PIPE, start_new_session=True
-        )
-
-    async def watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses if it does so at once."""
-        attempt, loop = 0, asyncio.get_running_loop()
-        while self._process is not None:
-            started = loop.time()
-            code = await self._process.wait()
-            if not self._wanted:
-                return
-            attempt = 0 if loop.time() - started > LIVED_S else attempt
-            log.warning("process ended, starting it again", name=self.name, code=code)
-            await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
-            attempt += 1
-            if self._wanted:
-                await self.start()
-
-    async def stop(self) -> None:
-        """Let it finish what is under way; kill it if that takes too long."""
-        self._wanted = False
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_WITHIN_S)
-        except TimeoutError:
-            log.warning("process did not stop in time", name=self.name)
-            self._process.kill()
-            await self._process.wait()
 
 
 class Supervisor:
@@ -111,109 +51,80 @@ class Supervisor:
         self._watches: list[asyncio.Task[None]] = []
 
     @property
-    def url(self) -> str:
-        """Where the ingress listens."""
-        host = "127.0.0.1" if self.settings.http.host == "0.0.0.0" else self.settings.http.host  # noqa: S104 - compared
-        return f"http://{host}:{self.settings.http.port}"
-
-    @property
     def pids(self) -> dict[str, int | None]:
         """Every process by name."""
         broker = {"broker": self.broker.pid} if self._embedded else {}
         return broker | {child.name: child.pid for child in self.children}
 
     async def start(self) -> None:
-        """Start all of it and wait until a request would be answered.
+        """Start all of it and wait until a request would be answered. However this fails, ``stop`` ends what runs.
 
         Raises:
-            StartError, BrokerError, ConfigurationError: one sentence each.
+            StartError, BrokerError, KafkaFaultError, ConfigurationError: one sentence each.
 
         """
-        self._check_ports()
+        self._check()
         if self._embedded:
-            self._progress("starting Apache Kafka")
             await self.broker.start()
             self._watches.append(asyncio.create_task(self._watch_broker()))
         self._progress("making topics")
         await preparation.prepare_log(self.settings)
         self._progress("starting the stages")
-        await asyncio.gather(*(child.start() for child in self.children))
-        self._watches += [asyncio.create_task(child.watch()) for child in self.children]
+        for child in self.children:
+            await child.start()
+            self._watches.append(asyncio.create_task(child.watch()))
         await self._until_ready()
 
-    def _check_ports(self) -> None:
-        ports = [(self.settings.http.host, self.settings.http.port, "SLUICE_HTTP_PORT")]
-        if not self.settings.clickhouse.url:
-            ports.append(("127.0.0.1", self.settings.clickhouse.port, "SLUICE_CLICKHOUSE_PORT"))
-        for host, port, variable in ports:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
-                    why = "is taken by another program" if error.errno == 98 else f"can't be used ({error.strerror})"  # noqa: PLR2004 - EADDRINUSE
-                    raise StartError(f"port {port} {why}; set {variable} to a free one") from None
+    def _check(self) -> None:
+        """What would make a child fail is said here, in one sentence, before anything runs."""
+        settings = self.settings
+        check_binding(settings)
+        ports = [(settings.http.host, settings.http.port, "SLUICE_HTTP_PORT")]
+        if not settings.clickhouse.url:
+            ports.append(("127.0.0.1", settings.clickhouse.port, "SLUICE_CLICKHOUSE_PORT"))
+        check_ports(ports)
 
     async def _until_ready(self) -> None:
-        loop = asyncio.get_running_loop()
-        deadline, missing = loop.time() + READY_WITHIN_S, "the ingress"
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while loop.time() < deadline:
-                with contextlib.suppress(httpx.HTTPError):
-                    answer = await client.get(f"{self.url}/readyz")
-                    if answer.status_code == httpx.codes.OK:
-                        return
-                    missing = answer.text
-                await asyncio.sleep(0.1)
+        missing = "the ingress to listen"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+                while missing := await self._missing(client, missing):
+                    await asyncio.sleep(0.1)
+                return
         raise StartError(f"not ready after {READY_WITHIN_S:.0f} s, still waiting for {missing}; see the lines above")
 
+    async def _missing(self, client: httpx.AsyncClient, before: str) -> str:
+        """What is not there yet; a process that ended by itself never will be."""
+        for child in self.children:
+            if child.exit_code:
+                stages = " ".join(PROCESSES[child.name])
+                raise StartError(f"`sluice run {stages}` ended with code {child.exit_code}; the lines above say why")
+        try:
+            answer = await client.get(f"{self.settings.http.url}/readyz")
+        except httpx.HTTPError:
+            return before
+        return "" if answer.status_code == httpx.codes.OK else answer.text
+
     async def _watch_broker(self) -> None:
-        """Start the broker again over its data when it ends by itself."""
+        """Start the broker again over its data when it ends by itself, for as long as it takes."""
         while True:
             code = await self.broker.wait()
             log.warning("broker ended, starting it again", code=code)
-            for pause in (*AGAIN_S, None):
+            attempt = 0
+            while self.broker.pid is None:
                 try:
                     await self.broker.start()
-                    break
                 except BrokerError as error:
-                    if pause is None:
-                        log.error("broker can't be started again", reason=str(error))
-                        return
-                    await asyncio.sleep(pause)
+                    log.error("broker can't be started again", reason=str(error))
+                    await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
+                    attempt += 1
 
     async def stop(self) -> None:
         """End it in the order of the data, so that what was accepted is settled and stored."""
-        ordered = [child for child in reversed(self.children) if child.name != "audit"]
-        watches, self._watches = self._watches, []
-        for child in ordered:
+        for child in sorted(reversed(self.children), key=lambda child: child.name == "audit"):
             await child.stop()
-        for child in self.children:
-            await child.stop()
-        for watch in watches:
+        for watch in self._watches:
             watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
         if self._embedded:
             await self.broker.stop()
-
-
-@contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Hold the state directory: two gateways over the same data would harm it.
-
-    Raises:
-        ConfigurationError: somebody else holds it, or it can't be written.
-
-    """
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = (state / "lock").open("a")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{state}: can't be written ({error.strerror}); SLUICE_STATE names another place"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StartError(f"another `sluice up` runs over {state}; stop it, or set SLUICE_STATE") from None
-        yield

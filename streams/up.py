@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import click
@@ -13,56 +14,85 @@ from rich.console import Console
 
 from connectors.embedded.localmodel import LocalModel
 from streams import screen
+from streams.exclusive import alone
 from streams.settings import Settings
-from streams.supervisor import Supervisor, alone
+from streams.supervisor import Supervisor
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended before it was ready."""
 
 
 async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
     """Run until a signal. Exit code 0: everything that was accepted is settled and stored."""
     console = Console(stderr=True, highlight=False)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = _signalled()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(alone(settings.state))
-        status = stack.enter_context(console.status("starting", spinner="dots"))
-
-        def progress(message: str) -> None:
-            status.update(message)
-            if not console.is_terminal:
-                console.print(f"sluice: {message}")
-
-        if local_model:
-            model = LocalModel()
-            stack.push_async_callback(model.stop)
-            await model.start(progress)
-        supervisor = Supervisor(settings, config, progress)
-        stack.push_async_callback(supervisor.stop)
-        starting = asyncio.create_task(supervisor.start())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            return 130
-        await starting
-        status.stop()
+        with _progress(console) as progress:
+            if local_model:
+                model = LocalModel()
+                stack.push_async_callback(model.stop)
+                if not await _unless(stop, model.start(progress)):
+                    return INTERRUPTED
+            supervisor = Supervisor(settings, config, progress)
+            stack.push_async_callback(_end, supervisor, console)
+            if not await _unless(stop, supervisor.start()):
+                return INTERRUPTED
         if as_json:
             click.echo(json.dumps(_places(supervisor)))
         else:
-            screen.ready(console, supervisor.settings, supervisor.url, supervisor.pids)
-        await stopping
-        status = stack.enter_context(console.status("stopping: what was accepted is being settled"))
+            screen.ready(console, supervisor.settings, supervisor.pids)
+        await stop.wait()
     console.print("sluice: stopped", style="dim")
     return 0
 
 
+def _signalled() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str], None]]:
+    """One line that changes on a terminal; elsewhere a line for each step, once."""
+    said: set[str] = set()
+    with console.status("starting", spinner="dots") as status:
+
+        def progress(message: str) -> None:
+            status.update(message)
+            if not console.is_terminal and message not in said:
+                console.print(f"sluice: {message}", markup=False, soft_wrap=True)
+            said.add(message)
+
+        yield progress
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[object, object, None]) -> bool:
+    """Whether it came to its end before the signal to stop."""
+    start, stopped = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if start.done():
+        await start
+        return True
+    start.cancel()
+    await asyncio.wait([start])
+    return False
+
+
+async def _end(supervisor: Supervisor, console: Console) -> None:
+    with console.status("stopping: what was accepted is being settled"):
+        await supervisor.stop()
+
+
 def _places(supervisor: Supervisor) -> dict[str, object]:
     settings = supervisor.settings
-    clickhouse = settings.clickhouse.url.rpartition("@")[2] or f"http://127.0.0.1:{settings.clickhouse.port}"
     return {
-        "http": supervisor.url,
+        "http": settings.http.url,
         "kafka": settings.kafka.bootstrap_servers,
-        "clickhouse": clickhouse,
+        "clickhouse": settings.clickhouse.place,
         "state": str(settings.state.resolve()),
         "pids": supervisor.pids,
     }

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import cast
 
 import faust
-from faust.types import StreamT
+from faust.types import TP, StreamT
 from mode import CrashingSupervisor
 
 from schemas.records import Output, Record
@@ -42,6 +42,7 @@ class Worker:
         self._finished = asyncio.Event()
         self._progress = time.monotonic()
         self._buffer: Buffer | None = None
+        self._prepared: set[int] = set()
         self._take = self._choose()
         self._app = self._make_app(topics, f"{driver.SCHEME}://{bootstrap}")
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
@@ -53,6 +54,7 @@ class Worker:
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
         app.agent(source, name=self.stage.name, supervisor_strategy=CrashingSupervisor)(self._consume)
         app.on_before_shutdown.connect(self._drain, weak=False)
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.finalize()
         return app
 
@@ -86,6 +88,12 @@ class Worker:
             await self._buffer.close(DRAIN_S)
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=DRAIN_S)
+
+    async def _revoked(self, _: object, /, *revoked: Iterable[TP], **__: object) -> None:
+        """Between two owners of a partition. Faust has forgotten what it delivered of it, and so has the tracker."""
+        for partition in {place.partition for places in revoked for place in places} & self._prepared:
+            self._prepared.discard(partition)
+            cast("WorkingStage", self.stage).revoke(partition)
 
     async def ended(self) -> BaseException | None:
         """Wait until the worker can't go on, and say why. A new process is then the best cure."""
@@ -150,6 +158,10 @@ class Worker:
 
     async def _work(self, batch: list[Delivered]) -> None:
         """Start the work on each record as soon as there is a slot for it."""
+        first = batch[0][0]
+        if first.partition not in self._prepared:
+            await cast("WorkingStage", self.stage).prepare(first.partition, first.timestamp_ms)
+            self._prepared.add(first.partition)
         for record, delivery in batch:
             await self._slots.acquire()
             self._spawn(self._work_on(record, delivery))

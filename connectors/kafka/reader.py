@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from types import TracebackType
 from typing import Literal, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -79,7 +78,7 @@ class Reader:
         except KafkaError:
             await asyncio.sleep(_RETRY_S)
             return []
-        return [_record(record) for records in fetched.values() for record in records]
+        return [as_record(record) for records in fetched.values() for record in records]
 
     async def __aiter__(self) -> AsyncIterator[list[Record]]:
         """Read until stopped; never an empty list."""
@@ -92,9 +91,7 @@ class Reader:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def _take_position(self, client: AIOKafkaConsumer) -> None:
@@ -108,7 +105,8 @@ class Reader:
             client.seek(partition, offset)
 
 
-def _record(record: ConsumerRecord[bytes, bytes]) -> Record:
+def as_record(record: ConsumerRecord[bytes, bytes]) -> Record:
+    """The record without its client's clothes."""
     return Record(
         record.topic,
         record.partition,

@@ -50,6 +50,8 @@ class Slow:
         self.calls: Counter[bytes] = Counter()
         self.release = asyncio.Event()
         self.closed = False
+        self.prepared: list[int] = []
+        self.revoked: list[int] = []
 
     async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
         assert record.value is not None
@@ -58,6 +60,12 @@ class Slow:
         if record.value.startswith(b"slow"):
             await self.release.wait()
         return [Output(self._topics.outcomes.name, record.key, record.value)]
+
+    async def prepare(self, partition: int, since_ms: int) -> None:
+        self.prepared.append(partition)
+
+    def revoke(self, partition: int) -> None:
+        self.revoked.append(partition)
 
     async def close(self) -> None:
         self.closed = True
@@ -217,6 +225,8 @@ async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next
 
     assert sorted(record.value or b"" for record in outcomes) == sorted(values)
     assert len(more) == 20
+    assert set(first.revoked) <= set(first.prepared)
+    assert len(first.prepared) > len(set(first.prepared))
 
 
 async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
