@@ -29,6 +29,9 @@ class Finding:
     ok: bool
     says: str
 
+    def __str__(self) -> str:
+        return f"{'ok' if self.ok else 'BAD':<4} {self.what:<19} {self.says}"
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
@@ -39,7 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = [Finding("configuration", ok=True, says=f"{settings.hash}, {_who(settings)}")]
     looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
         ("ingress", _ingress),
-        ("Kafka and its stages", _stages),
+        ("stages", _stages),
         ("backlog", _backlog),
         ("ClickHouse", _clickhouse),
         ("unsettled requests", _unsettled),
@@ -62,7 +65,7 @@ def _who(settings: Settings) -> str:
 
 
 async def _ingress(settings: Settings) -> str:
-    url = f"http://{settings.http.host}:{settings.http.port}"
+    url = settings.http.url
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         try:
             answer = await client.get(f"{url}/readyz")

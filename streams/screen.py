@@ -69,10 +69,8 @@ END"""
 
 def query() -> str:
     """A first query, for a shell."""
-    return (
-        f'{_beside_python("sluice")} query "SELECT request_model, outcome, count(),\n'
-        '  avg(duration_ms) FROM requests GROUP BY ALL"'
-    )
+    sql = "SELECT request_model, outcome, count(),\n  avg(duration_ms) FROM requests GROUP BY ALL"
+    return f'{_beside_python("sluice")} query "{sql}"'
 
 
 def _beside_python(program: str) -> str:

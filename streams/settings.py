@@ -19,7 +19,8 @@ from streams import deny
 OPEN_TENANT = "default"
 """Who everybody is while no keys are configured."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME)]
 """Of a provider, tenant, key or policy: lower case, so that it can stand in a topic name."""
 
 

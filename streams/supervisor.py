@@ -30,7 +30,9 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
     "call": ("call",),
     "ingress": ("ingress",),
 }
-"""Which stages share a process; in the order of starting, and the other way round of stopping."""
+"""Which stages share a process, in the order of starting."""
+STOPPING = ("ingress", "call", "flow", "audit")
+"""The door first, then who finishes calls, then who replies, then who stores it all."""
 READY_WITHIN_S = 90.0
 
 
@@ -47,14 +49,14 @@ class Supervisor:
         environ = {**os.environ, "SLUICE_KAFKA": bootstrap, "SLUICE_STATE": str(settings.state.resolve())}
         if config:
             environ["SLUICE_CONFIG"] = str(config.resolve())
-        self.children = [Child(name, stages, environ) for name, stages in PROCESSES.items()]
+        self._children = {name: Child(name, stages, environ) for name, stages in PROCESSES.items()}
         self._watches: list[asyncio.Task[None]] = []
 
     @property
     def pids(self) -> dict[str, int | None]:
         """Every process by name."""
         broker = {"broker": self.broker.pid} if self._embedded else {}
-        return broker | {child.name: child.pid for child in self.children}
+        return broker | {name: child.pid for name, child in self._children.items()}
 
     async def start(self) -> None:
         """Start all of it and wait until a request would be answered. However this fails, ``stop`` ends what runs.
@@ -70,7 +72,7 @@ class Supervisor:
         self._progress("making topics")
         await preparation.prepare_log(self.settings)
         self._progress("starting the stages")
-        for child in self.children:
+        for child in self._children.values():
             await child.start()
             self._watches.append(asyncio.create_task(child.watch()))
         await self._until_ready()
@@ -88,16 +90,16 @@ class Supervisor:
         missing = "the ingress to listen"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-                while missing := await self._missing(client, missing):
+                while missing := await self._missing(client, missing):  # noqa: ASYNC110 - it is another process
                     await asyncio.sleep(0.1)
                 return
         raise StartError(f"not ready after {READY_WITHIN_S:.0f} s, still waiting for {missing}; see the lines above")
 
     async def _missing(self, client: httpx.AsyncClient, before: str) -> str:
         """What is not there yet; a process that ended by itself never will be."""
-        for child in self.children:
+        for name, child in self._children.items():
             if child.exit_code:
-                stages = " ".join(PROCESSES[child.name])
+                stages = " ".join(PROCESSES[name])
                 raise StartError(f"`sluice run {stages}` ended with code {child.exit_code}; the lines above say why")
         try:
             answer = await client.get(f"{self.settings.http.url}/readyz")
@@ -121,8 +123,8 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End it in the order of the data, so that what was accepted is settled and stored."""
-        for child in sorted(reversed(self.children), key=lambda child: child.name == "audit"):
-            await child.stop()
+        for name in STOPPING:
+            await self._children[name].stop()
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)

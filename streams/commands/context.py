@@ -17,8 +17,8 @@ from connectors.kafka.errors import KafkaFaultError
 from connectors.migrations import MigrationError
 from streams.configuration import load
 from streams.datasets.selection import ExportError
+from streams.exclusive import StartError
 from streams.settings import ConfigurationError, Settings
-from streams.supervisor import StartError
 
 console = Console(stderr=True, highlight=False)
 

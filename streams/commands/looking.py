@@ -65,7 +65,7 @@ def export(
         limit=limit,
     )
     columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("export")
         manifest = write(
             stores.reader(settings_of(ctx)), options, lambda done, total: bar.update(task, completed=done, total=total)
@@ -82,6 +82,5 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     from streams.doctor import examine
 
     findings = asyncio.run(examine(with_log(ctx)))
-    lines = [f"{'ok ' if finding.ok else 'BAD'}  {finding.what}: {finding.says}" for finding in findings]
-    say([finding.as_dict() for finding in findings], "\n".join(lines), as_json=as_json)
+    say([finding.as_dict() for finding in findings], "\n".join(map(str, findings)), as_json=as_json)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import asdict
 
 import click
+import yaml
 
 from streams.commands.context import as_json, console, say, settings_of
+from streams.settings import NAME
+
+
+def _name(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(NAME, value):
+        raise click.BadParameter("lower-case letters, digits and dashes, such as team-a")
+    return value
 
 
 @click.group()
@@ -16,8 +24,8 @@ def keys() -> None:
 
 
 @keys.command("new")
-@click.option("--tenant", required=True)
-@click.option("--id", "key_id", help="The key's name in every record; else made up.")
+@click.option("--tenant", required=True, callback=_name)
+@click.option("--id", "key_id", callback=_name, help="The key's name in every record; else made up.")
 @click.option("--models", default="*", show_default=True, help="Shell patterns of model names, separated by commas.")
 @as_json
 def new_key(tenant: str, key_id: str | None, models: str, as_json: bool) -> None:
@@ -27,16 +35,10 @@ def new_key(tenant: str, key_id: str | None, models: str, as_json: bool) -> None
     plain, digest = make_key()
     key_id = key_id or f"{tenant}-{digest[-6:]}"
     patterns = [pattern.strip() for pattern in models.split(",")]
-    stanza = (
-        f"tenants:\n  {tenant}: {{}}\nkeys:\n  - id: {key_id}\n    tenant: {tenant}\n"
-        f"    hash: {digest}\n    models: {json.dumps(patterns)}"
-    )
-    data = {"key": plain, "id": key_id, "tenant": tenant, "hash": digest, "models": patterns}
-    say(
-        data,
-        f"{plain}\n\n# the key above is shown this once; these lines go into sluice.yaml:\n{stanza}",
-        as_json=as_json,
-    )
+    entry = {"id": key_id, "tenant": tenant, "hash": digest, "models": patterns}
+    stanza = yaml.safe_dump({"tenants": {tenant: {}}, "keys": [entry]}, sort_keys=False)
+    text = f"# the key, shown this once: {plain}\n# these lines go into sluice.yaml:\n{stanza.rstrip()}"
+    say({"key": plain, **entry}, text, as_json=as_json)
 
 
 @click.group()
