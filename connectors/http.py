@@ -6,7 +6,8 @@ transport 0.29, with httpx's own transport 1.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -66,6 +67,10 @@ MEANING: dict[type[Exception], ErrorType] = {
 """What each exception means; a subclass that is not named means what its nearest ancestor does."""
 
 
+BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
+"""What may be raised between us and a server: all of it has a meaning in the table."""
+
+
 class NoResponseError(Exception):
     """There is no response that could be read. The message is for people, and holds neither header nor body."""
 
@@ -84,6 +89,31 @@ class Response:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+class Streamed:
+    """A response whose body is still to come."""
+
+    def __init__(self, response: httpx.Response, limit_bytes: int) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._limit_bytes = limit_bytes
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, decompressed."""
+        size = 0
+        async for piece in self._response.aiter_bytes():
+            size += len(piece)
+            if size > self._limit_bytes:
+                reason = f"the response is larger than {self._limit_bytes} bytes"
+                raise NoResponseError("server", reason, self.status)
+            yield piece
+
+    async def whole(self) -> Response:
+        """All of it."""
+        pieces = [piece async for piece in self.pieces()]
+        return Response(self.status, self.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 class Client:
@@ -112,13 +142,20 @@ class Client:
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
     async def post(
-        self, url: httpx.URL, body: bytes, *, timeout_s: float, limit_bytes: int = MAX_ANSWER_BYTES
+        self,
+        url: httpx.URL,
+        body: bytes,
+        *,
+        timeout_s: float,
+        headers: Mapping[str, str] | None = None,
+        limit_bytes: int = MAX_ANSWER_BYTES,
     ) -> Response:
         """Send JSON and read the whole response.
 
         Args:
             url: where to.
             body: JSON.
+            headers: beside those that every request has.
             timeout_s: how long the server may be silent; the total is the caller's to bound.
             limit_bytes: of the response, decompressed.
 
@@ -126,33 +163,36 @@ class Client:
             NoResponseError: network or timeout if there was no response; server if it was broken or too large.
 
         """
+        async with self.stream(url, body, timeout_s=timeout_s, headers=headers, limit_bytes=limit_bytes) as response:
+            return await response.whole()
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        url: httpx.URL,
+        body: bytes,
+        *,
+        timeout_s: float,
+        headers: Mapping[str, str] | None = None,
+        limit_bytes: int = MAX_ANSWER_BYTES,
+    ) -> AsyncIterator[Streamed]:
+        """Send JSON and read the response as it comes; the same arguments and errors as ``post``."""
         timeout = {"connect": min(CONNECT_TIMEOUT_S, timeout_s), "read": timeout_s, "write": timeout_s, "pool": None}
-        request = httpx.Request("POST", url, headers=self._headers, content=body, extensions={"timeout": timeout})
+        request = httpx.Request(
+            "POST", url, headers={**self._headers, **(headers or {})}, content=body, extensions={"timeout": timeout}
+        )
         try:
             response = await self._transport.handle_async_request(request)
             try:
-                content = await _read(response, limit_bytes)
+                yield Streamed(response, limit_bytes)
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
+        except BROKEN as error:
             raise no_response(error) from error
-        return Response(response.status_code, response.headers, content)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
-
-
-async def _read(response: httpx.Response, limit_bytes: int) -> bytes:
-    chunks = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > limit_bytes:
-            reason = f"the response is larger than {limit_bytes} bytes"
-            raise NoResponseError("server", reason, response.status_code)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def no_response(error: Exception) -> NoResponseError:

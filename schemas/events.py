@@ -175,6 +175,15 @@ class RequestRouted(Event):
     config_hash: str
 
 
+class Change(Part):
+    """How a request as sent differs from the request as asked."""
+
+    param: str
+    action: Literal["renamed", "transformed", "dropped"]
+    detail: str = ""
+    """The provider's name for it, or why it was dropped. Never the value."""
+
+
 class AttemptStarted(Event):
     """A provider is about to be called. On the log before the first byte goes out."""
 
@@ -204,6 +213,8 @@ class AttemptFinished(Event):
     error_type: ErrorType | None = None
     http_status: int | None = None
     error_message: str = ""
+    error_param: str | None = None
+    """The caller's parameter that is at fault; then no provider was called, if there is no status either."""
     retry_after_ms: int | None = None
     response_id: str = ""
     response_model: str = ""
@@ -214,6 +225,11 @@ class AttemptFinished(Event):
     """None: the price is not known, which is not the same as free."""
     body: str = ""
     """The answer in OpenAI's shape; empty if there was none."""
+    sent: str = ""
+    """The body as it went to the provider; empty if it is the routed one but for the model's name."""
+    changes: tuple[Change, ...] = ()
+    native_usage: str = ""
+    """The provider's own usage object, as JSON."""
 
 
 class RequestSettled(Event):

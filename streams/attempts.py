@@ -63,6 +63,9 @@ def finished(
         usage=result.usage,
         cost_usd=None if cost is None else f"{cost:f}",
         body=body.decode(),
+        sent=result.sent.decode(),
+        changes=result.changes,
+        native_usage=orjson.dumps(result.native_usage).decode() if result.native_usage is not None else "",
     )
 
 
@@ -79,6 +82,7 @@ def _failed(started: AttemptStarted, error: ProviderError, finished_at: int) -> 
         error_type=error.error_type,
         http_status=error.http_status,
         error_message=error.message,
+        error_param=error.param,
         retry_after_ms=None if hint is None else math.ceil(hint * 1000),
     )
 

@@ -62,16 +62,19 @@ IN_DOUBT = Failure(
 )
 
 
-def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None) -> Failure:
+def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None, param: str | None = None) -> Failure:
     """Tell the caller about the last error.
 
     Args:
         error_type: its class.
         message: the provider's; quoted only where it is about the caller's own request.
         retry_after_s: the provider's hint.
+        param: the caller's parameter at fault; the message is then our own, and says it all.
 
     """
     telling = TELLINGS[error_type]
+    if param is not None:
+        return Failure(status=400, type=telling.type, code="unsupported_parameter", message=message, param=param)
     quote = f": {message}" if error_type in QUOTED and message else ""
     return Failure(
         status=telling.status,

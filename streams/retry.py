@@ -28,6 +28,8 @@ class Tried:
     error_type: ErrorType
     message: str = ""
     retry_after_s: float | None = None
+    param: str | None = None
+    """The caller's parameter that is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def next_step(
     attempts = sum(1 for attempt in tried if attempt.target == last.target)
     again = last.error_type in RETRYABLE and attempts < plan.max_attempts
     if not again and not another:
-        return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s))
+        return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s, last.param))
     if now_s >= deadline_s:
         return GiveUp(EXPIRED)
     # who is overloaded is helped by going elsewhere
@@ -87,7 +89,7 @@ def next_step(
             return WaitThen(delay_s, last.target)
     if another:
         return CallNow(last.target + 1)
-    return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s))
+    return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s, last.param))
 
 
 def _delay_s(last: Tried, attempts: int, draw: float) -> float | None:

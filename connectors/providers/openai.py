@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-import httpx
 import orjson
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from connectors.http import Client, NoResponseError, Response
+from connectors.http import Response
+from connectors.providers.dialect import Decoder, HttpProvider, Outgoing
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from connectors.providers.sse import EventReader
 from schemas.events import Operation, Usage
 
 HOST = "https://api.openai.com/v1"
@@ -55,44 +56,86 @@ class OpenAISettings(ProviderSettings):
         return self
 
 
-class OpenAI:
+class OpenAI(HttpProvider):
     """One OpenAI-compatible server."""
 
     Settings: ClassVar[type[ProviderSettings]] = OpenAISettings
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         assert isinstance(settings, OpenAISettings)
-        self.name = name
-        self._urls = {operation: httpx.URL(settings.base_url.rstrip("/") + path) for operation, path in PATHS.items()}
-        secrets = (settings.api_key, *settings.headers.values())
-        self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
-        self._client = Client(_headers(settings), settings.max_in_flight)
+        super().__init__(name, settings, _headers(settings), settings.api_key, *settings.headers.values())
 
-    async def complete(self, call: Call) -> Answer:
-        """Make the call once.
+    def write(self, call: Call) -> Outgoing:
+        """Write the caller's body with the provider's name for the model. Whoever streams always asks for the usage."""
+        body = {**call.body, "model": call.model}
+        body.pop("stream_options", None)
+        body.pop("stream", None)
+        if call.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return Outgoing(PATHS[call.operation], body)
 
-        Raises:
-            ProviderError: it did not answer, or not with what was asked for.
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """The answer's body is the provider's, untouched."""
+        return from_wire(call.operation, body, response)
 
-        """
+    def decoder(self, call: Call) -> Decoder:  # noqa: ARG002 - all its streams are alike
+        """Its chunks are the ones that everybody else's are made into."""
+        return ChunkReader()
+
+
+class ChunkReader:
+    """Reads OpenAI's own stream: ``data: {chunk}`` and at last ``data: [DONE]``."""
+
+    def __init__(self) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: dict[str, Any] | None = None
+        self._events = EventReader()
+        self._done = False
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """See ``Decoder``."""
+        return [chunk for event in self._events.feed(data) if (chunk := self._read(event.data)) is not None]
+
+    def finish(self) -> list[dict[str, Any]]:
+        """See ``Decoder``. A stream is over with [DONE], or for servers without it when every choice has ended."""
+        chunks = [chunk for event in self._events.finish() if (chunk := self._read(event.data)) is not None]
+        if not (self._done or self.finish_reasons):
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+        return chunks
+
+    def _read(self, data: str) -> dict[str, Any] | None:
+        if data.strip() == "[DONE]":
+            self._done = True
+            return None
         try:
-            response = await self._client.post(self._urls[call.operation], to_wire(call), timeout_s=call.timeout_s)
-            return from_wire(call.operation, response)
-        except NoResponseError as error:
-            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
-        except ProviderError as error:
-            raise self._without_secrets(error) from None
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
+        if not isinstance(chunk, dict):
+            raise ProviderError("server", "the stream holds an event that is no chunk", http_status=200)
+        if chunk.get("error"):
+            raise stream_error(chunk)
+        chunk.pop("obfuscation", None)  # padding that hides the length of a token on the wire, and nothing else
+        if isinstance(chunk.get("usage"), dict):
+            self.native_usage, self.usage = chunk["usage"], read_usage(chunk["usage"])
+        for choice in chunk.get("choices") or ():
+            if isinstance(choice, dict) and isinstance(choice.get("finish_reason"), str):
+                self.finish_reasons.append(choice["finish_reason"])
+        return chunk
 
-    def _without_secrets(self, error: ProviderError) -> ProviderError:
-        """Make sure of it: some servers repeat the key that they did not like."""
-        for secret in self._secrets:
-            error.message = error.message.replace(secret, "***")
-        error.args = (error.message,)
-        return error
 
-    async def close(self) -> None:
-        """Give back the connections."""
-        await self._client.close()
+def stream_error(chunk: dict[str, Any]) -> ProviderError:
+    """Read an error that comes in a stream, after its 200."""
+    status = next((code for code in (_status(chunk.get("error")), _status(chunk)) if code), 500)
+    error = refusal(status, {}, orjson.dumps(chunk))
+    error.http_status = 200
+    return error
+
+
+def _status(holder: object) -> int:
+    code = holder.get("code") if isinstance(holder, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else 0  # noqa: PLR2004 - HTTP's error range
 
 
 def _headers(settings: OpenAISettings) -> dict[str, str]:
@@ -106,39 +149,27 @@ def _headers(settings: OpenAISettings) -> dict[str, str]:
     return headers
 
 
-def to_wire(call: Call) -> bytes:
-    """Write the request: the caller's body with the provider's name for the model, asked for in one piece."""
-    body = {**call.body, "model": call.model}
-    if body.pop("stream", None):
-        body.pop("stream_options", None)
-    return orjson.dumps(body)
-
-
-def from_wire(operation: Operation, response: Response) -> Answer:
-    """Read the response; the answer's body is the provider's, untouched.
+def from_wire(operation: Operation, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read an answer in OpenAI's shape; also for those who have taken that shape.
 
     Raises:
-        ProviderError: it is an error, or a 200 that holds no answer.
+        ProviderError: the 200 holds no answer.
 
     """
-    if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-        raise refusal(response.status, response.headers, response.content)
-    try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=200) from None
     if not isinstance(body, dict) or not isinstance(body.get(CONTENTS[operation]), list):
         reason = refusal(200, {}, response.content).message if isinstance(body, dict) and "error" in body else ""
         raise ProviderError(
             "server", f"HTTP 200, but the body has no {CONTENTS[operation]} {reason}".rstrip(), http_status=200
         )
+    usage = body.get("usage")
     return Answer(
         body=body,
         http_status=200,
-        usage=read_usage(body.get("usage")),
+        usage=read_usage(usage),
         response_id=_text(body.get("id")),
         response_model=_text(body.get("model")),
         finish_reasons=_finish_reasons(body) if operation == "chat" else (),
+        native_usage=usage if isinstance(usage, dict) else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from schemas.events import ErrorType, Operation, Usage
+from schemas.events import Change, ErrorType, Operation, Usage
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
 """Worth another try at the same target."""
@@ -38,6 +38,8 @@ class Call:
     model: str
     body: dict[str, Any]
     timeout_s: float
+    stream: bool = False
+    """Whether the answer is wanted in chunks, as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class Answer:
     response_model: str = ""
     finish_reasons: tuple[str, ...] = ()
     """The provider's own words."""
+    native_usage: dict[str, Any] | None = None
+    """The provider's own usage object, untouched."""
+    sent: bytes = b""
+    """The body that went out, if it was translated."""
+    changes: tuple[Change, ...] = ()
+    """What was translated or left out."""
 
 
 class ProviderError(Exception):
@@ -63,6 +71,7 @@ class ProviderError(Exception):
         *,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.error_type = error_type
@@ -72,6 +81,8 @@ class ProviderError(Exception):
         """None if no response came."""
         self.retry_after_s = retry_after_s
         """The provider's own hint, in seconds."""
+        self.param = param
+        """The parameter of the caller's request that is at fault, by OpenAI's name."""
 
 
 class Provider(Protocol):

@@ -1,0 +1,82 @@
+"""The chunks of a streamed chat, put together to the answer that would have come in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+JSON = dict[str, Any]
+
+
+class Assembly:
+    """Takes OpenAI's chunks in, in order; ``body`` is the whole completion."""
+
+    def __init__(self) -> None:
+        self._head: JSON = {}
+        self._choices: dict[int, JSON] = {}
+        self._usage: JSON | None = None
+
+    def add(self, chunk: JSON) -> None:
+        """One chunk. Its choices may be empty, as in the one that brings the usage."""
+        for name in ("id", "created", "model", "system_fingerprint", "service_tier"):
+            if chunk.get(name) is not None:
+                self._head.setdefault(name, chunk[name])
+        if isinstance(chunk.get("usage"), dict):
+            self._usage = chunk["usage"]
+        for choice in chunk.get("choices") or ():
+            self._add_choice(choice)
+
+    def _add_choice(self, part: JSON) -> None:
+        index = part.get("index") or 0
+        choice = self._choices.setdefault(
+            index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
+        )
+        for name, value in (part.get("delta") or {}).items():
+            if name == "tool_calls":
+                for call in value or ():
+                    _add_call(choice["message"].setdefault("tool_calls", []), call)
+            elif name == "role":
+                choice["message"]["role"] = value or "assistant"
+            elif isinstance(value, str):
+                choice["message"][name] = (choice["message"].get(name) or "") + value
+            elif value is not None:
+                choice["message"][name] = value
+        if part.get("finish_reason"):
+            choice["finish_reason"] = part["finish_reason"]
+        for name in ("logprobs", "content_filter_results", "native_finish_reason"):
+            if part.get(name) is not None:
+                _merge(choice, name, part[name])
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice that began has said why it ended."""
+        return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
+
+    @property
+    def body(self) -> JSON:
+        """The completion as far as it has come."""
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        usage = {"usage": self._usage} if self._usage is not None else {}
+        return {**self._head, "object": "chat.completion", "choices": choices, **usage}
+
+
+def _add_call(calls: list[JSON], part: JSON) -> None:
+    index = part.get("index", len(calls))
+    call = next((call for call in calls if call["index"] == index), None)
+    if call is None:
+        call = {"index": index, "id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+        calls.append(call)
+    call["id"] = part.get("id") or call["id"]
+    function = part.get("function") or {}
+    call["function"]["name"] += function.get("name") or ""
+    call["function"]["arguments"] += function.get("arguments") or ""
+
+
+def _merge(choice: JSON, name: str, value: object) -> None:
+    """Log probabilities come token by token; what a filter found replaces what it had found before."""
+    known = choice.get(name)
+    if name == "logprobs" and isinstance(known, dict) and isinstance(value, dict):
+        for key, tokens in value.items():
+            if isinstance(tokens, list):
+                known[key] = (known.get(key) or []) + tokens
+    else:
+        choice[name] = value

@@ -1,0 +1,197 @@
+"""What all providers on HTTP share: one call out, one answer or one error back, whole or as a stream.
+
+A provider is a subclass in one file: its facts on top, then ``write`` (OpenAI's request into the provider's), ``read``
+(the provider's answer into OpenAI's) and ``decoder`` (the same for a stream). Those three are pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from connectors.http import Client, NoResponseError, Response
+from connectors.providers.assembly import JSON, Assembly
+from connectors.providers.errors import refusal
+from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from schemas.events import Change, Usage
+
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request in the provider's own words."""
+
+    path: str
+    """Behind the base URL, with its query."""
+    body: JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those that every call has."""
+    changes: Sequence[Change] = ()
+
+
+class Decoder(Protocol):
+    """Reads one stream of a provider into OpenAI's chunks."""
+
+    finish_reasons: list[str]
+    """The provider's own words, as they come."""
+    usage: Usage
+    native_usage: JSON | None
+
+    def feed(self, data: bytes) -> list[JSON]:
+        """The chunks that are complete now.
+
+        Raises:
+            ProviderError: the provider says in the stream that it failed, or the bytes are none of its own.
+
+        """
+        ...
+
+    def finish(self) -> list[JSON]:
+        """The chunks that the end of the stream completes.
+
+        Raises:
+            ProviderError: server, if the stream broke off before its end.
+
+        """
+        ...
+
+
+class HttpProvider:
+    """Makes the calls. Subclasses translate."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(
+        self, name: str, settings: ProviderSettings, headers: Mapping[str, str], *secrets: SecretStr | None
+    ) -> None:
+        assert settings.base_url, "every kind has a default"
+        self.name = name
+        self._base = settings.base_url.rstrip("/")
+        self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
+        self._client = Client(headers, settings.max_in_flight)
+
+    # --- what a dialect says
+
+    def write(self, call: Call) -> Outgoing:
+        """Translate the request.
+
+        Raises:
+            ProviderError: invalid_request, naming the parameter that can't be had here.
+
+        """
+        raise NotImplementedError
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """Translate the answer of a 200.
+
+        Raises:
+            ProviderError: server, if it holds no answer.
+
+        """
+        raise NotImplementedError
+
+    def decoder(self, call: Call) -> Decoder:
+        """Make the reader of one stream."""
+        raise NotImplementedError
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Read a response that is no 200; dialects with errors of their own shape say more."""
+        return refusal(response.status, response.headers, response.content)
+
+    def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - for those who sign
+        """Headers that depend on the very bytes sent; none for most."""
+        return {}
+
+    # --- what is the same for all
+
+    async def complete(self, call: Call) -> Answer:
+        """Make the call once.
+
+        Raises:
+            ProviderError: it did not answer, or not with what was asked for.
+
+        """
+        try:
+            outgoing, url, content, headers = self._outgoing(call)
+            response = await self._client.post(url, content, timeout_s=call.timeout_s, headers=headers)
+            if response.status != OK:
+                raise self.refusal(response)
+            answer = self.read(call, _json(response), response)
+            return _with_record(answer, content, outgoing.changes)
+        except NoResponseError as error:
+            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
+        except ProviderError as error:
+            raise self._without_secrets(error) from None
+
+    async def stream(self, call: Call) -> AsyncIterator[JSON | Answer]:
+        """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
+
+        Raises:
+            ProviderError: as ``complete``, also in the middle of the stream.
+
+        """
+        try:
+            outgoing, url, content, headers = self._outgoing(call)
+            async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
+                if response.status != OK:
+                    raise self.refusal(await response.whole())
+                assembly, decoder = Assembly(), self.decoder(call)
+                async for data in response.pieces():
+                    for chunk in decoder.feed(data):
+                        assembly.add(chunk)
+                        yield chunk
+                for chunk in decoder.finish():
+                    assembly.add(chunk)
+                    yield chunk
+                yield _with_record(_streamed(assembly, decoder), content, outgoing.changes)
+        except NoResponseError as error:
+            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
+        except ProviderError as error:
+            raise self._without_secrets(error) from None
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._client.close()
+
+    def _outgoing(self, call: Call) -> tuple[Outgoing, httpx.URL, bytes, Mapping[str, str]]:
+        outgoing = self.write(call)
+        url, content = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
+        return outgoing, url, content, {**outgoing.headers, **self.sign(url, content)}
+
+    def _without_secrets(self, error: ProviderError) -> ProviderError:
+        """Make sure of it: some servers repeat the key that they did not like."""
+        for secret in self._secrets:
+            error.message = error.message.replace(secret, "***")
+        error.args = (error.message,)
+        return error
+
+
+def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=OK) from None
+
+
+def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
+    body = assembly.body
+    return Answer(
+        body=body,
+        http_status=OK,
+        usage=decoder.usage,
+        response_id=str(body.get("id") or ""),
+        response_model=str(body.get("model") or ""),
+        finish_reasons=tuple(decoder.finish_reasons),
+        native_usage=decoder.native_usage,
+    )
+
+
+def _with_record(answer: Answer, sent: bytes, changes: Sequence[Change]) -> Answer:
+    return dataclasses.replace(answer, sent=sent, changes=tuple(changes)) if changes else answer
