@@ -9,7 +9,6 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
@@ -18,9 +17,9 @@ from connectors.grafana import PLUGIN
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import configuration, settings
 from streams.app import RUNNABLE
-from streams.cli import main
 from streams.first_start import first_start
 from streams.ingress.keys import check_binding
+from tests.command_line import understood
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -63,12 +62,7 @@ def commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_every_command_exists_with_its_arguments(arguments: list[str]) -> None:
-    with click.Context(main) as context:
-        name, command, rest = main.resolve_command(context, list(arguments))
-
-        assert name is not None
-        assert command is not None
-        command.make_context(name, rest, parent=context)
+    understood(arguments)
 
 
 def test_each_stage_has_one_service_of_its_name() -> None:
@@ -91,7 +85,7 @@ def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) 
 def test_every_variable_is_explained() -> None:
     named = set(re.findall(r"\$\{(\w+)", TEXT)) | configuration.OVERRIDES.keys()
 
-    explained = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    explained = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("operations.md", "configuration.md"))
 
     assert {name for name in named if f"`{name}`" not in explained} == set()
 

@@ -1,0 +1,158 @@
+"""What the pages say is so: their configurations load, their commands parse, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from connectors.providers import KINDS
+from connectors.providers.provider import ProviderSettings
+from streams import configuration, settings
+from tests.command_line import named, understood
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *ROOT.glob("docs/*.md"))
+}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in FENCE.findall(text)]
+PROSE = {page: FENCE.sub("", text) for page, text in PAGES.items()}
+CONFIGURATION = PAGES["docs/configuration.md"]
+SECTIONS: dict[str, type[BaseModel]] = {
+    "At the top": settings.Settings,
+    "`kafka`": settings.Kafka,
+    "`http`": settings.Http,
+    "`clickhouse`": settings.ClickHouse,
+    "A provider": ProviderSettings,
+    "A model": settings.Model,
+    "A tenant": settings.Tenant,
+    "A key": settings.Key,
+    "A policy": settings.Policy,
+    "A price": settings.Price,
+}
+
+
+class Anything(dict[str, str]):
+    """An environment in which every variable that a page may name is set."""
+
+    def __contains__(self, name: object) -> bool:
+        return not str(name).startswith("SLUICE_")
+
+    def __missing__(self, name: str) -> str:
+        return f"the {name}"
+
+
+def section(page: str, heading: str) -> str:
+    """What stands under a heading that begins so."""
+    found = re.search(rf"^## {re.escape(heading)}.*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found is not None, heading
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The tables' rows, but for their heads."""
+    lines = re.findall(r"^\| (`.*)\|$", text, re.MULTILINE)
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+CONFIGS = [(page, block) for page, kind, block in BLOCKS if kind == "yaml"]
+
+
+@pytest.mark.parametrize(("page", "block"), CONFIGS, ids=[page for page, _ in CONFIGS])
+def test_every_configuration_loads(page: str, block: str, tmp_path: Path) -> None:
+    file = tmp_path / "sluice.yaml"
+    file.write_text(block, "utf-8")
+
+    loaded = configuration.load(file, Anything())
+
+    assert yaml.safe_load(block).keys() <= loaded.model_fields_set, page
+
+
+LINES = [
+    (page, shlex.split(said, comments=True)[1:])
+    for page, kind, block in BLOCKS
+    if kind in {"", "sh", "console"}
+    for said in re.findall(r"^(?:\$ )?(?:[A-Z_]+=\S* )*(sluice .+)$", block, re.MULTILINE)
+]
+MENTIONS = [
+    (page, said.split()[1:])
+    for page, text in PROSE.items()
+    for said in sorted(words(text))
+    if re.match(r"sluice [a-z-]", said)
+]
+
+
+@pytest.mark.parametrize(("page", "arguments"), LINES, ids=[" ".join(arguments) for _, arguments in LINES])
+def test_every_command_to_type_is_understood(page: str, arguments: list[str]) -> None:
+    understood(arguments)
+
+
+@pytest.mark.parametrize(("page", "arguments"), MENTIONS, ids=[" ".join(arguments) for _, arguments in MENTIONS])
+def test_every_command_in_a_sentence_exists(page: str, arguments: list[str]) -> None:
+    named(arguments)
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", PROSE[page]):
+        path = (ROOT / page).parent / target if target else ROOT / page
+
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text("utf-8")), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
+    fields, said = SECTIONS[heading].model_fields, dict[str, tuple[str, str]]()
+    for names, default, meaning in rows(section(CONFIGURATION, heading)):
+        said |= dict.fromkeys(words(names), (default, meaning))
+
+    assert said.keys() == fields.keys()
+    for name, (default, meaning) in said.items():
+        field = fields[name]
+        assert field.is_required() == ("needed" in meaning), name
+        if isinstance(field.default, str | int | float | Path) and field.default != "":
+            assert f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`" == default
+
+
+def test_every_part_of_a_rule_is_named() -> None:
+    text = words(section(CONFIGURATION, "A policy"))
+
+    assert settings.DenyRule.model_fields.keys() <= text
+    assert set(settings.Entity.__args__) <= text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_provider_has_its_settings_explained(kind: str) -> None:
+    explained = {name for row in rows(section(PAGES["docs/providers.md"], f"`{kind}`")) for name in words(row[0])}
+
+    own = KINDS[kind].Settings.model_fields.keys() - ProviderSettings.model_fields.keys()
+
+    assert own <= explained
+
+
+def test_every_variable_is_listed() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "streams").rglob("*.py"))
+    ours_alone = {"SLUICE_SUPERVISED", "SLUICE_PROCESS"}  # between `sluice up` and its children
+    listed = {row[0]: row[1] for row in rows(section(CONFIGURATION, "Variables"))}
+
+    assert {f"`{name}`" for name in set(re.findall(r'"(SLUICE_\w+)"', source)) - ours_alone} <= listed.keys()
+    assert {f"`{name}`": f"`{'.'.join(place)}`" for name, place in configuration.OVERRIDES.items()}.items() <= (
+        listed.items()
+    )
