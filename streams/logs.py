@@ -11,10 +11,11 @@ import traceback
 from pathlib import Path
 
 import structlog
+from structlog.typing import EventDict
 
 LEVELS = ("debug", "info", "warning", "error")
 
-FRAMES = 4
+FRAMES = 6
 """Of a trace in a log line: the innermost."""
 
 
@@ -30,26 +31,40 @@ def why(error: Exception) -> dict[str, str]:
     return {"error": type(error).__name__, **({"reason": str(error)} if told else {"where": where(error)})}
 
 
+def _placed(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Of an exception that a line brings along: its name and place, in the same line."""
+    brought = line.pop("exc_info", None)
+    error = sys.exception() if brought is True else brought
+    if isinstance(error, BaseException):
+        line.update(error=type(error).__name__, where=where(error))
+    return line
+
+
+class _Ours(logging.Handler):
+    """What libraries say, in our way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        error = record.exc_info[1] if record.exc_info else None
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=error)
+
+
 def configure(level: str = "warning", *, process: str = "") -> None:
     """Say what is shown: ours from this level on, with the name of this process on each line."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    terminal = sys.stderr.isatty()
     structlog.contextvars.bind_contextvars(**({"process": process} if process else {}))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-            if not terminal
-            else structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+            _placed,
+            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(
-        stream=sys.stderr, level=max(number, logging.WARNING), format="%(name)s: %(message)s", force=True
-    )
+    logging.basicConfig(handlers=[_Ours()], level=max(number, logging.WARNING), force=True)
     for noisy in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if number > logging.DEBUG else logging.DEBUG)

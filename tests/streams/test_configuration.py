@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.configuration import OVERRIDES, load
+from streams.settings import ConfigurationError, Settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sluice.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def fault(path: Path, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, environ or {})
+    return str(caught.value).replace(f"{path}", "sluice.yaml")
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert load(environ={}) == Settings()
+
+
+def test_the_file_beside_us_is_read_and_a_named_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "deadline_s: 1")
+    (tmp_path / "other.yaml").write_text("deadline_s: 2", "utf-8")
+
+    assert load(environ={}).deadline_s == 1
+    assert load(environ={"SLUICE_CONFIG": "other.yaml"}).deadline_s == 2
+    assert load(Path("other.yaml"), {"SLUICE_CONFIG": "sluice.yaml"}).deadline_s == 2
+
+
+def test_a_named_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    assert fault(tmp_path / "sluice.yaml") == "sluice.yaml: no such file (SLUICE_CONFIG or --config names it)"
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    assert fault(tmp_path) == "sluice.yaml: can't be read: Is a directory"
+
+
+def test_bytes_that_are_no_text_are_no_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "sluice.yaml"
+    path.write_bytes(b"state: \xff\xfe")
+
+    assert fault(path) == "sluice.yaml: can't be read: it is not UTF-8"
+
+
+@pytest.mark.parametrize("text", ["", "\n# all of it is commented out\n", "providers:\nmodels:\nhttp:\n"])
+def test_what_is_empty_is_as_good_as_absent(tmp_path: Path, text: str) -> None:
+    environ = {"SLUICE_HTTP_PORT": "1234"}
+
+    assert load(write(tmp_path, text), environ) == load(write(tmp_path, "{}"), environ)
+
+
+def test_broken_yaml_is_said_with_its_place_and_without_its_content(tmp_path: Path) -> None:
+    path = write(tmp_path, 'providers:\n  own: {kind: openai, api_key: "sk-secret}\n')
+
+    said = fault(path)
+
+    assert said.startswith("sluice.yaml: line 3, column 1: can't be read as YAML")
+    assert "sk-secret" not in said
+
+
+@pytest.mark.parametrize("text", ["- a list", "just a word", "5"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, like `providers: …`"
+
+
+def test_a_name_that_stands_twice_is_refused_since_yaml_would_forget_the_first(tmp_path: Path) -> None:
+    path = write(tmp_path, "tenants: {acme: {policy: strict}}\npolicies: {strict: {}}\ntenants: {acme: {}}\n")
+
+    assert fault(path) == "sluice.yaml: line 1, column 1: can't be read as YAML: tenants stands here twice"
+
+
+def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'providers: {own: {kind: openai, api_key: "sk-secret\\nsk-more"}, other: {kind: sk-secret}}\n'
+        "deadline_s: sk-secret",
+    )
+
+    said = fault(path)
+
+    assert [line.split(": ")[:2] for line in said.splitlines()] == [
+        ["sluice.yaml", "providers.own.api_key"],
+        ["sluice.yaml", "providers.other"],
+        ["sluice.yaml", "deadline_s"],
+    ]
+    assert "sk-" not in said
+
+
+def test_variables_come_from_the_environment_wherever_they_stand(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'providers: {own: {kind: openai, base_url: "http://${HOST}/v1", api_key: "${KEY}"}}\n'
+        'models: {m: {targets: ["own/${MODEL}-mini"]}}',
+    )
+
+    settings = load(path, {"HOST": "127.0.0.1:1", "KEY": "sk-secret", "MODEL": "gpt"})
+
+    assert settings.providers["own"].base_url == "http://127.0.0.1:1/v1"
+    assert settings.providers["own"].api_key is not None
+    assert settings.providers["own"].api_key.get_secret_value() == "sk-secret"
+    assert settings.models["m"].targets[0].target == "own/gpt-mini"
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path, 'providers: {own: {kind: openai, api_key: "${NOBODY_SET_ME}"}}')
+
+    assert fault(path) == "sluice.yaml: providers.own.api_key: environment variable NOBODY_SET_ME is not set"
+
+
+def test_the_environment_says_where_things_run_and_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "http: {port: 1}\nkafka: {partitions: 8}")
+
+    settings = load(path, {"SLUICE_HTTP_PORT": "2", "SLUICE_KAFKA": "k1:9092,k2:9092", "SLUICE_STATE": "/data"})
+
+    assert settings.http.port == 2
+    assert (settings.kafka.bootstrap_servers, settings.kafka.partitions) == ("k1:9092,k2:9092", 8)
+    assert settings.state == Path("/data")
+
+
+def test_an_empty_variable_overrides_nothing(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": ""}).http.port == 1
+
+
+def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    said = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
+
+    assert said.startswith("SLUICE_HTTP_PORT: Input should be a valid integer")
+
+
+def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reaches_into_it(tmp_path: Path) -> None:
+    assert fault(write(tmp_path, "http: 8080"), {"SLUICE_HTTP_PORT": "1"}).startswith(
+        "sluice.yaml: http: Input should be"
+    )
+
+
+@pytest.mark.parametrize(("variable", "steps"), OVERRIDES.items())
+def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
+    value = "1" if variable != "SLUICE_HTTP_INSTANCE" else "0"
+
+    found: object = load(environ={variable: value})
+    for step in steps:
+        found = getattr(found, step)
+
+    assert str(found) == value
