@@ -34,6 +34,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.targets: list[str] = []
+        """The requests' paths with their queries, percent-encoded as they came."""
         self.url = ""
         self.in_flight = 0
         self.reply: Callable[[], Awaitable[web.StreamResponse]] = self._chat
@@ -53,6 +55,7 @@ class Wire:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append((request.path, headers, await request.read()))
+        self.targets.append(request.raw_path)
         self.in_flight += 1
         try:
             return await self.reply()

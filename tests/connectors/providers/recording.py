@@ -1,0 +1,182 @@
+"""The recordings that the contract test replays: ``recordings/<kind>/<case>.json``, one exchange with a provider each.
+
+They are written by hand from the provider's own documentation, which ``source`` names. A recording holds what a caller
+asks (``request``, OpenAI's body, without ``stream``), what then goes out (``sent``), what comes back (``response``),
+and one of three ends:
+
+- ``answer``: what the caller gets, with ``usage``, ``finish_reasons`` and ``changes`` beside it. Objects may hold more
+  than is said here, lists may not. With ``"stream": true`` also ``chunks``, and ``answer`` is then the whole of them.
+- ``error``: how it failed. In a stream, ``chunks`` are those that came before it.
+- ``refused``: the parameter that this provider can't take; then nothing is sent at all.
+
+``settings`` are added to those of the kind; ``{base}`` in them is the double's address, also the default ``base_url``.
+``{unix+7}`` and ``{date+7}`` in a response's header are the moment seven seconds ahead.
+
+``recordings/<kind>/_kind.json`` holds what is true of all recordings of a kind: ``settings``, and ``absent``: the
+cases of ``REQUIRED`` that there can't be, each with why.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import functools
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connectors.providers.provider import Call
+from schemas.events import ErrorType, Operation, Usage
+
+FOLDER = Path(__file__).parent / "recordings"
+KIND_FILE = "_kind.json"
+KEY = "sk-contract-0123456789"
+
+REQUIRED = (
+    "chat",
+    "tools",
+    "tool_result",
+    "image",
+    "structured_output",
+    "reasoning",
+    "embeddings",
+    "stream",
+    "stream_tools",
+    "stream_error",
+    "stream_truncated",
+    "error_rate_limited",
+    "error_capacity",
+    "error_quota",
+    "error_context_length",
+    "error_auth",
+    "error_not_found",
+    "error_server",
+    "hint",
+)
+"""What every provider shows. ``image``, ``structured_output`` and ``embeddings`` may show a refusal."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sent(Part):
+    path: str
+    """Behind the base URL, with its query, percent-encoded as on the wire."""
+    headers: dict[str, str] = {}
+    """Some of them, with lower-case names. ``{key}`` stands for the key."""
+    body: dict[str, Any]
+    """All of it."""
+
+
+class Received(Part):
+    status: int = 200
+    headers: dict[str, str] = {}
+    body: Any = None
+    """JSON,"""
+    text: str | None = None
+    """or what is no JSON,"""
+    encoded: str | None = Field(default=None, alias="base64")
+    """or what is no text."""
+
+    @property
+    def content(self) -> bytes:
+        if self.encoded is not None:
+            return base64.b64decode(self.encoded)
+        return self.text.encode() if self.text is not None else json.dumps(self.body).encode()
+
+    @property
+    def headers_now(self) -> dict[str, str]:
+        return {name: _moments(value) for name, value in self.headers.items()}
+
+
+class Failed(Part):
+    error_type: ErrorType
+    http_status: int | None = None
+    """The response's own, unless it is said here."""
+    retry_after_s: float | None = None
+    param: str | None = None
+    message: str | None = None
+    """A part of it."""
+
+
+class Refused(Part):
+    param: str
+
+
+class Changed(Part):
+    param: str
+    action: Literal["renamed", "transformed", "dropped"]
+
+
+class Recording(Part):
+    source: str = Field(min_length=10)
+    operation: Operation = "chat"
+    model: str
+    settings: dict[str, Any] = {}
+    request: dict[str, Any]
+    stream: bool = False
+    sent: Sent | None = None
+    response: Received | None = None
+
+    answer: dict[str, Any] | None = None
+    chunks: list[dict[str, Any]] | None = None
+    usage: Usage | None = None
+    finish_reasons: tuple[str, ...] | None = None
+    changes: tuple[Changed, ...] = ()
+    error: Failed | None = None
+    refused: Refused | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        ends = [end for end in (self.answer, self.error, self.refused) if end is not None]
+        assert len(ends) == 1, "a recording has one of answer, error and refused"
+        assert (self.response is None) == (self.sent is None) == (self.refused is not None), "sent and received, or not"
+        assert not (self.stream and self.answer is not None) or self.chunks, "a stream has chunks"
+        assert self.answer is None or self.usage is not None, "an answer has its usage counted"
+        return self
+
+    @property
+    def call(self) -> Call:
+        body = {**self.request, "stream": True} if self.stream else self.request
+        return Call("r1", self.operation, self.model, body, timeout_s=5.0, stream=self.stream)
+
+
+class Kind(Part):
+    settings: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+
+
+@functools.cache
+def kind_file(kind: str) -> Kind:
+    path = FOLDER / kind / KIND_FILE
+    return Kind.model_validate_json(path.read_bytes()) if path.exists() else Kind()
+
+
+@functools.cache
+def recordings(kind: str) -> dict[str, Recording]:
+    """The recordings of a kind by the names of their cases."""
+    paths = sorted(path for path in (FOLDER / kind).glob("*.json") if path.name != KIND_FILE)
+    return {path.stem: Recording.model_validate_json(path.read_bytes()) for path in paths}
+
+
+def settings_for(kind: str, recording: Recording, base: str) -> dict[str, Any]:
+    """The configuration of a provider that speaks to a double at this address."""
+    made = {"kind": kind, "base_url": "{base}", "api_key": KEY, **kind_file(kind).settings, **recording.settings}
+    return {
+        name: value.replace("{base}", base) if isinstance(value, str) else value
+        for name, value in made.items()
+        if value is not None
+    }
+
+
+def _moments(text: str) -> str:
+    def moment(found: re.Match[str]) -> str:
+        ahead = time.time() + float(found[2])
+        return f"{ahead:.3f}" if found[1] == "unix" else email.utils.formatdate(ahead, usegmt=True)
+
+    return re.sub(r"\{(unix|date)\+(\d+)\}", moment, text)

@@ -1,0 +1,249 @@
+"""What every provider promises, shown on its recordings; their format is explained in ``recording.py``."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from connectors.providers import KINDS, make, parse_settings
+from connectors.providers.assembly import Assembly
+from connectors.providers.dialect import HttpProvider
+from connectors.providers.provider import Answer, ProviderError
+from schemas import openai
+from tests.connectors.providers.recording import (
+    FOLDER,
+    KEY,
+    REQUIRED,
+    Failed,
+    Recording,
+    kind_file,
+    recordings,
+    settings_for,
+)
+from tests.connectors.wire_double import Wire, wire
+
+SPOKEN = sorted(KINDS.keys() - {"simulated"})
+ALL = [(kind, case) for kind in SPOKEN for case in recordings(kind)]
+STREAMS = [(kind, case) for kind, case in ALL if recordings(kind)[case].stream]
+WHOLE_STREAMS = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].answer is not None]
+FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "error"}
+"""OpenAI's, and one for a provider's own failure that came with a part of an answer."""
+
+
+def ids(cases: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{kind}-{case}" for kind, case in cases]
+
+
+def differences(said: Any, expected: Any, at: str = "") -> list[str]:
+    """Where this is not what was expected. Objects may hold more, lists may not."""
+    if isinstance(expected, dict) and isinstance(said, dict):
+        missing = [f"{at}.{name} is missing" for name in expected if name not in said]
+        common = [name for name in expected if name in said]
+        return missing + [line for name in common for line in differences(said[name], expected[name], f"{at}.{name}")]
+    if isinstance(expected, list) and isinstance(said, list) and len(said) == len(expected):
+        pairs = enumerate(zip(said, expected, strict=True))
+        return [line for index, (one, other) in pairs for line in differences(one, other, f"{at}[{index}]")]
+    return [] if said == expected else [f"{at or 'it'} is {said!r}, expected {expected!r}"]
+
+
+@asynccontextmanager
+async def replayed(kind: str, recording: Recording) -> AsyncIterator[tuple[HttpProvider, Wire]]:
+    """A provider of this kind, with a server at the other end that answers as recorded."""
+    async with wire() as double:
+        settings = settings_for(kind, recording, double.url.removesuffix("/v1"))
+        made = make("contract", parse_settings(settings))
+        assert isinstance(made, HttpProvider)
+        if recording.response is not None:
+            received = recording.response
+            double.answer(received.status, received.content, received.headers_now)
+        try:
+            yield made, double
+        finally:
+            await made.close()
+
+
+async def exchange(provider: HttpProvider, recording: Recording) -> tuple[list[dict[str, Any]], Answer | ProviderError]:
+    """The chunks, if there are any, and how it ended."""
+    chunks: list[dict[str, Any]] = []
+    try:
+        if not recording.stream:
+            return chunks, await provider.complete(recording.call)
+        async for item in provider.stream(recording.call):
+            if isinstance(item, Answer):
+                return chunks, item
+            chunks.append(item)
+    except ProviderError as error:
+        return chunks, error
+    raise AssertionError("a stream that does not fail ends with the whole answer")
+
+
+def check_sent(recording: Recording, double: Wire) -> None:
+    if recording.sent is None:
+        assert double.requests == [], "what is refused is never sent"
+        return
+    expected = {name: value.replace("{key}", KEY) for name, value in recording.sent.headers.items()}
+    assert double.targets == [recording.sent.path]
+    assert double.last_body == recording.sent.body
+    assert expected.items() <= double.requests[0][1].items()
+
+
+def check_answer(recording: Recording, answer: Answer) -> None:
+    assert differences(answer.body, recording.answer) == []
+    assert answer.usage == recording.usage
+    assert recording.finish_reasons is None or answer.finish_reasons == recording.finish_reasons
+    said = [(change.param, change.action) for change in answer.changes]
+    assert said == [(change.param, change.action) for change in recording.changes]
+
+
+def check_error(recording: Recording, expected: Failed, error: ProviderError) -> None:
+    assert error.error_type == expected.error_type, error.message
+    assert recording.response is not None
+    assert error.http_status == (expected.http_status or recording.response.status)
+    assert error.retry_after_s == (expected.retry_after_s and pytest.approx(expected.retry_after_s, abs=1.5))
+    assert error.param == expected.param
+    assert (expected.message or "") in error.message
+    assert KEY not in f"{error} {error!r} {error.args}"
+
+
+@pytest.mark.parametrize(("kind", "case"), ALL, ids=ids(ALL))
+async def test_a_recorded_exchange_is_translated_both_ways(kind: str, case: str) -> None:
+    recording = recordings(kind)[case]
+
+    async with replayed(kind, recording) as (provider, double):
+        chunks, end = await exchange(provider, recording)
+
+    check_sent(recording, double)
+    assert recording.chunks is None or differences(chunks, recording.chunks) == []
+    if recording.answer is not None:
+        assert isinstance(end, Answer), end
+        check_answer(recording, end)
+    elif recording.error is not None:
+        assert isinstance(end, ProviderError), end
+        check_error(recording, recording.error, end)
+    else:
+        assert recording.refused is not None
+        assert isinstance(end, ProviderError), end
+        assert (end.error_type, end.param, end.http_status) == ("invalid_request", recording.refused.param, None)
+
+
+@pytest.mark.parametrize(("kind", "case"), ALL, ids=ids(ALL))
+def test_what_a_recording_asks_is_what_openai_takes(kind: str, case: str) -> None:
+    recording = recordings(kind)[case]
+
+    assert openai.fault(recording.operation, recording.request) is None
+
+
+@pytest.mark.parametrize(("kind", "case"), ALL, ids=ids(ALL))
+async def test_an_answer_has_openais_shape(kind: str, case: str) -> None:
+    recording = recordings(kind)[case]
+    if recording.answer is None:
+        return
+
+    async with replayed(kind, recording) as (provider, _):
+        _, end = await exchange(provider, recording)
+
+    assert isinstance(end, Answer)
+    if recording.operation == "embeddings":
+        assert end.body["object"] == "list"
+        assert [row["index"] for row in end.body["data"]] == list(range(len(end.body["data"])))
+    else:
+        assert end.body["object"] == "chat.completion"
+        assert {choice["finish_reason"] for choice in end.body["choices"]} <= FINISH_REASONS
+        assert {choice["message"]["role"] for choice in end.body["choices"]} == {"assistant"}
+        usage = end.body["usage"]
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+def test_a_kind_shows_every_case_or_says_why_there_is_none(kind: str) -> None:
+    recorded, absent = recordings(kind).keys(), kind_file(kind).absent
+
+    assert set(REQUIRED) - recorded == absent.keys()
+    assert all(len(why) > 10 for why in absent.values())
+
+
+def test_no_recording_is_an_orphan() -> None:
+    assert {path.name for path in FOLDER.iterdir()} <= set(SPOKEN)
+
+
+# --- streams, cut and broken
+
+
+async def decoded(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[dict[str, Any]], bool]:
+    """The chunks, and whether the stream was read to its end."""
+    made = make("contract", parse_settings(settings_for(kind, recording, "http://127.0.0.1:1")))
+    assert isinstance(made, HttpProvider)
+    decoder, chunks = made.decoder(recording.call), list[dict[str, Any]]()
+    try:
+        for piece in pieces:
+            chunks += decoder.feed(piece)
+        chunks += decoder.finish()
+    except ProviderError:
+        return chunks, False
+    finally:
+        await made.close()
+    return chunks, True
+
+
+def content(recording: Recording) -> bytes:
+    assert recording.response is not None
+    return recording.response.content
+
+
+def cut(data: bytes, positions: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted(positions), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def timeless(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what may differ from one reading to the next; but one stream has one id."""
+    assert len({chunk["id"] for chunk in chunks}) <= 1
+    return [{name: value for name, value in chunk.items() if name not in {"id", "created"}} for chunk in chunks]
+
+
+@pytest.mark.parametrize(("kind", "case"), STREAMS, ids=ids(STREAMS))
+async def test_a_stream_reads_the_same_however_it_is_cut(kind: str, case: str) -> None:
+    recording, chance = recordings(kind)[case], random.Random(7)
+    data = content(recording)
+    whole, ended = await decoded(kind, recording, [data])
+
+    bytewise = await decoded(kind, recording, [data[at : at + 1] for at in range(len(data))])
+    pieces = [cut(data, chance.choices(range(len(data)), k=5)) for _ in range(20)]
+    random_cuts = [await decoded(kind, recording, some) for some in pieces]
+
+    if ended:  # one that fails in a piece has lost what else was in it
+        assert timeless(bytewise[0]) == timeless(whole)
+        assert all(timeless(chunks) == timeless(whole) for chunks, _ in random_cuts)
+    assert {bytewise[1], *(end for _, end in random_cuts)} == {ended}
+
+
+@pytest.mark.parametrize(("kind", "case"), WHOLE_STREAMS, ids=ids(WHOLE_STREAMS))
+async def test_a_stream_that_breaks_off_is_never_taken_for_whole(kind: str, case: str) -> None:
+    recording = recordings(kind)[case]
+    data = content(recording)
+
+    for end in range(len(data)):
+        chunks, ended = await decoded(kind, recording, [data[:end]])
+
+        assembly = Assembly()
+        for chunk in chunks:
+            assembly.add(chunk)
+        assert assembly.finished or not ended, f"broken off after {end} bytes"
+
+
+@pytest.mark.parametrize(("kind", "case"), WHOLE_STREAMS, ids=ids(WHOLE_STREAMS))
+async def test_a_garbled_stream_raises_nothing_but_our_own_error(kind: str, case: str) -> None:
+    recording, chance = recordings(kind)[case], random.Random(11)
+    data = content(recording)
+
+    for _ in range(300):
+        garbled = bytearray(data)
+        for at in chance.choices(range(len(data)), k=chance.randint(1, 4)):
+            garbled[at] = chance.randrange(256)
+
+        await decoded(kind, recording, cut(bytes(garbled), chance.choices(range(len(data)), k=3)))
