@@ -14,7 +14,8 @@ from schemas.codec import encode
 from schemas.events import Event, Outcome, Request, RequestReceived, RequestSettled
 from schemas.records import Record
 from schemas.topics import Topics
-from streams.audit import Audit, make_audit, open_reader, open_store, token_of
+from streams import stores
+from streams.audit import Audit, make_audit, token_of
 from streams.settings import ClickHouse as ClickHouseSettings
 from streams.settings import ConfigurationError, Settings
 
@@ -204,7 +205,7 @@ def settings(clickhouse_path: Path, database: str, port: int) -> Settings:
 async def test_the_stage_serves_what_it_stores_until_it_is_closed(clickhouse_path: Path, unused_tcp_port: int) -> None:
     configured = settings(clickhouse_path, "served", unused_tcp_port)
     audit = make_audit(configured)
-    reader = open_reader(configured)
+    reader = stores.reader(configured)
 
     await audit.store(some_records(3))
 
@@ -212,7 +213,7 @@ async def test_the_stage_serves_what_it_stores_until_it_is_closed(clickhouse_pat
     assert reader.is_server
     reader.close()
     await audit.close()
-    assert not open_reader(configured).is_server
+    assert not stores.reader(configured).is_server
 
 
 def test_a_taken_port_says_what_to_set(clickhouse_path: Path) -> None:
@@ -222,10 +223,3 @@ def test_a_taken_port_says_what_to_set(clickhouse_path: Path) -> None:
         make_audit(settings(clickhouse_path, "taken", occupant.port))
 
     occupant.close()
-
-
-def test_a_configured_server_is_used_for_both() -> None:
-    configured = Settings(clickhouse=ClickHouseSettings(url="http://u:p@clickhouse.example:8123"))
-
-    assert open_store(configured).place == open_reader(configured).place == "http://clickhouse.example:8123"
-    assert open_reader(configured).read_only
