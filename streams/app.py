@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import structlog
 
+from connectors.kafka.connection import explained
 from schemas.topics import STAGES
-from streams import health, incarnation
+from streams import health, incarnation, logs
 from streams.settings import ConfigurationError, Settings
 from streams.stage import Stage
 from streams.worker import Worker
@@ -54,24 +55,37 @@ def make_stage(name: str, settings: Settings) -> Stage:
 
 
 async def run(names: Sequence[str], settings: Settings) -> int:
-    """Run these stages in this process until a signal, or until one can't go on; the exit code says which."""
+    """Run these stages in this process until a signal, or until one can't go on; the exit code says which.
+
+    Raises:
+        ConfigurationError, KafkaFaultError, ClickHouseError: one sentence that says what a part can't do without.
+
+    """
     stop = _stopping()
     workers = [_worker(name, settings) for name in names if name != "ingress"]
-    tasks = _servers(names, settings, workers, stop)
-    await asyncio.gather(*(worker.start() for worker in workers))
-    log.info("started", stages=list(names))
-    watches = [asyncio.create_task(worker.ended(), name=worker.stage.name) for worker in workers]
-    failed = await _first_end(stop, [*tasks, *watches])
-    stop.set()
-    for watch in watches:
-        watch.cancel()
-    await asyncio.gather(*tasks, *watches, *(worker.stop() for worker in workers), return_exceptions=True)
-    return 1 if failed else 0
+    parts = _servers(names, settings, workers, stop)
+    parts += [asyncio.create_task(_work(worker, settings), name=worker.stage.name) for worker in workers]
+    try:
+        return 1 if await _first_end(stop, parts) else 0
+    finally:
+        stop.set()
+        for part in parts:
+            if part.get_name() in STAGES:
+                part.cancel()
+        await asyncio.gather(*parts, *(worker.stop() for worker in workers), return_exceptions=True)
 
 
 def _worker(name: str, settings: Settings) -> Worker:
     stage = make_stage(name, settings)
     return Worker(stage, settings.topics, settings.kafka.bootstrap_servers, in_flight=settings.calls_in_flight)
+
+
+async def _work(worker: Worker, settings: Settings) -> object:
+    """One worker's life; returns what ended it."""
+    with explained(settings.kafka.bootstrap_servers):
+        await worker.start()
+    log.info("started", stage=worker.stage.name)
+    return await worker.ended()
 
 
 def _servers(
@@ -84,6 +98,8 @@ def _servers(
 
         tasks.append(asyncio.create_task(serve(settings, stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):
+        if not port.isdecimal():
+            raise ConfigurationError("SLUICE_HEALTH_PORT: must be a port's number")
         host = os.environ.get("SLUICE_HEALTH_HOST", "127.0.0.1")
         tasks.append(asyncio.create_task(health.serve(workers, host, int(port), stop), name="health"))
     return tasks
@@ -97,10 +113,9 @@ async def _first_end(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]])
         return False
     waiter.cancel()
     part = done.pop()
-    reason = part.exception() or part.result() or "it ended"
-    if isinstance(reason, Exception) and part.exception():
-        raise reason  # a sentence for people, if it is one, and a trace if not
-    log.error("stopping, since a part can't go on", part=part.get_name(), reason=str(reason))
+    reason = part.result()  # raises what kept it from going on
+    told = logs.why(reason) if isinstance(reason, Exception) else {}
+    log.error("stopping, since a part can't go on", part=part.get_name(), **told)
     return True
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from streams.http_server import Server
+from streams.http_server import Server, listening
 from streams.worker import Worker
 
 
@@ -41,7 +42,12 @@ class WorkerMetrics(Collector):
 
 
 async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve ``/healthz`` (200 while every worker makes progress, else 503 with those stuck) and ``/metrics``."""
+    """Serve ``/healthz`` (200 while every worker makes progress, else 503 with those stuck) and ``/metrics``.
+
+    Raises:
+        ConfigurationError: the port can't be had.
+
+    """
 
     async def healthz(_: Request) -> Response:
         stuck = [worker.stage.name for worker in workers if not worker.healthy]
@@ -50,10 +56,21 @@ async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.E
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    REGISTRY.register(WorkerMetrics(workers))
     app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
-    server = Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await serving
+    server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    with listening(host, port, "SLUICE_HEALTH_PORT") as listener, _registered(WorkerMetrics(workers)):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+@contextlib.contextmanager
+def _registered(collector: Collector) -> Iterator[None]:
+    REGISTRY.register(collector)
+    try:
+        yield
+    finally:
+        REGISTRY.unregister(collector)

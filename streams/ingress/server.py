@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
 
 import structlog
 import uvicorn
 
 from connectors import clickhouse
 from connectors.kafka import Groups, Producer, Reader
-from streams.http_server import Server
+from streams.http_server import BACKLOG, Server, listening
 from streams.ingress.app import Ingress, reply_partitions
 from streams.ingress.keys import check_binding
 from streams.ingress.log import Replies
@@ -29,7 +28,6 @@ _CUT_S = int(GRACE_S) + 2
 _KEEP_ALIVE_S = 75
 """Longer than any client's pool keeps a connection: the side that closes first must be the client's."""
 
-_BACKLOG = 2048
 _log = structlog.get_logger()
 
 
@@ -111,29 +109,15 @@ def _config(ingress: Ingress) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_CUT_S,
     )
 
 
-@contextlib.contextmanager
-def bound(http: Http) -> Iterator[socket.socket]:
-    """A socket that listens where the configuration says, closed behind the block.
-
-    Raises:
-        ConfigurationError: it can't be had.
-
-    """
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    try:
-        listener = socket.create_server((http.host, http.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigurationError(
-            f"http.port: can't listen on {http.host}:{http.port} ({error.strerror}); SLUICE_HTTP_PORT names another"
-        ) from error
-    with listener:
-        yield listener
+def bound(http: Http) -> contextlib.AbstractContextManager[socket.socket]:
+    """A socket that listens where the configuration says."""
+    return listening(http.host, http.port, "SLUICE_HTTP_PORT")
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

@@ -4,10 +4,12 @@ import asyncio
 import signal
 import socket
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from streams.http_server import Server
+from streams.http_server import Server, listening
+from streams.settings import ConfigurationError
 from tests.polling import eventually
 
 
@@ -23,3 +25,12 @@ async def test_a_server_that_serves_leaves_the_signals_alone() -> None:
         await serving
 
     assert during == before
+
+
+def test_a_port_that_somebody_has_is_one_sentence_that_says_what_to_do() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match=r"can't listen on 127.*\(Address.*SLUICE_HEALTH_PORT names another"),
+        listening("127.0.0.1", taken.getsockname()[1], "SLUICE_HEALTH_PORT"),
+    ):
+        pass
