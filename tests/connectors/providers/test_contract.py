@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
 
 from connectors.providers import KINDS, make, parse_settings
 from connectors.providers.assembly import Assembly
-from connectors.providers.dialect import HttpProvider
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.dialect import HttpProvider, Outgoing
+from connectors.providers.provider import Answer, Call, ProviderError
 from schemas import openai
+from schemas.events import Operation
 from tests.connectors.providers.recording import (
     FOLDER,
     KEY,
@@ -25,6 +29,7 @@ from tests.connectors.providers.recording import (
     recordings,
     settings_for,
 )
+from tests.connectors.providers.requests import chat_bodies, embeddings_bodies
 from tests.connectors.wire_double import Wire, wire
 
 SPOKEN = sorted(KINDS.keys() - {"simulated"})
@@ -247,3 +252,50 @@ async def test_a_garbled_stream_raises_nothing_but_our_own_error(kind: str, case
             garbled[at] = chance.randrange(256)
 
         await decoded(kind, recording, cut(bytes(garbled), chance.choices(range(len(data)), k=3)))
+
+
+# --- any request at all
+
+
+def written(kind: str, operation: Operation, body: dict[str, Any]) -> Outgoing | ProviderError:
+    try:
+        return made(kind).write(Call("r1", operation, "some-model", body, timeout_s=5.0))
+    except ProviderError as error:
+        return error
+
+
+def keep_the_promise(outcome: Outgoing | ProviderError, body: dict[str, Any]) -> None:
+    """It is JSON, with what differs on record; or the parameter that can't be had is named."""
+    if isinstance(outcome, Outgoing):
+        assert orjson.dumps(outcome.body)
+        assert {top(change.param) for change in outcome.changes} <= body.keys()
+    else:
+        assert outcome.error_type == "invalid_request"
+        assert top(outcome.param or "") in body, "a refusal names what the caller wrote"
+
+
+def top(param: str) -> str:
+    """The parameter of which this is a part, as in messages[0].content."""
+    return param.partition("[")[0].partition(".")[0]
+
+
+@functools.cache
+def made(kind: str) -> HttpProvider:
+    settings = {"kind": kind, "base_url": "http://127.0.0.1:1", "api_key": KEY, **kind_file(kind).settings}
+    provider = make("contract", parse_settings(settings))
+    assert isinstance(provider, HttpProvider)
+    return provider
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+@given(body=chat_bodies())
+@settings(max_examples=150, deadline=None)
+def test_any_chat_is_translated_or_refused_by_name(kind: str, body: dict[str, Any]) -> None:
+    keep_the_promise(written(kind, "chat", body), body)
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+@given(body=embeddings_bodies())
+@settings(max_examples=50, deadline=None)
+def test_any_embeddings_are_translated_or_refused_by_name(kind: str, body: dict[str, Any]) -> None:
+    keep_the_promise(written(kind, "embeddings", body), body)
