@@ -1,0 +1,139 @@
+"""How much a provider takes in one call: built-in figures by kind and model, and the configuration over them.
+
+Field by field the first word counts: the configuration's patterns in their order, then the table's.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+REMEMBERED = 4096
+"""Of how many models we keep the limits: callers choose names freely."""
+
+Most = Annotated[int, Field(ge=1)]
+
+
+class Limits(BaseModel):
+    """What one call may hold; what is null is not limited, or not known to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: Most | None = None
+    """Of an embeddings call."""
+    input_tokens: Most | None = None
+    """In each of them. Only inputs that are token ids are counted here; the provider counts the words of a text."""
+    input_chars: Most | None = None
+    """In each of them, Unicode code points."""
+    call_tokens: Most | None = None
+    """In all of them together."""
+    body_bytes: Most | None = None
+    """Of any call's body, in OpenAI's shape as JSON."""
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What the providers of a kind take, for models whose name has this shape."""
+
+    kind: str
+    models: str
+    """A shell pattern of the provider's own names."""
+    limits: Limits
+    source: str
+    """Who says so."""
+
+
+DEFAULTS: tuple[Default, ...] = (
+    Default(
+        "openai",
+        "text-embedding-*",
+        Limits(input_tokens=8192, call_tokens=300_000),
+        "OpenAI API reference, Create embeddings",
+    ),
+    Default("openai", "*", Limits(inputs=2048), "OpenAI's OpenAPI document, CreateEmbeddingRequest"),
+    Default(
+        "azure",
+        "*",
+        Limits(inputs=2048, input_tokens=8192),
+        "Azure OpenAI, How to generate embeddings; before 2024 it was 16, and 1 before that",
+    ),
+    Default("anthropic", "*", Limits(body_bytes=32_000_000), "Claude API overview, Request size limits"),
+    Default(
+        "bedrock",
+        "*titan-embed-*",
+        Limits(inputs=1, input_tokens=8192, input_chars=50_000),
+        "Amazon Bedrock user guide, Titan Embeddings",
+    ),
+    Default(
+        "bedrock",
+        "*cohere.embed-v4*",
+        Limits(inputs=96, input_tokens=128_000),
+        "Amazon Bedrock user guide, Cohere Embed v4",
+    ),
+    Default(
+        "bedrock",
+        "*cohere.embed-*-v3*",
+        Limits(inputs=96, input_chars=2048),
+        "Amazon Bedrock user guide, Cohere Embed v3",
+    ),
+    Default("bedrock", "*nova*embed*", Limits(inputs=1, input_tokens=8192), "Amazon Nova user guide, Embeddings"),
+    Default("bedrock", "*", Limits(body_bytes=25_000_000), "Amazon Bedrock API reference, InvokeModel"),
+    Default("gemini", "gemini-embedding-001", Limits(input_tokens=2048), "Gemini API, Models, Gemini Embedding"),
+    Default(
+        "gemini",
+        "*",
+        Limits(inputs=100, body_bytes=20_000_000),
+        "Gemini API, its own error for batchEmbedContents; Image understanding",
+    ),
+    Default(
+        "mistral",
+        "*",
+        Limits(inputs=512, call_tokens=16_384),
+        "Mistral API, its own errors 3210 and 'Too many tokens in batch'",
+    ),
+    Default("cohere", "embed-v4*", Limits(input_tokens=128_000), "Cohere API reference, Embed"),
+    Default("cohere", "*", Limits(inputs=96), "Cohere API reference, Embed"),
+    Default(
+        "huggingface",
+        "*",
+        Limits(inputs=32, body_bytes=2_000_000),
+        "Text Embeddings Inference, CLI arguments: --max-client-batch-size, --payload-limit",
+    ),
+)
+"""Known limits, the narrower pattern first. A server's own settings are the operator's to say."""
+
+
+def _for_all_models(value: object) -> object:
+    """Limits without a pattern are every model's."""
+    return {"*": value} if isinstance(value, dict) and value.keys() & Limits.model_fields.keys() else value
+
+
+Configured = Annotated[dict[str, Limits], BeforeValidator(_for_all_models)]
+"""By shell pattern of the model's name, or straight away for all models. A null in it lifts a built-in limit."""
+
+
+class LimitTable:
+    """The limits of one provider's models."""
+
+    def __init__(self, kind: str, configured: Mapping[str, Limits]) -> None:
+        self._rules = [
+            *configured.items(),
+            *((default.models, default.limits) for default in DEFAULTS if default.kind == kind),
+        ]
+        self.of = functools.lru_cache(maxsize=REMEMBERED)(self._find)
+        """The limits for a model, by the provider's own name."""
+
+    def _find(self, model: str) -> Limits:
+        found: dict[str, int | None] = {}
+        for pattern, limits in self._rules:
+            if fnmatchcase(model, pattern):
+                found = {name: getattr(limits, name) for name in limits.model_fields_set} | found
+        return Limits(**found) if found else UNLIMITED
