@@ -19,7 +19,7 @@ def ready(console: Console, settings: Settings, pids: dict[str, int | None]) -> 
     """Print it."""
     console.print("\n[bold green]Sluice is ready\n")
     console.print(_places(settings, pids))
-    open_to = "" if settings.keys else " (open to this machine alone: no keys are configured)"
+    open_to = "" if settings.keys else " (no keys are configured: from this machine alone)"
     for title, code in (
         (f"HTTP, as any OpenAI client{open_to}", curl(settings)),
         ("Kafka, from any service (docs/kafka.md tells how to get the reply)", produce(settings)),
