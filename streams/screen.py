@@ -61,7 +61,8 @@ async def main():
             [{{"role": "user", "content": "Hello"}}]}}
     producer = AIOKafkaProducer(bootstrap_servers="{settings.kafka.bootstrap_servers}")
     async with producer:
-        await producer.send_and_wait("{topic}", json.dumps(body).encode())
+        record = json.dumps(body).encode()
+        await producer.send_and_wait("{topic}", record)
 
 asyncio.run(main())
 END"""
