@@ -25,6 +25,7 @@ ErrorType = Literal[
     "capacity",
     "quota_exhausted",
     "context_length",
+    "request_too_large",
     "content_filter",
     "invalid_request",
     "auth",
@@ -34,6 +35,9 @@ ErrorType = Literal[
     "network",
 ]
 """The classes of a provider's errors; only these decide retry and fallback."""
+
+OnOversize = Literal["split", "reject"]
+"""What to do with an embeddings request that is too much for one call of a provider."""
 
 
 class Part(BaseModel):
@@ -82,6 +86,8 @@ class Request(Part):
     """What the caller named the request, if it did."""
     traceparent: str = ""
     reply_to: ReplyTo | None = None
+    stream_topic: str = ""
+    """Where the answer goes in chunks before the reply, with the reply's correlation; empty if it is wanted whole."""
 
 
 class PolicyAction(Part):
@@ -111,6 +117,7 @@ class Plan(Part):
     """Per target, retries included."""
     on_in_doubt: Literal["retry", "fail"] = "retry"
     """What to do with a call that a crash may have left running at the provider."""
+    on_oversize: OnOversize = "split"
 
 
 class Usage(Part):
@@ -224,7 +231,7 @@ class AttemptFinished(Event):
     cost_usd: str | None = None
     """None: the price is not known, which is not the same as free."""
     body: str = ""
-    """The answer in OpenAI's shape; empty if there was none."""
+    """The answer in OpenAI's shape; empty if there was none. With an error, what a stream had brought before it."""
     sent: str = ""
     """The body as it went to the provider; empty if it is the routed one but for the model's name."""
     changes: tuple[Change, ...] = ()

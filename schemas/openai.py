@@ -185,9 +185,6 @@ def fault(operation: Operation, document: dict[str, Any]) -> Failure | None:
         _BODIES[operation].validate_python(document)
     except ValidationError as error:
         return told(error)
-    if document.get("stream"):
-        message = "stream is not supported yet; leave it out, the answer then comes whole"
-        return invalid("unsupported_parameter", message, "stream")
     return None
 
 

@@ -87,6 +87,8 @@ def reply_fault(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure 
     is_ingress = request.source == "http" and reply_to.topic == topics.ingress_replies.name
     if not is_ingress and not topics.is_reply(reply_to.topic):
         return invalid("reply_topic_not_allowed", f"replies go to topics named {topics.prefix}replies.<client> alone")
+    if not is_ingress and request.stream_topic and not topics.is_reply(request.stream_topic):
+        return invalid("reply_topic_not_allowed", f"chunks go to topics named {topics.prefix}replies.<client> alone")
     if reply_to.partition is not None and not 0 <= reply_to.partition <= MAX_PARTITION:
         return invalid("invalid_header", "the reply partition is no partition's number")
     return None

@@ -9,7 +9,16 @@ import orjson
 
 from connectors.http import MAX_ANSWER_BYTES
 from connectors.providers.provider import Answer, ProviderError
-from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, Request, RequestRouted, RequestSettled
+from schemas.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Failure,
+    Outcome,
+    Request,
+    RequestRouted,
+    RequestSettled,
+    Usage,
+)
 from streams.cost import Prices
 from streams.settled import settled
 
@@ -43,11 +52,10 @@ def finished(
 
     """
     body = orjson.dumps(result.body) if isinstance(result, Answer) else b""
-    if len(body) > MAX_ANSWER_BYTES:
-        result = ProviderError("server", f"the answer is larger than {MAX_ANSWER_BYTES} bytes", http_status=200)
+    if isinstance(result, Answer) and len(body) > MAX_ANSWER_BYTES:
+        result = _too_large(result)
     if isinstance(result, ProviderError):
-        return _failed(started, result, finished_at)
-    cost = prices.of(started.provider, started.model, result.usage)
+        return _failed(started, result, finished_at, prices)
     return AttemptFinished(
         request=started.request,
         attempt=started.attempt,
@@ -61,7 +69,7 @@ def finished(
         response_model=result.response_model,
         finish_reasons=result.finish_reasons,
         usage=result.usage,
-        cost_usd=None if cost is None else f"{cost:f}",
+        cost_usd=_cost(started, result.usage, prices),
         body=body.decode(),
         sent=result.sent.decode(),
         changes=result.changes,
@@ -69,7 +77,20 @@ def finished(
     )
 
 
-def _failed(started: AttemptStarted, error: ProviderError, finished_at: int) -> AttemptFinished:
+def _too_large(answer: Answer) -> ProviderError:
+    """Not to be asked for again, here or elsewhere: it would cost the same and be as large."""
+    message = f"its answer has more than {MAX_ANSWER_BYTES} bytes, the most that a record holds; ask for less at once"
+    error = ProviderError("request_too_large", message, http_status=answer.http_status)
+    error.usage = answer.usage
+    return error
+
+
+def _cost(started: AttemptStarted, usage: Usage, prices: Prices) -> str | None:
+    cost = prices.of(started.provider, started.model, usage)
+    return None if cost is None else f"{cost:f}"
+
+
+def _failed(started: AttemptStarted, error: ProviderError, finished_at: int, prices: Prices) -> AttemptFinished:
     hint = error.retry_after_s
     return AttemptFinished(
         request=started.request,
@@ -83,6 +104,9 @@ def _failed(started: AttemptStarted, error: ProviderError, finished_at: int) -> 
         http_status=error.http_status,
         error_message=error.message,
         error_param=error.param,
+        usage=error.usage,
+        cost_usd=_cost(started, error.usage, prices),
+        body=orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
         retry_after_ms=None if hint is None else math.ceil(hint * 1000),
     )
 

@@ -7,9 +7,9 @@ import dataclasses
 import random
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import structlog
 
@@ -21,9 +21,11 @@ from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, Re
 from schemas.records import Output, Record
 from streams import incarnation
 from streams.attempts import End, end_of, finished
+from streams.chunks import ChunkWriter, handed_on
 from streams.claims import Claims, Finished, InDoubt, Running
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
+from streams.parts import WithinLimits
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
 from streams.stage import DeadLetterError, Emit
@@ -63,10 +65,7 @@ class CallStage:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
         self.claims = Claims(gone=incarnation.gone)
         self._follow = follow(self._observe) if follow is not None else None
-        self._lanes = {
-            name: Lane(provider, asyncio.Semaphore(settings.providers[name].max_in_flight))
-            for name, provider in providers.items()
-        }
+        self._lanes = {name: _lane(name, provider, settings.providers[name]) for name, provider in providers.items()}
         self._topics = settings.topics
         self._prices = Prices(settings)
         self._worker = worker
@@ -140,6 +139,8 @@ class CallStage:
             step = next_step(plan, walk.tried, self._clock(), walk.deadline_s, self._draw())
             if isinstance(step, GiveUp):
                 return self._end(walk, step.failure)
+            if walk.forwarded:  # the caller has seen a part of this answer: another one can't follow it
+                return self._end(walk, walk.last_failure)
             if self.claims.lost(walk.request_id):
                 return None
             for output in walk.last:
@@ -187,7 +188,18 @@ class CallStage:
         operation = walk.routed.request.operation
         try:
             async with asyncio.timeout(timeout_s):
-                return await provider.complete(Call(walk.request_id, operation, started.model, walk.body, timeout_s))
+                call = Call(
+                    request_id=walk.request_id,
+                    operation=operation,
+                    model=started.model,
+                    body=walk.body,
+                    timeout_s=timeout_s,
+                    stream=bool(walk.stream_topic),
+                    on_oversize=walk.routed.plan.on_oversize,
+                )
+                if not call.stream:
+                    return await provider.complete(call)
+                return await self._stream(provider, call, walk, started)
         except ProviderError as error:
             return error
         except TimeoutError:
@@ -197,6 +209,18 @@ class CallStage:
             at = f"{place.filename}:{place.lineno}"
             log.error("provider adapter failed", request_id=walk.request_id, error=type(error).__name__, at=at)
             return ProviderError("server", f"the gateway's adapter failed ({type(error).__name__})")
+
+    async def _stream(self, provider: Provider, call: Call, walk: Walk, started: AttemptStarted) -> Answer:
+        """Hand the chunks on as they come, and drain the stream to its end whether or not anybody listens."""
+        asked = walk.body.get("stream_options") or {}
+        letters = self._topics.outcomes.dead_letters
+        usage = isinstance(asked, dict) and bool(asked.get("include_usage"))
+        writer = ChunkWriter(started.request, started.attempt, walk.emit, letters, usage=usage)
+        try:
+            return await handed_on(provider, call, writer)
+        finally:
+            walk.forwarded += writer.forwarded
+            await writer.close()
 
     # --- events
 
@@ -240,8 +264,16 @@ class _Absent:
     async def complete(self, _: Call) -> Answer:
         raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
 
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield await self.complete(call)
+
     async def close(self) -> None:
         """Do nothing."""
+
+
+def _lane(name: str, provider: Provider, settings: ProviderSettings) -> Lane:
+    room = asyncio.Semaphore(settings.max_in_flight)
+    return Lane(WithinLimits(name, provider, settings, room), room)
 
 
 def _nowhere(name: str) -> Lane:

@@ -80,7 +80,7 @@ class Filter:
         if failure is not None:
             raise RefusedError(failure, document["model"], actions)
         return RequestAdmitted(
-            request=_clean(request, rules),
+            request=_streaming(_clean(request, rules), document),
             model=document["model"],
             # a rule saw the document, not the text: of a name that comes twice in that, only the last was seen
             body=(orjson.dumps(document) if rules.strict else arrival.body).decode(),
@@ -119,6 +119,12 @@ def _screened(document: dict[str, Any], rules: Rules) -> tuple[dict[str, Any], t
     message = f"the policy for your requests refuses this one, by its rule {verdict.blocked}"
     failure = invalid("policy_violation", message)
     raise RefusedError(failure, scrubbed(document["model"], rules), verdict.actions)
+
+
+def _streaming(request: Request, document: dict[str, Any]) -> Request:
+    """Keep the place for chunks only if the body asks for them."""
+    wanted = request.operation == "chat" and bool(document.get("stream"))
+    return request if wanted or not request.stream_topic else request.model_copy(update={"stream_topic": ""})
 
 
 def _clean(request: Request, rules: Rules) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import uuid
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def receive(record: Record, settings: Settings, now_ms: int) -> Arrival:
     else:
         arrival = _plain(record, record.value, settings, now_ms)
     _check_reply(arrival.request, settings.topics)
+    if arrival.request.reply_to is None and arrival.request.stream_topic:  # chunks without a correlation help nobody
+        return dataclasses.replace(arrival, request=arrival.request.model_copy(update={"stream_topic": ""}))
     return arrival
 
 
@@ -158,6 +161,7 @@ def _asked(record: Record, document: dict[str, Any] | Failure, settings: Setting
         received_at=received_at,
         deadline_at=received_at + asking.patience_ms(record.headers, settings),
         idempotency_key=asking.name(record.headers),
+        stream_topic=headers.text(record.headers, headers.STREAM_TO),
         traceparent=asking.trace(headers.text(record.headers, "traceparent")),
         reply_to=headers.reply_to(record.headers, record.key),
     )

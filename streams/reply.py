@@ -77,6 +77,8 @@ def _ours(settled: RequestSettled) -> Headers:
         said[headers.ERROR] = failure.code
     if failure and failure.retry_after_ms is not None:
         said[headers.RETRY_AFTER] = str(failure.retry_after_ms)
+    if request.stream_topic:
+        said[headers.STREAMED] = "true"
     if settled.provider:
         said[headers.SERVED_BY] = f"{settled.provider}/{settled.provider_model}"
     if request.traceparent:

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from schemas.events import AttemptFinished, Plan, RequestRouted
+from schemas.events import AttemptFinished, Failure, Plan, RequestRouted
 from schemas.records import Output
 from streams.claims import Fresh, InDoubt
+from streams.failures import failure_of
 from streams.retry import Tried
 from streams.stage import DeadLetterError, Emit
 
@@ -28,6 +29,20 @@ class Walk:
     """The same and those whose end nobody knows, as ``next_step`` wants it."""
     last: tuple[Output, ...] = ()
     """The last attempt's end, not yet on the log."""
+
+    forwarded: int = 0
+    """Chunks that the caller may have seen."""
+
+    @property
+    def stream_topic(self) -> str:
+        """Where chunks go; empty if the answer is wanted whole."""
+        return self.routed.request.stream_topic
+
+    @property
+    def last_failure(self) -> Failure:
+        """How the last attempt is told to the caller. There must have been one that failed."""
+        last = self.tried[-1]
+        return failure_of(last.error_type, last.message, last.retry_after_s, last.param)
 
     @property
     def request_id(self) -> str:

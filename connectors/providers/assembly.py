@@ -1,7 +1,9 @@
-"""The chunks of a streamed chat, put together to the answer that would have come in one piece."""
+"""The chunks of a streamed chat, put together to the answer that would have come in one piece; and the other way."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 JSON = dict[str, Any]
@@ -66,6 +68,8 @@ def _add_call(calls: list[JSON], part: JSON) -> None:
         call = {"index": index, "id": "", "type": "function", "function": {"name": "", "arguments": ""}}
         calls.append(call)
     call["id"] = part.get("id") or call["id"]
+    if part.get("extra_content"):
+        call["extra_content"] = part["extra_content"]
     function = part.get("function") or {}
     call["function"]["name"] += function.get("name") or ""
     call["function"]["arguments"] += function.get("arguments") or ""
@@ -79,4 +83,26 @@ def _merge(choice: JSON, name: str, value: object) -> None:
             if isinstance(tokens, list):
                 known[key] = (known.get(key) or []) + tokens
     else:
-        choice[name] = value
+        choice[name] = dict(value) if isinstance(value, dict) else value  # never the chunk's own
+
+
+def chunks_of(body: JSON) -> Iterator[JSON]:
+    """Take a whole completion apart, word by word, as a stream would have brought it; the usage comes last, alone."""
+    head: JSON = {"object": "chat.completion.chunk"}
+    head |= {name: body[name] for name in ("id", "created", "model", "system_fingerprint") if name in body}
+    for choice in body.get("choices") or ():
+        index, message = choice.get("index", 0), choice.get("message") or {}
+        yield {**head, "choices": [_part(index, {"role": "assistant", "content": ""})]}
+        for name in ("reasoning_content", "content", "refusal"):
+            for piece in re.findall(r"\S+\s*|\s+", message.get(name) or ""):
+                yield {**head, "choices": [_part(index, {name: piece})]}
+        calls = [{"index": number, **call} for number, call in enumerate(message.get("tool_calls") or ())]
+        if calls:
+            yield {**head, "choices": [_part(index, {"tool_calls": calls})]}
+        yield {**head, "choices": [_part(index, {}, choice.get("finish_reason"))]}
+    if body.get("usage") is not None:
+        yield {**head, "choices": [], "usage": body["usage"]}
+
+
+def _part(index: int, delta: JSON, finish_reason: str | None = None) -> JSON:
+    return {"index": index, "delta": delta, "finish_reason": finish_reason}

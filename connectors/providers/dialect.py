@@ -137,12 +137,12 @@ class HttpProvider:
             ProviderError: as ``complete``, also in the middle of the stream.
 
         """
+        assembly, decoder = Assembly(), self.decoder(call)
         try:
             outgoing, url, content, headers = self._outgoing(call)
             async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
                 if response.status != OK:
                     raise self.refusal(await response.whole())
-                assembly, decoder = Assembly(), self.decoder(call)
                 async for data in response.pieces():
                     for chunk in decoder.feed(data):
                         assembly.add(chunk)
@@ -152,8 +152,11 @@ class HttpProvider:
                     yield chunk
                 yield _with_record(_streamed(assembly, decoder), content, outgoing.changes)
         except NoResponseError as error:
-            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
+            failure = ProviderError(error.error_type, str(error), http_status=error.http_status)
+            failure.partial = assembly.body
+            raise failure from error
         except ProviderError as error:
+            error.partial = assembly.body
             raise self._without_secrets(error) from None
 
     async def close(self) -> None:

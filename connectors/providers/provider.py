@@ -1,18 +1,26 @@
-"""What a provider is to the call stage: one method that answers, or raises one of eleven kinds of error."""
+"""What a provider is to the call stage: one method that answers, or raises one of a dozen kinds of error."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from schemas.events import Change, ErrorType, Operation, Usage
+from connectors.providers.limits import Configured
+from schemas.events import Change, ErrorType, OnOversize, Operation, Usage
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
 """Worth another try at the same target."""
 
-FALLBACK: frozenset[ErrorType] = RETRYABLE | {"quota_exhausted", "auth", "not_found", "context_length"}
+FALLBACK: frozenset[ErrorType] = RETRYABLE | {
+    "quota_exhausted",
+    "auth",
+    "not_found",
+    "context_length",
+    "request_too_large",
+}
 """Worth a try at the next target of the plan."""
 
 
@@ -27,6 +35,8 @@ class ProviderSettings(BaseModel):
     api_key: SecretStr | None = None
     max_in_flight: int = Field(default=1000, ge=1)
     """Calls under way at once, per worker."""
+    limits: Configured = Field(default_factory=dict)
+    """What one call may hold, by model, over what is known of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,8 @@ class Call:
     timeout_s: float
     stream: bool = False
     """Whether the answer is wanted in chunks, as it comes."""
+    on_oversize: OnOversize = "split"
+    """For whoever stands before the provider and keeps to its limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,10 @@ class ProviderError(Exception):
         """The provider's own hint, in seconds."""
         self.param = param
         """The parameter of the caller's request that is at fault, by OpenAI's name."""
+        self.partial: dict[str, Any] | None = None
+        """What had come of a stream before it broke off, as a completion."""
+        self.usage = Usage()
+        """What is to be paid all the same."""
 
 
 class Provider(Protocol):
@@ -97,6 +113,15 @@ class Provider(Protocol):
 
         Raises:
             ProviderError: it did not answer; never anything else that a provider or the network can cause.
+
+        """
+        ...
+
+    def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
+
+        Raises:
+            ProviderError: as ``complete``, also in the middle of the stream.
 
         """
         ...

@@ -13,15 +13,20 @@ import hashlib
 import random
 import time
 from collections import OrderedDict
-from typing import ClassVar, Literal, get_args
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import Field, ValidationError
 
+from connectors.providers.assembly import chunks_of
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from connectors.providers.simulated_answers import chat_answer, embeddings_answer
 from schemas.events import ErrorType
+
+CUT_AFTER = 3
+"""Chunks that the model ``cut`` brings before it breaks off."""
 
 REMEMBERED = 10_000
 """Of how many different requests we know how often they were asked."""
@@ -31,6 +36,7 @@ STATUS: dict[ErrorType, int | None] = {
     "capacity": 503,
     "quota_exhausted": 429,
     "context_length": 400,
+    "request_too_large": 413,
     "content_filter": 400,
     "invalid_request": 400,
     "auth": 401,
@@ -56,6 +62,8 @@ class Mood(ProviderSettings):
     hang_rate: float = Field(default=0.0, ge=0, le=1)
     """The part of the calls that never end by themselves."""
     reply_tokens: int = Field(default=32, ge=1)
+    chunk_ms: float = Field(default=0.0, ge=0)
+    """Between two words of a stream."""
     dimensions: int = Field(default=8, ge=1, le=8192)
     """Of an embedding, unless the request says."""
 
@@ -90,6 +98,23 @@ class Simulated:
         if call.operation == "embeddings":
             return embeddings_answer(call.body, call.model, mood.dimensions)
         return chat_answer(call.body, call.model, content.hex(), mood.reply_tokens, echo=behaviour == "echo")
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        """Make up the answer and bring it word by word; a model named ``cut`` breaks off in the middle.
+
+        Raises:
+            ProviderError: as the mood wants it.
+
+        """
+        behaviour, mood = self._behaviour(call.model)
+        answer = await self.complete(call)
+        for number, chunk in enumerate(chunks_of(answer.body)):
+            if behaviour == "cut" and number > CUT_AFTER:
+                raise ProviderError("server", f"{self.name} (simulated): the stream breaks off", http_status=200)
+            if mood.chunk_ms and number:
+                await asyncio.sleep(mood.chunk_ms / 1000)
+            yield chunk
+        yield answer
 
     async def close(self) -> None:
         """Do nothing: there is nothing open."""

@@ -23,7 +23,9 @@ from streams.ingress.polling import Lookup, PollingEndpoint
 from streams.ingress.probes import Missing, ProbeEndpoints, Readiness
 from streams.ingress.recorder import Recorder
 from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
-from streams.ingress.replies import Reply
+from streams.ingress.replies import Piece, Reply
+from streams.ingress.server_sent import ResumeEndpoint
+from streams.ingress.streaming import Streams
 from streams.ingress.waiters import Waiters
 from streams.settings import Settings
 
@@ -47,15 +49,18 @@ class Ingress:
             metrics=metrics,
             body_limit=settings.http.body_limit_bytes,
             deadline_s=settings.deadline_s,
+            streams=Streams(),
         )
         feedback = FeedbackEndpoint(keyring, log, settings)
         polling = PollingEndpoint(keyring, answers, lookup)
+        resuming = ResumeEndpoint(keyring, self._desk.streams)
         models = ModelsEndpoint(keyring, settings)
         probes = ProbeEndpoints(Readiness(missing), metrics)
         routes = [
             Route("/v1/chat/completions", OperationEndpoint("chat", self._desk), methods=["POST"]),
             Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk), methods=["POST"]),
             Route("/v1/requests/{request_id}", polling.get),
+            Route("/v1/requests/{request_id}/stream", resuming.get),
             Route("/v1/feedback", feedback.post, methods=["POST"]),
             Route("/v1/models", models.list),
             Route("/v1/models/{model:path}", models.get),
@@ -69,8 +74,8 @@ class Ingress:
         """Be an ASGI application."""
         await self._app(scope, receive, send)
 
-    def deliver(self, reply: Reply) -> None:
-        """Take a reply that came off the log."""
+    def deliver(self, reply: Reply | Piece) -> None:
+        """Take a reply, or a chunk before it, that came off the log."""
         self._desk.deliver(reply)
 
     def give_up(self) -> None:

@@ -70,7 +70,8 @@ def arrive(  # noqa: D417 - the rest are the request's own fields
 def addressed(request: Request, address: ReplyAddress) -> tuple[Request, str]:
     """The request with a place for its reply, and the correlation id that will stand on it."""
     correlation = new_request_id()
-    return request.model_copy(update={"reply_to": address.next(request.request_id, correlation)}), correlation
+    reply_to = address.next(request.request_id, correlation)
+    return request.model_copy(update={"reply_to": reply_to, "stream_topic": reply_to.topic}), correlation
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str:

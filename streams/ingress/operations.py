@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -24,8 +25,13 @@ from streams.ingress.log import Log
 from streams.ingress.metrics import Metrics
 from streams.ingress.recorder import Recorder
 from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailable
-from streams.ingress.replies import Reply, respond
+from streams.ingress.replies import Piece, Reply, respond
+from streams.ingress.server_sent import begun, respond_stream
+from streams.ingress.streaming import Streams
 from streams.ingress.waiters import NoReply, Waiter, Waiters
+
+MAY_STREAM = b'"stream"'
+"""A body without these bytes asks for no stream; with them it may. The filter knows: this saves others the price."""
 
 SLACK_S = 2.0
 """Beyond the deadline, so that the stages' own word that a request expired still reaches its caller."""
@@ -49,8 +55,13 @@ class Desk:
     """Bytes."""
     deadline_s: float
 
-    def deliver(self, reply: Reply) -> None:
-        """Take a reply to whoever asked for it: a waiting caller, else one that polls."""
+    streams: Streams
+
+    def deliver(self, reply: Reply | Piece) -> None:
+        """Take a reply, or a chunk before it, to whoever asked: a waiting caller, else one that polls."""
+        self.streams.take(reply)
+        if isinstance(reply, Piece):
+            return
         if not self.waiters.deliver(reply) and not self.answers.settle(reply):
             self.metrics.unclaimed.inc()
 
@@ -106,10 +117,17 @@ class OperationEndpoint:
     async def _answer(self, request: Request, body: bytes, receive: Receive, send: Send) -> None:
         request, correlation = addressed(request, self._desk.address)
         seconds = (request.deadline_at - request.received_at) / 1000 + SLACK_S
-        with self._desk.waiters.enter(correlation, seconds) as waiter:
+        with contextlib.ExitStack() as stack:
+            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
+            stream = None
+            if MAY_STREAM in body:
+                stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds))
             await self._publish(request, body)
             watch = asyncio.create_task(_watch(receive, waiter))
             try:
+                if stream is not None and await begun(stream, waiter):
+                    await respond_stream(send, stream, waiter)
+                    return
                 end = await waiter.ended()
             finally:
                 watch.cancel()

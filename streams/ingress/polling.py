@@ -33,7 +33,7 @@ class PollingEndpoint:
 
         """
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
-        request_id = _canonical(http.path_params["request_id"])
+        request_id = canonical(http.path_params["request_id"])
         answer = self._answers.get(request_id, caller.tenant) or await self._lookup(caller.tenant, request_id)
         if answer is None:
             raise _unknown(request_id)
@@ -41,7 +41,13 @@ class PollingEndpoint:
         return Response(answer.document(), headers=headers, media_type="application/json")
 
 
-def _canonical(request_id: str) -> str:
+def canonical(request_id: str) -> str:
+    """A request id as it stands on the log.
+
+    Raises:
+        RefusedError: 404, it is no UUID, so there is no such request.
+
+    """
     try:
         return str(uuid.UUID(request_id))
     except ValueError:

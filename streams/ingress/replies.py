@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import Send
 
-from schemas.headers import OUTCOME, REQUEST_ID, RETRY_AFTER, SERVED_BY, STATUS
+from schemas.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
 from schemas.records import Record
 from streams.ingress.arrivals import CORRELATION
 from streams.ingress.log import Replies
@@ -32,10 +32,23 @@ class Reply:
     target: str
     retry_after_ms: int | None
     body: bytes
+    streamed: bool = False
+    """Whether the answer was asked for in chunks."""
 
 
-def read(record: Record) -> Reply:
-    """The reply in a record.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One chunk of a streamed answer, read."""
+
+    request_id: str
+    correlation: str
+    sequence: int
+    attempt: int
+    body: bytes
+
+
+def read(record: Record) -> Reply | Piece:
+    """The reply in a record, or a chunk that comes before it.
 
     Raises:
         UnreadableReplyError: a header that every reply has is missing, or is no text or number.
@@ -43,6 +56,14 @@ def read(record: Record) -> Reply:
     """
     headers = dict(record.headers)
     try:
+        if SEQUENCE in headers:
+            return Piece(
+                request_id=_text(headers, REQUEST_ID),
+                correlation=_text(headers, CORRELATION),
+                sequence=int(_text(headers, SEQUENCE)),
+                attempt=int(_text(headers, ATTEMPT)),
+                body=record.value or b"",
+            )
         retry_after = _text(headers, RETRY_AFTER)
         return Reply(
             request_id=_text(headers, REQUEST_ID),
@@ -52,6 +73,7 @@ def read(record: Record) -> Reply:
             target=_text(headers, SERVED_BY),
             retry_after_ms=int(retry_after) if retry_after else None,
             body=record.value or b"",
+            streamed=STREAMED in headers,
         )
     except ValueError as error:
         place = f"{record.topic}[{record.partition}]@{record.offset}"
@@ -86,8 +108,8 @@ def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def follow(replies: Replies, deliver: Callable[[Reply], None]) -> None:
-    """Hand every reply to whoever waits for it, until cancelled. One that can't be read is logged and passed over."""
+async def follow(replies: Replies, deliver: Callable[[Reply | Piece], None]) -> None:
+    """Hand every reply and chunk to whoever waits for it, until cancelled. What can't be read is passed over, logged."""
     async for records in replies:
         for record in records:
             try:

@@ -45,7 +45,7 @@ class Waiter:
 
     async def ended(self) -> Reply | NoReply:
         """Wait for the end."""
-        end = await self._end
+        end = await asyncio.shield(self._end)  # a wait that is given up ends nothing
         return self._reply or end
 
 

@@ -119,7 +119,6 @@ def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
         (chat(tools=[{"type": "function", "function": {"name": ""}}]), "tools[0].function.name", "invalid_value"),
         (chat(tool_choice=SECRET), "tool_choice", "invalid_value"),
         (chat(response_format={}), "response_format.type", "missing_required_parameter"),
-        (chat(stream=True), "stream", "unsupported_parameter"),
     ],
 )
 def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, Any], param: str, code: str) -> None:

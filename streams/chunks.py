@@ -1,0 +1,128 @@
+"""The chunks of an answer, on their way to whoever waits for it while it is still being written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from schemas import headers
+from schemas.events import Request
+from schemas.records import Output
+from streams.stage import Emit
+
+COALESCE_S = 0.02
+"""After a chunk was written, how long the next ones gather. The first never waits; a reader sees no difference."""
+
+Chunk = dict[str, Any]
+
+
+class ChunkWriter:
+    """Writes one attempt's chunks in order, each a valid OpenAI chunk with its number; small ones are joined.
+
+    The provider is never made to wait: what the log has not taken yet gathers here, bounded by the answer's own limit.
+    """
+
+    def __init__(self, request: Request, attempt: int, emit: Emit, else_dead_letter: str, *, usage: bool) -> None:
+        self._request = request
+        self._attempt = attempt
+        self._emit = emit
+        self._else_dead_letter = else_dead_letter
+        self._usage = usage
+        self._pending: list[Chunk] = []
+        self._more = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        self._closed = False
+        self.forwarded = 0
+        """Chunks that the caller may have seen: from then on a failure can't be hidden by a retry."""
+
+    def write(self, chunk: Chunk) -> None:
+        """Take a chunk. The one that only brings the usage goes on if the caller asked for that."""
+        if not chunk.get("choices") and not self._usage:
+            return
+        self.forwarded += 1
+        if not (self._pending and join(self._pending[-1], chunk)):
+            self._pending.append(chunk)
+        self._more.set()
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Return when every chunk is on the log."""
+        self._closed = True
+        self._more.set()
+        if self._writing is not None:
+            await self._writing
+
+    async def _write(self) -> None:
+        sequence = 0
+        while self._pending or not self._closed:
+            if not self._pending:
+                self._more.clear()
+                await self._more.wait()
+                continue
+            chunk = self._pending.pop(0)
+            await self._emit(self._output(chunk, sequence))
+            sequence += 1
+            if not self._closed and len(self._pending) <= 1:
+                await asyncio.sleep(COALESCE_S)
+
+    def _output(self, chunk: Chunk, sequence: int) -> Output:
+        request, reply_to = self._request, self._request.reply_to
+        said = {
+            headers.REQUEST_ID: request.request_id,
+            headers.SEQUENCE: str(sequence),
+            headers.ATTEMPT: str(self._attempt),
+            "content-type": "application/json",
+        }
+        correlation = [(header.name, header.value) for header in reply_to.correlation] if reply_to else []
+        same_topic = reply_to is not None and reply_to.topic == request.stream_topic
+        return Output(
+            request.stream_topic,
+            (reply_to.key if reply_to else None) or request.request_id.encode(),
+            orjson.dumps(chunk),
+            (*correlation, *((name, value.encode()) for name, value in said.items())),
+            reply_to.partition if reply_to and same_topic else None,
+            self._else_dead_letter,
+            even_if_lost=True,
+        )
+
+
+async def handed_on(provider: Provider, call: Call, writer: ChunkWriter) -> Answer:
+    """Call a provider for a stream, write its chunks, and return the whole answer.
+
+    Raises:
+        ProviderError: it failed, maybe in the middle of the stream.
+
+    """
+    async for item in provider.stream(call):
+        if isinstance(item, Answer):
+            return item
+        writer.write(item)
+    raise ProviderError("server", "the stream ended without an answer", http_status=200)
+
+
+def join(first: Chunk, second: Chunk) -> bool:
+    """Add the second chunk to the first if both are nothing but text of the same choice; whether that was so."""
+    ours, theirs = _text_of(first), _text_of(second)
+    if ours is None or theirs is None or ours["index"] != theirs["index"]:
+        return False
+    for name, text in theirs["delta"].items():
+        ours["delta"][name] = ours["delta"].get(name, "") + text
+    return True
+
+
+def _text_of(chunk: Chunk) -> Chunk | None:
+    """The one choice of a chunk, if there is nothing in it but text."""
+    choices: list[Chunk] = chunk.get("choices") or []
+    if len(choices) != 1 or chunk.get("usage"):
+        return None
+    choice = choices[0]
+    delta = choice.get("delta") or {}
+    plain = bool(delta) and all(
+        name in {"content", "reasoning_content"} and isinstance(text, str) for name, text in delta.items()
+    )
+    extras = choice.get("finish_reason") or choice.get("logprobs") or choice.get("content_filter_results")
+    return choice if plain and not extras else None

@@ -1,0 +1,107 @@
+"""A stream as server-sent events: OpenAI's own, each with its number, so that a client can say where it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
+
+from schemas.events import Failure
+from streams.ingress.keys import Keyring
+from streams.ingress.polling import canonical
+from streams.ingress.refusals import THEIRS, RefusedError, bad_request
+from streams.ingress.replies import Reply
+from streams.ingress.streaming import Stream, Streams
+from streams.ingress.waiters import NoReply, Waiter
+
+DONE = b"data: [DONE]\n\n"
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would gather the chunks
+)
+
+
+async def begun(stream: Stream, waiter: Waiter) -> bool:
+    """Wait for the first chunk, or for an end without one; whether there is a chunk."""
+    first, end = asyncio.ensure_future(stream.begun()), asyncio.ensure_future(waiter.ended())
+    try:
+        await asyncio.wait({first, end}, return_when=asyncio.FIRST_COMPLETED)
+        return first.done() and first.result()
+    finally:
+        first.cancel()
+        end.cancel()
+
+
+async def respond_stream(send: Send, stream: Stream, waiter: Waiter) -> None:
+    """Write the chunks as they come, until the end, or until the caller is gone or has waited too long."""
+    await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+    writing = asyncio.ensure_future(_write(send, stream))
+    end = asyncio.ensure_future(waiter.ended())
+    try:
+        await asyncio.wait({writing, end}, return_when=asyncio.FIRST_COMPLETED)
+        if end.done() and not isinstance(end.result(), Reply):
+            writing.cancel()
+            last = _cut(end.result()) if end.result() is not NoReply.HUNG_UP else b""
+        else:
+            await writing
+            last = _last(stream)
+    finally:
+        writing.cancel()
+        end.cancel()
+    await send({"type": "http.response.body", "body": last})
+
+
+async def _write(send: Send, stream: Stream) -> None:
+    async for number, chunk in stream.after(-1):
+        await send({"type": "http.response.body", "body": _event(number, chunk), "more_body": True})
+
+
+def _event(number: int, chunk: bytes) -> bytes:
+    return b"id: %d\ndata: %b\n\n" % (number, chunk)
+
+
+def _last(stream: Stream) -> bytes:
+    return DONE if stream.failure is None else b"data: %b\n\n" % stream.failure
+
+
+def _cut(end: Reply | NoReply) -> bytes:
+    reason = end.value if isinstance(end, NoReply) else ""
+    error = b'{"error":{"message":"The stream was cut: %b.","type":"server_error","param":null,"code":"stream_cut"}}'
+    return b"data: %b\n\n" % (error % reason.encode())
+
+
+class ResumeEndpoint:
+    """``GET /v1/requests/{id}/stream``: the chunks behind a number, for who lost the line. Kept for ten minutes."""
+
+    def __init__(self, keyring: Keyring, streams: Streams) -> None:
+        self._keyring = keyring
+        self._streams = streams
+
+    async def get(self, http: Request) -> Response:
+        """Go on after ``Last-Event-ID`` or ``?after=``; from the beginning without either.
+
+        Raises:
+            RefusedError: 404 this instance has no such stream of the caller's tenant, 400 the number is none.
+
+        """
+        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        request_id = canonical(http.path_params["request_id"])
+        after = http.headers.get("last-event-id") or http.query_params.get("after") or "-1"
+        if not after.removeprefix("-").isdigit():
+            raise bad_request("invalid_header", "Last-Event-ID must be the number of a chunk.")
+        stream = self._streams.find(request_id, caller.tenant)
+        if stream is None:
+            message = f"There is no stream of request {request_id} here; GET /v1/requests/{request_id} has its end."
+            raise RefusedError(Failure(status=404, type=THEIRS, code="stream_not_found", message=message, param="id"))
+
+        async def events(start: int = int(after)) -> AsyncIterator[bytes]:
+            async for number, chunk in stream.after(start):
+                yield _event(number, chunk)
+            yield _last(stream)
+
+        headers = {name.decode(): value.decode() for name, value in HEADERS}
+        return StreamingResponse(events(), headers=headers)

@@ -1,0 +1,127 @@
+"""Streams through the log: in order, at once, resumable, and settled whoever listens."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+WORDS = "one two three four five six seven eight"
+
+
+@pytest.fixture
+def client(river: River) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{river.http}/v1", api_key="none-needed", max_retries=0)
+
+
+def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(river: River, client: openai.OpenAI) -> None:
+    mark = uuid.uuid4().hex
+    with client.chat.completions.create(
+        model="sim/echo?chunk_ms=20",
+        messages=[{"role": "user", "content": f"{WORDS} {mark}"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    ) as stream:
+        chunks = list(stream)
+
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == f"{WORDS} {mark}"
+    assert len(chunks) > 4
+    assert chunks[-1].usage is not None
+    (row,) = river.until_rows(f"SELECT outcome, output, output_tokens FROM requests WHERE position(output, '{mark}')")
+    assert json.loads(row["output"])["choices"][0]["message"]["content"] == text
+    assert row["output_tokens"] == chunks[-1].usage.completion_tokens
+
+
+def test_a_stream_that_breaks_off_is_an_error_to_the_client_and_in_the_record(
+    river: River, client: openai.OpenAI
+) -> None:
+    mark = uuid.uuid4().hex
+    stream = client.chat.completions.create(
+        model="sim/cut", messages=[{"role": "user", "content": f"{WORDS} {mark}"}], stream=True
+    )
+
+    with pytest.raises(openai.APIError):
+        list(stream)
+
+    (row,) = river.until_rows(f"SELECT outcome, attempts FROM requests WHERE position(input, '{mark}')")
+    assert (row["outcome"], row["attempts"]) == ("failed", 1)
+
+
+def test_an_error_before_the_first_chunk_is_a_plain_one(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="gpt-99", messages=[{"role": "user", "content": "x"}], stream=True)
+
+
+def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(river: River) -> None:
+    mark = uuid.uuid4().hex
+    body = json.dumps(
+        {
+            "model": "sim/echo?chunk_ms=100",
+            "messages": [{"role": "user", "content": f"{WORDS} {mark}"}],
+            "stream": True,
+        }
+    ).encode()
+    parts = urlsplit(river.http)
+    with socket.create_connection((str(parts.hostname), parts.port or 80)) as line:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        heard = b""
+        while b"data:" not in heard:
+            heard += line.recv(4096)
+    request_id = next(
+        line.split(b":", 1)[1].strip().decode()
+        for line in heard.split(b"\r\n")
+        if line.lower().startswith(b"x-request-id")
+    )
+
+    rest = river.lines(f"/v1/requests/{request_id}/stream", {"Last-Event-ID": "1"})
+
+    numbers = [int(line[3:]) for line in rest if line.startswith("id:")]
+    assert numbers == list(range(2, 2 + len(numbers)))
+    assert rest[-2:] == ["data: [DONE]", ""]
+    (row,) = river.until_rows(f"SELECT outcome, output FROM requests WHERE request_id = '{request_id}'")
+    assert row["outcome"] == "answered"
+    assert mark in row["output"]
+
+
+def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(river: River) -> None:
+    chunks, replies = (f"llm.replies.{uuid.uuid4().hex[:8]}" for _ in range(2))
+    config = {"bootstrap.servers": river.kafka}
+    admin = AdminClient(config)
+    for future in admin.create_topics([NewTopic(chunks, 1, 1), NewTopic(replies, 1, 1)]).values():
+        future.result(20)
+    producer = Producer(config)
+    body = {"model": "sim/echo?chunk_ms=30", "messages": [{"role": "user", "content": WORDS}], "stream": True}
+    headers = [("reply_to", replies.encode()), ("correlation_id", b"\x01"), ("sluice-stream-to", chunks.encode())]
+    producer.produce("llm.requests.v1", json.dumps(body).encode(), headers=headers)
+    producer.flush(20)
+
+    consumer = Consumer({**config, "group.id": chunks, "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(chunks, 0, 0), TopicPartition(replies, 0, 0)])
+    heard: list[Message] = []
+    deadline = time.monotonic() + 30
+    while not any(message.topic() == replies for message in heard) and time.monotonic() < deadline:
+        message = consumer.poll(0.2)
+        if message is not None and message.error() is None:
+            heard.append(message)
+    consumer.close()
+
+    pieces = [json.loads(message.value() or b"") for message in heard if message.topic() == chunks]
+    (answer,) = [json.loads(message.value() or b"") for message in heard if message.topic() == replies]
+    text = "".join(piece["choices"][0]["delta"].get("content") or "" for piece in pieces)
+    assert text == WORDS == answer["choices"][0]["message"]["content"]
+    numbers = [dict(message.headers() or [])["sluice-sequence"] for message in heard if message.topic() == chunks]
+    assert numbers == [str(number).encode() for number in range(len(pieces))]
+    assert {dict(message.headers() or [])["correlation_id"] for message in heard} == {b"\x01"}

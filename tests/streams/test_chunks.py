@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from schemas.events import Header, ReplyTo
+from schemas.headers import last
+from schemas.records import Output
+from streams.chunks import ChunkWriter, join
+from tests.making import make_request
+
+
+def text(content: str, index: int = 0) -> dict[str, Any]:
+    return {"id": "c", "choices": [{"index": index, "delta": {"content": content}, "finish_reason": None}]}
+
+
+class Log:
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+
+    async def emit(self, output: Output) -> None:
+        await asyncio.sleep(0)
+        self.outputs.append(output)
+
+    @property
+    def texts(self) -> list[str]:
+        return [orjson.loads(output.value or b"")["choices"][0]["delta"]["content"] for output in self.outputs]
+
+
+def a_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
+    reply_to = ReplyTo(topic="replies", partition=2, key=b"k", correlation=(Header(name="c", value=b"\xff"),))
+    asked = make_request(**{"reply_to": reply_to, "stream_topic": "replies", **request})
+    return ChunkWriter(asked, 1, log.emit, "letters", usage=usage)
+
+
+async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_correlation() -> None:
+    log = Log()
+    writer = a_writer(log)
+
+    for number in range(3):
+        writer.write(text("ab"[number % 2], index=number))
+    await writer.close()
+
+    assert [last(output.headers, "sluice-sequence") for output in log.outputs] == [b"0", b"1", b"2"]
+    assert {(output.topic, output.partition, output.key) for output in log.outputs} == {("replies", 2, b"k")}
+    assert last(log.outputs[0].headers, "c") == b"\xff"
+
+
+async def test_the_first_chunk_goes_at_once_and_small_ones_behind_it_are_joined() -> None:
+    log = Log()
+    writer = a_writer(log)
+
+    writer.write(text("first"))
+    await asyncio.sleep(0.001)
+    at_once = list(log.texts)
+    for word in (" a", " b", " c"):
+        writer.write(text(word))
+    await writer.close()
+
+    assert at_once == ["first"]
+    assert log.texts == ["first", " a b c"]
+
+
+async def test_the_usage_goes_on_only_if_it_was_asked_for() -> None:
+    silent, asked = Log(), Log()
+    chunk = {"id": "c", "choices": [], "usage": {"total_tokens": 1}}
+
+    for log, usage in ((silent, False), (asked, True)):
+        writer = a_writer(log, usage=usage)
+        writer.write(chunk)
+        await writer.close()
+
+    assert silent.outputs == []
+    assert orjson.loads(asked.outputs[0].value or b"") == chunk
+
+
+async def test_chunks_for_another_topic_than_the_reply_go_by_their_key() -> None:
+    log = Log()
+    writer = a_writer(log, stream_topic="chunks")
+
+    writer.write(text("x"))
+    await writer.close()
+
+    assert (log.outputs[0].topic, log.outputs[0].partition) == ("chunks", None)
+
+
+def test_only_plain_text_of_one_choice_is_joined() -> None:
+    finished = text("b")
+    finished["choices"][0]["finish_reason"] = "stop"
+
+    assert not join(text("a"), text("b", index=1))
+    assert not join(text("a"), finished)
+    assert not join(text("a"), {"choices": [{"index": 0, "delta": {"tool_calls": []}}]})
+    assert join(text("a"), text("b"))
