@@ -121,7 +121,9 @@ async def main(seconds: float) -> None:
         ingest, rss = ask_clickhouse(at, INGEST), at.cost().rss_mb
     console.print(table)
     console.print(f"memory, MB resident: {', '.join(f'{name} {mb:.0f}' for name, mb in rss.items())}")
-    console.print(f"ingest delay of {ingest['requests']:.0f} requests: p50 {ingest['p50']:.0f} ms, p99 {ingest['p99']:.0f} ms")
+    console.print(
+        f"ingest delay of {ingest['requests']:.0f} requests: p50 {ingest['p50']:.0f} ms, p99 {ingest['p99']:.0f} ms"
+    )
     console.print(f"machine: {psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
 
 

@@ -109,7 +109,7 @@ def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
 
 
 async def follow(replies: Replies, deliver: Callable[[Reply | Piece], None]) -> None:
-    """Hand every reply and chunk to whoever waits for it, until cancelled. What can't be read is passed over, logged."""
+    """Hand every reply and chunk to whoever waits for it, until cancelled. The unreadable is logged and passed over."""
     async for records in replies:
         for record in records:
             try:

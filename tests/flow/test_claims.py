@@ -7,7 +7,7 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -46,6 +46,9 @@ class Counting:
         self.calls[call.request_id] += 1
         await self.let.wait()
         return Answer({"id": "paid", "choices": []}, 200, Usage(), "paid", "m", ("stop",))
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield await self.complete(call)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.fixtures.river import River
 
@@ -98,13 +99,17 @@ def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(ri
 
 def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(river: River) -> None:
     chunks, replies = (f"llm.replies.{uuid.uuid4().hex[:8]}" for _ in range(2))
-    config = {"bootstrap.servers": river.kafka}
+    config: dict[str, str | int | float | bool] = {"bootstrap.servers": river.kafka}
     admin = AdminClient(config)
     for future in admin.create_topics([NewTopic(chunks, 1, 1), NewTopic(replies, 1, 1)]).values():
         future.result(20)
     producer = Producer(config)
     body = {"model": "sim/echo?chunk_ms=30", "messages": [{"role": "user", "content": WORDS}], "stream": True}
-    headers = [("reply_to", replies.encode()), ("correlation_id", b"\x01"), ("sluice-stream-to", chunks.encode())]
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("reply_to", replies.encode()),
+        ("correlation_id", b"\x01"),
+        ("sluice-stream-to", chunks.encode()),
+    ]
     producer.produce("llm.requests.v1", json.dumps(body).encode(), headers=headers)
     producer.flush(20)
 

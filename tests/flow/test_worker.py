@@ -62,6 +62,7 @@ class Slow:
         return [Output(self._topics.outcomes.name, record.key, record.value)]
 
     async def prepare(self, partition: int, since_ms: int) -> None:
+        assert since_ms > 0
         self.prepared.append(partition)
 
     def revoke(self, partition: int) -> None:

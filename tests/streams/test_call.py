@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -49,6 +49,9 @@ class Scripted:
     async def complete(self, call: Call) -> Answer:
         self.calls.append(call)
         return await self.act(call)
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield await self.complete(call)
 
     async def close(self) -> None:
         self.closed = True
@@ -338,7 +341,7 @@ async def test_an_answer_that_no_record_could_hold_is_a_failure() -> None:
 
     finished, settled = await work(routed(max_attempts=1), stage)
 
-    assert (finished.error_type, finished.body, settled.outcome) == ("server", "", "failed")
+    assert (finished.error_type, finished.body, settled.outcome) == ("request_too_large", "", "failed")
 
 
 async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_started() -> None:

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message
 
 from schemas.records import Record
-from streams.ingress.replies import Reply, UnreadableReplyError, follow, read, respond
+from streams.ingress.replies import Piece, Reply, UnreadableReplyError, follow, read, respond
 
 RECORD = Record(
     topic="llm.replies.ingress.v1",
@@ -26,6 +26,12 @@ RECORD = Record(
 )
 
 
+def a_reply() -> Reply:
+    reply = read(RECORD)
+    assert isinstance(reply, Reply)
+    return reply
+
+
 async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
     messages: list[Message] = []
 
@@ -38,7 +44,7 @@ async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
 
 
 async def test_a_reply_goes_out_with_its_body_untouched() -> None:
-    status, headers, body = await sent(read(RECORD))
+    status, headers, body = await sent(a_reply())
 
     assert (status, body) == (200, b'{"a": 1}')
     assert headers == {
@@ -50,16 +56,22 @@ async def test_a_reply_goes_out_with_its_body_untouched() -> None:
 
 
 async def test_a_hint_when_to_try_again_is_given_in_seconds_and_milliseconds() -> None:
-    _, headers, _ = await sent(replace(read(RECORD), status=503, retry_after_ms=1200))
+    _, headers, _ = await sent(replace(a_reply(), status=503, retry_after_ms=1200))
 
     assert (headers[b"retry-after"], headers[b"retry-after-ms"]) == (b"2", b"1200")
     assert b"x-should-retry" not in headers
 
 
 async def test_a_failure_without_a_hint_asks_clients_not_to_pay_again() -> None:
-    _, headers, _ = await sent(replace(read(RECORD), status=502, outcome="failed"))
+    _, headers, _ = await sent(replace(a_reply(), status=502, outcome="failed"))
 
     assert headers[b"x-should-retry"] == b"false"
+
+
+def test_a_record_with_a_number_is_a_chunk() -> None:
+    numbered = replace(RECORD, headers=(*RECORD.headers, ("sluice-sequence", b"3"), ("sluice-attempt", b"1")))
+
+    assert read(numbered) == Piece("r", "c", 3, 1, b'{"a": 1}')
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,7 @@ async def test_a_record_that_is_no_reply_does_not_stop_its_neighbours() -> None:
         async def __aiter__(self) -> AsyncIterator[list[Record]]:
             yield [replace(RECORD, headers=()), RECORD]
 
-    delivered: list[Reply] = []
+    delivered: list[Reply | Piece] = []
 
     await follow(Two(), delivered.append)
 
