@@ -61,7 +61,9 @@ class Wrong(Exception):  # noqa: N818 - it is a finding, no error
 
 
 def _who(settings: Settings) -> str:
-    return f"{len(settings.keys)} keys" if settings.keys else "no keys: anyone on this machine may call"
+    if not settings.keys:
+        return "no keys: anyone on this machine may call"
+    return f"{len(settings.keys)} key{'s' if len(settings.keys) > 1 else ''}"
 
 
 async def _ingress(settings: Settings) -> str:

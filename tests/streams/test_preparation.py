@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from connectors.embedded.broker import EmbeddedBroker
+from connectors.kafka import BrokerUnavailableError, TopicMismatchError
+from schemas.codec import decode
+from schemas.events import ConfigurationApplied
+from schemas.headers import last
+from streams.preparation import prepare_log
+from streams.settings import Settings
+
+SECRET = "sk-very-secret"
+
+
+def settings(bootstrap: str, prefix: str = "p.", partitions: int = 2) -> Settings:
+    kafka = {"bootstrap_servers": bootstrap, "topic_prefix": prefix, "partitions": partitions}
+    own = {"kind": "openai", "api_key": SECRET}
+    return Settings.model_validate({"kafka": kafka, "providers": {"own": own}, "tenants": {"acme": {}}})
+
+
+@pytest.mark.flow
+async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without_secrets(
+    broker: EmbeddedBroker,
+) -> None:
+    configured = settings(broker.bootstrap_servers)
+
+    made = await prepare_log(configured)
+    again = await prepare_log(configured)
+
+    assert {"p.requests.v1", "p.requests.acme.v1", "p.outcomes.v1-dlt"} <= set(made)
+    assert again == []
+    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers, group_id=None) as consumer:
+        partitions = configured.topics.config.partitions
+        consumer.assign([TopicPartition("p.config.v1", number) for number in range(partitions)])
+        await consumer.seek_to_beginning()
+        record = await consumer.getone()
+    event = decode(record.value)
+    assert isinstance(event, ConfigurationApplied)
+    assert record.key == configured.hash.encode() == event.config_hash.encode()
+    assert SECRET not in event.configuration
+    assert json.loads(event.configuration)["providers"]["own"]["kind"] == "openai"
+    assert last(tuple(record.headers), "ce_type") is not None
+
+
+@pytest.mark.flow
+async def test_a_topic_with_other_partitions_is_named_and_left_alone(broker: EmbeddedBroker) -> None:
+    await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=2))
+
+    with pytest.raises(TopicMismatchError, match=r"q\.requests\.v1 has 2 partitions, and the configuration says 3"):
+        await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=3))
+
+
+async def test_a_log_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(BrokerUnavailableError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
+        await prepare_log(settings("127.0.0.1:1"))
