@@ -7,10 +7,12 @@ import struct
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.fixtures.river import River
 
@@ -28,7 +30,7 @@ class Service:
 
     def __init__(self, river: River) -> None:
         self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
-        config = {"bootstrap.servers": river.kafka}
+        config: dict[str, str | int | float | bool] = {"bootstrap.servers": river.kafka}
         admin = AdminClient(config)
         for future in admin.create_topics([NewTopic(self.topic, 3, 1)]).values():
             future.result(20)
@@ -45,7 +47,7 @@ class Service:
         topic: str = "llm.requests.v1",
         key: bytes = b"mine",
     ) -> None:
-        self.producer.produce(topic, value, key, headers=headers)
+        self.producer.produce(topic, value, key, headers=[*headers])
         assert self.producer.flush(20) == 0
 
     def reply(self, within_s: float = 20.0) -> Message:
@@ -73,7 +75,8 @@ def service(river: River) -> Iterator[Service]:
 
 
 def headers_of(message: Message) -> dict[str, bytes]:
-    return {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return {name: value for name, value in headers if value is not None}
 
 
 @pytest.mark.parametrize(
