@@ -1,5 +1,6 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
+from connectors.kafka import closed_transport
 from connectors.kafka.connection import client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
@@ -12,6 +13,8 @@ from connectors.kafka.groups import Groups, group_assignments, lag
 from connectors.kafka.producer import Producer
 from connectors.kafka.reader import Reader
 from connectors.kafka.topics import ensure_topics
+
+closed_transport.mend()
 
 __all__ = [
     "BrokerUnavailableError",
