@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from schemas.events import Failure
+from streams.fronts.front import OpenAIFront
 from streams.ingress.answers import Answers
 from streams.ingress.arrivals import ReplyAddress, own_partitions
 from streams.ingress.door import Door
@@ -57,8 +58,8 @@ class Ingress:
         models = ModelsEndpoint(keyring, settings)
         probes = ProbeEndpoints(Readiness(missing), metrics)
         routes = [
-            Route("/v1/chat/completions", OperationEndpoint("chat", self._desk), methods=["POST"]),
-            Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk), methods=["POST"]),
+            Route("/v1/chat/completions", OperationEndpoint("chat", self._desk, OpenAIFront()), methods=["POST"]),
+            Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk, OpenAIFront()), methods=["POST"]),
             Route("/v1/requests/{request_id}", polling.get),
             Route("/v1/requests/{request_id}/stream", resuming.get),
             Route("/v1/feedback", feedback.post, methods=["POST"]),

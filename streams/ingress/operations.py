@@ -16,6 +16,7 @@ from schemas.codec import encode
 from schemas.events import Failure, Operation, Request, RequestReceived
 from schemas.headers import cloudevent
 from schemas.records import Output
+from streams.fronts.front import Front
 from streams.ingress.answers import Answers
 from streams.ingress.arrivals import ReplyAddress, addressed, arrive, wants_no_wait
 from streams.ingress.bodies import HungUpError, read_body
@@ -24,7 +25,7 @@ from streams.ingress.keys import Caller, Keyring
 from streams.ingress.log import Log
 from streams.ingress.metrics import Metrics
 from streams.ingress.recorder import Recorder
-from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailable
+from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, response, unavailable
 from streams.ingress.replies import Piece, Reply, respond
 from streams.ingress.server_sent import begun, respond_stream
 from streams.ingress.streaming import Streams
@@ -69,9 +70,10 @@ class Desk:
 class OperationEndpoint:
     """``POST`` of one operation: an ASGI application, since this is the hot path."""
 
-    def __init__(self, operation: Operation, desk: Desk) -> None:
+    def __init__(self, operation: Operation, desk: Desk, front: Front) -> None:
         self._operation = operation
         self._desk = desk
+        self._front = front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request.
@@ -83,12 +85,17 @@ class OperationEndpoint:
         headers = dict(scope["headers"])
         try:
             request, body = await self._take(scope, headers, receive)
+            if wants_no_wait(headers):
+                await self._accept(request, body, send)
+            else:
+                await self._answer(request, body, receive, send)
         except HungUpError:
             return
-        if wants_no_wait(headers):
-            await self._accept(request, body, send)
-        else:
-            await self._answer(request, body, receive, send)
+        except RefusedError as refusal:
+            if self._front.native:
+                raise
+            self._desk.metrics.refused.labels(refusal.failure.code).inc()
+            await response(refusal, self._front.refusal)(scope, receive, send)
 
     async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> tuple[Request, bytes]:
         """The request and its body, unless it is refused here; then that goes on the record."""
@@ -96,7 +103,7 @@ class OperationEndpoint:
         try:
             caller = self._desk.keyring.authenticate(headers)
             request = self._arrive(headers, caller, scope[REQUEST_ID])
-            body = await read_body(receive, headers, self._desk.body_limit)
+            body = self._asked(await read_body(receive, headers, self._desk.body_limit))
         except RefusedError as refusal:
             # Under a fresh id, without the headers: a refused try must not end the request that another try began.
             refused = self._arrive({}, caller, scope[REQUEST_ID])
@@ -104,6 +111,12 @@ class OperationEndpoint:
             raise
         scope[REQUEST_ID] = request.request_id
         return request, body
+
+    def _asked(self, body: bytes) -> bytes:
+        asked = self._front.ask(body)
+        if isinstance(asked, Failure):
+            raise RefusedError(asked)
+        return asked
 
     def _arrive(self, headers: dict[bytes, bytes], caller: Caller, request_id: str) -> Request:
         return arrive(
@@ -126,13 +139,13 @@ class OperationEndpoint:
             watch = asyncio.create_task(_watch(receive, waiter))
             try:
                 if stream is not None and await begun(stream, waiter):
-                    await respond_stream(send, stream, waiter)
+                    await respond_stream(send, stream, waiter, self._front.writer())
                     return
                 end = await waiter.ended()
             finally:
                 watch.cancel()
         if isinstance(end, Reply):
-            await respond(send, end)
+            await respond(send, end, self._front)
             return
         self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
         if end is not NoReply.HUNG_UP:

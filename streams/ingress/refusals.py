@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
@@ -46,7 +46,7 @@ def type_of(status: int) -> str:
     return OURS if status >= _SERVER_ERROR else THEIRS
 
 
-def response(refusal: RefusedError) -> Response:
-    """The whole HTTP response."""
+def response(refusal: RefusedError, shaped: Callable[[bytes], bytes] = lambda error: error) -> Response:
+    """The whole HTTP response; ``shaped`` makes another API's error of OpenAI's error object."""
     failure = refusal.failure
-    return Response(error_body(failure), failure.status, refusal.headers, media_type="application/json")
+    return Response(shaped(error_body(failure)), failure.status, refusal.headers, media_type="application/json")

@@ -10,10 +10,12 @@ from starlette.types import Send
 
 from schemas.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
 from schemas.records import Record
+from streams.fronts.front import Front
 from streams.ingress.arrivals import CORRELATION
 from streams.ingress.log import Replies
 
 _log = structlog.get_logger()
+_OK = 200
 _SERVER_ERROR = 500
 
 
@@ -84,16 +86,17 @@ def _text(headers: dict[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode()
 
 
-async def respond(send: Send, reply: Reply) -> None:
+async def respond(send: Send, reply: Reply, front: Front) -> None:
     """Answer the caller with this."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
-    await send({"type": "http.response.body", "body": reply.body})
+    body = front.answer(reply.body) if reply.status == _OK else front.refusal(reply.body)
+    await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, len(body))})
+    await send({"type": "http.response.body", "body": body})
 
 
-def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(reply.body)).encode()),
+        (b"content-length", str(size).encode()),
         (b"x-sluice-outcome", reply.outcome.encode("latin-1", "replace")),
     ]
     if reply.target:

@@ -1,4 +1,4 @@
-"""A stream as server-sent events: OpenAI's own, each with its number, so that a client can say where it was."""
+"""A stream as server-sent events, in the shape of the API that was asked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from schemas.events import Failure
+from streams.fronts.front import ChunkEvents, EventWriter, stream_cut
 from streams.ingress.keys import Keyring
 from streams.ingress.polling import canonical
 from streams.ingress.refusals import THEIRS, RefusedError, bad_request
@@ -17,7 +18,6 @@ from streams.ingress.replies import Reply
 from streams.ingress.streaming import Stream, Streams
 from streams.ingress.waiters import NoReply, Waiter
 
-DONE = b"data: [DONE]\n\n"
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -36,42 +36,34 @@ async def begun(stream: Stream, waiter: Waiter) -> bool:
         end.cancel()
 
 
-async def respond_stream(send: Send, stream: Stream, waiter: Waiter) -> None:
+async def respond_stream(send: Send, stream: Stream, waiter: Waiter, events: EventWriter) -> None:
     """Write the chunks as they come, until the end, or until the caller is gone or has waited too long."""
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-    writing = asyncio.ensure_future(_write(send, stream))
+    writing = asyncio.ensure_future(_write(send, stream, events))
     end = asyncio.ensure_future(waiter.ended())
     try:
         await asyncio.wait({writing, end}, return_when=asyncio.FIRST_COMPLETED)
         if end.done() and not isinstance(end.result(), Reply):
             writing.cancel()
-            last = _cut(end.result()) if end.result() is not NoReply.HUNG_UP else b""
+            last = _cut(end.result(), events)
         else:
             await writing
-            last = _last(stream)
+            last = events.last(stream.failure)
     finally:
         writing.cancel()
         end.cancel()
     await send({"type": "http.response.body", "body": last})
 
 
-async def _write(send: Send, stream: Stream) -> None:
+async def _write(send: Send, stream: Stream, events: EventWriter) -> None:
     async for number, chunk in stream.after(-1):
-        await send({"type": "http.response.body", "body": _event(number, chunk), "more_body": True})
+        if written := events.event(number, chunk):
+            await send({"type": "http.response.body", "body": written, "more_body": True})
 
 
-def _event(number: int, chunk: bytes) -> bytes:
-    return b"id: %d\ndata: %b\n\n" % (number, chunk)
-
-
-def _last(stream: Stream) -> bytes:
-    return DONE if stream.failure is None else b"data: %b\n\n" % stream.failure
-
-
-def _cut(end: Reply | NoReply) -> bytes:
-    reason = end.value if isinstance(end, NoReply) else ""
-    error = b'{"error":{"message":"The stream was cut: %b.","type":"server_error","param":null,"code":"stream_cut"}}'
-    return b"data: %b\n\n" % (error % reason.encode())
+def _cut(end: Reply | NoReply, events: EventWriter) -> bytes:
+    """Say to who still listens why nothing more comes."""
+    return b"" if end is NoReply.HUNG_UP or isinstance(end, Reply) else events.last(stream_cut(end.value))
 
 
 class ResumeEndpoint:
@@ -98,10 +90,12 @@ class ResumeEndpoint:
             message = f"There is no stream of request {request_id} here; GET /v1/requests/{request_id} has its end."
             raise RefusedError(Failure(status=404, type=THEIRS, code="stream_not_found", message=message, param="id"))
 
-        async def events(start: int = int(after)) -> AsyncIterator[bytes]:
-            async for number, chunk in stream.after(start):
-                yield _event(number, chunk)
-            yield _last(stream)
-
         headers = {name.decode(): value.decode() for name, value in HEADERS}
-        return StreamingResponse(events(), headers=headers)
+        return StreamingResponse(_from(stream, int(after)), headers=headers)
+
+
+async def _from(stream: Stream, after: int) -> AsyncIterator[bytes]:
+    events = ChunkEvents()
+    async for number, chunk in stream.after(after):
+        yield events.event(number, chunk)
+    yield events.last(stream.failure)

@@ -7,6 +7,7 @@ import pytest
 from starlette.types import Message
 
 from schemas.records import Record
+from streams.fronts.front import OpenAIFront
 from streams.ingress.replies import Piece, Reply, UnreadableReplyError, follow, read, respond
 
 RECORD = Record(
@@ -38,7 +39,7 @@ async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await respond(send, reply)
+    await respond(send, reply, OpenAIFront())
     start, body = messages
     return start["status"], dict(start["headers"]), body["body"]
 

@@ -1,0 +1,88 @@
+"""What an API in front is to the ingress: its request into a chat completion, the answer and its chunks back.
+
+On the log there is one shape only. A front translates at the door, on the way in and on the way out, without state.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from schemas.events import Failure
+from schemas.openai import error_body
+
+DONE = b"data: [DONE]\n\n"
+
+
+class EventWriter(Protocol):
+    """Writes one stream as server-sent events."""
+
+    def event(self, number: int, chunk: bytes) -> bytes:
+        """The events that a chunk becomes; none, if it has nothing for this API."""
+        ...
+
+    def last(self, error: bytes | None) -> bytes:
+        """The events of the end. ``error`` is OpenAI's error object, if it does not end well."""
+        ...
+
+
+class Front(Protocol):
+    """One API."""
+
+    native: bool
+    """Whether it is the shape on the log, so that bodies go through untouched."""
+
+    def ask(self, body: bytes) -> bytes | Failure:
+        """The request as a chat completion's, or why it can't be one."""
+        ...
+
+    def answer(self, body: bytes) -> bytes:
+        """A chat completion in this API's shape."""
+        ...
+
+    def refusal(self, error: bytes) -> bytes:
+        """OpenAI's error object in this API's shape."""
+        ...
+
+    def writer(self) -> EventWriter:
+        """The writer of one stream."""
+        ...
+
+
+class ChunkEvents:
+    """OpenAI's own stream: the chunks as they are, each with its number, so that a client can say where it was."""
+
+    def event(self, number: int, chunk: bytes) -> bytes:
+        """See ``EventWriter``."""
+        return b"id: %d\ndata: %b\n\n" % (number, chunk)
+
+    def last(self, error: bytes | None) -> bytes:
+        """See ``EventWriter``."""
+        return DONE if error is None else b"data: %b\n\n" % error
+
+
+class OpenAIFront:
+    """``/v1/chat/completions`` and ``/v1/embeddings``: what is on the log."""
+
+    native = True
+
+    def ask(self, body: bytes) -> bytes | Failure:
+        """See ``Front``."""
+        return body
+
+    def answer(self, body: bytes) -> bytes:
+        """See ``Front``."""
+        return body
+
+    def refusal(self, error: bytes) -> bytes:
+        """See ``Front``."""
+        return error
+
+    def writer(self) -> EventWriter:
+        """See ``Front``."""
+        return ChunkEvents()
+
+
+def stream_cut(reason: str) -> bytes:
+    """The error of a stream that we end ourselves."""
+    message = f"The stream was cut: {reason}."
+    return error_body(Failure(status=504, type="server_error", code="stream_cut", message=message))
