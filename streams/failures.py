@@ -31,6 +31,9 @@ TELLINGS: dict[ErrorType, Telling] = {
     "context_length": Telling(
         400, "invalid_request_error", "context_length_exceeded", "the request is too long for the model"
     ),
+    "request_too_large": Telling(
+        413, "invalid_request_error", "request_too_large", "the request is too large"
+    ),
     "content_filter": Telling(
         400, "invalid_request_error", "content_filter", "the provider's content filter refused the request"
     ),
@@ -44,7 +47,7 @@ TELLINGS: dict[ErrorType, Telling] = {
     "network": Telling(502, "server_error", "network", "the provider can't be reached, try again later"),
 }
 
-QUOTED: frozenset[ErrorType] = frozenset({"context_length", "content_filter", "invalid_request"})
+QUOTED: frozenset[ErrorType] = frozenset({"context_length", "request_too_large", "content_filter", "invalid_request"})
 """Here the provider's own message is about the caller's request, and follows ours."""
 
 EXPIRED = Failure(
@@ -74,7 +77,8 @@ def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None,
     """
     telling = TELLINGS[error_type]
     if param is not None:
-        return Failure(status=400, type=telling.type, code="unsupported_parameter", message=message, param=param)
+        code = "unsupported_parameter" if error_type == "invalid_request" else telling.code
+        return Failure(status=400, type=telling.type, code=code, message=message, param=param)
     quote = f": {message}" if error_type in QUOTED and message else ""
     return Failure(
         status=telling.status,

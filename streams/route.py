@@ -38,6 +38,7 @@ def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
         ),
         max_attempts=model.max_attempts,
         on_in_doubt=model.on_in_doubt,
+        on_oversize=model.on_oversize,
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
-from schemas.events import Operation
+from schemas.events import OnOversize, Operation
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import deny
 
@@ -123,6 +123,7 @@ class Model(Section):
     max_attempts: int = Field(default=3, ge=1, le=10)
     """Per target, the first included."""
     on_in_doubt: Literal["retry", "fail"] = "retry"
+    on_oversize: OnOversize = "split"
 
 
 class Key(Section):

@@ -19,6 +19,7 @@ def test_every_class_of_error_can_be_told() -> None:
         ("capacity", 503, "capacity"),
         ("quota_exhausted", 429, "insufficient_quota"),
         ("context_length", 400, "context_length_exceeded"),
+        ("request_too_large", 413, "request_too_large"),
         ("content_filter", 400, "content_filter"),
         ("invalid_request", 400, "invalid_request"),
         ("auth", 502, "auth"),

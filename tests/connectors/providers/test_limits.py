@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,22 @@ def test_a_null_lifts_a_limit() -> None:
 def test_limits_that_can_not_be_are_errors(wrong: Any) -> None:
     with pytest.raises(ValidationError):
         CONFIGURED.validate_python(wrong)
+
+
+def test_the_page_has_the_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "limits.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+
+    names = list(Limits.model_fields)
+    assert [row[0] for row in rows[: len(names)]] == [f"`{name}`" for name in names]
+    assert rows[len(names) :] == [
+        [
+            f"`{default.kind}`",
+            f"`{default.models}`",
+            *("" if (most := getattr(default.limits, name)) is None else f"{most:,}" for name in names),
+            default.source,
+        ]
+        for default in DEFAULTS
+    ]
