@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape and its many dialects, read into the eleven classes; and the hints when to try again.
+"""Errors in OpenAI's shape and its many dialects, read into the classes; and the hints when to try again.
 
 The status comes first, then the machine-readable type and code, and the message last: Bedrock's throttling text
 "Too many tokens, please wait" was taken for a full context by others.
@@ -32,7 +32,7 @@ BY_STATUS: dict[int, ErrorType] = {
     404: "not_found",
     408: "timeout",
     409: "server",  # a lock at the provider's: worth another try, as OpenAI's own client thinks
-    413: "invalid_request",
+    413: "request_too_large",
     422: "invalid_request",
     424: "server",  # TGI and TEI: the backend failed
     429: "rate_limited",

@@ -22,7 +22,7 @@ NOW = 1_700_000_000.0
         (402, {"error": "pay first"}, "quota_exhausted"),
         (400, {"error": {"message": "This model's maximum context length is 8192 tokens."}}, "context_length"),
         (400, {"error": {"type": "exceed_context_size_error", "message": "n_ctx"}}, "context_length"),
-        (413, {"error": {"message": "request entity too large"}}, "invalid_request"),
+        (413, {"error": {"message": "request entity too large"}}, "request_too_large"),
         (422, {"detail": [{"msg": "field required", "loc": ["body"]}]}, "invalid_request"),
         (403, {"error": {"message": "not in your country"}}, "auth"),
         (404, {"error": {"code": "DeploymentNotFound", "message": "no"}}, "not_found"),
