@@ -7,7 +7,7 @@ A provider is a subclass in one file: its facts on top, then ``write`` (OpenAI's
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -44,8 +44,8 @@ class Decoder(Protocol):
     usage: Usage
     native_usage: JSON | None
 
-    def feed(self, data: bytes) -> list[JSON]:
-        """The chunks that are complete now.
+    def feed(self, data: bytes) -> Iterable[JSON]:
+        """The chunks that are complete now. Those before an error come before it, if they are handed out one by one.
 
         Raises:
             ProviderError: the provider says in the stream that it failed, or the bytes are none of its own.
@@ -53,7 +53,7 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> list[JSON]:
+    def finish(self) -> Iterable[JSON]:
         """The chunks that the end of the stream completes.
 
         Raises:

@@ -29,6 +29,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connectors.providers import KINDS, make, parse_settings
+from connectors.providers.dialect import HttpProvider
 from connectors.providers.provider import Call
 from schemas.events import ErrorType, Operation, Usage
 
@@ -164,6 +166,15 @@ def recordings(kind: str) -> dict[str, Recording]:
     return {path.stem: Recording.model_validate_json(path.read_bytes()) for path in paths}
 
 
+@functools.cache
+def made(kind: str) -> HttpProvider:
+    """A provider of this kind that speaks to nobody."""
+    settings = {"kind": kind, "base_url": "http://127.0.0.1:1", "api_key": KEY, **kind_file(kind).settings}
+    provider = make("contract", parse_settings(settings))
+    assert isinstance(provider, HttpProvider)
+    return provider
+
+
 def settings_for(kind: str, recording: Recording, base: str) -> dict[str, Any]:
     """The configuration of a provider that speaks to a double at this address."""
     made = {"kind": kind, "base_url": "{base}", "api_key": KEY, **kind_file(kind).settings, **recording.settings}
@@ -180,3 +191,20 @@ def _moments(text: str) -> str:
         return f"{ahead:.3f}" if found[1] == "unix" else email.utils.formatdate(ahead, usegmt=True)
 
     return re.sub(r"\{(unix|date)\+(\d+)\}", moment, text)
+
+
+def differences(said: Any, expected: Any, at: str = "") -> list[str]:
+    """Where this is not what was expected. Objects may hold more, lists may not."""
+    if isinstance(expected, dict) and isinstance(said, dict):
+        missing = [f"{at}.{name} is missing" for name in expected if name not in said]
+        common = [name for name in expected if name in said]
+        return missing + [line for name in common for line in differences(said[name], expected[name], f"{at}.{name}")]
+    if isinstance(expected, list) and isinstance(said, list) and len(said) == len(expected):
+        pairs = enumerate(zip(said, expected, strict=True))
+        return [line for index, (one, other) in pairs for line in differences(one, other, f"{at}[{index}]")]
+    return [] if said == expected else [f"{at or 'it'} is {said!r}, expected {expected!r}"]
+
+
+SPOKEN = sorted(KINDS.keys() - {"simulated"})
+RECORDED = [(kind, case) for kind in SPOKEN for case in recordings(kind)]
+IDS = [f"{kind}-{case}" for kind, case in RECORDED]
