@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from connectors.providers.azure import Azure
+from connectors.providers.huggingface import HuggingFace
+from connectors.providers.llamacpp import LlamaCpp
+from connectors.providers.mistral import Mistral
+from connectors.providers.ollama import Ollama
 from connectors.providers.openai import OpenAI
 from connectors.providers.provider import Provider, ProviderSettings
 from connectors.providers.simulated import Simulated
+from connectors.providers.vllm import VLLM
 
 KINDS: dict[str, type[Provider]] = {
     "openai": OpenAI,
+    "azure": Azure,
+    "huggingface": HuggingFace,
+    "llamacpp": LlamaCpp,
+    "mistral": Mistral,
+    "ollama": Ollama,
+    "vllm": VLLM,
     "simulated": Simulated,
 }
+
+ALSO_CALLED = {"llama.cpp": "llamacpp"}
+"""Names for a kind that no Python module could have."""
 
 
 def parse_settings(value: object) -> ProviderSettings:
@@ -21,10 +36,11 @@ def parse_settings(value: object) -> ProviderSettings:
     """
     if isinstance(value, ProviderSettings):
         return value
-    kind = value.get("kind") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
+    said = value.get("kind") if isinstance(value, dict) else None
+    kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
+    if not isinstance(value, dict) or kind not in KINDS:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
-    return KINDS[kind].Settings.model_validate(value)
+    return KINDS[kind].Settings.model_validate({**value, "kind": kind})
 
 
 def make(name: str, settings: ProviderSettings) -> Provider:

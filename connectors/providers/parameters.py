@@ -32,6 +32,8 @@ class Rule:
     """The provider's own range, both ends included. Outside it the request is refused before anybody is paid."""
     why: str = ""
     """For the docs, and for who is refused."""
+    default: object = None
+    """OpenAI's own default, where saying it is saying nothing: then it is left out, whatever the action."""
 
 
 PASS = Rule("pass")
@@ -39,9 +41,14 @@ DROP = Rule("drop")
 TRANSFORM = Rule("transform")
 
 
-def refused(why: str) -> Rule:
-    """Not to be had at this provider."""
-    return Rule("error", why=why)
+def refused(why: str, default: object = None) -> Rule:
+    """Not to be had at this provider, but for OpenAI's own default."""
+    return Rule("error", why=why, default=default)
+
+
+def dropped(why: str, default: object = None) -> Rule:
+    """Left out, and on record as such, but for OpenAI's own default."""
+    return Rule("drop", why=why, default=default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,14 @@ class Parameters:
             if name in STRUCTURE or value is None:
                 continue
             rule = self.rule(name, model)
+            if rule.default is not None and value == rule.default:
+                continue
             self._check(rule, name, value, model)
             match rule.action:
                 case "pass":
-                    applied.passed[name] = value
+                    _say(applied.passed, name, name, value)
                 case "rename":
-                    applied.passed[rule.to] = value
+                    _say(applied.passed, rule.to, name, value)
                     applied.changes.append(Change(param=name, action="renamed", detail=rule.to))
                 case "transform":
                     applied.transform[name] = value
@@ -107,6 +116,11 @@ class Parameters:
             high = rule.high if rule.high is not None else float("inf")
             if not low <= value <= high:
                 raise invalid(name, f"{name} must be between {low:g} and {high:g} for {self.provider}/{model}")
+
+
+def _say(passed: dict[str, Any], name: str, param: str, value: object) -> None:
+    if passed.setdefault(name, value) != value:
+        raise invalid(param, f"{param} contradicts another parameter of the same meaning: send one of them")
 
 
 def invalid(param: str, message: str) -> ProviderError:

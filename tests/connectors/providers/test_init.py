@@ -17,14 +17,22 @@ def test_a_kind_is_the_class_of_the_file_of_its_name(kind: str) -> None:
     assert kind in {found.name for found in pkgutil.iter_modules(providers.__path__)}
 
 
+NEEDED = {"azure": {"resource": "mine"}}
+"""Beside a key."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_kind_needs_little_to_be_made_and_closed(kind: str) -> None:
-    settings = parse_settings({"kind": kind, "api_key": "k"})
+    settings = parse_settings({"kind": kind, "api_key": "k", **NEEDED.get(kind, {})})
 
     provider = make("p", settings)
     await provider.close()
 
     assert settings.kind == kind
+
+
+def test_a_kind_may_have_a_name_that_no_file_could_have() -> None:
+    assert parse_settings({"kind": "llama.cpp"}).kind == "llamacpp"
 
 
 @pytest.mark.parametrize("wrong", [None, {}, {"kind": "abacus"}, {"kind": ["openai"]}, 5])

@@ -1,0 +1,108 @@
+"""What all servers in OpenAI's shape share: one settings section, one request, one reading of answers and streams.
+
+A kind is a subclass of a few lines: where it is, its table of parameters, and the words in which it differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from connectors.http import Response
+from connectors.providers.assembly import JSON
+from connectors.providers.compatible_answer import AsIs, ChoiceReader, from_wire
+from connectors.providers.compatible_messages import with_known_names
+from connectors.providers.compatible_stream import ChunkReader
+from connectors.providers.dialect import Decoder, HttpProvider, Outgoing
+from connectors.providers.parameters import Parameters
+from connectors.providers.provider import Answer, Call, ProviderSettings
+from schemas.events import Change, Operation
+
+PATHS: dict[Operation, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
+
+
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not (text.isascii() and text.isprintable()):
+        raise ValueError("holds a line break or another character that no HTTP header can carry")
+    return secret
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+HeaderText = Annotated[str, Field(pattern=r"^[!-~]*$")]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+BASE_URL = r"^https?://[^\s@?#]+$"
+
+
+class CompatibleSettings(ProviderSettings):
+    """How to reach a server that speaks OpenAI's API. Each kind gives ``base_url`` its own default."""
+
+    base_url: str = Field(pattern=BASE_URL)
+    api_key: HeaderSecret | None = None
+    headers: dict[HeaderName, HeaderSecret] = Field(default_factory=dict)
+    """Sent with every call, for a server that wants more than a key."""
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is one, and not just its empty name."""
+        return bool(self.api_key and self.api_key.get_secret_value())
+
+    def credentials(self) -> dict[str, str]:
+        """The headers that say who we are."""
+        return bearer(self.api_key)
+
+
+class Compatible(HttpProvider):
+    """One server that speaks OpenAI's API."""
+
+    parameters: Mapping[Operation, Parameters]
+    """What becomes of each parameter; every kind has its own tables."""
+    message_names: ClassVar[frozenset[str] | None] = None
+    """What a message may hold; None: whatever the caller wrote."""
+    choices: ClassVar[type[ChoiceReader]] = AsIs
+    """How a choice is read: by default as it is."""
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, CompatibleSettings)
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        super().__init__(
+            name, settings, {**headers, **settings.credentials()}, settings.api_key, *settings.headers.values()
+        )
+
+    def path(self, call: Call) -> str:
+        """Where the call goes, behind the base URL."""
+        return PATHS[call.operation]
+
+    def streaming(self) -> JSON:
+        """How a stream is asked for. Whoever streams always asks for the usage."""
+        return {"stream": True, "stream_options": {"include_usage": True}}
+
+    def content(self, call: Call) -> tuple[JSON, list[Change]]:
+        """Write what is no parameter: the messages or the inputs."""
+        if call.operation == "embeddings":
+            return {"input": call.body["input"]}, []
+        messages, changes = with_known_names(call.body["messages"], self.message_names)
+        return {"messages": messages}, changes
+
+    def write(self, call: Call) -> Outgoing:
+        """Write the caller's body with the provider's name for the model, by the table of parameters."""
+        applied = self.parameters[call.operation].apply(call.body, call.model)
+        content, changes = self.content(call)
+        streaming = self.streaming() if call.stream else {}
+        body = {"model": call.model, **content, **applied.passed, **streaming}
+        return Outgoing(self.path(call), body, changes=[*applied.changes, *changes])
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """Read an answer, which is in OpenAI's shape already but for some words."""
+        return from_wire(call.operation, body, response, self.choices)
+
+    def decoder(self, call: Call) -> Decoder:  # noqa: ARG002 - all its streams are alike
+        """Its chunks are the ones that everybody else's are made into."""
+        return ChunkReader(self.choices)
+
+
+def bearer(secret: SecretStr | None) -> dict[str, str]:
+    """The usual header for a key or a token; none without one."""
+    return {"authorization": f"Bearer {secret.get_secret_value()}"} if secret and secret.get_secret_value() else {}

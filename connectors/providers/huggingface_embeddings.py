@@ -1,0 +1,74 @@
+"""Embeddings of the router's own provider, hf-inference, which does not speak OpenAI's words for them.
+
+Source: Inference Providers, "Feature Extraction": POST /hf-inference/models/{model}/pipeline/feature-extraction.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+from connectors.providers.assembly import JSON
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Answer, Call, ProviderError
+from schemas.events import Change, Usage
+
+PATH = "/hf-inference/models/{model}/pipeline/feature-extraction"
+
+
+def path(call: Call) -> str:
+    """Where the model is.
+
+    Raises:
+        ProviderError: invalid_request, for a provider other than hf-inference.
+
+    """
+    model, _, provider = call.model.partition(":")
+    if provider not in {"", "hf-inference"}:
+        raise invalid("model", f"embeddings through huggingface are made by hf-inference only, not by {provider}")
+    return PATH.format(model=model)
+
+
+def content(call: Call) -> tuple[JSON, list[Change]]:
+    """Write the inputs: always a list, so that a list comes back.
+
+    Raises:
+        ProviderError: invalid_request, for token ids.
+
+    """
+    given = call.body["input"]
+    texts = given if isinstance(given, list) else [given]
+    if not all(isinstance(text, str) for text in texts):
+        raise invalid("input", f"input must be text for huggingface/{call.model}: token ids mean nothing to it")
+    change = Change(param="encoding_format", action="transformed", detail="encoded by the gateway")
+    return {"inputs": texts}, [change] if call.body.get("encoding_format") == "base64" else []
+
+
+def read(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read a list of vectors; nobody says how many tokens they cost.
+
+    Raises:
+        ProviderError: server, if it is no such list.
+
+    """
+    if not isinstance(body, list) or not all(_is_vector(vector) for vector in body):
+        reason = "the body is no list of vectors: is this a model for embeddings?"
+        raise ProviderError("server", f"HTTP 200, but {reason}", http_status=200)
+    packed = call.body.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
+        for index, vector in enumerate(body)
+    ]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    answer = {"object": "list", "model": call.model, "data": data, "usage": usage}
+    return Answer(answer, 200, Usage(), response_model=call.model)
+
+
+def _is_vector(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(number, int | float) for number in value)
+
+
+def _packed(vector: list[float]) -> str:
+    """Single precision, little-endian, as OpenAI's."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

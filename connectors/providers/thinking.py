@@ -1,0 +1,55 @@
+"""Reasoning that a model writes into its text between <think> and </think>, told apart as the text comes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+class ThinkTags:
+    """Takes one choice's text in, in pieces of any size. Only tags at its very beginning count: later ones are text."""
+
+    def __init__(self) -> None:
+        self.pending = ""
+        """What may yet turn out to be a tag."""
+        self._state: Literal["start", "reasoning", "gap", "text"] = "start"
+
+    def feed(self, piece: str, *, last: bool = False) -> tuple[str, str]:
+        """Give what is known to be reasoning, and what is known to be text."""
+        if self._state == "text":
+            return "", piece
+        text, self.pending, reasoning = self.pending + piece, "", ""
+        if self._state == "start":
+            text = self._begin(text, last=last)
+        if self._state == "reasoning":
+            reasoning, text = self._think(text, last=last)
+        if self._state == "gap":
+            text = text.lstrip()
+            self._state = "text" if text else "gap"
+        return reasoning, text
+
+    def _begin(self, text: str, *, last: bool) -> str:
+        bare = text.lstrip()
+        if bare.startswith(OPEN):
+            self._state = "reasoning"
+            return bare.removeprefix(OPEN).lstrip("\n")
+        if OPEN.startswith(bare) and not last:
+            self.pending = text
+            return ""
+        self._state = "text"
+        return text
+
+    def _think(self, text: str, *, last: bool) -> tuple[str, str]:
+        reasoning, found, rest = text.partition(CLOSE)
+        if found:
+            self._state = "gap"
+            return reasoning, rest
+        kept = 0 if last else _overlap(text)
+        self.pending = text[len(text) - kept :]
+        return text[: len(text) - kept], ""
+
+
+def _overlap(text: str) -> int:
+    """How much of the text's end may be the closing tag's beginning."""
+    return next((size for size in range(len(CLOSE) - 1, 0, -1) if text.endswith(CLOSE[:size])), 0)
