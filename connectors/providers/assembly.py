@@ -8,6 +8,9 @@ from typing import Any
 
 JSON = dict[str, Any]
 
+HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_filter_results")
+"""What a completion has beside its choices and its usage; the last is Azure's."""
+
 
 class Assembly:
     """Takes OpenAI's chunks in, in order; ``body`` is the whole completion."""
@@ -19,7 +22,7 @@ class Assembly:
 
     def add(self, chunk: JSON) -> None:
         """One chunk. Its choices may be empty, as in the one that brings the usage."""
-        for name in ("id", "created", "model", "system_fingerprint", "service_tier"):
+        for name in HEAD:
             if chunk.get(name) is not None:
                 self._head.setdefault(name, chunk[name])
         if isinstance(chunk.get("usage"), dict):
