@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.providers.azure import Azure
+from connectors.providers.gemini import Gemini
 from connectors.providers.huggingface import HuggingFace
 from connectors.providers.llamacpp import LlamaCpp
 from connectors.providers.mistral import Mistral
@@ -13,6 +14,7 @@ from connectors.providers.simulated import Simulated
 from connectors.providers.vllm import VLLM
 
 KINDS: dict[str, type[Provider]] = {
+    "gemini": Gemini,
     "openai": OpenAI,
     "azure": Azure,
     "huggingface": HuggingFace,

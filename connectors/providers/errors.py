@@ -192,6 +192,12 @@ def _reset(headers: Mapping[str, str], kind: str) -> float | None:
     if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() != "0":
         return None
     text = headers.get(f"x-ratelimit-reset-{kind}", "").strip()
-    if _GO_DURATION.fullmatch(text):
-        return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_STEP.findall(text))
-    return _number(text, 1.0)
+    seconds = go_duration_s(text)
+    return _number(text, 1.0) if seconds is None else seconds
+
+
+def go_duration_s(text: str) -> float | None:
+    """Read a duration as Go writes it, 1h2m3.5s, in seconds; None if it is none."""
+    if not _GO_DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_STEP.findall(text))

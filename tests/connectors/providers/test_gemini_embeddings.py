@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.gemini_embeddings import from_embeddings, to_embeddings
+from connectors.providers.provider import Call, ProviderError
+from schemas.events import Usage
+
+
+def a_call(body: dict[str, Any]) -> Call:
+    return Call("r1", "embeddings", "gemini-embedding-001", body, 5.0)
+
+
+def test_a_hundred_texts_are_the_most_for_one_call() -> None:
+    body, _ = to_embeddings(a_call({"input": ["a"] * 100}), "models/m")
+    with pytest.raises(ProviderError) as caught:
+        to_embeddings(a_call({"input": ["a"] * 101}), "models/m")
+
+    assert len(body["requests"]) == 100
+    assert (caught.value.error_type, caught.value.param) == ("invalid_request", "input")
+    assert "at most 100" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"embeddings": []}, {"embeddings": [{"values": []}]}, {"embeddings": [{"values": ["a"]}]}, []]
+)
+def test_embeddings_that_are_none_are_the_servers_fault(body: object) -> None:
+    with pytest.raises(ProviderError) as caught:
+        from_embeddings(a_call({"input": "a"}), body)
+
+    assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
+
+
+def test_an_answer_without_a_count_of_tokens_says_so() -> None:
+    answer = from_embeddings(a_call({"input": "a"}), {"embeddings": [{"values": [1.0]}]})
+
+    assert (answer.usage, answer.native_usage) == (Usage(), None)
