@@ -1,0 +1,70 @@
+"""``/v1/messages``: Anthropic's API in front, so that its clients reach any provider.
+
+What only Anthropic understands (signed thoughts, marks of what may be cached) goes through the log beside OpenAI's own
+words, and reaches Anthropic where it stands behind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from schemas import openai
+from schemas.events import Failure
+from schemas.faults import invalid
+from streams.fronts.anthropic_answer import message, refusal
+from streams.fronts.anthropic_messages import UntranslatableError
+from streams.fronts.anthropic_request import chat_body
+from streams.fronts.anthropic_stream import Events
+from streams.fronts.front import EventWriter
+
+
+class AnthropicFront:
+    """Anthropic's Messages API."""
+
+    native = False
+
+    def ask(self, body: bytes) -> bytes | Failure:
+        """See ``Front``."""
+        document = openai.parse(body)
+        if isinstance(document, Failure):
+            return document
+        try:
+            return orjson.dumps(chat_body(document))
+        except UntranslatableError as fault:
+            return invalid("invalid_value", fault.message, fault.param)
+
+    def answer(self, body: bytes) -> bytes:
+        """See ``Front``."""
+        return orjson.dumps(message(orjson.loads(body)))
+
+    def refusal(self, error: bytes) -> bytes:
+        """See ``Front``."""
+        return orjson.dumps(refusal(orjson.loads(error)))
+
+    def writer(self) -> EventWriter:
+        """See ``Front``."""
+        return MessageEvents()
+
+
+class MessageEvents:
+    """A Messages stream on the wire. Its events have no numbers: Anthropic's clients know of no way to resume."""
+
+    def __init__(self) -> None:
+        self._events = Events()
+
+    def event(self, number: int, chunk: bytes) -> bytes:  # noqa: ARG002 - see above
+        """See ``EventWriter``."""
+        return b"".join(encode(event) for event in self._events.feed(orjson.loads(chunk)))
+
+    def last(self, error: bytes | None) -> bytes:
+        """See ``EventWriter``. A stream that fails has no ``message_stop``, so that nobody takes it for whole."""
+        if error is not None:
+            return encode(refusal(orjson.loads(error)))
+        return b"".join(encode(event) for event in self._events.finish())
+
+
+def encode(event: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
