@@ -6,7 +6,7 @@ UV     := .uv/bin/uv
 SETUP  := $(VENV)/.ready
 MODEL  := .venv-model/.ready
 
-.PHONY: up up-local model test test-fast test-model check fix bench schemas clean help
+.PHONY: up up-local model test test-fast test-model check fix bench schemas docs clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,12 +45,13 @@ test-fast: $(SETUP) ## the unit tests alone, in seconds
 test-model: $(SETUP) $(MODEL) ## the tests that ask the real model
 	@$(BIN)/pytest -m local_model
 
-check: $(SETUP) ## lint, types, layers, schema drift
+check: $(SETUP) ## lint, types, layers, drift of schemas and docs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m schemas.avro --check
+	@$(BIN)/python -m connectors.providers --check
 
 fix: $(SETUP) ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
@@ -58,6 +59,9 @@ fix: $(SETUP) ## format and mend what can be mended
 
 schemas: $(SETUP) ## generate the .avsc files from the event classes
 	@$(BIN)/python -m schemas.avro
+
+docs: $(SETUP) ## generate the tables of parameters in docs/providers.md
+	@$(BIN)/python -m connectors.providers
 
 bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table
 	@$(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.providers.azure import Azure
+from connectors.providers.cohere import Cohere
 from connectors.providers.gemini import Gemini
 from connectors.providers.huggingface import HuggingFace
 from connectors.providers.llamacpp import LlamaCpp
@@ -14,6 +15,7 @@ from connectors.providers.simulated import Simulated
 from connectors.providers.vllm import VLLM
 
 KINDS: dict[str, type[Provider]] = {
+    "cohere": Cohere,
     "gemini": Gemini,
     "openai": OpenAI,
     "azure": Azure,

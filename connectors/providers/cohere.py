@@ -39,7 +39,7 @@ CHAT = Parameters(
         "presence_penalty": Rule("pass", low=0, high=1),
         "max_tokens": PASS,
         "max_completion_tokens": Rule("rename", "max_tokens"),
-        "seed": Rule("pass", low=0, high=2**64 - 1),
+        "seed": Rule("pass", low=0),
         "stop": Rule("transform", "stop_sequences"),
         "tools": TRANSFORM,
         "tool_choice": Rule("transform", why="a named tool becomes REQUIRED, with only that tool offered"),
@@ -74,7 +74,7 @@ CHAT = Parameters(
 EMBEDDINGS = Parameters(
     "cohere",
     {
-        "dimensions": Rule("rename", "output_dimension", low=256, high=1536, why="256, 512, 1024 or 1536"),
+        "dimensions": Rule("rename", "output_dimension", low=256, high=1536, why="of these, 256, 512, 1024 and 1536"),
         "encoding_format": Rule("transform", why="base64 is made here, of the floats", default="float"),
         "input_type": PASS,
         "truncate": PASS,
