@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.providers.anthropic import Anthropic
 from connectors.providers.azure import Azure
 from connectors.providers.cohere import Cohere
 from connectors.providers.gemini import Gemini
@@ -15,6 +16,7 @@ from connectors.providers.simulated import Simulated
 from connectors.providers.vllm import VLLM
 
 KINDS: dict[str, type[Provider]] = {
+    "anthropic": Anthropic,
     "cohere": Cohere,
     "gemini": Gemini,
     "openai": OpenAI,

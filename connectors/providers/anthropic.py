@@ -17,8 +17,8 @@ from connectors.providers.anthropic_errors import read_refusal
 from connectors.providers.anthropic_format import answers_by_tool
 from connectors.providers.anthropic_request import translate
 from connectors.providers.anthropic_stream import MessageReader
+from connectors.providers.compatible import HeaderSecret
 from connectors.providers.dialect import Decoder, HttpProvider, Outgoing
-from connectors.providers.openai import HeaderSecret
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 

@@ -26,6 +26,7 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 REFUSED = "The provider's safety system stopped this answer."
 """Where Anthropic says that, and not why."""
 
@@ -81,7 +82,7 @@ def refusal_text(details: object) -> str:
 def _message(content: list[Any], *, by_tool: bool) -> JSON:
     blocks = [block for block in content if isinstance(block, dict)]
     texts = [text(block.get("text")) for block in blocks if block.get("type") == "text"]
-    thoughts = [block for block in blocks if block.get("type") in {"thinking", "redacted_thinking"}]
+    thoughts = [block for block in blocks if text(block.get("type")) in THOUGHTS]
     calls: list[JSON] = []
     for block in (block for block in blocks if block.get("type") == "tool_use"):
         arguments = orjson.dumps(block.get("input") or {}).decode()

@@ -47,6 +47,8 @@ BY_MESSAGE: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
 )
 """What an invalid request is when its text says more than its type."""
 
+_NUMBER = re.compile(r"\d{1,12}(\.\d+)?")
+
 LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
@@ -83,7 +85,7 @@ def _used_up(headers: Mapping[str, str]) -> list[str]:
 def _wait(moment: str, now_s: float) -> float | None:
     """The documented form is RFC 3339; some resets have been seen as seconds since the Unix epoch."""
     try:
-        at = float(moment) if moment.strip().isdigit() else dt.datetime.fromisoformat(moment.strip()).timestamp()
+        at = float(moment) if _NUMBER.fullmatch(moment) else dt.datetime.fromisoformat(moment).timestamp()
     except (ValueError, OverflowError):
         return None
     wait = at - now_s
@@ -92,9 +94,9 @@ def _wait(moment: str, now_s: float) -> float | None:
 
 def _sharpen(error: ProviderError, body: JSON) -> None:
     """Tell apart what shares a status, and keep the id that Anthropic's support asks for."""
-    said = body.get("error") if isinstance(body.get("error"), dict) else {}
+    said = body.get("error")
     details = said.get("details") if isinstance(said, dict) else None
-    if isinstance(details, dict) and details.get("error_code") in SPENT:
+    if isinstance(details, dict) and str(details.get("error_code")) in SPENT:
         error.error_type = "quota_exhausted"
     elif error.error_type == "invalid_request":
         found = (meaning for pattern, meaning in BY_MESSAGE if pattern.search(error.message))

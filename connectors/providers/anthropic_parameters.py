@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic_models import MODELS, Traits
-from connectors.providers.parameters import DROP, PASS, TRANSFORM, Parameters, Rule, refused
+from connectors.providers.parameters import DROP, PASS, TRANSFORM, Parameters, Rule, dropped, refused
 from schemas.events import Operation
 
-NO_SUCH_SETTING = Rule("drop", why="Anthropic has no such setting")
-NO_SAMPLING = Rule("drop", why="this model has no sampling settings")
+NO_SUCH_SETTING = dropped("Anthropic has no such setting")
+NO_SAMPLING = dropped("this model has no sampling settings", default=1)
 UNIT_RANGE = Rule("pass", low=0, high=1)
 
 SAMPLING = ("temperature", "top_p", "top_k")
@@ -31,7 +31,6 @@ CHAT = Parameters(
         **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "response_format"), TRANSFORM),
         **dict.fromkeys(("reasoning_effort", "thinking", "output_config"), TRANSFORM),
         **dict.fromkeys(("user", "safety_identifier"), TRANSFORM),
-        **dict.fromkeys(("n", "logprobs", "modalities"), TRANSFORM),
         **dict.fromkeys(("cache_control", "inference_geo", "speed"), PASS),
         **dict.fromkeys(("seed", "frequency_penalty", "presence_penalty", "verbosity", "prediction"), NO_SUCH_SETTING),
         **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention", "service_tier"), NO_SUCH_SETTING),
@@ -40,6 +39,9 @@ CHAT = Parameters(
         "function_call": refused("use tool_choice"),
         "logit_bias": refused("Anthropic has no such setting"),
         "top_logprobs": refused("Anthropic gives no log probabilities"),
+        "n": refused("Anthropic gives one answer", default=1),
+        "logprobs": refused("Anthropic gives no log probabilities", default=False),
+        "modalities": refused("Anthropic gives text", default=["text"]),
         "audio": refused("Anthropic gives no audio"),
         "web_search_options": refused("Anthropic searches the web by a tool of its own"),
     },

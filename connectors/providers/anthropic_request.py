@@ -35,7 +35,6 @@ def translate(call: Call, default_max_tokens: int, version: str) -> tuple[JSON, 
     traits = traits_of(call.model)
     applied = CHAT.apply(call.body, call.model)
     asked, changes = applied.transform, applied.changes
-    _refuse_what_there_is_not(asked, call.model)
     wire: JSON = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
     wire |= conversation(call.body["messages"], changes)
     wire |= applied.passed
@@ -48,13 +47,6 @@ def translate(call: Call, default_max_tokens: int, version: str) -> tuple[JSON, 
     if call.stream:
         wire["stream"] = True
     return wire, changes
-
-
-def _refuse_what_there_is_not(asked: Mapping[str, Any], model: str) -> None:
-    """Refuse what these parameters ask for, unless they ask for what comes anyway."""
-    for name, usual in (("n", 1), ("logprobs", False), ("modalities", ["text"])):
-        if name in asked and asked[name] != usual:
-            raise invalid(name, f"{name} is not supported by anthropic/{model}: Anthropic has no such setting")
 
 
 def _max_tokens(asked: Mapping[str, Any], default: int, changes: list[Change]) -> int:

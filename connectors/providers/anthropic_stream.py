@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.anthropic_answer import finish, openai_usage, read_usage, refusal_text, signed, text
+from connectors.providers.anthropic_answer import THOUGHTS, finish, openai_usage, read_usage, refusal_text, signed, text
 from connectors.providers.anthropic_errors import stream_error
 from connectors.providers.anthropic_format import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
@@ -128,10 +128,10 @@ class MessageReader:
 
     def _stop_block(self, index: object) -> list[JSON]:
         block = self._blocks.pop(_key(index), None)
-        kind = block.content.get("type") if block else None
+        kind = text(block.content.get("type")) if block else ""
         if block and kind == "tool_use" and not block.arguments:  # it takes none, or they came with its start
             return self._input(block, orjson.dumps(block.content.get("input") or {}).decode())
-        if block and kind in {"thinking", "redacted_thinking"}:
+        if block and kind in THOUGHTS:
             self._thoughts.append(block.content)
             return [self._chunk({"extra_content": signed(self._thoughts)})]
         return []
