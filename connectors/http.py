@@ -7,12 +7,14 @@ transport 0.29, with httpx's own transport 1.4.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import aiohttp
 import httpx
+import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from schemas.events import ErrorType
@@ -139,7 +141,10 @@ class Client:
         """Open aiohttp's session, which needs the running loop: at the first call."""
         context = self._transport.ssl_context
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=KEEPALIVE_S, ssl=context)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        # aiohttp would decode %3A and others in a path again, and a signature over the path would not match it
+        session._build_url = functools.partial(yarl.URL, encoded=True)  # type: ignore[method-assign]  # noqa: SLF001
+        return session
 
     async def post(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.providers.anthropic import Anthropic
 from connectors.providers.azure import Azure
+from connectors.providers.bedrock import Bedrock
 from connectors.providers.cohere import Cohere
 from connectors.providers.gemini import Gemini
 from connectors.providers.huggingface import HuggingFace
@@ -17,6 +18,7 @@ from connectors.providers.vllm import VLLM
 
 KINDS: dict[str, type[Provider]] = {
     "anthropic": Anthropic,
+    "bedrock": Bedrock,
     "cohere": Cohere,
     "gemini": Gemini,
     "openai": OpenAI,

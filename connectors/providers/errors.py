@@ -24,6 +24,9 @@ MESSAGE_CHARS = 1000
 LONGEST_HINT_S = 24 * 3600.0
 """A hint beyond this is a mistake."""
 
+HINTS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("x-amz-retry-after", 0.001), ("retry-after", 1.0))
+"""Headers that say when to try again, and their unit in seconds; the first that makes sense counts."""
+
 BY_STATUS: dict[int, ErrorType] = {
     400: "invalid_request",
     401: "auth",
@@ -134,6 +137,8 @@ def read_complaint(content: bytes) -> Complaint:
 
 
 def _message(error: dict[str, Any]) -> str:
+    if isinstance(error.get("message"), dict):  # Mistral wraps its detail once more
+        error = error["message"]
     if error.get("message"):
         return _text(error["message"])
     detail = error.get("detail")  # FastAPI's and Mistral's
@@ -148,7 +153,7 @@ def _text(value: object) -> str:
 
 def hint_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
     """Find when the provider says that trying again makes sense, in seconds from now; None if it does not say."""
-    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name, unit in HINTS:
         seconds = _sane(_number(headers.get(name), unit))
         if seconds is not None:
             return seconds

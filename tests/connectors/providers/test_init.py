@@ -17,7 +17,7 @@ def test_a_kind_is_the_class_of_the_file_of_its_name(kind: str) -> None:
     assert kind in {found.name for found in pkgutil.iter_modules(providers.__path__)}
 
 
-NEEDED = {"azure": {"resource": "mine"}}
+NEEDED = {"azure": {"resource": "mine"}, "bedrock": {"region": "eu-central-1"}}
 """Beside a key."""
 
 
