@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.providers import make, parse_settings
+from connectors.providers.provider import Call, ProviderError
+from tests.connectors.wire_double import wire
+
+MESSAGE = {"type": "message", "id": "m1", "content": [{"type": "text", "text": "ho"}], "stop_reason": "end_turn"}
+BODY: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> None:
+    assert parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1"}).api_key is None
+    with pytest.raises(ValidationError, match="api_key is needed"):
+        parse_settings({"kind": "anthropic"})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"version": "latest"}, {"beta": ["two words"]}, {"beta": ["a,b"]}, {"max_tokens": 0}, {"region": "eu"}]
+)
+def test_settings_that_can_not_be_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1", **settings})
+
+
+async def test_version_betas_and_the_length_of_an_answer_come_from_the_settings() -> None:
+    async with wire() as double:
+        double.answer(200, MESSAGE)
+        settings = {"version": "2026-10-21", "beta": ["one-2026-01-01", "two-2026-01-01"], "max_tokens": 500}
+        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url, "api_key": "k1", **settings}))
+
+        answer = await provider.complete(Call("r1", "chat", "claude-haiku-4-5", {**BODY, "temperature": 0.2}, 5.0))
+
+        await provider.close()
+        _, headers, _ = double.requests[0]
+        assert headers["anthropic-version"] == "2026-10-21"
+        assert headers["anthropic-beta"] == "one-2026-01-01,two-2026-01-01"
+        assert double.last_body["max_tokens"] == 500
+        assert "temperature" not in double.last_body
+        said = [(change.param, change.action) for change in answer.changes]
+        assert said == [("max_tokens", "transformed"), ("messages", "transformed"), ("temperature", "dropped")]
+
+
+async def test_embeddings_are_refused_before_anything_is_sent() -> None:
+    async with wire() as double:
+        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
+
+        with pytest.raises(ProviderError) as caught:
+            await provider.complete(Call("r1", "embeddings", "claude", {"input": "hi"}, 5.0))
+
+        await provider.close()
+        assert (caught.value.error_type, caught.value.param) == ("invalid_request", "model")
+        assert double.requests == []
