@@ -42,7 +42,8 @@ class Assembly:
             elif name == "role":
                 choice["message"]["role"] = value or "assistant"
             elif isinstance(value, str):
-                choice["message"][name] = (choice["message"].get(name) or "") + value
+                known = choice["message"].get(name)
+                choice["message"][name] = known + value if isinstance(known, str) else value
             elif value is not None:
                 choice["message"][name] = value
         if part.get("finish_reason"):

@@ -6,6 +6,7 @@ Source: Inference Providers, "Feature Extraction": POST /hf-inference/models/{mo
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from typing import Any
 
@@ -16,17 +17,22 @@ from schemas.events import Change, Usage
 
 PATH = "/hf-inference/models/{model}/pipeline/feature-extraction"
 
+MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+"""A model's name on the Hub: it becomes a part of the path, so nothing else may."""
+
 
 def path(call: Call) -> str:
     """Where the model is.
 
     Raises:
-        ProviderError: invalid_request, for a provider other than hf-inference.
+        ProviderError: invalid_request, for a provider other than hf-inference, or what is no model's name.
 
     """
     model, _, provider = call.model.partition(":")
     if provider not in {"", "hf-inference"}:
         raise invalid("model", f"embeddings through huggingface are made by hf-inference only, not by {provider}")
+    if not MODEL.fullmatch(model):
+        raise invalid("model", "the model's name must be that of a model on the Hub, as org/name")
     return PATH.format(model=model)
 
 

@@ -16,6 +16,7 @@ from connectors.providers.assembly import JSON
 from connectors.providers.compatible import BASE_URL, Compatible, CompatibleSettings
 from connectors.providers.compatible_answer import ChoiceReader
 from connectors.providers.dialect import Outgoing
+from connectors.providers.errors import read_complaint
 from connectors.providers.mistral_messages import to_messages
 from connectors.providers.mistral_parameters import EFFORTS, PARAMETERS
 from connectors.providers.parameters import invalid
@@ -113,8 +114,11 @@ class Mistral(Compatible):
         return Outgoing(outgoing.path, {**outgoing.body, "reasoning_effort": effort}, changes=outgoing.changes)
 
     def refusal(self, response: Response) -> ProviderError:
-        """Read 3210, which it says both of too many tokens and of too many inputs."""
+        """Read what only Mistral says: that there is no such model, and 3210, of tokens as well as of inputs."""
         error = super().refusal(response)
-        if error.error_type == "invalid_request" and "Too many tokens" in error.message:
-            error.error_type = "context_length"
+        if error.error_type == "invalid_request":
+            if read_complaint(response.content).type == "invalid_model":
+                error.error_type = "not_found"
+            elif "Too many tokens" in error.message:
+                error.error_type = "context_length"
         return error
