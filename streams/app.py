@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 RUNNABLE = ("ingress", *STAGES)
 """What `sluice run` takes."""
+END_WITHIN_S = 14.0
+"""From the signal to the end: longer than an ingress lets its callers wait, shorter than the supervisor's patience."""
 
 
 def make_stage(name: str, settings: Settings) -> Stage:
@@ -69,10 +72,26 @@ async def run(names: Sequence[str], settings: Settings) -> int:
         return 1 if await _first_end(stop, parts) else 0
     finally:
         stop.set()
+        _end_within(END_WITHIN_S)
         for part in parts:
             if part.get_name() in STAGES:
                 part.cancel()
         await asyncio.gather(*parts, *(worker.stop() for worker in workers), return_exceptions=True)
+
+
+def _end_within(seconds: float) -> None:
+    """End this process by then, however it hangs: without a broker, say, no worker can commit or leave its group.
+
+    What is left is delivered again to the next worker, as after a crash.
+    """
+
+    def give_up() -> None:
+        log.error("did not end in time, so it ends now", within_s=seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 def _worker(name: str, settings: Settings) -> Worker:
