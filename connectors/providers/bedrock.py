@@ -45,7 +45,7 @@ class BedrockSettings(ProviderSettings):
     """For example eu-central-1. It has no default, since it says in which country the data is processed."""
     api_key: HeaderSecret | None = None
     """A Bedrock API key; or, instead, the three of an access key."""
-    access_key_id: str = Field(default="", pattern=r"^[A-Za-z0-9]*$")
+    access_key_id: str = Field(default="", pattern=r"^[ -~]*$")
     secret_access_key: SecretStr | None = None
     session_token: HeaderSecret | None = None
     """Of temporary credentials."""
@@ -100,7 +100,7 @@ class Bedrock(HttpProvider):
         """See ``HttpProvider``."""
         if call.operation == "embeddings":
             return read_embeddings(call, body, response.headers)
-        choice = read_choice(body, by_tool=answers_by_tool(call))
+        choice = read_choice(body, call.model, by_tool=answers_by_tool(call))
         usage, response_id = read_usage(body.get("usage")), response.headers.get(REQUEST_ID, "")
         completion = {
             "id": response_id or call.request_id,

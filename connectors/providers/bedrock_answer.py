@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from connectors.providers.assembly import JSON
+from connectors.providers.bedrock_thoughts import keep
 from connectors.providers.bedrock_tools import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
 from schemas.events import Usage
@@ -37,7 +38,7 @@ def finish_reason(native: str, *, by_tool: bool) -> str:
     return FINISH_REASONS.get(native, "stop")
 
 
-def read_choice(body: Any, *, by_tool: bool) -> JSON:  # noqa: ANN401 - JSON of any shape
+def read_choice(body: Any, model: str, *, by_tool: bool) -> JSON:  # noqa: ANN401 - JSON of any shape
     """Read the one choice of an answer.
 
     Raises:
@@ -50,13 +51,13 @@ def read_choice(body: Any, *, by_tool: bool) -> JSON:  # noqa: ANN401 - JSON of 
         raise ProviderError("server", "HTTP 200, but the body has no output.message.content", http_status=200)
     native = str(body.get("stopReason") or "")
     blocks = [block for block in content if isinstance(block, dict)]
-    choice: JSON = {"index": 0, "message": _message(blocks, by_tool=by_tool), "logprobs": None}
+    choice: JSON = {"index": 0, "message": _message(blocks, model, by_tool=by_tool), "logprobs": None}
     if entry(body, "trace"):
         choice["message"].setdefault("extra_content", {}).setdefault("bedrock", {})["trace"] = body["trace"]
     return {**choice, "finish_reason": finish_reason(native, by_tool=by_tool), "native_finish_reason": native}
 
 
-def _message(blocks: list[JSON], *, by_tool: bool) -> JSON:
+def _message(blocks: list[JSON], model: str, *, by_tool: bool) -> JSON:
     calls = [entry(block, "toolUse") for block in blocks if "toolUse" in block]
     answers = [call for call in calls if by_tool and call.get("name") == ANSWER_TOOL]
     text = "".join(_text(block) for block in blocks)
@@ -68,7 +69,7 @@ def _message(blocks: list[JSON], *, by_tool: bool) -> JSON:
     reasoning = [entry(block, "reasoningContent") for block in blocks if "reasoningContent" in block]
     if reasoning:
         thought = "".join(_string(entry(block, "reasoningText").get("text")) for block in reasoning)
-        message |= {"reasoning_content": thought, "extra_content": {"bedrock": {"reasoning": reasoning}}}
+        message |= {"reasoning_content": thought, "extra_content": keep(model, reasoning)}
     return message
 
 
@@ -105,7 +106,10 @@ def write_usage(usage: Usage) -> JSON:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read_input_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read_input_tokens,
+            "cache_creation_tokens": usage.cache_creation_input_tokens,
+        },
     }
 
 

@@ -14,7 +14,10 @@ from typing import Any, Literal
 
 import orjson
 
+from connectors.providers.anthropic_messages import extra
 from connectors.providers.assembly import JSON
+from connectors.providers.bedrock_models import cache_point
+from connectors.providers.bedrock_thoughts import give_back
 from connectors.providers.parameters import invalid
 from schemas.events import Change
 
@@ -40,7 +43,7 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
 class Conversation:
     """Takes messages in, in order."""
 
-    def __init__(self, messages: Iterable[JSON]) -> None:
+    def __init__(self, messages: Iterable[JSON], model: str) -> None:
         """Write all messages.
 
         Raises:
@@ -49,6 +52,7 @@ class Conversation:
         """
         self.system: list[JSON] = []
         self.messages: list[JSON] = []
+        self._model = model
         self._changes: dict[Change, None] = {}
         for number, message in enumerate(messages):
             self._add(f"messages[{number}]", message)
@@ -76,7 +80,7 @@ class Conversation:
             case "assistant":
                 self._turn(at, "assistant", list(self._assistant(at, message)))
             case "tool":
-                self._turn(at, "user", [self._result(at, message)])
+                self._turn(at, "user", [self._result(at, message), *self._cache_point(message)])
             case _:
                 raise invalid(at, f"{at} has a role that bedrock does not know")
 
@@ -105,13 +109,10 @@ class Conversation:
 
     def _reasoning(self, message: JSON) -> Iterator[JSON]:
         """Give back what the model thought, signed as it came; thoughts without a signature no model takes back."""
-        extra = message.get("extra_content")
-        ours = extra.get("bedrock") if isinstance(extra, dict) else None
-        blocks = ours.get("reasoning") if isinstance(ours, dict) else None
-        kept = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
-        if message.get("reasoning_content") and not kept:
+        blocks = give_back(self._model, message)
+        if message.get("reasoning_content") and not blocks:
             self._note("dropped", "reasoning can't go back without its signature")
-        for block in kept:
+        for block in blocks:
             yield {"reasoningContent": block}
 
     def _call(self, at: str, call: JSON) -> JSON:
@@ -128,8 +129,18 @@ class Conversation:
         return {"toolUse": {"toolUseId": self._id(call.get("id")), "name": name, "input": arguments}}
 
     def _result(self, at: str, message: JSON) -> JSON:
-        content = list(self._parts(at, message.get("content")))
-        return {"toolResult": {"toolUseId": self._id(message.get("tool_call_id")), "content": content}}
+        result = {
+            "toolUseId": self._id(message.get("tool_call_id")),
+            "content": [part for part in self._parts(at, message.get("content")) if "cachePoint" not in part],
+        }
+        return {"toolResult": result | ({"status": "error"} if extra(message).get("is_error") is True else {})}
+
+    def _cache_point(self, said: JSON) -> Iterator[JSON]:
+        wish = said.get("cache_control")
+        if point := cache_point(self._model, wish):
+            yield point
+        elif wish is not None:
+            self._note("dropped", "cache_control: this model can't be told what to cache")
 
     def _id(self, given: object) -> str:
         """Keep an id that fits; make the same fitting one of the same id that does not."""
@@ -142,7 +153,10 @@ class Conversation:
     def _parts(self, at: str, content: object) -> Iterator[JSON]:
         if isinstance(content, list):
             for number, part in enumerate(content):
-                yield from self._part(f"{at}.content[{number}]", part if isinstance(part, dict) else {})
+                said = part if isinstance(part, dict) else {}
+                blocks = list(self._part(f"{at}.content[{number}]", said))
+                yield from blocks
+                yield from self._cache_point(said) if blocks else ()
         else:
             yield from self._text(content)
 

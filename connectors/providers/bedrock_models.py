@@ -3,7 +3,7 @@
 An id may stand behind a region (``eu.anthropic.…``) or in an ARN, so that every pattern begins with a star; the first
 that matches counts. What a Claude model takes is the same wherever it runs, and is said in ``anthropic_models``.
 Sources: Amazon Bedrock User Guide, "Get validated JSON results from models", and API Reference, "OutputConfig",
-"ToolChoice"; Amazon Nova 2 User Guide, "Extended thinking"; the model card of OpenAI's gpt-oss.
+"ToolChoice", "CachePointBlock"; Amazon Nova 2 User Guide, "Extended thinking"; OpenAI's model card of gpt-oss.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ def structured_by(model: str) -> StructuredBy:
 def claude(model: str) -> Traits | None:
     """What this model takes, if it is one of Anthropic's."""
     return traits_of(model) if "claude" in model else None
+
+
+def cache_point(model: str, wish: object) -> JSON:
+    """Write the end of what may be kept of a prompt, asked for as Anthropic's cache_control; empty if it can't be."""
+    if not isinstance(wish, dict) or (claude(model) is None and "amazon.nova" not in model):
+        return {}
+    return {"cachePoint": {"type": "default"} | ({"ttl": "1h"} if wish.get("ttl") == "1h" else {})}
 
 
 def can_name_tool(model: str) -> bool:

@@ -32,7 +32,7 @@ def write_chat(call: Call) -> tuple[JSON, list[Change]]:
 
     """
     applied = CHAT.apply(call.body, call.model)
-    conversation = Conversation(call.body["messages"])
+    conversation = Conversation(call.body["messages"], call.model)
     tools = Tools(call.model, applied, uses_tools=conversation.uses_tools)
     fields, output = _own_fields(call.model, applied)
     parts: JSON = {

@@ -13,6 +13,7 @@ import orjson
 from connectors.providers.assembly import JSON
 from connectors.providers.bedrock_answer import entry, finish_reason, read_usage, write_usage
 from connectors.providers.bedrock_errors import exception
+from connectors.providers.bedrock_thoughts import keep
 from connectors.providers.eventstream import Frame, FrameReader
 from connectors.providers.provider import ProviderError
 from schemas.events import Usage
@@ -32,6 +33,7 @@ class ConverseDecoder:
             "model": model,
         }
         self._by_tool = by_tool
+        self._model = model
         self._frames = FrameReader()
         self._tools: dict[int, _Tool] = {}
         self._thoughts: dict[int, JSON] = {}
@@ -113,7 +115,7 @@ class ConverseDecoder:
             return [self._call(tool, {"function": {"arguments": "{}"}})]
         if index in self._thoughts:
             thoughts = [self._thoughts[key] for key in sorted(self._thoughts)]
-            return [self._delta({"extra_content": {"bedrock": {"reasoning": thoughts}}})]
+            return [self._delta({"extra_content": keep(self._model, thoughts)})]
         return []
 
     def _stop(self, event: JSON) -> JSON:

@@ -6,10 +6,12 @@ Source: Amazon Bedrock API Reference, "ToolConfiguration", "ToolChoice", "Output
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import orjson
 
 from connectors.providers.assembly import JSON
-from connectors.providers.bedrock_models import can_name_tool, claude, structured_by
+from connectors.providers.bedrock_models import cache_point, can_name_tool, claude, structured_by
 from connectors.providers.parameters import Applied, invalid
 from connectors.providers.provider import Call
 from schemas.events import Change
@@ -42,7 +44,8 @@ class Tools:
         self._model = model
         self._applied = applied
         self._asked = applied.transform
-        tools = [self._tool(number, tool) for number, tool in enumerate(self._asked.get("tools") or ())]
+        offered = enumerate(self._asked.get("tools") or ())
+        tools = [part for number, tool in offered for part in self._tool(number, tool)]
         self._offer(tools, uses_tools=uses_tools)
         if "response_format" in self._asked:
             self._answer_in(self._asked["response_format"])
@@ -62,7 +65,7 @@ class Tools:
             self.config = {"tools": tools, **({"toolChoice": choice} if choice else {})}
             self._note("tools", "toolConfig")
 
-    def _tool(self, number: int, tool: JSON) -> JSON:
+    def _tool(self, number: int, tool: JSON) -> Iterator[JSON]:
         function = tool.get("function")
         if not isinstance(function, dict):
             raise invalid(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
@@ -74,7 +77,9 @@ class Tools:
             spec["strict"] = True
         elif function.get("strict"):
             self._note("tools", "strict: this model can't be held to a tool's schema", dropped=True)
-        return {"toolSpec": spec}
+        yield {"toolSpec": spec}
+        if point := cache_point(self._model, tool.get("cache_control") or function.get("cache_control")):
+            yield point
 
     def _choice(self, *, has_tools: bool) -> JSON:
         choice = self._asked.get("tool_choice")

@@ -36,16 +36,16 @@ JSON = st.recursive(
 )
 
 
-def read(body: Any, *, by_tool: bool) -> dict[str, Any] | ProviderError:
+def read(body: Any, model: str = "m", *, by_tool: bool) -> dict[str, Any] | ProviderError:
     try:
-        return read_choice(body, by_tool=by_tool)
+        return read_choice(body, model, by_tool=by_tool)
     except ProviderError as error:
         return error
 
 
-@given(body=JSON, by_tool=st.booleans())
-def test_any_json_at_all_is_an_answer_or_our_own_error(body: Any, *, by_tool: bool) -> None:
-    outcome = read(body, by_tool=by_tool)
+@given(body=JSON, model=st.sampled_from(["anthropic.claude-opus-5", "openai.gpt-oss-120b-1:0"]), by_tool=st.booleans())
+def test_any_json_at_all_is_an_answer_or_our_own_error(body: Any, model: str, *, by_tool: bool) -> None:
+    outcome = read(body, model, by_tool=by_tool)
 
     if isinstance(outcome, ProviderError):
         assert (outcome.error_type, outcome.http_status) == ("server", 200)

@@ -8,17 +8,18 @@ from connectors.providers.bedrock_messages import Conversation
 from connectors.providers.provider import ProviderError
 
 HI = {"role": "user", "content": "hi"}
+CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 PDF = "data:application/pdf;base64,JVBERi0="
 
 
 def said(*messages: dict[str, Any]) -> list[dict[str, Any]]:
-    return Conversation([HI, *messages]).messages
+    return Conversation([HI, *messages], CLAUDE).messages
 
 
 def refused(*messages: dict[str, Any]) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        Conversation(messages)
+        Conversation(messages, CLAUDE)
     assert caught.value.error_type == "invalid_request"
     return caught.value
 
@@ -47,7 +48,8 @@ def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
             HI,
             {"role": "assistant", "content": "", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "a/b", "content": "ok"},
-        ]
+        ],
+        CLAUDE,
     )
 
     made = conversation.messages[1]["content"][0]["toolUse"]["toolUseId"]
@@ -58,7 +60,7 @@ def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
 
 
 def test_what_the_system_says_later_stands_first_and_that_is_on_record() -> None:
-    conversation = Conversation([HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}])
+    conversation = Conversation([HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}], CLAUDE)
 
     assert conversation.system == [{"text": "Be brief."}]
     assert [(change.param, change.action) for change in conversation.changes] == [("messages", "transformed")]
@@ -73,29 +75,69 @@ def test_a_document_goes_as_bytes_under_a_name_that_bedrock_takes() -> None:
     assert turn["content"][1] == {"document": document}
 
 
-def test_thoughts_go_back_as_they_came_and_before_what_was_said() -> None:
-    thought = {"reasoningText": {"text": "Hm.", "signature": "s"}}
-    extra = {"bedrock": {"reasoning": [thought]}}
+def test_thoughts_go_back_before_what_was_said() -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    extra = {"anthropic": {"thinking_blocks": [thought]}}
 
     turns = said({"role": "assistant", "content": "Hello!", "extra_content": extra})
 
-    assert turns[1]["content"] == [{"reasoningContent": thought}, {"text": "Hello!"}]
+    sent = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}}
+    assert turns[1]["content"] == [sent, {"text": "Hello!"}]
 
 
-@pytest.mark.parametrize("extra", [None, 5, {"bedrock": 5}, {"bedrock": {"reasoning": "x"}}, {"anthropic": {}}])
+def test_a_result_may_say_that_its_tool_failed() -> None:
+    extra = {"anthropic": {"is_error": True}}
+    failed = {"role": "tool", "tool_call_id": "call_1", "content": "no", "extra_content": extra}
+
+    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, failed)
+
+    assert turns[2]["content"][0]["toolResult"]["status"] == "error"
+
+
+def test_what_may_be_cached_ends_where_the_caller_says() -> None:
+    long = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    system = {"role": "system", "content": [{**long, "cache_control": {"type": "ephemeral"}}]}
+
+    conversation = Conversation([system, {"role": "user", "content": [long]}], CLAUDE)
+
+    assert conversation.system == [{"text": "long"}, {"cachePoint": {"type": "default"}}]
+    assert conversation.messages[0]["content"] == [{"text": "long"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
+    assert conversation.changes == []
+
+
+def test_a_model_that_cant_be_told_what_to_cache_is_not_and_that_is_on_record() -> None:
+    part = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
+
+    conversation = Conversation([{"role": "user", "content": [part]}], "us.meta.llama3-3-70b-instruct-v1:0")
+
+    assert conversation.messages[0]["content"] == [{"text": "long"}]
+    assert [change.action for change in conversation.changes] == ["dropped"]
+
+
+def test_a_results_content_holds_no_mark_of_the_cache_but_ends_before_one() -> None:
+    part = {"type": "text", "text": "42", "cache_control": {"type": "ephemeral"}}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": [part], "cache_control": {"type": "ephemeral"}}
+
+    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, result)
+
+    assert turns[2]["content"][0]["toolResult"]["content"] == [{"text": "42"}]
+    assert turns[2]["content"][1] == {"cachePoint": {"type": "default"}}
+
+
+@pytest.mark.parametrize("extra", [None, 5, {"anthropic": 5}, {"anthropic": {"thinking_blocks": "x"}}, {"bedrock": {}}])
 def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: object) -> None:
     message = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "extra_content": extra}
 
-    conversation = Conversation([HI, message])
+    conversation = Conversation([HI, message], CLAUDE)
 
     assert conversation.messages[1]["content"] == [{"text": "Hello!"}]
     assert [change.action for change in conversation.changes] == ["dropped"]
 
 
 def test_blank_text_is_left_out_and_that_is_on_record() -> None:
-    conversation = Conversation(
-        [{"role": "user", "content": [{"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}]}]
-    )
+    parts = [{"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}]
+
+    conversation = Conversation([{"role": "user", "content": parts}], CLAUDE)
 
     assert conversation.messages[0]["content"] == [{"text": "hi"}]
     assert [change.action for change in conversation.changes] == ["dropped"]
