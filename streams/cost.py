@@ -17,7 +17,7 @@ from streams.settings import Price, Settings
 
 MILLION = Decimal(1_000_000)
 
-GENAI_ID: dict[str, str] = {}
+GENAI_ID: dict[str, str] = {"bedrock": "aws"}
 """The id in genai-prices of a provider kind that has no base_url; with one, the URL says whose prices are meant."""
 
 COUNTED = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"})

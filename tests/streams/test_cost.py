@@ -20,6 +20,7 @@ def prices(**more: Any) -> Prices:
         "groq": {"kind": "openai", "base_url": "https://api.groq.com/openai/v1", "api_key": "k"},
         "own": {"kind": "openai", "base_url": "http://127.0.0.1:8000/v1"},
         "sim": {"kind": "simulated"},
+        "aws": {"kind": "bedrock", "region": "eu-central-1", "api_key": "k"},
     }
     return Prices(Settings.model_validate({"providers": providers, **more}))
 
@@ -48,6 +49,15 @@ def test_cached_tokens_are_cheaper_and_reasoning_is_paid_as_output_once() -> Non
 
 def test_whose_prices_are_meant_follows_from_where_the_server_is() -> None:
     assert prices().of("groq", "llama-3.3-70b-versatile", USAGE) is not None
+
+
+def test_a_kind_without_an_address_of_its_own_is_priced_by_its_name() -> None:
+    usage = Usage(input_tokens=1000, output_tokens=100, cache_read_input_tokens=100, cache_creation_input_tokens=50)
+
+    price = prices().of("aws", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", usage)
+
+    in_europe = Decimal("1.1")
+    assert price == in_europe * (850 * 3 + 100 * Decimal("0.3") + 50 * Decimal("3.75") + 100 * 15) / 10**6
 
 
 @pytest.mark.parametrize(
