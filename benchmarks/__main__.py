@@ -28,6 +28,8 @@ MODEL = "sim/echo"
 PROMPT = ("The quick brown fox jumps over the lazy dog. " * 23)[:1000]
 BODY = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": PROMPT}]}).encode()
 REPLIES = "llm.replies.bench"
+FIRST_MS = 200
+"""After which a streaming provider has its first token."""
 
 console = Console(width=190)
 Run = Callable[[float], Awaitable[Outcome]]
@@ -47,6 +49,54 @@ async def http_closed(at: Gateway, in_flight: int, seconds: float) -> Outcome:
 
 async def http_open(at: Gateway, rate: float, seconds: float) -> Outcome:
     return await opened(lambda: connection(at), rate, seconds)
+
+
+async def streams(at: Gateway, in_flight: int, seconds: float) -> Outcome:
+    """So many streams at once, of twenty words in a second; latency is the first token's, less the provider's own."""
+    body = json.dumps({**json.loads(BODY), "model": f"sim/words?latency_ms={FIRST_MS}&chunk_ms=50", "stream": True})
+    outcome, end = Outcome(), time.perf_counter() + seconds
+
+    async def one() -> None:
+        line = Connection(f"{at.http}/v1/chat/completions", body.encode())
+        while time.perf_counter() < end:
+            sent = time.perf_counter()
+            outcome.latencies_ms.append((await line.first_event() - sent) * 1000 - FIRST_MS)
+        line.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(in_flight)))
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+async def slow_calls(at: Gateway, calls: int) -> Outcome:
+    """So many calls of ten seconds at once, put on the log by callers who do not wait."""
+    body = {"model": "sim/echo?latency_ms=10000", "messages": [{"role": "user", "content": PROMPT}]}
+    ask = json.dumps(body).encode()
+    lines = [Connection(f"{at.http}/v1/chat/completions", ask, {"Prefer": "respond-async"}) for _ in range(50)]
+    outcome, started = Outcome(), time.perf_counter()
+
+    async def one(line: Connection) -> None:
+        for _ in range(calls // len(lines)):
+            await line.ask()
+        line.close()
+
+    await asyncio.gather(*(one(line) for line in lines))
+    await asyncio.sleep(max(0.0, 6 - (time.perf_counter() - started)))
+    open_calls = (
+        "SELECT countIf(event_type = 'AttemptStarted') - countIf(event_type = 'AttemptFinished') AS open FROM events"
+    )
+    console.print(
+        f"{calls} calls of 10 s: {ask_clickhouse(at, open_calls)['open']} open at once, call worker "
+        f"{at.cost().rss_mb['call']:.0f} MB"
+    )
+    settled = "SELECT count() AS n FROM requests WHERE request_model LIKE '%latency_ms=10000'"
+    while ask_clickhouse(at, settled)["n"] < calls and time.perf_counter() - started < 60:
+        await asyncio.sleep(0.5)
+    outcome.seconds = time.perf_counter() - started
+    outcome.latencies_ms = [10_000.0] * int(ask_clickhouse(at, settled)["n"])
+    outcome.errors = calls - len(outcome.latencies_ms)
+    return outcome
 
 
 async def kafka_closed(at: Gateway, seconds: float) -> Outcome:
@@ -117,8 +167,10 @@ async def main(seconds: float) -> None:
         await measured(at, table, "HTTP closed loop, 100 in flight", http_closed(at, 100, seconds))
         await measured(at, table, "HTTP open loop, 200/s", http_open(at, 200, seconds))
         await measured(at, table, "Kafka closed loop, 1 in flight", kafka_closed(at, seconds))
+        await measured(at, table, "first token, 200 streams at once", streams(at, 200, seconds))
         await asyncio.sleep(3)  # what was stored last
         ingest, rss = ask_clickhouse(at, INGEST), at.cost().rss_mb
+        await measured(at, table, "2,000 calls of 10 s at once", slow_calls(at, 2000))
     console.print(table)
     console.print(f"memory, MB resident: {', '.join(f'{name} {mb:.0f}' for name, mb in rss.items())}")
     console.print(

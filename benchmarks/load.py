@@ -56,6 +56,18 @@ class Connection:
         await self._reader.readexactly(int(lower[at + 15 : lower.index(b"\r\n", at)]))
         return head.startswith(b"HTTP/1.1 200")
 
+    async def first_event(self) -> float:
+        """Send a request for a stream, read it to its end; when its first event came, by the performance counter."""
+        if self._reader is None or self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection(*self._address)
+        self._writer.write(self._request)
+        await self._reader.readuntil(b"\r\n\r\n")
+        await self._reader.readuntil(b"data:")
+        first = time.perf_counter()
+        await self._reader.readuntil(b"data: [DONE]")
+        await self._reader.readuntil(b"0\r\n\r\n")
+        return first
+
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
