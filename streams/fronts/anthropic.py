@@ -6,24 +6,20 @@ words, and reaches Anthropic where it stands behind.
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from schemas import openai
 from schemas.events import Failure
 from schemas.faults import invalid
 from streams.fronts.anthropic_answer import message, refusal
-from streams.fronts.anthropic_messages import UntranslatableError
 from streams.fronts.anthropic_request import chat_body
 from streams.fronts.anthropic_stream import Events
-from streams.fronts.front import EventWriter
+from streams.fronts.front import EventWriter, named_event
+from streams.fronts.untranslatable import UntranslatableError
 
 
 class AnthropicFront:
     """Anthropic's Messages API."""
-
-    native = False
 
     def ask(self, body: bytes) -> bytes | Failure:
         """See ``Front``."""
@@ -35,7 +31,7 @@ class AnthropicFront:
         except UntranslatableError as fault:
             return invalid("invalid_value", fault.message, fault.param)
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - a message repeats nothing of its request
         """See ``Front``."""
         return orjson.dumps(message(orjson.loads(body)))
 
@@ -43,7 +39,7 @@ class AnthropicFront:
         """See ``Front``."""
         return orjson.dumps(refusal(orjson.loads(error)))
 
-    def writer(self) -> EventWriter:
+    def writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - the same
         """See ``Front``."""
         return MessageEvents()
 
@@ -56,15 +52,10 @@ class MessageEvents:
 
     def event(self, number: int, chunk: bytes) -> bytes:  # noqa: ARG002 - see above
         """See ``EventWriter``."""
-        return b"".join(encode(event) for event in self._events.feed(orjson.loads(chunk)))
+        return b"".join(named_event(event) for event in self._events.feed(orjson.loads(chunk)))
 
     def last(self, error: bytes | None) -> bytes:
         """See ``EventWriter``. A stream that fails has no ``message_stop``, so that nobody takes it for whole."""
         if error is not None:
-            return encode(refusal(orjson.loads(error)))
-        return b"".join(encode(event) for event in self._events.finish())
-
-
-def encode(event: dict[str, Any]) -> bytes:
-    """One server-sent event."""
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+            return named_event(refusal(orjson.loads(error)))
+        return b"".join(named_event(event) for event in self._events.finish())

@@ -10,25 +10,13 @@ from typing import Any
 
 import orjson
 
+from streams.fronts.untranslatable import wrong
+
 JSON = dict[str, Any]
 
 OWN = "anthropic"
 """Under ``extra_content``: what only Anthropic understands. Its provider takes it back from there."""
 THOUGHTS = frozenset({"thinking", "redacted_thinking"})
-
-
-class UntranslatableError(ValueError):
-    """A request that can't be said in OpenAI's shape: the caller is told which part, by Anthropic's own name for it."""
-
-    def __init__(self, param: str, message: str) -> None:
-        super().__init__(message)
-        self.param = param
-        self.message = message
-
-
-def wrong(where: str, why: str) -> UntranslatableError:
-    """Name the part that is at fault."""
-    return UntranslatableError(where, f"{where} {why}")
 
 
 def openai_messages(system: object, messages: object) -> list[JSON]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.fronts.anthropic_messages import openai_messages, wrong
+from streams.fronts.anthropic_messages import openai_messages
+from streams.fronts.untranslatable import wrong
 
 JSON = dict[str, Any]
 
-SAME = frozenset({"model", "temperature", "top_p", "top_k", "stream"})
+SAME = frozenset({"model", "temperature", "top_p", "top_k"})
 """Said in the same words by both."""
 HINTS = frozenset({"service_tier", "cache_control", "speed", "diagnostics"})
 """Left out: they change what an answer costs and how fast it comes, and not what it is."""
@@ -47,6 +48,13 @@ def _max_tokens(chat: JSON, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise wrong("max_tokens", "must be a number of at least 1")
     chat["max_completion_tokens"] = value
+
+
+def _stream(chat: JSON, value: object) -> None:
+    """OpenAI counts a stream's tokens for who asks; Anthropic for everybody."""
+    chat["stream"] = value
+    if value:
+        chat["stream_options"] = {"include_usage": True}
 
 
 def _stop(chat: JSON, value: object) -> None:
@@ -125,6 +133,7 @@ def _object(where: str, value: object) -> JSON:
 
 WRITERS: dict[str, Callable[[JSON, object], None]] = {
     "max_tokens": _max_tokens,
+    "stream": _stream,
     "stop_sequences": _stop,
     "metadata": _metadata,
     "tools": _tools,

@@ -5,7 +5,9 @@ On the log there is one shape only. A front translates at the door, on the way i
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 from schemas.events import Failure
 from schemas.openai import error_body
@@ -28,23 +30,20 @@ class EventWriter(Protocol):
 class Front(Protocol):
     """One API."""
 
-    native: bool
-    """Whether it is the shape on the log, so that bodies go through untouched."""
-
     def ask(self, body: bytes) -> bytes | Failure:
         """The request as a chat completion's, or why it can't be one."""
         ...
 
-    def answer(self, body: bytes) -> bytes:
-        """A chat completion in this API's shape."""
+    def answer(self, body: bytes, asked: bytes) -> bytes:
+        """A chat completion in this API's shape. ``asked`` is the body as its caller wrote it."""
         ...
 
     def refusal(self, error: bytes) -> bytes:
         """OpenAI's error object in this API's shape."""
         ...
 
-    def writer(self) -> EventWriter:
-        """The writer of one stream."""
+    def writer(self, asked: bytes) -> EventWriter:
+        """The writer of one stream. ``asked`` is the body as its caller wrote it."""
         ...
 
 
@@ -63,13 +62,11 @@ class ChunkEvents:
 class OpenAIFront:
     """``/v1/chat/completions`` and ``/v1/embeddings``: what is on the log."""
 
-    native = True
-
     def ask(self, body: bytes) -> bytes | Failure:
         """See ``Front``."""
         return body
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - see Front
         """See ``Front``."""
         return body
 
@@ -77,9 +74,14 @@ class OpenAIFront:
         """See ``Front``."""
         return error
 
-    def writer(self) -> EventWriter:
+    def writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - see Front
         """See ``Front``."""
         return ChunkEvents()
+
+
+def named_event(event: dict[str, Any]) -> bytes:
+    """A server-sent event that says its type twice, as those of Messages and of Responses do."""
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
 
 
 def stream_cut(reason: str) -> bytes:

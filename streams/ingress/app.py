@@ -10,7 +10,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from schemas.events import Failure
-from streams.fronts.front import OpenAIFront
+from streams.fronts.anthropic import AnthropicFront
+from streams.fronts.front import Front, OpenAIFront
+from streams.fronts.responses import ResponsesFront
 from streams.ingress.answers import Answers
 from streams.ingress.arrivals import ReplyAddress, own_partitions
 from streams.ingress.door import Door
@@ -29,6 +31,13 @@ from streams.ingress.server_sent import ResumeEndpoint
 from streams.ingress.streaming import Streams
 from streams.ingress.waiters import Waiters
 from streams.settings import Settings
+
+CHAT: dict[str, Front] = {
+    "/v1/chat/completions": OpenAIFront(),
+    "/v1/messages": AnthropicFront(),
+    "/v1/responses": ResponsesFront(),
+}
+"""The APIs of a chat, by path. What stands behind such a path fails in that API's shape, too."""
 
 
 class Ingress:
@@ -57,8 +66,9 @@ class Ingress:
         resuming = ResumeEndpoint(keyring, self._desk.streams)
         models = ModelsEndpoint(keyring, settings)
         probes = ProbeEndpoints(Readiness(missing), metrics)
+        chats = [(path, OperationEndpoint("chat", self._desk, front)) for path, front in CHAT.items()]
         routes = [
-            Route("/v1/chat/completions", OperationEndpoint("chat", self._desk, OpenAIFront()), methods=["POST"]),
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in chats),
             Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk, OpenAIFront()), methods=["POST"]),
             Route("/v1/requests/{request_id}", polling.get),
             Route("/v1/requests/{request_id}/stream", resuming.get),
@@ -90,10 +100,10 @@ def reply_partitions(settings: Settings) -> tuple[int, ...]:
 
 
 def _application(routes: list[Route], metrics: Metrics) -> Starlette:
-    async def refused(_: Request, error: Exception) -> Response:
+    async def refused(http: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
         metrics.refused.labels(error.failure.code).inc()
-        return response(error)
+        return _shaped(http, error)
 
     handlers = {RefusedError: refused, HTTPException: _no_such_route, Exception: _crashed}
     application = Starlette(routes=routes, exception_handlers=handlers)
@@ -105,11 +115,18 @@ async def _no_such_route(http: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:  # noqa: PLR2004 - HTTP's own number
         failure = Failure(status=405, type=THEIRS, code="method_not_allowed", message=f"Not with {http.method}.")
-        return response(RefusedError(failure, error.headers))
+        return _shaped(http, RefusedError(failure, error.headers))
     message = "There is nothing at this path; docs/http.md lists what there is."
-    return response(RefusedError(Failure(status=404, type=THEIRS, code="unknown_url", message=message)))
+    return _shaped(http, RefusedError(Failure(status=404, type=THEIRS, code="unknown_url", message=message)))
 
 
-async def _crashed(_: Request, __: Exception) -> Response:
+async def _crashed(http: Request, _: Exception) -> Response:
     message = "Something went wrong in this gateway; its log has the X-Request-Id of this response."
-    return response(RefusedError(Failure(status=500, type=OURS, code="internal_error", message=message)))
+    return _shaped(http, RefusedError(Failure(status=500, type=OURS, code="internal_error", message=message)))
+
+
+def _shaped(http: Request, error: RefusedError) -> Response:
+    """The error as the API has it that this path belongs to."""
+    path = http.url.path
+    front = next((front for place, front in CHAT.items() if f"{path}/".startswith(f"{place}/")), OpenAIFront())
+    return response(error, front.refusal)

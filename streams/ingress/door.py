@@ -16,6 +16,9 @@ REQUEST_ID = "sluice.request_id"
 HUNG_UP = 499
 """The status under which a caller that left without an answer is counted, as in nginx."""
 
+ID_HEADERS = (b"x-request-id", b"request-id")
+"""OpenAI's clients show their user the first, Anthropic's the second."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger()
 
@@ -40,7 +43,8 @@ class Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", scope[REQUEST_ID].encode()))
+                request_id = scope[REQUEST_ID].encode()
+                message["headers"].extend((name, request_id) for name in ID_HEADERS)
             await send(message)
 
         try:

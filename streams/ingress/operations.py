@@ -25,7 +25,7 @@ from streams.ingress.keys import Caller, Keyring
 from streams.ingress.log import Log
 from streams.ingress.metrics import Metrics
 from streams.ingress.recorder import Recorder
-from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, response, unavailable
+from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailable
 from streams.ingress.replies import Piece, Reply, respond
 from streams.ingress.server_sent import begun, respond_stream
 from streams.ingress.streaming import Streams
@@ -67,6 +67,17 @@ class Desk:
             self.metrics.unclaimed.inc()
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that was let in."""
+
+    request: Request
+    asked: bytes
+    """The body as its caller wrote it."""
+    body: bytes
+    """The same as it goes on the log."""
+
+
 class OperationEndpoint:
     """``POST`` of one operation: an ASGI application, since this is the hot path."""
 
@@ -84,39 +95,31 @@ class OperationEndpoint:
         """
         headers = dict(scope["headers"])
         try:
-            request, body = await self._take(scope, headers, receive)
+            call = await self._take(scope, headers, receive)
             if wants_no_wait(headers):
-                await self._accept(request, body, send)
+                await self._accept(call, send)
             else:
-                await self._answer(request, body, receive, send)
+                await self._answer(call, receive, send)
         except HungUpError:
             return
-        except RefusedError as refusal:
-            if self._front.native:
-                raise
-            self._desk.metrics.refused.labels(refusal.failure.code).inc()
-            await response(refusal, self._front.refusal)(scope, receive, send)
 
-    async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> tuple[Request, bytes]:
+    async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Call:
         """The request and its body, unless it is refused here; then that goes on the record."""
         caller = Caller("")
         try:
             caller = self._desk.keyring.authenticate(headers)
             request = self._arrive(headers, caller, scope[REQUEST_ID])
-            body = self._asked(await read_body(receive, headers, self._desk.body_limit))
+            asked = await read_body(receive, headers, self._desk.body_limit)
+            body = self._front.ask(asked)
+            if isinstance(body, Failure):
+                raise RefusedError(body)  # noqa: TRY301 - on the record like every other
         except RefusedError as refusal:
             # Under a fresh id, without the headers: a refused try must not end the request that another try began.
             refused = self._arrive({}, caller, scope[REQUEST_ID])
             await self._desk.recorder.refused(refused, refusal.failure)
             raise
         scope[REQUEST_ID] = request.request_id
-        return request, body
-
-    def _asked(self, body: bytes) -> bytes:
-        asked = self._front.ask(body)
-        if isinstance(asked, Failure):
-            raise RefusedError(asked)
-        return asked
+        return Call(request, asked, body)
 
     def _arrive(self, headers: dict[bytes, bytes], caller: Caller, request_id: str) -> Request:
         return arrive(
@@ -127,35 +130,35 @@ class OperationEndpoint:
             deadline_s=self._desk.deadline_s,
         )
 
-    async def _answer(self, request: Request, body: bytes, receive: Receive, send: Send) -> None:
-        request, correlation = addressed(request, self._desk.address)
+    async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
+        request, correlation = addressed(call.request, self._desk.address)
         seconds = (request.deadline_at - request.received_at) / 1000 + SLACK_S
         with contextlib.ExitStack() as stack:
             waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
             stream = None
-            if MAY_STREAM in body:
+            if MAY_STREAM in call.body:
                 stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds))
-            await self._publish(request, body)
+            await self._publish(request, call.body)
             watch = asyncio.create_task(_watch(receive, waiter))
             try:
                 if stream is not None and await begun(stream, waiter):
-                    await respond_stream(send, stream, waiter, self._front.writer())
+                    await respond_stream(send, stream, waiter, self._front.writer(call.asked))
                     return
                 end = await waiter.ended()
             finally:
                 watch.cancel()
         if isinstance(end, Reply):
-            await respond(send, end, self._front)
+            await respond(send, end, self._front, call.asked)
             return
         self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
         if end is not NoReply.HUNG_UP:
             raise _no_reply(end, request.request_id)
 
-    async def _accept(self, request: Request, body: bytes, send: Send) -> None:
-        request, _ = addressed(request, self._desk.address)
+    async def _accept(self, call: Call, send: Send) -> None:
+        request, _ = addressed(call.request, self._desk.address)
         is_new = self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
         try:
-            await self._publish(request, body)
+            await self._publish(request, call.body)
         except RefusedError:
             if is_new:
                 self._desk.answers.forget(request.request_id)

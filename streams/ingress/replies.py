@@ -86,9 +86,9 @@ def _text(headers: dict[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode()
 
 
-async def respond(send: Send, reply: Reply, front: Front) -> None:
-    """Answer the caller with this."""
-    body = front.answer(reply.body) if reply.status == _OK else front.refusal(reply.body)
+async def respond(send: Send, reply: Reply, front: Front, asked: bytes) -> None:
+    """Answer the caller, who asked with this body."""
+    body = front.answer(reply.body, asked) if reply.status == _OK else front.refusal(reply.body)
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, len(body))})
     await send({"type": "http.response.body", "body": body})
 

@@ -36,6 +36,7 @@ def test_a_request_becomes_one_that_openai_takes() -> None:
         "model": "alias",
         "max_completion_tokens": 100,
         "stream": True,
+        "stream_options": {"include_usage": True},
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}],
     }
 
@@ -59,7 +60,7 @@ def test_a_body_that_is_no_json_is_refused() -> None:
 def test_an_answer_becomes_a_message() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}
 
-    answered = FRONT.answer(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}))
+    answered = FRONT.answer(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), b"")
 
     message = orjson.loads(answered)
     assert message["type"] == "message"
@@ -67,7 +68,7 @@ def test_an_answer_becomes_a_message() -> None:
 
 
 def test_a_stream_has_named_events_and_an_end() -> None:
-    writer = FRONT.writer()
+    writer = FRONT.writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
     wire = writer.event(1, orjson.dumps(chunk)) + writer.last(None)
@@ -83,7 +84,7 @@ def test_a_stream_has_named_events_and_an_end() -> None:
 
 
 def test_a_stream_that_fails_ends_with_an_error_and_without_a_stop() -> None:
-    writer = FRONT.writer()
+    writer = FRONT.writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
     wire = writer.event(1, orjson.dumps(chunk)) + writer.last(stream_cut("too slow"))

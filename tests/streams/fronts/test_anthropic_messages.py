@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from streams.fronts.anthropic_messages import UntranslatableError, openai_messages
+from streams.fronts.anthropic_messages import openai_messages
+from streams.fronts.untranslatable import UntranslatableError
 
 JSON = dict[str, Any]
 

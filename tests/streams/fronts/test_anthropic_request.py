@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from connectors.providers.anthropic_messages import tool_id
 from connectors.providers.anthropic_request import translate
 from connectors.providers.provider import Call, ProviderError
-from streams.fronts.anthropic_messages import UntranslatableError
 from streams.fronts.anthropic_request import chat_body
+from streams.fronts.untranslatable import UntranslatableError
 from tests.connectors.providers.requests import chat_bodies
 
 JSON = dict[str, Any]

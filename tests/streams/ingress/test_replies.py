@@ -39,7 +39,7 @@ async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await respond(send, reply, OpenAIFront())
+    await respond(send, reply, OpenAIFront(), b"")
     start, body = messages
     return start["status"], dict(start["headers"]), body["body"]
 

@@ -1,0 +1,17 @@
+"""What a front can't say on the log."""
+
+from __future__ import annotations
+
+
+class UntranslatableError(ValueError):
+    """A request that can't be said in the shape of the log: its caller is told which part, by its API's own name."""
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(message)
+        self.param = param
+        self.message = message
+
+
+def wrong(where: str, why: str) -> UntranslatableError:
+    """Name the part that is at fault."""
+    return UntranslatableError(where, f"{where} {why}")

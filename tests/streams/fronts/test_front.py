@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import orjson
+
+from streams.fronts.front import Front, OpenAIFront, named_event, stream_cut
+
+FRONT: Front = OpenAIFront()
+
+
+def test_what_is_on_the_log_goes_through_untouched() -> None:
+    body = b'{"model":  "m"}'
+
+    assert FRONT.ask(body) is body
+    assert FRONT.answer(body, b"") is body
+    assert FRONT.refusal(body) is body
+
+
+def test_chunks_are_numbered_and_the_end_is_marked() -> None:
+    writer = FRONT.writer(b"")
+
+    assert writer.event(3, b"{}") == b"id: 3\ndata: {}\n\n"
+    assert writer.last(None) == b"data: [DONE]\n\n"
+    assert writer.last(b'{"error": {}}') == b'data: {"error": {}}\n\n'
+
+
+def test_a_named_event_says_its_type_twice() -> None:
+    assert named_event({"type": "ping"}) == b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+def test_a_cut_stream_says_why() -> None:
+    error = orjson.loads(stream_cut("the deadline passed"))["error"]
+
+    assert error["code"] == "stream_cut"
+    assert "the deadline passed" in error["message"]
