@@ -36,6 +36,9 @@ ErrorType = Literal[
 ]
 """The classes of a provider's errors; only these decide retry and fallback."""
 
+TargetState = Literal["closed", "open", "half_open"]
+"""Of a circuit breaker. Closed: calls go through. Open: none do. Half open: a few do, to find out."""
+
 OnOversize = Literal["split", "reject"]
 """What to do with an embeddings request that is too much for one call of a provider."""
 
@@ -294,6 +297,23 @@ class ConfigurationApplied(Event):
     applied_at: Millis
 
 
+class TargetStateChanged(Event):
+    """A worker leaves a target alone from now on, tries it out, or calls it again as usual."""
+
+    number: ClassVar[int] = 9
+    provider: str
+    model: str
+    state: TargetState
+    reason: str
+    """An ``ErrorType`` if it opened; else ``probing`` or ``recovered``."""
+    failure_ratio: float
+    """From 0 to 1, over the window before it opened; 0 in the other states."""
+    cooldown_ms: int = 0
+    """How long nobody is let through; 0 unless open."""
+    worker: str
+    changed_at: Millis
+
+
 EVENTS: tuple[type[Event], ...] = (
     RequestReceived,
     RequestAdmitted,
@@ -303,4 +323,5 @@ EVENTS: tuple[type[Event], ...] = (
     RequestSettled,
     FeedbackGiven,
     ConfigurationApplied,
+    TargetStateChanged,
 )

@@ -16,6 +16,7 @@ from schemas.events import (
     RequestReceived,
     RequestRouted,
     RequestSettled,
+    TargetStateChanged,
 )
 
 STAGES = ("filter", "route", "call", "reply", "audit")
@@ -66,6 +67,7 @@ class Topics:
         self.outcomes = topic("outcomes.v1", (RequestSettled,), 14 * DAY)
         self.ingress_replies = topic("replies.ingress.v1", (), HOUR)
         self.feedback = topic("feedback.v1", (FeedbackGiven,), 14 * DAY)
+        self.health = topic("health.v1", (TargetStateChanged,), 14 * DAY)
         self.config = Topic(prefix + "config.v1", (ConfigurationApplied,), -1, 1, "compact")
         self._reply = re.compile(re.escape(prefix + "replies.") + r"[A-Za-z0-9._-]+")
 
@@ -85,6 +87,7 @@ class Topics:
             self.outcomes,
             self.ingress_replies,
             self.feedback,
+            self.health,
             self.config,
         )
 

@@ -7,15 +7,13 @@ import dataclasses
 import random
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from connectors.kafka.follower import Follower
 from connectors.providers import make
-from connectors.providers.provider import Answer, Call, Provider, ProviderError, ProviderSettings
+from connectors.providers.provider import Answer, Call, Provider, ProviderError
 from schemas.codec import UndecodableError, decode
 from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, RequestRouted, Target
 from schemas.records import Output, Record
@@ -25,25 +23,18 @@ from streams.chunks import ChunkWriter, handed_on
 from streams.claims import Claims, Finished, InDoubt, Running
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
-from streams.parts import WithinLimits
+from streams.lane import PassedOver
+from streams.lanes import Lanes
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
 from streams.stage import DeadLetterError, Emit
 from streams.walk import Walk, begin
-from streams.writing import written
+from streams.writing import written, written_of_target
 
 log = structlog.get_logger()
 
 CLOCK_SKEW_MS = 60_000
 """How far the clocks of two machines may be apart without an attempt being overlooked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """A provider, and room for as many calls as it takes at once."""
-
-    provider: Provider
-    room: asyncio.Semaphore
 
 
 class CallStage:
@@ -65,7 +56,8 @@ class CallStage:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
         self.claims = Claims(gone=incarnation.gone)
         self._follow = follow(self._observe) if follow is not None else None
-        self._lanes = {name: _lane(name, provider, settings.providers[name]) for name, provider in providers.items()}
+        self._lanes = Lanes(providers, settings.providers, worker, clock)
+        self._telling: set[asyncio.Task[None]] = set()
         self._topics = settings.topics
         self._prices = Prices(settings)
         self._worker = worker
@@ -119,8 +111,9 @@ class CallStage:
         """Close the providers' connections."""
         if self._follow is not None:
             await self._follow.stop()
-        for lane in self._lanes.values():
-            await lane.provider.close()
+        for task in self._telling:
+            task.cancel()
+        await self._lanes.close()
 
     async def _run(self, walk: Walk) -> Sequence[Output]:
         """Walk, and let others who come for the same request wait for it."""
@@ -146,40 +139,45 @@ class CallStage:
             for output in walk.last:
                 await walk.emit(output)
             walk.last = ()
-            if isinstance(step, WaitThen):
+            if isinstance(step, WaitThen) and not self._closed(walk, step.target, step.delay_s):
                 await asyncio.sleep(step.delay_s)
             if not await self._attempt(walk, step.target):
                 return self._end(walk, EXPIRED)
         return self._end(walk, None)
 
+    def _closed(self, walk: Walk, place: int, for_s: float) -> bool:
+        """Whether a target will still be closed then: to wait for it would be in vain."""
+        return self._lanes.of(walk.routed.plan.targets[place]).closed_for_s() > for_s
+
     async def _attempt(self, walk: Walk, place: int) -> bool:
-        """Call one target once; False if the deadline passed before the provider had room for the call."""
+        """Call one target once, or pass it over; False if the deadline came before its turn."""
         target = walk.routed.plan.targets[place]
-        lane = self._lanes.get(target.provider) or _nowhere(target.provider)
-        if not await self._room(lane, walk.deadline_s):
-            return False
+        lane = self._lanes.of(target)
+        turn = await lane.enter(walk.deadline_s - self._clock())
+        self._tell(walk.emit)
+        if isinstance(turn, PassedOver):
+            walk.pass_over(place, turn.retry_after_s)
+        if turn is None or isinstance(turn, PassedOver):
+            return turn is not None
+        result = None
         try:
             started = self._started(walk, target)
             await walk.emit(self._written(started, started.started_at, walk.partition))
             result = await self._call(lane.provider, walk, started)
         finally:
-            lane.room.release()
+            lane.leave(turn, result, target.timeout_ms / 1000)
+            self._tell(walk.emit)
         ended = finished(started, result, self._now(), self._prices)
         walk.add(place, ended, self._written(ended, ended.finished_at, walk.partition))
         return True
 
-    async def _room(self, lane: Lane, deadline_s: float) -> bool:
-        """Wait for room at the provider, until the deadline."""
-        left_s = deadline_s - self._clock()
-        if left_s <= 0:
-            return False
-        if not lane.room.locked():  # the usual case, which needs no timer
-            return await lane.room.acquire()
-        try:
-            async with asyncio.timeout(left_s):
-                return await lane.room.acquire()
-        except TimeoutError:
-            return False
+    def _tell(self, emit: Emit) -> None:
+        """Write what is new about targets, beside the requests: none of them waits for it."""
+        while self._lanes.news:
+            output = written_of_target(self._lanes.news.popleft(), self._topics.health, self.name)
+            task = asyncio.ensure_future(emit(output))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     async def _call(self, provider: Provider, walk: Walk, started: AttemptStarted) -> Answer | ProviderError:
         timeout_s = (started.expires_at - self._now()) / 1000
@@ -228,7 +226,7 @@ class CallStage:
         now = self._now()
         return AttemptStarted(
             request=walk.routed.request,
-            attempt=len(walk.tried) + 1,
+            attempt=walk.number,
             provider=target.provider,
             model=target.model,
             worker=self._worker,
@@ -251,30 +249,3 @@ class CallStage:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-class _Absent:
-    """Stands for a provider that route knows and this worker does not: they have read different configurations."""
-
-    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
-
-    def __init__(self, name: str, _: ProviderSettings | None = None) -> None:
-        self.name = name
-
-    async def complete(self, _: Call) -> Answer:
-        raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
-
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
-        yield await self.complete(call)
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-def _lane(name: str, provider: Provider, settings: ProviderSettings) -> Lane:
-    room = asyncio.Semaphore(settings.max_in_flight)
-    return Lane(WithinLimits(name, provider, settings, room), room)
-
-
-def _nowhere(name: str) -> Lane:
-    return Lane(_Absent(name), asyncio.Semaphore(1))

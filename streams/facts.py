@@ -16,6 +16,7 @@ from schemas.events import (
     RequestReceived,
     RequestRouted,
     RequestSettled,
+    TargetStateChanged,
     Usage,
 )
 from streams.asking import MAX_DEADLINE_MS, trace
@@ -157,6 +158,24 @@ def _(event: ConfigurationApplied) -> Facts:
         "event_time": event.applied_at,
         "config_hash": event.config_hash,
         "attributes": {"configuration": event.configuration},
+    }
+
+
+@facts.register
+def _(event: TargetStateChanged) -> Facts:
+    return {
+        "event_time": event.changed_at,
+        "stage": "call",
+        "provider": event.provider,
+        "request_model": event.model,
+        "worker": event.worker,
+        "error_type": event.reason if event.state == "open" else "",
+        "attributes": {
+            "state": event.state,
+            "reason": event.reason,
+            "failure_ratio": f"{event.failure_ratio:.3g}",
+            "cooldown_ms": str(event.cooldown_ms),
+        },
     }
 
 

@@ -31,9 +31,7 @@ TELLINGS: dict[ErrorType, Telling] = {
     "context_length": Telling(
         400, "invalid_request_error", "context_length_exceeded", "the request is too long for the model"
     ),
-    "request_too_large": Telling(
-        413, "invalid_request_error", "request_too_large", "the request is too large"
-    ),
+    "request_too_large": Telling(413, "invalid_request_error", "request_too_large", "the request is too large"),
     "content_filter": Telling(
         400, "invalid_request_error", "content_filter", "the provider's content filter refused the request"
     ),
@@ -86,4 +84,15 @@ def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None,
         code=telling.code,
         message=telling.sentence + quote,
         retry_after_ms=math.ceil(retry_after_s * 1000) if retry_after_s is not None else None,
+    )
+
+
+def unavailable(retry_after_s: float) -> Failure:
+    """Tell the caller that nobody was called: every target of its model is left alone for so many seconds."""
+    return Failure(
+        status=503,
+        type="server_error",
+        code="provider_unavailable",
+        message="every provider of this model has failed too often and is left alone for a while, try again later",
+        retry_after_ms=math.ceil(retry_after_s * 1000),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from connectors.providers.provider import FALLBACK, RETRYABLE
 from schemas.events import ErrorType, Failure, Plan
-from streams.failures import EXPIRED, failure_of
+from streams.failures import EXPIRED, failure_of, unavailable
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
@@ -21,7 +21,7 @@ LONGEST_HINT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An attempt that failed."""
+    """An attempt that failed, or that was not made."""
 
     target: int
     """Its place in the plan, from 0."""
@@ -30,6 +30,8 @@ class Tried:
     retry_after_s: float | None = None
     param: str | None = None
     """The caller's parameter that is at fault."""
+    passed_over: bool = False
+    """It was not called at all, since it is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def next_step(
 
     Args:
         plan: the targets in order.
-        tried: every attempt so far, in order; all of them failed.
+        tried: every attempt so far, in order; all of them failed. Targets that were passed over are among them.
         now_s: seconds since the epoch.
         deadline_s: the same; no call starts at or after it.
         draw: evenly drawn from 0 to 1, the jitter.
@@ -77,9 +79,9 @@ def next_step(
     last = tried[-1]
     another = last.target + 1 < len(plan.targets) and last.error_type in FALLBACK
     attempts = sum(1 for attempt in tried if attempt.target == last.target)
-    again = last.error_type in RETRYABLE and attempts < plan.max_attempts
+    again = last.error_type in RETRYABLE and attempts < plan.max_attempts and not last.passed_over
     if not again and not another:
-        return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s, last.param))
+        return GiveUp(_failure(tried))
     if now_s >= deadline_s:
         return GiveUp(EXPIRED)
     # who is overloaded is helped by going elsewhere
@@ -89,7 +91,16 @@ def next_step(
             return WaitThen(delay_s, last.target)
     if another:
         return CallNow(last.target + 1)
-    return GiveUp(failure_of(last.error_type, last.message, last.retry_after_s, last.param))
+    return GiveUp(_failure(tried))
+
+
+def _failure(tried: Sequence[Tried]) -> Failure:
+    """Tell of the last call that was made; if none was, that all targets are closed, and until when."""
+    called = [attempt for attempt in tried if not attempt.passed_over]
+    if not called:
+        return unavailable(min(attempt.retry_after_s or 0.0 for attempt in tried))
+    last = called[-1]
+    return failure_of(last.error_type, last.message, last.retry_after_s, last.param)
 
 
 def _delay_s(last: Tried, attempts: int, draw: float) -> float | None:

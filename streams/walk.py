@@ -55,6 +55,11 @@ class Walk:
         return self.routed.request.deadline_at / 1000
 
     @property
+    def number(self) -> int:
+        """Of the next attempt, from 1."""
+        return 1 + sum(1 for attempt in self.tried if not attempt.passed_over)
+
+    @property
     def answered(self) -> bool:
         """Whether the end of the way is reached."""
         return bool(self.attempts) and self.attempts[-1].error_type is None
@@ -65,6 +70,10 @@ class Walk:
         self.last = (output,)
         if attempt.error_type is not None:
             self.tried.append(_tried(place, attempt))
+
+    def pass_over(self, place: int, retry_after_s: float) -> None:
+        """Note that the target of this place was not called, and after how many seconds it may be."""
+        self.tried.append(Tried(place, "capacity", retry_after_s=retry_after_s, passed_over=True))
 
 
 def begin(routed: RequestRouted, partition: int, emit: Emit, claim: Fresh | InDoubt) -> Walk:

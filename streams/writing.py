@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from schemas.codec import encode
-from schemas.events import AttemptFinished, AttemptStarted, RequestAdmitted, RequestRouted, RequestSettled
-from schemas.headers import cloudevent
+from schemas.events import (
+    AttemptFinished,
+    AttemptStarted,
+    RequestAdmitted,
+    RequestRouted,
+    RequestSettled,
+    TargetStateChanged,
+)
+from schemas.headers import REQUEST_ID, cloudevent
 from schemas.records import Output
 from schemas.topics import Topic
 
@@ -25,3 +32,10 @@ def written(event: RequestEvent, topic: Topic, stage: str, at_ms: int, *, serial
     request = event.request
     headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
     return Output(topic.name, request.request_id.encode(), encode(event), headers)
+
+
+def written_of_target(event: TargetStateChanged, topic: Topic, stage: str) -> Output:
+    """Write what happened to a target, under its name, so that its states stay in order."""
+    target = f"{event.provider}/{event.model}"
+    headers = cloudevent(event, event.worker, stage, event.changed_at, "", serial=f"/{target}/{event.changed_at}")
+    return Output(topic.name, target.encode(), encode(event), tuple(item for item in headers if item[0] != REQUEST_ID))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.providers.limits import Configured
+from connectors.providers.protection import BreakerSettings
 from schemas.events import Change, ErrorType, OnOversize, Operation, Usage
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
@@ -37,6 +38,8 @@ class ProviderSettings(BaseModel):
     """Calls under way at once, per worker."""
     limits: Configured = Field(default_factory=dict)
     """What one call may hold, by model, over what is known of the kind."""
+    breaker: BreakerSettings = BreakerSettings()
+    """When one of its models is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from schemas.events import (
     RequestRouted,
     RequestSettled,
     Target,
+    TargetStateChanged,
     Usage,
 )
 from schemas.headers import Headers, dead_letter
@@ -237,6 +238,17 @@ def a_bad_day(now_ms: int) -> Log:
         one.settle("answered")
     for one in travellers(log, range(now_ms - 150_000, now_ms - 5_000, 5_000), model="fast"):
         one.admit().route("groq").call("groq", error="timeout", took_ms=900).settle("failed", "timeout", 504)
+    opened = TargetStateChanged(
+        provider="groq",
+        model="m",
+        state="open",
+        reason="timeout",
+        failure_ratio=1.0,
+        cooldown_ms=5000,
+        worker="w1",
+        changed_at=now_ms - 50_000,
+    )
+    log.write(log.topics.health.name, encode(opened), now_ms - 50_000)
     for one in travellers(log, range(now_ms - 500_000, now_ms - 5_000, 50_000)):
         one.actions = BLOCKED
         one.settle("refused", "policy_violation", 403)

@@ -22,6 +22,7 @@ QUIET = {
     "traffic / Configuration",
     "providers / Configuration",
     "providers / Errors by type",
+    "providers / Circuit breakers",
     "pipeline / Configuration",
     "pipeline / Unsettled requests",
     "pipeline / Dead letters by topic",
@@ -135,6 +136,13 @@ def test_a_provider_that_fails_is_seen_to_be_down_at_once_and_why(bad: ClickHous
     assert health["groq"]["last error"] == "timeout"
     assert health["groq"]["last success"] is None
     assert health["openai"]["429"] == 30
+
+
+def test_a_target_that_is_left_alone_is_shown_with_its_reason(bad: ClickHouse) -> None:
+    (opened,) = shown(bad, "providers / Circuit breakers")
+
+    assert (opened["target"], opened["state"], opened["reason"]) == ("groq/m", "open", "timeout")
+    assert (opened["failures"], opened["cooldown"]) == (1.0, 5000)
 
 
 def test_what_has_no_price_is_said_openly(bad: ClickHouse) -> None:

@@ -18,6 +18,7 @@ def test_the_names_are_those_of_the_documentation() -> None:
         "llm.outcomes.v1",
         "llm.replies.ingress.v1",
         "llm.feedback.v1",
+        "llm.health.v1",
         "llm.config.v1",
     ]
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from connectors.http import MAX_ANSWER_BYTES
-from connectors.providers.provider import Answer, Call, ProviderSettings
+from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from schemas.events import AttemptFinished, AttemptStarted, ReplyTo, RequestRouted, RequestSettled, Usage
 from schemas.headers import last
 from schemas.records import Output, Record
@@ -408,6 +408,81 @@ def a_start(event: RequestRouted, expires_at: int, attempt: int = 1) -> AttemptS
         started_at=expires_at - 1000,
         expires_at=expires_at,
     )
+
+
+def fragile(act: Callable[[Call], Awaitable[Answer]], **more: Any) -> tuple[CallStage, Scripted]:
+    """A stage whose first provider is left alone from its second failure on."""
+    provider = Scripted(act)
+    sim = {"kind": "simulated", "breaker": {"min_calls": 2}, **more}
+    settings = Settings.model_validate({"providers": {"sim": sim, "spare": {"kind": "simulated"}}})
+    return CallStage(settings, "w1", providers={"sim": provider, "spare": Scripted(answer)}, draw=lambda: 0.0), provider
+
+
+async def down(_: Call) -> Answer:
+    raise ProviderError("server", "down", http_status=500)
+
+
+async def test_a_target_that_has_failed_too_often_is_passed_over_without_an_attempt() -> None:
+    stage, provider = fragile(down)
+    for _ in range(2):
+        await work(routed("sim/echo", max_attempts=1), stage)
+    log = Log()
+
+    finished, settled = await work(routed("sim/echo", "spare/echo"), stage, log)
+
+    assert len(provider.calls) == 2
+    assert [event.provider for event in log.events] == ["spare"]
+    assert (finished.attempt, settled.outcome, settled.provider) == (1, "answered", "spare")
+
+
+async def test_if_it_is_the_only_one_the_request_fails_at_once_and_says_when_to_come_again() -> None:
+    stage, provider = fragile(down)
+    for _ in range(2):
+        await work(routed(max_attempts=1), stage)
+
+    (settled,) = await work(routed(), stage)
+
+    assert (settled.outcome, settled.attempts, len(provider.calls)) == ("failed", 0, 2)
+    assert (settled.failure.status, settled.failure.code) == (503, "provider_unavailable")
+    assert 4000 < settled.failure.retry_after_ms <= 5000
+
+
+async def test_a_target_that_closes_during_a_requests_own_retries_is_not_waited_for() -> None:
+    stage, provider = fragile(down)
+    log = Log()
+
+    finished, settled = await work(routed("sim/echo", "spare/echo", max_attempts=9), stage, log)
+
+    assert (len(provider.calls), settled.provider, finished.attempt) == (2, "spare", 3)
+
+
+async def test_the_change_is_on_the_log_for_all_to_see() -> None:
+    stage, _ = fragile(down)
+    log = Log()
+
+    for _ in range(2):
+        await work(routed(max_attempts=1), stage, log)
+
+    await eventually(lambda: any(output.topic == "llm.health.v1" for output in log.outputs))
+    (told,) = [output for output in log.outputs if output.topic == "llm.health.v1"]
+    (event,) = read(told)
+    assert (told.key, told.partition, last(told.headers, "request_id")) == (b"sim/echo", None, None)
+    assert (event.state, event.reason, event.failure_ratio, event.worker) == ("open", "server", 1.0, "w1")
+
+
+async def test_a_topic_for_the_news_that_is_missing_delays_no_request() -> None:
+    stage, _ = fragile(down)
+
+    async def stuck(output: Output) -> None:
+        if output.topic == "llm.health.v1":
+            await asyncio.Event().wait()
+
+    for _ in range(2):
+        await stage.work(record(routed("sim/echo", max_attempts=1)), stuck)
+    outputs = await stage.work(record(routed("sim/echo", "spare/echo")), stuck)
+
+    assert read(*outputs)[-1].outcome == "answered"
+    await stage.close()
 
 
 async def test_many_calls_at_once_need_no_task_of_their_own() -> None:

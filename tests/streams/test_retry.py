@@ -142,3 +142,22 @@ def test_every_walk_ends_in_time_within_its_attempts_and_never_goes_back(
     places = [attempt.target for attempt in tried]
     assert places == sorted(places)
     assert all(places.count(place) <= max_attempts for place in places)
+
+
+def test_a_target_that_is_closed_is_passed_over() -> None:
+    assert step(Tried(0, "capacity", retry_after_s=5.0, passed_over=True)) == CallNow(1)
+
+
+def test_when_all_are_closed_and_none_was_called_the_caller_is_told_when_the_first_may_be_open_again() -> None:
+    given_up = step(*(Tried(place, "capacity", retry_after_s=9.0 - place, passed_over=True) for place in (0, 1)))
+
+    assert isinstance(given_up, GiveUp)
+    failure = given_up.failure
+    assert (failure.status, failure.code, failure.retry_after_ms) == (503, "provider_unavailable", 8000)
+
+
+def test_when_the_last_is_closed_the_error_of_the_one_that_was_called_is_told() -> None:
+    given_up = step(Tried(0, "auth"), Tried(1, "capacity", retry_after_s=9.0, passed_over=True))
+
+    assert isinstance(given_up, GiveUp)
+    assert given_up.failure.code == "auth"

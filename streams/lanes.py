@@ -1,0 +1,103 @@
+"""All targets that a worker has called lately, each with its lane, and the news of them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, ClassVar
+
+from connectors.providers.provider import Answer, Call, Provider, ProviderError, ProviderSettings
+from schemas.events import Target, TargetStateChanged
+from streams.breaker import StateChange
+from streams.lane import Lane
+
+KEPT = 1000
+"""Targets that are remembered: callers may name any model, and so make any number of them."""
+
+
+class Lanes:
+    """The lanes of one worker.
+
+    Args:
+        providers: by name.
+        settings: of each.
+        worker: who we are.
+        clock: seconds since the epoch.
+
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        settings: Mapping[str, ProviderSettings],
+        worker: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.news: deque[TargetStateChanged] = deque()
+        """Not yet told to anybody; whoever reads it takes it out."""
+        self._providers = dict(providers)
+        self._settings = settings
+        self._rooms = {name: asyncio.Semaphore(settings[name].max_in_flight) for name in providers}
+        self._worker = worker
+        self._clock = clock
+        self._lanes: OrderedDict[tuple[str, str], Lane] = OrderedDict()
+
+    def of(self, target: Target) -> Lane:
+        """The lane of a target; a new one, in which nothing has happened, if it was not called for long."""
+        key = (target.provider, target.model)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = self._open(target)
+            if len(self._lanes) > KEPT:
+                self._lanes.popitem(last=False)
+        else:
+            self._lanes.move_to_end(key)
+        return lane
+
+    async def close(self) -> None:
+        """Close the providers' connections."""
+        for provider in self._providers.values():
+            await provider.close()
+
+    def _open(self, target: Target) -> Lane:
+        name = target.provider
+        provider = self._providers.get(name)
+        if provider is None:
+            return Lane(name, _Absent(name), ProviderSettings(kind="absent"), asyncio.Semaphore(1))
+        changed = functools.partial(self._changed, target)
+        return Lane(name, provider, self._settings[name], self._rooms[name], on_change=changed)
+
+    def _changed(self, target: Target, change: StateChange) -> None:
+        self.news.append(
+            TargetStateChanged(
+                provider=target.provider,
+                model=target.model,
+                state=change.state,
+                reason=change.reason,
+                failure_ratio=change.failure_ratio,
+                cooldown_ms=round(change.cooldown_s * 1000),
+                worker=self._worker,
+                changed_at=int(self._clock() * 1000),
+            )
+        )
+
+
+class _Absent:
+    """Stands for a provider that route knows and this worker does not: they have read different configurations."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(self, name: str, _: ProviderSettings | None = None) -> None:
+        self.name = name
+
+    async def complete(self, _: Call) -> Answer:
+        raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield await self.complete(call)
+
+    async def close(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.simulated import Mood, Simulated
+from schemas.events import Usage
+from streams.breaker import StateChange
+from streams.lane import Lane, PassedOver, Turn
+
+ANSWER = Answer({"choices": []}, 200, Usage())
+DOWN = ProviderError("server", "down", http_status=500)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Watched:
+    """A lane on a clock that stands still unless told."""
+
+    def __init__(self, room: int = 5, **settings: Any) -> None:
+        self.clock = Clock()
+        self.changes: list[StateChange] = []
+        mood = Mood.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
+        self.room = asyncio.Semaphore(room)
+        self.lane = Lane(
+            "sim", Simulated("sim", mood), mood, self.room, on_change=self.changes.append, clock=self.clock
+        )
+
+    async def enter(self) -> Turn:
+        turn = await self.lane.enter(10.0)
+        assert isinstance(turn, Turn)
+        return turn
+
+    async def call(self, result: Answer | ProviderError | None, lasts_s: float = 0.0, timeout_s: float = 60.0) -> None:
+        turn = await self.enter()
+        self.clock.now_s += lasts_s
+        self.lane.leave(turn, result, timeout_s)
+
+    @property
+    def open(self) -> bool:
+        return self.lane.closed_for_s() > 0
+
+
+async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() -> None:
+    watched = Watched()
+    await watched.call(DOWN)
+    await watched.call(DOWN)
+
+    assert await watched.lane.enter(10.0) == PassedOver(5.0)
+    watched.clock.now_s = 5.0
+    await watched.call(ANSWER)
+
+    assert [change.state for change in watched.changes] == ["open", "half_open", "closed"]
+
+
+@pytest.mark.parametrize("error_type", ["capacity", "server", "network", "timeout"])
+async def test_what_is_the_providers_fault_opens_the_breaker(error_type: Any) -> None:
+    watched = Watched()
+
+    for _ in range(2):
+        await watched.call(ProviderError(error_type, "no", http_status=500))
+
+    assert watched.open
+
+
+@pytest.mark.parametrize("error_type", ["rate_limited", "quota_exhausted", "auth", "invalid_request", "not_found"])
+async def test_what_is_not_its_fault_shows_that_it_is_there(error_type: Any) -> None:
+    watched = Watched(breaker={"min_calls": 2, "failure_ratio": 0.6})
+    await watched.call(ProviderError(error_type, "no", http_status=400))
+    await watched.call(DOWN)
+
+    assert not watched.open
+
+
+async def test_a_limit_of_rate_opens_it_if_that_is_wanted() -> None:
+    watched = Watched(breaker={"min_calls": 2, "count_rate_limited": True})
+
+    for _ in range(2):
+        await watched.call(ProviderError("rate_limited", "slower", http_status=429))
+
+    assert watched.open
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "timeout_s", "is_open"), [(1.0, 60.0, False), (30.0, 60.0, True), (2.0, 2.0, True)]
+)
+async def test_a_caller_that_gives_no_time_is_not_the_providers_fault(
+    lasted_s: float, timeout_s: float, is_open: bool
+) -> None:
+    watched = Watched(breaker={"min_calls": 2, "window_s": 100})
+
+    for _ in range(2):
+        await watched.call(ProviderError("timeout", "no answer"), lasted_s, timeout_s)
+
+    assert watched.open is is_open
+
+
+async def test_what_was_cancelled_or_refused_by_us_says_nothing() -> None:
+    watched = Watched()
+    await watched.call(DOWN)
+
+    await watched.call(None)
+    await watched.call(ProviderError("invalid_request", "too large", param="input"))
+
+    assert not watched.open
+
+
+async def test_every_turn_gives_its_room_back() -> None:
+    watched = Watched(room=1)
+
+    for result in (ANSWER, None, ProviderError("auth", "who?", http_status=401)):
+        await watched.call(result)
+
+    assert not watched.room.locked()
+
+
+async def test_who_finds_no_room_in_time_has_no_turn() -> None:
+    watched = Watched(room=1)
+    await watched.enter()
+
+    assert await watched.lane.enter(0.01) is None
+    assert await watched.lane.enter(0.0) is None
+
+
+async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the_room() -> None:
+    watched = Watched(room=2)
+    turns = [await watched.enter() for _ in range(2)]
+    waiting = asyncio.create_task(watched.lane.enter(10.0))
+    await asyncio.sleep(0)
+
+    for turn in turns:
+        watched.lane.leave(turn, DOWN, 60.0)
+
+    assert await waiting == PassedOver(5.0)
+    assert not watched.room.locked()
