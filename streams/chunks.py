@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -13,8 +14,9 @@ from schemas.events import Request
 from schemas.records import Output
 from streams.stage import Emit
 
-COALESCE_S = 0.02
-"""After a chunk was written, how long the next ones gather. The first never waits; a reader sees no difference."""
+COALESCE_S = 0.03
+"""Chunks gather until the next multiple of this. The first never waits; of the others a reader sees no difference. The
+streams of a worker so write in the same moments, in shared batches: a chunk by itself costs the broker 0.3 ms."""
 
 Chunk = dict[str, Any]
 
@@ -63,11 +65,11 @@ class ChunkWriter:
                 self._more.clear()
                 await self._more.wait()
                 continue
+            if sequence and not self._closed:
+                await asyncio.sleep(COALESCE_S - time.monotonic() % COALESCE_S)
             chunk = self._pending.pop(0)
             await self._emit(self._output(chunk, sequence))
             sequence += 1
-            if not self._closed and len(self._pending) <= 1:
-                await asyncio.sleep(COALESCE_S)
 
     def _output(self, chunk: Chunk, sequence: int) -> Output:
         request, reply_to = self._request, self._request.reply_to
