@@ -44,7 +44,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], option: str) -> No
 
     assert result.exit_code == 0
     assert result.output.startswith("Usage:")
-    assert len(result.output.splitlines()[2].strip()) > 10
+    assert result.output.splitlines()[2].strip()
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,7 @@ def test_the_version_is_told() -> None:
     assert run("--version").output.split()[-1].count(".") == 2
 
 
-@pytest.mark.parametrize(
-    "command", [["up"], ["topics"], ["migrate"], ["query", "SELECT 1"], ["doctor"], ["run", "call"]]
-)
+@pytest.mark.parametrize("command", ["up", "topics", "migrate", "query SELECT", "doctor", "run call"])
 def test_a_configuration_that_can_not_be_used_is_a_line_and_exit_code_1(command: str, tmp_path: Path) -> None:
     (tmp_path / "sluice.yaml").write_text("deadline_s: soon\n", "utf-8")
 

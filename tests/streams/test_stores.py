@@ -1,13 +1,38 @@
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from streams import stores
-from streams.settings import ClickHouse, Settings
+from streams.settings import Settings
 
 
-def test_a_configured_server_is_used_to_write_and_to_read() -> None:
-    configured = Settings(clickhouse=ClickHouse(url="http://u:p@clickhouse.example:8123"))
+def settings(tmp_path: Path, **clickhouse: Any) -> Settings:
+    return Settings.model_validate({"state": tmp_path, "clickhouse": clickhouse})
 
-    writer, reader = stores.writer(configured), stores.reader(configured)
 
-    assert writer.place == reader.place == "http://clickhouse.example:8123"
-    assert (writer.read_only, reader.read_only) == (False, True)
+def test_a_server_that_is_configured_is_written_to_and_read_from_and_its_password_is_not_told(tmp_path: Path) -> None:
+    configured = settings(tmp_path, url="http://me:sk-secret@ch:8123", database="own")
+
+    for store in (stores.writer(configured), stores.reader(configured)):
+        assert (store.place, store.database) == ("http://ch:8123", "own")
+
+
+def test_without_one_the_engine_is_in_process_under_the_state(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    configured = settings(tmp_path, port=free_port())
+
+    assert stores.writer(configured).place == stores.reader(configured).place == str(tmp_path / "clickhouse")
+
+
+def test_readers_ask_the_gateway_that_runs_since_it_has_the_files(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as running:
+        port = running.getsockname()[1]
+
+        assert stores.reader(settings(tmp_path, port=port)).place == f"http://127.0.0.1:{port}"
+
+
+def test_whoever_reads_may_not_write(tmp_path: Path) -> None:
+    assert stores.reader(settings(tmp_path, url="http://ch:8123")).read_only
+    assert not stores.writer(settings(tmp_path, url="http://ch:8123")).read_only
