@@ -74,8 +74,8 @@ def _reply(body: dict[str, Any], texts: list[str], reply_tokens: int, *, echo: b
     if form.get("type") == "json_schema":
         return orjson.dumps(smallest(form.get("json_schema", {}).get("schema", {}))).decode()
     if echo:
-        users = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") == "user"]
-        return _content(users[-1]) if users else ""
+        told = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") in ("user", "tool")]
+        return _content(told[-1]) if told else ""
     start = len(texts[-1]) % len(WORDS) if texts else 0
     words = itertools.islice(itertools.cycle(WORDS), start, start + reply_tokens)
     return " ".join(words)
@@ -88,15 +88,30 @@ def _cut(text: str, limit: object) -> tuple[str, str]:
 
 
 def _required_tool(body: dict[str, Any]) -> dict[str, Any] | None:
-    """Find the function that the caller insists on; a mere offer of tools is declined with text."""
+    """Find the function that the caller insists on; a mere offer of tools is declined with text.
+
+    Of several each is called once, the last then for ever: so a loop of calls and results comes to its end.
+    """
     choice = body.get("tool_choice")
     tools = [tool.get("function", {}) for tool in body.get("tools") or () if isinstance(tool, dict)]
     if choice == "required":
-        return tools[0] if tools else None
+        called = _called(body)
+        return next((tool for tool in tools if tool.get("name") not in called), tools[-1]) if tools else None
     if isinstance(choice, dict):
         name = (choice.get("function") or {}).get("name")
         return next((tool for tool in tools if tool.get("name") == name), None)
     return None
+
+
+def _called(body: dict[str, Any]) -> set[str]:
+    """Name what was called since the user spoke last."""
+    names: set[str] = set()
+    for message in body.get("messages", ()):
+        if isinstance(message, dict) and message.get("role") == "user":
+            names.clear()
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        names.update(str((call.get("function") or {}).get("name")) for call in calls or ())
+    return names
 
 
 def _tool_call(tool: dict[str, Any], serial: str) -> tuple[dict[str, Any], str, str]:

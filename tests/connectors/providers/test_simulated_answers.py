@@ -70,6 +70,24 @@ def test_a_required_tool_is_called_with_the_least_that_its_schema_takes(choice: 
     assert json.loads(call.function.arguments) == {"city": "", "unit": "C", "days": 1, "exact": False}
 
 
+def test_of_several_required_tools_each_has_its_turn() -> None:
+    tools = [*TOOLS, {"type": "function", "function": {"name": "done"}}]
+    asked = [{"role": "user", "content": "How is the weather?"}]
+
+    first = answer(tools=tools, tool_choice="required", messages=asked).choices[0].message
+    told = [*asked, first.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": "c", "content": "rain"}]
+    second = answer(tools=tools, tool_choice="required", messages=told).choices[0].message
+
+    calls = [*(first.tool_calls or ()), *(second.tool_calls or ())]
+    assert [call.function.name for call in calls if call.type == "function"] == ["weather", "done"]
+
+
+def test_an_echo_repeats_what_a_tool_has_answered() -> None:
+    messages = [{"role": "user", "content": "Look."}, {"role": "tool", "tool_call_id": "c", "content": "rain"}]
+
+    assert answer(echo=True, messages=messages).choices[0].message.content == "rain"
+
+
 @pytest.mark.parametrize("choice", [None, "auto", "none"])
 def test_tools_that_are_only_offered_are_declined(choice: str | None) -> None:
     assert answer(tools=TOOLS, tool_choice=choice).choices[0].finish_reason == "stop"

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import anthropic
 import httpx
+import httpx2
 import openai
 
 from streams.ingress.answers import Answer
@@ -43,6 +45,15 @@ class Gateway:
             base_url="http://localhost/v1",
             http_client=self.http,  # type: ignore[arg-type]  # its types name httpx2 alone
             max_retries=retries,
+        )
+
+    def anthropic(self, api_key: str = "none") -> anthropic.AsyncAnthropic:
+        """Anthropic's official client."""
+        return anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url="http://localhost",
+            http_client=httpx2.AsyncClient(transport=httpx2.ASGITransport(self.ingress)),
+            max_retries=0,
         )
 
     async def chat(self, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:

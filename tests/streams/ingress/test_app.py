@@ -1,10 +1,12 @@
-"""The official OpenAI client against the whole application."""
+"""The official clients against the whole application."""
 
 from __future__ import annotations
 
+import anthropic
 import openai
 import orjson
 import pytest
+from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionMessageParam
 
 from schemas.events import RequestReceived
@@ -15,6 +17,7 @@ from tests.streams.ingress.fake_log import Telling
 from tests.streams.ingress.gateway import Gateway, running
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+HELLO: list[MessageParam] = [{"role": "user", "content": "hello"}]
 PLAIN, HASH = new_key()
 LOCKED = {"tenants": {"acme": {}}, "keys": [{"id": "acme-1", "tenant": "acme", "hash": HASH}]}
 
@@ -96,6 +99,7 @@ async def test_a_wrong_key_is_an_authentication_error_and_on_the_record_without_
     ("method", "path"),
     [
         ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/responses"),
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/feedback"),
         ("GET", "/v1/models"),
@@ -112,6 +116,53 @@ async def test_everything_under_v1_needs_a_key(method: str, path: str) -> None:
         assert response.headers["www-authenticate"] == "Bearer"
 
 
+async def test_the_anthropic_client_gets_its_message(gateway: Gateway) -> None:
+    message = await gateway.anthropic().messages.create(model="echo", max_tokens=9, messages=HELLO)
+
+    assert [block.text for block in message.content if block.type == "text"] == ["hello"]
+    assert message._request_id == gateway.log.requests()[0].request.request_id
+
+
+async def test_the_openai_client_gets_its_response(gateway: Gateway) -> None:
+    response = await gateway.openai().responses.create(model="echo", input="hello", instructions="Be brief.")
+
+    assert (response.output_text, response.instructions) == ("hello", "Be brief.")
+
+
+async def test_a_wrong_key_is_an_authentication_error_to_the_anthropic_client_too() -> None:
+    async with running(**LOCKED) as gateway:
+        with pytest.raises(anthropic.AuthenticationError) as caught:
+            await gateway.anthropic("sk-wrong").messages.create(model="echo", max_tokens=9, messages=HELLO)
+
+        assert caught.value.type == "authentication_error"
+        assert len(gateway.log.written) == 1
+
+
+async def test_what_a_front_can_not_say_is_refused_before_the_log_and_on_the_record(gateway: Gateway) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await gateway.openai().responses.create(model="echo", input="hello", previous_response_id="resp_1")
+
+    (output,) = gateway.log.written
+    assert caught.value.param == "previous_response_id"
+    assert output.topic == "llm.outcomes.v1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("POST", "/v1/messages/count_tokens", 404, "not_found_error"),
+        ("GET", "/v1/messages", 405, "invalid_request_error"),
+    ],
+)
+async def test_what_is_not_there_below_messages_is_an_error_of_anthropics(
+    gateway: Gateway, method: str, path: str, status: int, kind: str
+) -> None:
+    response = await gateway.http.request(method, path)
+
+    assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
+    assert response.headers["request-id"] == response.headers["x-request-id"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
@@ -119,6 +170,7 @@ async def test_everything_under_v1_needs_a_key(method: str, path: str) -> None:
         ("POST", "/v1/completions", 404, "unknown_url"),
         ("GET", "/v1/models/", 404, "model_not_found"),
         ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("GET", "/v1/responses/resp_1", 404, "unknown_url"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
         ("GET", "/%00%ff", 404, "unknown_url"),
     ],

@@ -1,0 +1,95 @@
+"""LangChain's ChatOpenAI on the running gateway."""
+
+from __future__ import annotations
+
+import openai
+import pydantic
+import pytest
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+WORDS = "The water runs down to the gate."
+
+
+class Level(pydantic.BaseModel):
+    """How high the water is."""
+
+    gate: str
+    meters: int
+
+
+@tool
+def look(city: str) -> str:
+    """Look at the gauge of a city."""
+    return f"2 meters{city}"
+
+
+def model(river: River, name: str = "demo", *, responses: bool = False) -> ChatOpenAI:
+    return ChatOpenAI(
+        model=name,
+        base_url=f"{river.http}/v1",
+        api_key=pydantic.SecretStr("none-needed"),
+        max_retries=0,
+        use_responses_api=responses,
+        stream_usage=True,
+    )
+
+
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+async def test_a_chat_is_answered_and_streams(river: River, *, responses: bool) -> None:
+    chat = model(river, responses=responses)
+
+    whole = await chat.ainvoke(WORDS)
+    pieces = [piece async for piece in chat.astream(WORDS)]
+
+    assert whole.text == WORDS
+    assert "".join(piece.text for piece in pieces) == WORDS
+    assert whole.usage_metadata is not None
+    assert whole.usage_metadata == next(piece.usage_metadata for piece in pieces if piece.usage_metadata)
+
+
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+def test_a_tool_makes_its_round_trip(river: River, *, responses: bool) -> None:
+    chat = model(river, responses=responses)
+    asked = HumanMessage(WORDS)
+
+    called = chat.bind_tools([look], tool_choice="required").invoke([asked])
+    (call,) = called.tool_calls
+    result = look.invoke(call)
+    answer = chat.bind_tools([look]).invoke([asked, called, result])
+
+    assert (call["name"], call["args"]) == ("look", {"city": ""})
+    assert isinstance(result, ToolMessage)
+    assert answer.text == "2 meters"
+
+
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_structured_output_is_parsed(river: River, method: str, *, responses: bool) -> None:
+    chat = model(river, responses=responses).with_structured_output(Level, method=method)  # type: ignore[arg-type]
+
+    assert chat.invoke(WORDS) == Level(gate="", meters=0)
+
+
+def test_embeddings_come_in_order(river: River) -> None:
+    embeddings = OpenAIEmbeddings(
+        model="demo",
+        openai_api_base=f"{river.http}/v1",
+        openai_api_key=pydantic.SecretStr("none-needed"),
+        check_embedding_ctx_length=False,
+    )
+
+    one, two = embeddings.embed_documents(["one", "two"])
+
+    assert one == pytest.approx(embeddings.embed_query("one"))
+    assert one != pytest.approx(two)
+
+
+def test_an_error_keeps_its_type(river: River) -> None:
+    with pytest.raises(openai.RateLimitError):
+        model(river, "limited").invoke(WORDS)

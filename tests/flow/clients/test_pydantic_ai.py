@@ -1,0 +1,91 @@
+"""pydantic-ai on the running gateway: its agents decide for themselves what to ask."""
+
+from __future__ import annotations
+
+import pydantic
+import pytest
+from pydantic_ai import Agent, Embedder, ModelHTTPError, NativeOutput
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+WORDS = "The water runs down to the gate."
+
+
+class Level(pydantic.BaseModel):
+    gate: str
+    meters: int
+
+
+def provider(river: River) -> OpenAIProvider:
+    return OpenAIProvider(base_url=f"{river.http}/v1", api_key="none-needed")
+
+
+@pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel], ids=["chat", "responses"])
+def model(river: River, request: pytest.FixtureRequest) -> Model:
+    made: Model = request.param("demo", provider=provider(river))
+    return made
+
+
+async def test_an_agent_is_answered(model: Model) -> None:
+    result = await Agent(model, instructions="Repeat.").run(WORDS)
+
+    assert result.output == WORDS
+    assert result.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("kind", [OpenAIChatModel, OpenAIResponsesModel])
+async def test_an_agent_streams(river: River, kind: type[OpenAIChatModel | OpenAIResponsesModel]) -> None:
+    slow = kind("sim/echo?chunk_ms=40", provider=provider(river))
+
+    async with Agent(slow).run_stream(WORDS) as result:
+        pieces = [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
+
+    assert "".join(pieces) == WORDS
+    assert len(pieces) > 1
+
+
+async def test_an_agent_calls_its_tool_and_then_says_what_is_wanted(model: Model) -> None:
+    agent = Agent(model, output_type=Level)
+    cities: list[str] = []
+
+    @agent.tool_plain
+    def look(city: str) -> str:
+        """Look at the gauge of a city."""
+        cities.append(city)
+        return "2 meters"
+
+    result = await agent.run(WORDS)
+
+    assert cities == [""]
+    assert result.output == Level(gate="", meters=0)
+
+
+async def test_native_structured_output_is_parsed(model: Model) -> None:
+    result = await Agent(model, output_type=NativeOutput(Level)).run(WORDS)
+
+    assert result.output == Level(gate="", meters=0)
+
+
+async def test_embeddings_come_in_order(river: River) -> None:
+    embedder = Embedder(OpenAIEmbeddingModel("demo", provider=provider(river)))
+
+    both = await embedder.embed_documents(["one", "two"])
+    one = await embedder.embed_query("one")
+
+    assert both.embeddings[0] == pytest.approx(one.embeddings[0])
+    assert both.embeddings[0] != pytest.approx(both.embeddings[1])
+
+
+async def test_an_error_keeps_its_status(river: River) -> None:
+    agent = Agent(OpenAIChatModel("gpt-99", provider=provider(river)))
+
+    with pytest.raises(ModelHTTPError) as caught:
+        await agent.run(WORDS)
+
+    assert caught.value.status_code == 404
