@@ -207,6 +207,8 @@ class AttemptStarted(Event):
     started_at: Millis
     expires_at: Millis
     """By then the call has ended, whatever became of its worker."""
+    waited_ms: int = 0
+    """For its turn at the provider: for room, or for what the rate limits allow."""
 
 
 class AttemptFinished(Event):

@@ -23,7 +23,7 @@ from streams.chunks import ChunkWriter, handed_on
 from streams.claims import Claims, Finished, InDoubt, Running
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
-from streams.lane import PassedOver
+from streams.lane import PassedOver, Turn
 from streams.lanes import Lanes
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
@@ -57,6 +57,8 @@ class CallStage:
         self.claims = Claims(gone=incarnation.gone)
         self._follow = follow(self._observe) if follow is not None else None
         self._lanes = Lanes(providers, settings.providers, worker, clock)
+        self._held: set[int] = set()
+        self._partitions = settings.kafka.partitions
         self._telling: set[asyncio.Task[None]] = set()
         self._topics = settings.topics
         self._prices = Prices(settings)
@@ -88,14 +90,22 @@ class CallStage:
 
     async def prepare(self, partition: int, since_ms: int) -> None:
         """Learn from the log which of the requests to come others have begun or ended."""
+        self._held.add(partition)
+        self._share()
         if self._follow is not None:
             await self._follow.follow(partition, since_ms - CLOCK_SKEW_MS)
 
     def revoke(self, partition: int) -> None:
         """Let go of a partition: calls under way end, and nothing else is begun or settled for it here."""
+        self._held.discard(partition)
+        self._share()
         self.claims.revoke(partition)
         if self._follow is not None:
             self._follow.leave(partition)
+
+    def _share(self) -> None:
+        """Rate limits are everybody's: our part of them is that of the partitions from which we get work."""
+        self._lanes.share(max(1, len(self._held)) / self._partitions)
 
     def _observe(self, record: Record) -> None:
         """Take in an attempt of another worker; our own we know."""
@@ -153,15 +163,15 @@ class CallStage:
         """Call one target once, or pass it over; False if the deadline came before its turn."""
         target = walk.routed.plan.targets[place]
         lane = self._lanes.of(target)
-        turn = await lane.enter(walk.deadline_s - self._clock())
+        turn = await lane.enter(walk.deadline_s - self._clock(), walk.cost)
         self._tell(walk.emit)
         if isinstance(turn, PassedOver):
-            walk.pass_over(place, turn.retry_after_s)
+            walk.pass_over(place, turn.reason, turn.retry_after_s)
         if turn is None or isinstance(turn, PassedOver):
             return turn is not None
         result = None
         try:
-            started = self._started(walk, target)
+            started = self._started(walk, target, turn)
             await walk.emit(self._written(started, started.started_at, walk.partition))
             result = await self._call(lane.provider, walk, started)
         finally:
@@ -222,7 +232,7 @@ class CallStage:
 
     # --- events
 
-    def _started(self, walk: Walk, target: Target) -> AttemptStarted:
+    def _started(self, walk: Walk, target: Target, turn: Turn) -> AttemptStarted:
         now = self._now()
         return AttemptStarted(
             request=walk.routed.request,
@@ -232,6 +242,7 @@ class CallStage:
             worker=self._worker,
             started_at=now,
             expires_at=max(now + 1, min(now + target.timeout_ms, walk.routed.request.deadline_at)),
+            waited_ms=round(turn.waited_s * 1000),
         )
 
     def _written(self, event: AttemptStarted | AttemptFinished, at_ms: int, partition: int) -> Output:

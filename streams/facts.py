@@ -82,7 +82,10 @@ def _(event: AttemptStarted) -> Facts:
         "request_model": event.model,
         "attempt": event.attempt,
         "worker": event.worker,
-        "attributes": {"expires_in_ms": str(event.expires_at - event.started_at)},
+        "attributes": {
+            "expires_in_ms": str(event.expires_at - event.started_at),
+            "waited_ms": str(event.waited_ms),
+        },
     }
 
 

@@ -93,6 +93,6 @@ def unavailable(retry_after_s: float) -> Failure:
         status=503,
         type="server_error",
         code="provider_unavailable",
-        message="every provider of this model has failed too often and is left alone for a while, try again later",
+        message="every provider of this model fails or is at its limit, and is left alone for a while, try again later",
         retry_after_ms=math.ceil(retry_after_s * 1000),
     )

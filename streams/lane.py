@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from connectors.providers.provider import Answer, Provider, ProviderError, ProviderSettings
 from schemas.events import ErrorType
 from streams.breaker import Breaker, Entry, StateChange
+from streams.line import Line
+from streams.pacing import Cost, Learned, Pace
 from streams.parts import WithinLimits
+from streams.room import ONE, Room
 
 FAULTS: frozenset[ErrorType] = frozenset({"capacity", "server", "network", "timeout"})
 """Errors that are the provider's: these open its breaker."""
@@ -25,13 +28,17 @@ class Turn:
     """The leave to make one call. It must be given back."""
 
     entry: Entry
+    cost: Cost
     began_s: float
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
     """The target is not to be called now."""
 
+    reason: ErrorType
+    """capacity: it is left alone. rate_limited: its turn would come too late."""
     retry_after_s: float
 
 
@@ -43,6 +50,7 @@ class Lane:
         provider: which is asked.
         settings: the provider's.
         room: for the calls to all targets of the provider.
+        pace: the limits of the provider's key.
         on_change: told of every change of the breaker's state.
         clock: seconds that never go back.
 
@@ -53,33 +61,39 @@ class Lane:
         name: str,
         provider: Provider,
         settings: ProviderSettings,
-        room: asyncio.Semaphore,
         *,
+        room: Room | None = None,
+        pace: Pace | None = None,
         on_change: Callable[[StateChange], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.provider = WithinLimits(name, provider, settings, room)
+        self._room = room or Room(settings.max_in_flight)
+        self.provider = WithinLimits(name, provider, settings, self._room)
+        self._pace = pace or Pace(settings.rate_limit, clock())
+        self._learned = Learned()
         self._breaker = Breaker(settings.breaker, on_change)
         self._faults = FAULTS | {"rate_limited"} if settings.breaker.count_rate_limited else FAULTS
-        self._room = room
         self._clock = clock
+        self._line = Line(self._take, self._room.release, self._foresee, self._room.crowd)
 
     def closed_for_s(self) -> float:
         """How long nobody is let through; 0 if there is no such time."""
         return self._breaker.wait_s(self._clock())
 
-    async def enter(self, left_s: float) -> Turn | PassedOver | None:
+    async def enter(self, left_s: float, cost: Cost = ONE) -> Turn | PassedOver | None:
         """Wait for the turn to call, at most ``left_s`` seconds; None if they were not enough."""
-        if (closed_s := self.closed_for_s()) > 0:
-            return PassedOver(closed_s)
-        if not await self._found_room(left_s):
-            return None
+        came_s = self._clock()
+        if (closed_s := self._breaker.wait_s(came_s)) > 0:
+            return PassedOver("capacity", closed_s)
+        missing_s = await self._line.turn(cost, left_s)
+        if missing_s is not None:
+            return PassedOver("rate_limited", missing_s) if missing_s != math.inf else None
         now_s = self._clock()
         entry = self._breaker.enter(now_s)
         if entry is None:  # it has opened meanwhile
-            self._room.release()
-            return PassedOver(self.closed_for_s())
-        return Turn(entry, now_s)
+            self._give_back()
+            return PassedOver("capacity", self.closed_for_s())
+        return Turn(entry, cost, now_s, now_s - came_s)
 
     def leave(self, turn: Turn, result: Answer | ProviderError | None, timeout_s: float) -> None:
         """Give the turn back.
@@ -90,22 +104,42 @@ class Lane:
             timeout_s: what the target is allowed at most.
 
         """
-        self._room.release()
         now_s = self._clock()
+        if result is not None:
+            self._learn(turn, result, now_s)
         failed = result.error_type if isinstance(result, ProviderError) and result.error_type in self._faults else None
         counted = _says_something(result, now_s - turn.began_s, timeout_s)
         self._breaker.leave(turn.entry, now_s, failed=failed if counted else None, counted=counted)
+        self._give_back()
 
-    async def _found_room(self, left_s: float) -> bool:
-        if left_s <= 0:
-            return False
-        if not self._room.locked():  # the usual case, which needs no timer
-            return await self._room.acquire()
-        try:
-            async with asyncio.timeout(left_s):
-                return await self._room.acquire()
-        except TimeoutError:
-            return False
+    def _take(self, cost: Cost) -> float:
+        """See ``Line``."""
+        if not self._room.free:
+            return math.inf
+        if (wait_s := self._wait_s(cost)) > 0:
+            return wait_s
+        self._room.take()
+        self._pace.take(cost)
+        self._learned.take(cost, self._pace.share)
+        return 0.0
+
+    def _wait_s(self, cost: Cost, *, in_all: bool = False) -> float:
+        now_s = self._clock()
+        paced_s = self._pace.wait_s(cost, now_s, in_all=in_all)
+        return max(paced_s, self._learned.wait_s(cost, now_s, self._pace.share))
+
+    def _foresee(self, cost: Cost) -> float:
+        return self._wait_s(cost, in_all=True)
+
+    def _give_back(self) -> None:
+        self._room.release()
+
+    def _learn(self, turn: Turn, result: Answer | ProviderError, now_s: float) -> None:
+        """Set right what was guessed of the tokens, and take in what the provider says of its limits."""
+        used = result.usage.input_tokens + result.usage.output_tokens
+        self._pace.take(Cost(0.0, used - turn.cost.tokens))
+        if result.rates is not None:
+            self._learned.learn(result.rates, now_s)
 
 
 def _says_something(result: Answer | ProviderError | None, lasted_s: float, timeout_s: float) -> bool:

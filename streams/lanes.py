@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections import OrderedDict, deque
@@ -13,6 +12,8 @@ from connectors.providers.provider import Answer, Call, Provider, ProviderError,
 from schemas.events import Target, TargetStateChanged
 from streams.breaker import StateChange
 from streams.lane import Lane
+from streams.pacing import Pace
+from streams.room import Room
 
 KEPT = 1000
 """Targets that are remembered: callers may name any model, and so make any number of them."""
@@ -40,7 +41,8 @@ class Lanes:
         """Not yet told to anybody; whoever reads it takes it out."""
         self._providers = dict(providers)
         self._settings = settings
-        self._rooms = {name: asyncio.Semaphore(settings[name].max_in_flight) for name in providers}
+        self._rooms = {name: Room(settings[name].max_in_flight) for name in providers}
+        self._paces = {name: Pace(settings[name].rate_limit, time.monotonic()) for name in providers}
         self._worker = worker
         self._clock = clock
         self._lanes: OrderedDict[tuple[str, str], Lane] = OrderedDict()
@@ -57,6 +59,11 @@ class Lanes:
             self._lanes.move_to_end(key)
         return lane
 
+    def share(self, part: float) -> None:
+        """Keep to this part of all rate limits from now on, above 0 and up to 1: other workers have the rest."""
+        for pace in self._paces.values():
+            pace.share = part
+
     async def close(self) -> None:
         """Close the providers' connections."""
         for provider in self._providers.values():
@@ -66,9 +73,15 @@ class Lanes:
         name = target.provider
         provider = self._providers.get(name)
         if provider is None:
-            return Lane(name, _Absent(name), ProviderSettings(kind="absent"), asyncio.Semaphore(1))
-        changed = functools.partial(self._changed, target)
-        return Lane(name, provider, self._settings[name], self._rooms[name], on_change=changed)
+            return Lane(name, _Absent(name), ProviderSettings(kind="absent"))
+        return Lane(
+            name,
+            provider,
+            self._settings[name],
+            room=self._rooms[name],
+            pace=self._paces[name],
+            on_change=functools.partial(self._changed, target),
+        )
 
     def _changed(self, target: Target, change: StateChange) -> None:
         self.news.append(

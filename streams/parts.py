@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from connectors.providers.limits import LimitTable
@@ -26,7 +27,9 @@ class WithinLimits:
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
-    def __init__(self, name: str, provider: Provider, settings: ProviderSettings, room: asyncio.Semaphore) -> None:
+    def __init__(
+        self, name: str, provider: Provider, settings: ProviderSettings, room: AbstractAsyncContextManager[None]
+    ) -> None:
         self._name = name
         self._provider = provider
         self._limits = LimitTable(settings.kind, settings.limits)
@@ -72,7 +75,9 @@ class WithinLimits:
 class _Parts:
     """One call that is made in parts, and what has become of each."""
 
-    def __init__(self, provider: Provider, call: Call, parts: Sequence[range], room: asyncio.Semaphore) -> None:
+    def __init__(
+        self, provider: Provider, call: Call, parts: Sequence[range], room: AbstractAsyncContextManager[None]
+    ) -> None:
         self._provider = provider
         self._call = call
         self._parts = parts

@@ -31,7 +31,7 @@ class Tried:
     param: str | None = None
     """The caller's parameter that is at fault."""
     passed_over: bool = False
-    """It was not called at all, since it is closed."""
+    """It was not called at all: it is left alone, or its rate limit has no room before the deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,12 @@ def next_step(
 
 
 def _failure(tried: Sequence[Tried]) -> Failure:
-    """Tell of the last call that was made; if none was, that all targets are closed, and until when."""
+    """Tell of the last call that was made; if none was, why not, and when trying again makes sense."""
     called = [attempt for attempt in tried if not attempt.passed_over]
     if not called:
-        return unavailable(min(attempt.retry_after_s or 0.0 for attempt in tried))
+        retry_after_s = min(attempt.retry_after_s or 0.0 for attempt in tried)
+        limited = all(attempt.error_type == "rate_limited" for attempt in tried)
+        return failure_of("rate_limited", "", retry_after_s) if limited else unavailable(retry_after_s)
     last = called[-1]
     return failure_of(last.error_type, last.message, last.retry_after_s, last.param)
 

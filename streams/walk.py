@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
-from schemas.events import AttemptFinished, Failure, Plan, RequestRouted
+from schemas.events import AttemptFinished, ErrorType, Failure, Plan, RequestRouted
 from schemas.records import Output
 from streams.claims import Fresh, InDoubt
 from streams.failures import failure_of
+from streams.pacing import Cost, estimate
 from streams.retry import Tried
 from streams.stage import DeadLetterError, Emit
 
@@ -71,9 +72,14 @@ class Walk:
         if attempt.error_type is not None:
             self.tried.append(_tried(place, attempt))
 
-    def pass_over(self, place: int, retry_after_s: float) -> None:
-        """Note that the target of this place was not called, and after how many seconds it may be."""
-        self.tried.append(Tried(place, "capacity", retry_after_s=retry_after_s, passed_over=True))
+    @property
+    def cost(self) -> Cost:
+        """What a call takes of a provider's limits, guessed."""
+        return estimate(len(self.routed.body), self.body)
+
+    def pass_over(self, place: int, reason: ErrorType, retry_after_s: float) -> None:
+        """Note why the target of this place was not called, and after how many seconds it may be."""
+        self.tried.append(Tried(place, reason, retry_after_s=retry_after_s, passed_over=True))
 
 
 def begin(routed: RequestRouted, partition: int, emit: Emit, claim: Fresh | InDoubt) -> Walk:

@@ -15,10 +15,11 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from connectors.http import Client, NoResponseError, Response
+from connectors.http import Client, NoResponseError, Response, Streamed
 from connectors.providers.assembly import JSON, Assembly
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from connectors.providers.rates import rate_state
 from schemas.events import Change, Usage
 
 OK = 200
@@ -122,9 +123,9 @@ class HttpProvider:
             outgoing, url, content, headers = self._outgoing(call)
             response = await self._client.post(url, content, timeout_s=call.timeout_s, headers=headers)
             if response.status != OK:
-                raise self.refusal(response)
+                raise self._refused(response)
             answer = self.read(call, _json(response), response)
-            return _with_record(answer, content, outgoing.changes)
+            return _with_record(answer, content, outgoing.changes, response)
         except NoResponseError as error:
             raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
         except ProviderError as error:
@@ -142,7 +143,7 @@ class HttpProvider:
             outgoing, url, content, headers = self._outgoing(call)
             async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
                 if response.status != OK:
-                    raise self.refusal(await response.whole())
+                    raise self._refused(await response.whole())
                 async for data in response.pieces():
                     for chunk in decoder.feed(data):
                         assembly.add(chunk)
@@ -150,7 +151,7 @@ class HttpProvider:
                 for chunk in decoder.finish():
                     assembly.add(chunk)
                     yield chunk
-                yield _with_record(_streamed(assembly, decoder), content, outgoing.changes)
+                yield _with_record(_streamed(assembly, decoder), content, outgoing.changes, response)
         except NoResponseError as error:
             failure = ProviderError(error.error_type, str(error), http_status=error.http_status)
             failure.partial = assembly.body
@@ -167,6 +168,11 @@ class HttpProvider:
         outgoing = self.write(call)
         url, content = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
         return outgoing, url, content, {**outgoing.headers, **self.sign(url, content)}
+
+    def _refused(self, response: Response) -> ProviderError:
+        error = self.refusal(response)
+        error.rates = rate_state(response.headers)
+        return error
 
     def _without_secrets(self, error: ProviderError) -> ProviderError:
         """Make sure of it: some servers repeat the key that they did not like."""
@@ -196,5 +202,8 @@ def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
     )
 
 
-def _with_record(answer: Answer, sent: bytes, changes: Sequence[Change]) -> Answer:
-    return dataclasses.replace(answer, sent=sent, changes=tuple(changes)) if changes else answer
+def _with_record(answer: Answer, sent: bytes, changes: Sequence[Change], response: Response | Streamed) -> Answer:
+    rates = rate_state(response.headers)
+    if not changes and rates is None:
+        return answer
+    return dataclasses.replace(answer, sent=sent if changes else b"", changes=tuple(changes), rates=rates)

@@ -1,6 +1,8 @@
-"""What the configuration says of how a provider is spared: when it is left alone, and how much it may be asked for."""
+"""How a provider is spared, by configuration and by its own words: when it is left alone, how much it is asked for."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,3 +30,28 @@ class BreakerSettings(BaseModel):
         if self.max_cooldown_s < self.cooldown_s:
             raise ValueError("max_cooldown_s must not be below cooldown_s")
         return self
+
+
+class RateLimit(BaseModel):
+    """How much a provider's key may be asked for, by all workers together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+
+class Budget(NamedTuple):
+    """One limit, as it stood when the provider answered."""
+
+    limit: float
+    remaining: float
+    reset_s: float
+    """Until all of it is there again, in seconds from then."""
+
+
+class RateState(NamedTuple):
+    """What is left of the limits on requests and on tokens; None: nothing was said."""
+
+    requests: Budget | None = None
+    tokens: Budget | None = None

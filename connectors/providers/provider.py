@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.providers.limits import Configured
-from connectors.providers.protection import BreakerSettings
+from connectors.providers.protection import BreakerSettings, RateLimit, RateState
 from schemas.events import Change, ErrorType, OnOversize, Operation, Usage
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
@@ -40,6 +40,8 @@ class ProviderSettings(BaseModel):
     """What one call may hold, by model, over what is known of the kind."""
     breaker: BreakerSettings = BreakerSettings()
     """When one of its models is left alone."""
+    rate_limit: RateLimit | None = None
+    """Kept to by waiting, beside what the provider itself says of its limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Answer:
     """The body that went out, if it was translated."""
     changes: tuple[Change, ...] = ()
     """What was translated or left out."""
+    rates: RateState | None = None
+    """What the provider said of its rate limits."""
 
 
 class ProviderError(Exception):
@@ -102,6 +106,8 @@ class ProviderError(Exception):
         """What had come of a stream before it broke off, as a completion."""
         self.usage = Usage()
         """What is to be paid all the same."""
+        self.rates: RateState | None = None
+        """What the provider said of its rate limits."""
 
 
 class Provider(Protocol):

@@ -379,7 +379,7 @@ async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() 
     task = asyncio.create_task(work(event, stage))
     await asyncio.sleep(0)
 
-    fields = start.model_dump(exclude={"expires_at"})
+    fields = start.model_dump(exclude={"expires_at", "waited_ms"})
     stage.claims.observe(record(AttemptFinished.model_validate({**fields, "finished_at": 9, "body": "{}"})))
     (settled,) = await task
 
@@ -483,6 +483,28 @@ async def test_a_topic_for_the_news_that_is_missing_delays_no_request() -> None:
 
     assert read(*outputs)[-1].outcome == "answered"
     await stage.close()
+
+
+async def test_a_rate_limit_without_room_before_the_deadline_sends_the_call_to_the_next_target() -> None:
+    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 1})
+    log = Log()
+
+    ends = [(await work(routed("sim/echo", "spare/echo"), stage, log))[-1] for _ in range(2)]
+
+    assert [end.provider for end in ends] == ["sim", "spare"]
+    assert len(provider.calls) == 1
+    assert [event.waited_ms for event in log.events] == [0, 0]
+
+
+async def test_a_worker_keeps_to_the_part_of_a_rate_limit_that_its_partitions_are() -> None:
+    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 80})
+    for partition in (0, 1):
+        await stage.prepare(partition, 0)
+
+    ends = [(await work(routed(deadline_at=now_ms() + 400), stage))[-1].outcome for _ in range(5)]
+
+    assert ends == ["answered"] * 4 + ["failed"]
+    assert len(provider.calls) == 4
 
 
 async def test_many_calls_at_once_need_no_task_of_their_own() -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
 
+from connectors.providers.protection import Budget, RateState
 from connectors.providers.provider import Answer, ProviderError
 from connectors.providers.simulated import Mood, Simulated
 from schemas.events import Usage
 from streams.breaker import StateChange
 from streams.lane import Lane, PassedOver, Turn
+from streams.pacing import Cost
+from streams.room import Room
 
 ANSWER = Answer({"choices": []}, 200, Usage())
 DOWN = ProviderError("server", "down", http_status=500)
@@ -30,9 +34,9 @@ class Watched:
         self.clock = Clock()
         self.changes: list[StateChange] = []
         mood = Mood.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
-        self.room = asyncio.Semaphore(room)
+        self.room = Room(room)
         self.lane = Lane(
-            "sim", Simulated("sim", mood), mood, self.room, on_change=self.changes.append, clock=self.clock
+            "sim", Simulated("sim", mood), mood, room=self.room, on_change=self.changes.append, clock=self.clock
         )
 
     async def enter(self) -> Turn:
@@ -55,7 +59,7 @@ async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() 
     await watched.call(DOWN)
     await watched.call(DOWN)
 
-    assert await watched.lane.enter(10.0) == PassedOver(5.0)
+    assert await watched.lane.enter(10.0) == PassedOver("capacity", 5.0)
     watched.clock.now_s = 5.0
     await watched.call(ANSWER)
 
@@ -120,7 +124,7 @@ async def test_every_turn_gives_its_room_back() -> None:
     for result in (ANSWER, None, ProviderError("auth", "who?", http_status=401)):
         await watched.call(result)
 
-    assert not watched.room.locked()
+    assert watched.room.free
 
 
 async def test_who_finds_no_room_in_time_has_no_turn() -> None:
@@ -140,5 +144,44 @@ async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the
     for turn in turns:
         watched.lane.leave(turn, DOWN, 60.0)
 
-    assert await waiting == PassedOver(5.0)
-    assert not watched.room.locked()
+    assert await waiting == PassedOver("capacity", 5.0)
+    assert watched.room.free
+
+
+async def test_a_call_waits_for_its_turn_within_the_rate_limit_and_says_how_long() -> None:
+    mood = Mood.model_validate({"rate_limit": {"requests_per_minute": 600}})
+    lane = Lane("sim", Simulated("sim", mood), mood)
+    for _ in range(60):
+        assert isinstance(await lane.enter(0.01), Turn)
+
+    turn = await lane.enter(5.0)
+
+    assert isinstance(turn, Turn)
+    assert turn.waited_s > 0.05
+
+
+async def test_who_would_wait_beyond_its_deadline_is_told_when_to_come_again() -> None:
+    watched = Watched(rate_limit={"requests_per_minute": 10})
+    await watched.call(ANSWER)
+
+    passed = await watched.lane.enter(5.0)
+
+    assert isinstance(passed, PassedOver)
+    assert passed.reason == "rate_limited"
+    assert passed.retry_after_s == pytest.approx(6.0)
+
+
+async def test_what_the_provider_says_is_kept_to_and_what_was_guessed_is_set_right() -> None:
+    watched = Watched(rate_limit={"tokens_per_minute": 6000})
+    turn = await watched.lane.enter(10.0, Cost(1, 600))
+    assert isinstance(turn, Turn)
+    rates = RateState(Budget(60, 0, 60.0))
+
+    watched.lane.leave(turn, dataclasses.replace(ANSWER, usage=Usage(input_tokens=10), rates=rates), 60.0)
+
+    passed = await watched.lane.enter(0.5, Cost(1, 100))
+    assert isinstance(passed, PassedOver)
+    assert passed.reason == "rate_limited"
+    assert passed.retry_after_s == pytest.approx(1.0)
+    watched.clock.now_s = 1.0
+    assert isinstance(await watched.lane.enter(0.5, Cost(1, 100)), Turn)

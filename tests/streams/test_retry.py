@@ -161,3 +161,11 @@ def test_when_the_last_is_closed_the_error_of_the_one_that_was_called_is_told() 
 
     assert isinstance(given_up, GiveUp)
     assert given_up.failure.code == "auth"
+
+
+def test_when_no_rate_limit_had_room_in_time_the_caller_is_told_so() -> None:
+    given_up = step(*(Tried(place, "rate_limited", retry_after_s=7.0, passed_over=True) for place in (0, 1)))
+
+    assert isinstance(given_up, GiveUp)
+    failure = given_up.failure
+    assert (failure.status, failure.code, failure.retry_after_ms) == (429, "rate_limit_exceeded", 7000)

@@ -1,0 +1,102 @@
+"""Those who wait for their turn: the nearest deadline first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+
+from streams.pacing import Cost
+
+Take = Callable[[Cost], float]
+"""Take what a call needs and return 0; or take nothing and return how many seconds to wait, inf if nobody knows."""
+
+
+class Line:
+    """A line in front of something that is taken and given back.
+
+    Args:
+        take: see above.
+        give_back: what was taken for somebody who is gone.
+        foresee: how many seconds so much would take from now on, as far as that is known; it may be less.
+        crowd: all lines in which somebody waits for the same; who gives something back wakes them.
+
+    """
+
+    def __init__(
+        self, take: Take, give_back: Callable[[], None], foresee: Callable[[Cost], float], crowd: dict[Line, None]
+    ) -> None:
+        self._take = take
+        self._give_back = give_back
+        self._foresee = foresee
+        self._crowd = crowd
+        self._waiting: list[tuple[float, int, Cost, asyncio.Future[bool]]] = []
+        self._wanted = Cost(0.0, 0.0)
+        """By all who wait."""
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def turn(self, cost: Cost, left_s: float = math.inf) -> float | None:
+        """Wait for as much, at most ``left_s`` seconds.
+
+        Returns:
+            None if it was taken. Else the seconds that it takes, if they are known and too many, in which case nobody
+            has waited; inf if the wait was in vain.
+
+        """
+        if left_s <= 0:
+            return math.inf
+        if not self._waiting and self._take(cost) == 0:  # the usual case, which needs no timer
+            return None
+        wanted = Cost(self._wanted.requests + cost.requests, self._wanted.tokens + cost.tokens)
+        if (wait_s := self._foresee(wanted)) >= left_s:
+            return wait_s
+        self._wanted = wanted
+        try:
+            return None if await self._waited(cost, left_s) else math.inf
+        finally:
+            self._wanted = Cost(self._wanted.requests - cost.requests, self._wanted.tokens - cost.tokens)
+
+    def wake(self) -> None:
+        """Let in who can be let in: something was given back, or has grown."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            *_, cost, future = self._waiting[0]
+            if not future.done():
+                if (wait_s := self._take(cost)) > 0:
+                    self._wake_in(wait_s)
+                    return
+                future.set_result(True)
+            heapq.heappop(self._waiting)
+        self._crowd.pop(self, None)
+
+    def _wake_in(self, wait_s: float) -> None:
+        if wait_s != math.inf:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self.wake)
+
+    async def _waited(self, cost: Cost, left_s: float) -> bool:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        heapq.heappush(self._waiting, (loop.time() + left_s, next(self._numbers), cost, future))
+        self._crowd[self] = None
+        limit = loop.call_later(left_s, _give_up, future) if left_s != math.inf else None
+        self.wake()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled() and future.result():
+                self._give_back()
+            self.wake()
+            raise
+        finally:
+            if limit is not None:
+                limit.cancel()
+
+
+def _give_up(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(False)
