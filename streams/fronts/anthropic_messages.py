@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from streams.fronts.untranslatable import wrong
+from streams.fronts.untranslatable import word, wrong
 
 JSON = dict[str, Any]
 
@@ -39,7 +39,7 @@ def openai_messages(system: object, messages: object) -> list[JSON]:
 def _message(message: object, where: str) -> list[JSON]:
     role = message.get("role") if isinstance(message, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
-    if role not in {"user", "assistant", "system"}:
+    if role not in ("user", "assistant", "system"):
         raise wrong(f"{where}.role", "must be user, assistant or system")
     if isinstance(content, str):
         return [{"role": role, "content": content}]
@@ -114,7 +114,7 @@ def _part(block: JSON, where: str) -> JSON:
     if kind == "document" and isinstance(source, dict):
         name = {"filename": block["title"]} if block.get("title") else {}
         return _cached(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
-    raise wrong(where, f"holds a block of type {kind}, which this gateway can't pass on")
+    raise wrong(where, f"holds a block of type {word(kind)}, which this gateway can't pass on")
 
 
 def _url(source: JSON, where: str) -> str:
@@ -125,7 +125,7 @@ def _url(source: JSON, where: str) -> str:
 
 def _file(source: JSON, where: str) -> str:
     media_type, data = source.get("media_type"), source.get("data")
-    if source.get("type") not in {"base64", "text"} or not isinstance(media_type, str) or not isinstance(data, str):
+    if source.get("type") not in ("base64", "text") or not isinstance(media_type, str) or not isinstance(data, str):
         raise wrong(f"{where}.source", "must be of type base64, text for a document, or url for an image")
     if source["type"] == "text":
         data = base64.b64encode(data.encode()).decode()

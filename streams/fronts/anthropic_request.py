@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.fronts.anthropic_messages import openai_messages
-from streams.fronts.untranslatable import wrong
+from streams.fronts.untranslatable import word, wrong
 
 JSON = dict[str, Any]
 
@@ -40,7 +40,7 @@ def chat_body(body: JSON) -> JSON:
         elif name in WRITERS:
             WRITERS[name](chat, value)
         else:
-            raise wrong(name, "is not supported by this gateway")
+            raise wrong(word(name), "is not supported by this gateway")
     return chat
 
 
@@ -79,7 +79,7 @@ def _tools(chat: JSON, value: object) -> None:
 
 def _tool(tool: object, where: str) -> JSON:
     said = _object(where, tool)
-    if said.get("type") not in {None, "custom"}:
+    if said.get("type") not in (None, "custom"):
         raise wrong(where, "is a tool of Anthropic's own, which other providers don't have")
     function: JSON = {"name": said.get("name"), "parameters": said.get("input_schema")}
     function |= {name: said[name] for name in ("description", "strict") if said.get(name) is not None}
@@ -91,7 +91,7 @@ def _tool_choice(chat: JSON, value: object) -> None:
     choice = _object("tool_choice", value)
     if choice.get("type") == "tool":
         chat["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
-    elif choice.get("type") in CHOICES:
+    elif choice.get("type") in tuple(CHOICES):
         chat["tool_choice"] = CHOICES[choice["type"]]
     else:
         raise wrong("tool_choice.type", "must be auto, any, none or tool")

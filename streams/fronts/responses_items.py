@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.fronts.untranslatable import wrong
+from streams.fronts.untranslatable import word, wrong
 
 JSON = dict[str, Any]
 
-ROLES = frozenset({"user", "assistant", "system", "developer"})
+ROLES = ("user", "assistant", "system", "developer")
 
 
 def openai_messages(instructions: object, given: object) -> list[JSON]:
@@ -59,7 +59,7 @@ class Turns:
             case "item_reference":
                 raise wrong(where, "refers to an item of another call, and this gateway keeps none")
             case kind:
-                raise wrong(f"{where}.type", f"is {kind}, which this gateway can't pass on")
+                raise wrong(f"{where}.type", f"is {word(kind)}, which this gateway can't pass on")
 
     def _message(self, item: JSON, where: str) -> None:
         role, content = item.get("role"), item.get("content")
@@ -101,7 +101,7 @@ class Turns:
 
 
 def _thought(item: JSON) -> JSON:
-    said = [*(item.get("summary") or ()), *(item.get("content") or ())]
+    said = [part for name in ("summary", "content") if isinstance(item.get(name), list) for part in item[name]]
     words = "\n".join(str(part.get("text") or "") for part in said if isinstance(part, dict))
     return ({"reasoning_content": words} if words else {}) | _extras(item)
 
@@ -125,7 +125,9 @@ def parts(content: object, where: str) -> list[JSON]:
         write = PARTS.get(str(part.get("type")))
         written = write(part) if write is not None else None
         if written is None:
-            raise wrong(f"{where}[{index}]", f"is a part of type {part.get('type')} that this gateway can't pass on")
+            raise wrong(
+                f"{where}[{index}]", f"is a part of type {word(part.get('type'))} that this gateway can't pass on"
+            )
         said.append(written)
     return said
 

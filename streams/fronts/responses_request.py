@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.fronts.responses_items import openai_messages
-from streams.fronts.untranslatable import wrong
+from streams.fronts.untranslatable import word, wrong
 
 JSON = dict[str, Any]
 
@@ -43,7 +43,9 @@ def chat_body(body: JSON) -> JSON:
         elif name in WRITERS:
             WRITERS[name](chat, value)
         else:
-            raise wrong(name, "is not supported by this gateway: it keeps nothing between calls and has no own tools")
+            raise wrong(
+                word(name), "is not supported by this gateway: it keeps nothing between calls and has no own tools"
+            )
     return chat
 
 
@@ -98,7 +100,7 @@ def _reasoning(chat: JSON, value: object) -> None:
         if name == "effort" and said is not None:
             chat["reasoning_effort"] = said
         elif name not in {"effort", "summary", "generate_summary"} and said is not None:
-            raise wrong(f"reasoning.{name}", "is not supported by this gateway")
+            raise wrong(f"reasoning.{word(name)}", "is not supported by this gateway")
 
 
 def _tools(chat: JSON, value: object) -> None:
@@ -111,7 +113,7 @@ def _tools(chat: JSON, value: object) -> None:
 def _tool(tool: object, where: str) -> JSON:
     said = _object(where, tool)
     if said.get("type") != "function":
-        raise wrong(f"{where}.type", f"is {said.get('type')}, and this gateway has no tools but functions")
+        raise wrong(f"{where}.type", f"is {word(said.get('type'))}, and this gateway has no tools but functions")
     named = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {name: said[name] for name in named if said.get(name) is not None}}
 

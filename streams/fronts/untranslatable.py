@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 40
+
 
 class UntranslatableError(ValueError):
     """A request that can't be said in the shape of the log: its caller is told which part, by its API's own name."""
@@ -15,3 +17,9 @@ class UntranslatableError(ValueError):
 def wrong(where: str, why: str) -> UntranslatableError:
     """Name the part that is at fault."""
     return UntranslatableError(where, f"{where} {why}")
+
+
+def word(said: object) -> str:
+    """A name as its caller wrote it, if it looks like a name: a refusal is on the record, and holds nobody's text."""
+    is_name = isinstance(said, str) and len(said) <= _LONGEST and said.isidentifier()
+    return str(said) if is_name else "unknown"
