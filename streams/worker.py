@@ -133,6 +133,8 @@ class Worker:
         """Walk through what comes, a batch of one partition at a time, as long as there is room."""
         async for event in cast("faust.Stream[object]", stream).noack().events():
             batch: list[Delivered] = []
+            if not self.open:  # nobody can finish anything while nothing comes: the time of waiting does not count
+                self._progress = time.monotonic()
             for raw in cast("list[driver.ConsumerRecord]", event.value):
                 record = Record(
                     raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
