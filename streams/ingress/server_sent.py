@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -23,6 +24,8 @@ HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would gather the chunks
 )
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 async def begun(stream: Stream, waiter: Waiter) -> bool:
@@ -83,7 +86,7 @@ class ResumeEndpoint:
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
         request_id = canonical(http.path_params["request_id"])
         after = http.headers.get("last-event-id") or http.query_params.get("after") or "-1"
-        if not after.removeprefix("-").isdigit():
+        if not _NUMBER.fullmatch(after):
             raise bad_request("invalid_header", "Last-Event-ID must be the number of a chunk.")
         stream = self._streams.find(request_id, caller.tenant)
         if stream is None:
