@@ -199,6 +199,7 @@ def escape(text: str) -> str:
 def _preparations(database: str, mark: str, settings: Mapping[str, str]) -> list[str]:
     """What a fresh handle is told, the lock last."""
     chosen: dict[str, str] = {"log_comment": mark} | {name: str(value) for name, value in LIMITS.items()}
+    chosen["output_format_pretty_color"] = "0"  # else it depends on our terminal, not on the reader's
     for name, value in settings.items():
         if name in _LOWERABLE:
             chosen[name] = str(_lower(name, value))

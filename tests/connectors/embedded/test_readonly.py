@@ -193,6 +193,11 @@ def test_settings_of_the_answers_look_are_taken_and_others_refused(reader: Reade
         reader.run("SELECT 1", settings={"allow_ddl": "1"})
 
 
+def test_a_table_has_no_colours_unless_the_reader_wants_them(reader: Reader) -> None:
+    assert b"\x1b" not in reader.run("SELECT 1 AS n", "Pretty").content
+    assert b"\x1b" in reader.run("SELECT 1 AS n", "Pretty", settings={"output_format_pretty_color": "1"}).content
+
+
 def test_one_query_leaves_nothing_behind_for_the_next(reader: Reader, clickhouse: ClickHouse) -> None:
     reader.run("SELECT 1", database="system", settings={"session_timezone": "Asia/Tokyo"})
 
