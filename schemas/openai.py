@@ -162,6 +162,8 @@ def parse(body: bytes) -> dict[str, Any] | Failure:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if "UTF-8" in error.msg:  # its place is not told
+            return invalid("invalid_json", "the body is not UTF-8")
         return invalid("invalid_json", f"the body is not valid JSON (line {error.lineno}, column {error.colno})")
     if not isinstance(document, dict):
         return invalid("invalid_json", "the body is not a JSON object")

@@ -155,6 +155,13 @@ def test_a_faulty_embeddings_parameter_is_named(more: dict[str, Any], param: str
     assert SECRET not in failure.message
 
 
+def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
+    failure = parse(b'{"model": "\xff"}')
+
+    assert isinstance(failure, Failure)
+    assert failure.message == "the body is not UTF-8"
+
+
 @pytest.mark.parametrize("body", [b"", b"hello", b'{"a":', b"\xff", b"[]", b'"text"', b"null", b'{"a": "\\ud800"}'])
 def test_what_is_no_json_object_says_so(body: bytes) -> None:
     failure = parse(body)
