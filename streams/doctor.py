@@ -17,6 +17,10 @@ from streams.settings import Settings
 DEAD_LETTERS = """
 SELECT count() AS letters FROM events
 WHERE endsWith(kafka_topic, '-dlt') AND event_time > now() - INTERVAL 1 DAY"""
+WHY_DEAD = (
+    'why: sluice query "SELECT event_time, kafka_topic, error_type, error_message FROM events'
+    " WHERE event_type = 'DeadLettered'\""
+)
 LAG_RECORDS = 10_000
 """A stage that is so far behind is worth a look."""
 
@@ -124,5 +128,5 @@ async def _dead_letters(settings: Settings) -> str:
     (row,) = await _rows(settings, DEAD_LETTERS)
     if row["letters"]:
         letters = row["letters"]
-        raise Wrong(f"{letters} in the last day; their rows in `events` say why, in attributes")
+        raise Wrong(f"{letters} in the last day; {WHY_DEAD}")
     return "none in the last day"
