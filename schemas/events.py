@@ -209,6 +209,8 @@ class AttemptStarted(Event):
     """By then the call has ended, whatever became of its worker."""
     waited_ms: int = 0
     """For its turn at the provider: for room, or for what the rate limits allow."""
+    in_flight_limit: int = 0
+    """How many calls at once this worker allowed the target then."""
 
 
 class AttemptFinished(Event):

@@ -243,6 +243,7 @@ class CallStage:
             started_at=now,
             expires_at=max(now + 1, min(now + target.timeout_ms, walk.routed.request.deadline_at)),
             waited_ms=round(turn.waited_s * 1000),
+            in_flight_limit=turn.limit,
         )
 
     def _written(self, event: AttemptStarted | AttemptFinished, at_ms: int, partition: int) -> Output:

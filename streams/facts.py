@@ -85,6 +85,7 @@ def _(event: AttemptStarted) -> Facts:
         "attributes": {
             "expires_in_ms": str(event.expires_at - event.started_at),
             "waited_ms": str(event.waited_ms),
+            "in_flight_limit": str(event.in_flight_limit),
         },
     }
 

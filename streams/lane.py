@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from connectors.providers.provider import Answer, Provider, ProviderError, ProviderSettings
 from schemas.events import ErrorType
 from streams.breaker import Breaker, Entry, StateChange
+from streams.concurrency import OVERLOAD, Concurrency
 from streams.line import Line
 from streams.pacing import Cost, Learned, Pace
 from streams.parts import WithinLimits
@@ -31,6 +32,8 @@ class Turn:
     cost: Cost
     began_s: float
     waited_s: float
+    limit: int
+    """On calls under way at once, as it was then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,12 @@ class Lane:
         self.provider = WithinLimits(name, provider, settings, self._room)
         self._pace = pace or Pace(settings.rate_limit, clock())
         self._learned = Learned()
+        self._concurrency = Concurrency(settings.max_in_flight)
+        self._in_flight = 0
         self._breaker = Breaker(settings.breaker, on_change)
         self._faults = FAULTS | {"rate_limited"} if settings.breaker.count_rate_limited else FAULTS
         self._clock = clock
-        self._line = Line(self._take, self._room.release, self._foresee, self._room.crowd)
+        self._line = Line(self._take, self._give_back, self._foresee, self._room.crowd)
 
     def closed_for_s(self) -> float:
         """How long nobody is let through; 0 if there is no such time."""
@@ -93,7 +98,7 @@ class Lane:
         if entry is None:  # it has opened meanwhile
             self._give_back()
             return PassedOver("capacity", self.closed_for_s())
-        return Turn(entry, cost, now_s, now_s - came_s)
+        return Turn(entry, cost, now_s, now_s - came_s, self._concurrency.limit)
 
     def leave(self, turn: Turn, result: Answer | ProviderError | None, timeout_s: float) -> None:
         """Give the turn back.
@@ -105,20 +110,21 @@ class Lane:
 
         """
         now_s = self._clock()
-        if result is not None:
-            self._learn(turn, result, now_s)
         failed = result.error_type if isinstance(result, ProviderError) and result.error_type in self._faults else None
         counted = _says_something(result, now_s - turn.began_s, timeout_s)
         self._breaker.leave(turn.entry, now_s, failed=failed if counted else None, counted=counted)
+        if result is not None:
+            self._learn(turn, result, now_s, counted=counted)
         self._give_back()
 
     def _take(self, cost: Cost) -> float:
         """See ``Line``."""
-        if not self._room.free:
+        if self._in_flight >= self._concurrency.limit or not self._room.free:
             return math.inf
         if (wait_s := self._wait_s(cost)) > 0:
             return wait_s
         self._room.take()
+        self._in_flight += 1
         self._pace.take(cost)
         self._learned.take(cost, self._pace.share)
         return 0.0
@@ -132,14 +138,19 @@ class Lane:
         return self._wait_s(cost, in_all=True)
 
     def _give_back(self) -> None:
+        self._in_flight -= 1
         self._room.release()
 
-    def _learn(self, turn: Turn, result: Answer | ProviderError, now_s: float) -> None:
-        """Set right what was guessed of the tokens, and take in what the provider says of its limits."""
+    def _learn(self, turn: Turn, result: Answer | ProviderError, now_s: float, *, counted: bool) -> None:
+        """Set right what was guessed of the tokens, and take in what the call shows of the provider's limits."""
         used = result.usage.input_tokens + result.usage.output_tokens
         self._pace.take(Cost(0.0, used - turn.cost.tokens))
         if result.rates is not None:
             self._learned.learn(result.rates, now_s)
+        if isinstance(result, Answer):
+            self._concurrency.answered(self._in_flight)
+        elif counted and result.error_type in OVERLOAD:
+            self._concurrency.overloaded(self._in_flight, turn.began_s, now_s)
 
 
 def _says_something(result: Answer | ProviderError | None, lasted_s: float, timeout_s: float) -> bool:

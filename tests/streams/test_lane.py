@@ -185,3 +185,28 @@ async def test_what_the_provider_says_is_kept_to_and_what_was_guessed_is_set_rig
     assert passed.retry_after_s == pytest.approx(1.0)
     watched.clock.now_s = 1.0
     assert isinstance(await watched.lane.enter(0.5, Cost(1, 100)), Turn)
+
+
+async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others_have_the_room() -> None:
+    watched = Watched(room=20, max_in_flight=20)
+    turns = [await watched.enter() for _ in range(10)]
+    watched.clock.now_s = 1.0
+
+    watched.lane.leave(turns[0], ProviderError("rate_limited", "slower", http_status=429), 60.0)
+    for turn in turns[1:4]:
+        watched.lane.leave(turn, ANSWER, 60.0)
+
+    assert (await watched.enter()).limit == 7
+    assert await watched.lane.enter(0.01) is None
+    assert watched.room.free == 13
+
+
+async def test_a_call_that_ends_lets_the_next_one_in() -> None:
+    watched = Watched(room=1, max_in_flight=1)
+    turn = await watched.enter()
+    waiting = asyncio.create_task(watched.lane.enter(10.0))
+    await asyncio.sleep(0)
+
+    watched.lane.leave(turn, ANSWER, 60.0)
+
+    assert isinstance(await waiting, Turn)
