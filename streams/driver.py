@@ -14,6 +14,7 @@ Every override has a test on a real broker in ``tests/flow/test_driver.py``, so 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import aiokafka
 import faust
 import structlog
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -35,6 +36,8 @@ from schemas.records import Output
 from streams.tracker import Tracker
 
 SCHEME = "sluice"
+HAND_OVER_S = 3.0
+"""How long the producer may take to accept a record. It waits for room, and for topics that are gone."""
 LOOK_AGAIN_S = 1.0
 """How often at most the broker is asked about a topic that it did not know."""
 REMEMBERED_MISSING = 1000
@@ -184,10 +187,15 @@ class Producer(stock.Producer):
             if not self._exists(output):
                 place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
                 raise NoSuchTopicError(f"{place} does not exist")
+        headers = list(output.headers)
         try:
-            future: asyncio.Future[Any] = await producer.send(
-                output.topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
-            )
+            async with asyncio.timeout(HAND_OVER_S):
+                future: asyncio.Future[Any] = await producer.send(
+                    output.topic, output.value, key=output.key, partition=output.partition, headers=headers
+                )
+        except TimeoutError:
+            self._known.pop(output.topic, None)  # it may have been deleted: look again before the next try
+            raise KafkaTimeoutError(f"{output.topic} took no record within {HAND_OVER_S:g} s") from None
         except KafkaError as error:
             if not (error.retriable or isinstance(error, TooLargeError)):
                 await self.app.crash(error)  # the producer is broken for good: a new process is the cure
@@ -219,6 +227,7 @@ drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 SETTINGS: Mapping[str, Any] = {
     "store": "memory://",
+    "datadir": tempfile.gettempdir(),  # Faust makes the folder; nothing of ours is in it
     "web_enabled": False,
     "topic_disable_leader": True,
     "topic_allow_declare": False,
