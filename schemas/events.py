@@ -39,6 +39,9 @@ ErrorType = Literal[
 TargetState = Literal["closed", "open", "half_open"]
 """Of a circuit breaker. Closed: calls go through. Open: none do. Half open: a few do, to find out."""
 
+RoutePolicy = Literal["ordered", "weighted", "latency"]
+"""How targets come into their order: as written, drawn by weight, or by who would answer soonest at the call."""
+
 OnOversize = Literal["split", "reject"]
 """What to do with an embeddings request that is too much for one call of a provider."""
 
@@ -121,6 +124,8 @@ class Plan(Part):
     on_in_doubt: Literal["retry", "fail"] = "retry"
     """What to do with a call that a crash may have left running at the provider."""
     on_oversize: OnOversize = "split"
+    policy: RoutePolicy = "ordered"
+    """With ``latency`` the call stage puts the targets in order, since it knows how they fare."""
 
 
 class Usage(Part):

@@ -20,11 +20,12 @@ from schemas.records import Output, Record
 from streams import incarnation
 from streams.attempts import End, end_of, finished
 from streams.chunks import ChunkWriter, handed_on
-from streams.claims import Claims, Finished, InDoubt, Running
+from streams.claims import Claims, Finished, Fresh, InDoubt, Running
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
 from streams.lane import PassedOver, Turn
 from streams.lanes import Lanes
+from streams.latency import soonest_first
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
 from streams.stage import DeadLetterError, Emit
@@ -86,7 +87,17 @@ class CallStage:
             return [self._settled(routed, claim.end)]
         if isinstance(claim, InDoubt) and routed.plan.on_in_doubt == "fail":
             return [self._settled(routed, End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now()))]
-        return await self._run(begin(routed, record.partition, emit, claim))
+        return await self._run(begin(self._ordered(routed, claim), record.partition, emit, claim))
+
+    def _ordered(self, routed: RequestRouted, claim: Fresh | InDoubt) -> RequestRouted:
+        """Put the targets in order, if that was left to us."""
+        if routed.plan.policy != "latency":
+            return routed
+        tried = [(attempt.provider, attempt.model) for attempt in claim.attempts]
+        if isinstance(claim, InDoubt):
+            tried.append((claim.started.provider, claim.started.model))
+        plan = soonest_first(routed.plan, tried, lambda target: self._lanes.of(target).burden_s())
+        return routed.model_copy(update={"plan": plan})
 
     async def prepare(self, partition: int, since_ms: int) -> None:
         """Learn from the log which of the requests to come others have begun or ended."""

@@ -69,7 +69,11 @@ def _(event: RequestRouted) -> Facts:
         "policy_actions": actions(event.actions),
         "duration_ms": event.routed_at - event.admitted_at,
         "config_hash": event.config_hash,
-        "attributes": {"targets": targets, "max_attempts": str(event.plan.max_attempts)},
+        "attributes": {
+            "targets": targets,
+            "policy": event.plan.policy,
+            "max_attempts": str(event.plan.max_attempts),
+        },
     }
 
 

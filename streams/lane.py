@@ -11,6 +11,7 @@ from connectors.providers.provider import Answer, Provider, ProviderError, Provi
 from schemas.events import ErrorType
 from streams.breaker import Breaker, Entry, StateChange
 from streams.concurrency import OVERLOAD, Concurrency
+from streams.latency import PeakEwma
 from streams.line import Line
 from streams.pacing import Cost, Learned, Pace
 from streams.parts import WithinLimits
@@ -76,6 +77,7 @@ class Lane:
         self._learned = Learned()
         self._concurrency = Concurrency(settings.max_in_flight)
         self._in_flight = 0
+        self._latency = PeakEwma()
         self._breaker = Breaker(settings.breaker, on_change)
         self._faults = FAULTS | {"rate_limited"} if settings.breaker.count_rate_limited else FAULTS
         self._clock = clock
@@ -84,6 +86,11 @@ class Lane:
     def closed_for_s(self) -> float:
         """How long nobody is let through; 0 if there is no such time."""
         return self._breaker.wait_s(self._clock())
+
+    def burden_s(self) -> float:
+        """How bad it would be to call now: latency times calls under way; inf while nobody is let through."""
+        now_s = self._clock()
+        return math.inf if self._breaker.wait_s(now_s) > 0 else self._latency.burden_s(self._in_flight, now_s)
 
     async def enter(self, left_s: float, cost: Cost = ONE) -> Turn | PassedOver | None:
         """Wait for the turn to call, at most ``left_s`` seconds; None if they were not enough."""
@@ -149,8 +156,11 @@ class Lane:
             self._learned.learn(result.rates, now_s)
         if isinstance(result, Answer):
             self._concurrency.answered(self._in_flight)
-        elif counted and result.error_type in OVERLOAD:
-            self._concurrency.overloaded(self._in_flight, turn.began_s, now_s)
+            self._latency.answered(now_s - turn.began_s, now_s)
+        elif counted and result.error_type in FAULTS | OVERLOAD:
+            self._latency.failed(now_s - turn.began_s, now_s)
+            if result.error_type in OVERLOAD:
+                self._concurrency.overloaded(self._in_flight, turn.began_s, now_s)
 
 
 def _says_something(result: Answer | ProviderError | None, lasted_s: float, timeout_s: float) -> bool:

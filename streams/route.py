@@ -39,6 +39,7 @@ def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
         max_attempts=model.max_attempts,
         on_in_doubt=model.on_in_doubt,
         on_oversize=model.on_oversize,
+        policy=model.policy,
     )
 
 
@@ -49,8 +50,11 @@ def _direct(name: str, settings: Settings) -> Model | None:
 
 
 def _ordered(model: Model, request_id: str) -> Sequence[WeightedTarget]:
-    """Put the targets in the order to try them: as written, or drawn by weight without putting back."""
-    if model.policy == "ordered":
+    """Put the targets in the order to try them: as written, or drawn by weight without putting back.
+
+    By latency is for the call stage to say.
+    """
+    if model.policy != "weighted":
         return model.targets
     ranked = sorted(enumerate(model.targets), key=lambda item: _wait(request_id, *item))
     return [target for _, target in ranked]

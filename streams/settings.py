@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
-from schemas.events import OnOversize, Operation
+from schemas.events import OnOversize, Operation, RoutePolicy
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import deny
 
@@ -116,8 +116,11 @@ class Model(Section):
     """A name that callers use, and the targets behind it, tried in order."""
 
     targets: tuple[Annotated[WeightedTarget, BeforeValidator(_as_target)], ...] = Field(min_length=1)
-    policy: Literal["ordered", "weighted"] = "ordered"
-    """Ordered: the first is tried first. Weighted: drawn by weight, the others follow as fallback."""
+    policy: RoutePolicy = "ordered"
+    """Ordered: the first is tried first. Weighted: drawn by weight, the others follow as fallback.
+
+    Latency: the one that would answer soonest is tried first, by what each call worker has seen.
+    """
     timeout_s: float = Field(default=60.0, gt=0)
     """Of one attempt."""
     max_attempts: int = Field(default=3, ge=1, le=10)

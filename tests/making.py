@@ -49,7 +49,7 @@ def admitted(model: str = "demo", body: str | None = None, **request: Any) -> Re
 
 def routed(*targets: str, body: str | None = None, timeout_ms: int = 10_000, **more: Any) -> RequestRouted:
     """A routed request; ``more`` is for the plan or the request, whoever has the field."""
-    plan = {name: more.pop(name) for name in ("max_attempts", "on_in_doubt") if name in more}
+    plan = {name: more.pop(name) for name in ("max_attempts", "on_in_doubt", "policy") if name in more}
     split = [target.partition("/") for target in targets or ("sim/echo",)]
     return RequestRouted(
         request=make_request(**more),

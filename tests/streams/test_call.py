@@ -507,6 +507,30 @@ async def test_a_worker_keeps_to_the_part_of_a_rate_limit_that_its_partitions_ar
     assert len(provider.calls) == 4
 
 
+async def test_by_latency_the_target_that_answers_sooner_is_called_first() -> None:
+    async def slow(call: Call) -> Answer:
+        await asyncio.sleep(0.05)
+        return await answer(call)
+
+    stage, provider = fragile(slow)
+    event = [routed("sim/echo", "spare/echo", policy="latency") for _ in range(4)]
+
+    ends = [(await work(each, stage))[-1].provider for each in event]
+
+    assert ends == ["sim", "spare", "spare", "spare"]
+    assert len(provider.calls) == 1
+
+
+async def test_by_latency_a_request_goes_on_after_a_crash_where_it_stood() -> None:
+    stage, provider = fragile(answer)
+    event = routed("spare/echo", "sim/echo", policy="latency", max_attempts=2)
+    stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
+
+    finished, settled = await work(event, stage)
+
+    assert (settled.provider, finished.attempt, len(provider.calls)) == ("sim", 2, 1)
+
+
 async def test_many_calls_at_once_need_no_task_of_their_own() -> None:
     gate = asyncio.Event()
 

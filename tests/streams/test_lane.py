@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -210,3 +211,22 @@ async def test_a_call_that_ends_lets_the_next_one_in() -> None:
     watched.lane.leave(turn, ANSWER, 60.0)
 
     assert isinstance(await waiting, Turn)
+
+
+async def test_the_burden_of_a_target_is_its_latency_times_its_calls_and_endless_while_it_is_left_alone() -> None:
+    watched = Watched()
+    await watched.call(ANSWER, lasts_s=0.5)
+    await watched.enter()
+
+    assert watched.lane.burden_s() == 1.0
+    await watched.call(DOWN)
+    assert watched.lane.burden_s() == math.inf
+
+
+async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
+    watched = Watched()
+    await watched.call(ANSWER, lasts_s=0.5)
+
+    await watched.call(ProviderError("invalid_request", "no such parameter", http_status=400))
+
+    assert watched.lane.burden_s() == 0.5

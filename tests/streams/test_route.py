@@ -41,6 +41,12 @@ def test_an_alias_becomes_its_targets_in_order_with_its_limits() -> None:
     assert (made.alias, made.max_attempts, made.on_in_doubt) == ("fast", 2, "fail")
 
 
+def test_by_latency_is_left_to_the_call_stage() -> None:
+    made = planned("fast", settings(fast={"targets": ["other/a", "sim/echo"], "policy": "latency"}))
+
+    assert (names(made), made.policy) == (["other/a", "sim/echo"], "latency")
+
+
 def test_provider_and_model_need_no_alias() -> None:
     made = planned("other/org/name:latest", settings())
 
