@@ -6,7 +6,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouse, ClickHouseError
 from streams.settings import Settings
 
 
@@ -23,10 +23,21 @@ def writer(settings: Settings) -> ClickHouse:
 
 
 def reader(settings: Settings) -> ClickHouse:
-    """Where others read. While the gateway runs, chDB is its audit process's, which serves it on a port."""
+    """Where others read. While the gateway runs, chDB is its audit process's, which serves it on a port.
+
+    Raises:
+        ClickHouseError: there is no server, no gateway that runs, and none that has left anything here.
+
+    """
     if settings.clickhouse.url:
         return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", settings.clickhouse.port), timeout=1):
         url = f"http://127.0.0.1:{settings.clickhouse.port}"
         return ClickHouse.server(url, settings.clickhouse.database, read_only=True)
+    if not path(settings).is_dir():  # the engine would make it, and find nothing in it
+        raise ClickHouseError(
+            f"no gateway answers on port {settings.clickhouse.port}, and none has left data in "
+            f"{settings.state.resolve()}: start `sluice up`, or say with SLUICE_STATE where its data is",
+            unavailable=True,
+        )
     return ClickHouse.embedded(path(settings), settings.clickhouse.database, read_only=True)

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from connectors.clickhouse import ClickHouseError
 from streams import stores
 from streams.settings import Settings
 
@@ -22,8 +25,18 @@ def test_a_server_that_is_configured_is_written_to_and_read_from_and_its_passwor
 
 def test_without_one_the_engine_is_in_process_under_the_state(tmp_path: Path, free_port: Callable[[], int]) -> None:
     configured = settings(tmp_path, port=free_port())
+    stores.path(configured).mkdir()
 
     assert stores.writer(configured).place == stores.reader(configured).place == str(tmp_path / "clickhouse")
+
+
+def test_a_reader_in_the_wrong_folder_is_told_so_and_makes_nothing_there(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    with pytest.raises(ClickHouseError, match=r"no gateway answers .* SLUICE_STATE"):
+        stores.reader(settings(tmp_path, port=free_port()))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_readers_ask_the_gateway_that_runs_since_it_has_the_files(tmp_path: Path) -> None:
