@@ -249,6 +249,10 @@ class AttemptFinished(Event):
     changes: tuple[Change, ...] = ()
     native_usage: str = ""
     """The provider's own usage object, as JSON."""
+    key_index: int | None = None
+    """Which of several keys of the provider was used, from 0."""
+    another_key: bool = False
+    """The key was refused, and another one was there: worth another try at once."""
 
 
 class RequestSettled(Event):

@@ -74,6 +74,7 @@ def finished(
         sent=result.sent.decode(),
         changes=result.changes,
         native_usage=orjson.dumps(result.native_usage).decode() if result.native_usage is not None else "",
+        key_index=result.key_index,
     )
 
 
@@ -81,7 +82,7 @@ def _too_large(answer: Answer) -> ProviderError:
     """Not to be asked for again, here or elsewhere: it would cost the same and be as large."""
     message = f"its answer has more than {MAX_ANSWER_BYTES} bytes, the most that a record holds; ask for less at once"
     error = ProviderError("request_too_large", message, http_status=answer.http_status)
-    error.usage = answer.usage
+    error.usage, error.key_index = answer.usage, answer.key_index
     return error
 
 
@@ -108,6 +109,8 @@ def _failed(started: AttemptStarted, error: ProviderError, finished_at: int, pri
         cost_usd=_cost(started, error.usage, prices),
         body=orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
         retry_after_ms=None if hint is None else math.ceil(hint * 1000),
+        key_index=error.key_index,
+        another_key=error.another_key,
     )
 
 

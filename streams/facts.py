@@ -96,7 +96,11 @@ def _(event: AttemptStarted) -> Facts:
 
 @facts.register
 def _(event: AttemptFinished) -> Facts:
-    attributes = {} if event.retry_after_ms is None else {"retry_after_ms": str(event.retry_after_ms)}
+    said = {
+        "retry_after_ms": event.retry_after_ms,
+        "key_index": event.key_index,
+        "response_id": event.response_id or None,
+    }
     return (
         asked(event.request)
         | counted(event.usage)
@@ -114,7 +118,7 @@ def _(event: AttemptFinished) -> Facts:
             "finish_reasons": list(event.finish_reasons),
             "cost_usd": event.cost_usd,
             "duration_ms": event.finished_at - event.started_at,
-            "attributes": attributes | ({"response_id": event.response_id} if event.response_id else {}),
+            "attributes": {name: str(value) for name, value in said.items() if value is not None},
             "output": event.body,
         }
     )

@@ -30,6 +30,8 @@ class Tried:
     retry_after_s: float | None = None
     param: str | None = None
     """The caller's parameter that is at fault."""
+    another_key: bool = False
+    """Its key was refused, and another one may serve."""
     passed_over: bool = False
     """It was not called at all: it is left alone, or its rate limit has no room before the deadline."""
 
@@ -79,11 +81,13 @@ def next_step(
     last = tried[-1]
     another = last.target + 1 < len(plan.targets) and last.error_type in FALLBACK
     attempts = sum(1 for attempt in tried if attempt.target == last.target)
-    again = last.error_type in RETRYABLE and attempts < plan.max_attempts and not last.passed_over
+    again = (last.error_type in RETRYABLE or last.another_key) and attempts < plan.max_attempts and not last.passed_over
     if not again and not another:
         return GiveUp(_failure(tried))
     if now_s >= deadline_s:
         return GiveUp(EXPIRED)
+    if again and last.another_key:
+        return CallNow(last.target)
     # who is overloaded is helped by going elsewhere
     if again and not (another and last.error_type == "capacity"):
         delay_s = _delay_s(last, attempts, draw)

@@ -120,4 +120,11 @@ def _place(plan: Plan, start: int, provider: str, model: str) -> int:
 def _tried(place: int, attempt: AttemptFinished) -> Tried:
     hint = attempt.retry_after_ms
     hint_s = None if hint is None else hint / 1000
-    return Tried(place, attempt.error_type or "server", attempt.error_message, hint_s, attempt.error_param)
+    return Tried(
+        place,
+        attempt.error_type or "server",
+        attempt.error_message,
+        hint_s,
+        attempt.error_param,
+        another_key=attempt.another_key,
+    )

@@ -13,6 +13,7 @@ from connectors.providers.mistral import Mistral
 from connectors.providers.ollama import Ollama
 from connectors.providers.openai import OpenAI
 from connectors.providers.provider import Provider, ProviderSettings
+from connectors.providers.rotation import Rotation
 from connectors.providers.simulated import Simulated
 from connectors.providers.vllm import VLLM
 
@@ -48,9 +49,16 @@ def parse_settings(value: object) -> ProviderSettings:
     kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
     if not isinstance(value, dict) or kind not in KINDS:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
-    return KINDS[kind].Settings.model_validate({**value, "kind": kind})
+    made = KINDS[kind].Settings.model_validate({**value, "kind": kind})
+    for key in made.api_keys:  # each must be what the kind takes as a key
+        KINDS[kind].Settings.model_validate({**value, "kind": kind, "api_key": key, "api_keys": ()})
+    return made
 
 
 def make(name: str, settings: ProviderSettings) -> Provider:
-    """The provider that these settings describe."""
-    return KINDS[settings.kind](name, settings)
+    """The provider that these settings describe; with several keys, all of them in turn."""
+    kind = KINDS[settings.kind]
+    if not settings.api_keys:
+        return kind(name, settings)
+    keys = (settings.api_key, *settings.api_keys)
+    return Rotation([kind(name, settings.model_copy(update={"api_key": key, "api_keys": ()})) for key in keys])

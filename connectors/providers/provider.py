@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from connectors.providers.limits import Configured
 from connectors.providers.protection import BreakerSettings, RateLimit, RateState
@@ -34,6 +34,8 @@ class ProviderSettings(BaseModel):
     base_url: str | None = None
     """Overrides the kind's own host, so that a proxy or a double can stand in."""
     api_key: SecretStr | None = None
+    api_keys: tuple[SecretStr, ...] = ()
+    """More keys, beside the first: all are called in turn."""
     max_in_flight: int = Field(default=1000, ge=1)
     """Calls under way at once, per worker."""
     limits: Configured = Field(default_factory=dict)
@@ -42,6 +44,12 @@ class ProviderSettings(BaseModel):
     """When one of its models is left alone."""
     rate_limit: RateLimit | None = None
     """Kept to by waiting, beside what the provider itself says of its limits."""
+
+    @model_validator(mode="after")
+    def _more_keys_follow_a_first(self) -> Self:
+        if self.api_keys and not (self.api_key and self.api_key.get_secret_value()):
+            raise ValueError("api_keys are more keys beside api_key, which is missing")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,8 @@ class Answer:
     """What was translated or left out."""
     rates: RateState | None = None
     """What the provider said of its rate limits."""
+    key_index: int | None = None
+    """Which of several keys was used, from 0."""
 
 
 class ProviderError(Exception):
@@ -108,6 +118,13 @@ class ProviderError(Exception):
         """What is to be paid all the same."""
         self.rates: RateState | None = None
         """What the provider said of its rate limits."""
+        self.key_index: int | None = None
+        """Which of several keys was used, from 0."""
+        self.another_key = False
+        """The key was refused, and another one is there: worth another try at once."""
+
+    key_index: int | None = None
+    """Which of several keys was used, from 0."""
 
 
 class Provider(Protocol):

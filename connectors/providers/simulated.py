@@ -159,7 +159,7 @@ def _parsed(mood: str, query: str) -> Mood:
 
 def _overridden(mood: Mood, query: str) -> Mood:
     try:
-        return _parsed(mood.model_dump_json(exclude={"api_key"}), query)
+        return _parsed(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(step) for step in fault["loc"])

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.http import MAX_ANSWER_BYTES
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from connectors.providers.rotation import Rotation
 from schemas.events import AttemptFinished, AttemptStarted, ReplyTo, RequestRouted, RequestSettled, Usage
 from schemas.headers import last
 from schemas.records import Output, Record
@@ -529,6 +530,21 @@ async def test_by_latency_a_request_goes_on_after_a_crash_where_it_stood() -> No
     finished, settled = await work(event, stage)
 
     assert (settled.provider, finished.attempt, len(provider.calls)) == ("sim", 2, 1)
+
+
+async def test_a_key_that_is_refused_is_followed_by_another_and_the_events_say_which() -> None:
+    async def refuse(_: Call) -> Answer:
+        raise ProviderError("auth", "who?", http_status=401)
+
+    settings = Settings.model_validate(SIM)
+    keys = Rotation([Scripted(refuse), Scripted(answer)])
+    stage, log = CallStage(settings, "w1", providers={"sim": keys}), Log()
+
+    finished, settled = await work(routed(), stage, log)
+
+    failed = log.events[1]
+    assert (failed.error_type, failed.key_index, failed.another_key) == ("auth", 0, True)
+    assert (finished.key_index, finished.attempt, settled.outcome) == (1, 2, "answered")
 
 
 async def test_many_calls_at_once_need_no_task_of_their_own() -> None:

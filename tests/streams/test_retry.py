@@ -169,3 +169,11 @@ def test_when_no_rate_limit_had_room_in_time_the_caller_is_told_so() -> None:
     assert isinstance(given_up, GiveUp)
     failure = given_up.failure
     assert (failure.status, failure.code, failure.retry_after_ms) == (429, "rate_limit_exceeded", 7000)
+
+
+@pytest.mark.parametrize("error_type", ["auth", "quota_exhausted", "rate_limited"])
+def test_a_refused_key_is_followed_by_another_at_once_as_often_as_a_target_may_be_tried(error_type: ErrorType) -> None:
+    refused = Tried(0, error_type, retry_after_s=30.0, another_key=True)
+
+    assert step(refused) == CallNow(0)
+    assert step(refused, refused, refused) == CallNow(1)
