@@ -8,6 +8,7 @@ stage raises goes to the dead-letter topic untouched, and its neighbours go on.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import cast
@@ -19,6 +20,7 @@ from mode import CrashingSupervisor
 from schemas.records import Output, Record
 from schemas.topics import Topics
 from streams import driver
+from streams.asking import MAX_DEADLINE_MS
 from streams.buffer import Buffer, Delivered
 from streams.outbox import Outbox
 from streams.stage import DecidingStage, Stage, WorkingStage
@@ -29,7 +31,9 @@ DRAIN_S = 8.0
 MAX_SPAN = 200_000
 """Offsets that a crash may deliver again, over all partitions of a worker; beyond it nothing more is read."""
 STALLED_S = 300.0
-"""A worker that has records under way and finishes none for so long is stuck."""
+"""A worker that has records under way and finishes none for so long is stuck: deciding takes no time. One that works
+for others waits as long as the longest call may take, on top; one that stores waits for its store as long as it takes."""
+LONGEST_CALL_S = MAX_DEADLINE_MS / 1000
 
 
 class Worker:
@@ -43,6 +47,7 @@ class Worker:
         self._progress = time.monotonic()
         self._buffer: Buffer | None = None
         self._prepared: set[int] = set()
+        self._patience_s = STALLED_S
         self._take = self._choose()
         self._app = self._make_app(topics, f"{driver.SCHEME}://{bootstrap}")
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
@@ -63,7 +68,9 @@ class Worker:
         if hasattr(self.stage, "handle"):
             return self._decide
         if hasattr(self.stage, "work"):
+            self._patience_s = LONGEST_CALL_S + STALLED_S
             return self._work
+        self._patience_s = math.inf
         self._buffer = Buffer(self.stage, self._finish)
         return self._buffer.put
 
@@ -100,14 +107,14 @@ class Worker:
         while self.healthy:  # noqa: ASYNC110 - Faust tells nobody when it crashes
             await asyncio.sleep(0.25)
         if not self._app.should_stop:
-            return TimeoutError(f"{self.stage.name} has finished nothing for {STALLED_S:.0f} s")
+            return TimeoutError(f"{self.stage.name} has finished nothing for {self._patience_s:.0f} s")
         reason: BaseException | None = self._app.crash_reason
         return reason
 
     @property
     def healthy(self) -> bool:
         """Whether it goes on, and what is under way gets finished."""
-        stuck = self.open > 0 and time.monotonic() - self._progress > STALLED_S
+        stuck = self.open > 0 and time.monotonic() - self._progress > self._patience_s
         return not self._app.should_stop and not stuck
 
     @property
