@@ -32,7 +32,7 @@ MAX_SPAN = 200_000
 """Offsets that a crash may deliver again, over all partitions of a worker; beyond it nothing more is read."""
 STALLED_S = 300.0
 """A worker that has records under way and finishes none for so long is stuck: deciding takes no time. One that works
-for others waits as long as the longest call may take, on top; one that stores waits for its store as long as it takes."""
+waits for the longest call on top, and one that stores waits for its store as long as it takes."""
 LONGEST_CALL_S = MAX_DEADLINE_MS / 1000
 
 
