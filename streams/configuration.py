@@ -34,8 +34,11 @@ OVERRIDES = {
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
     """The settings of the file that is named, else by SLUICE_CONFIG, else ./sluice.yaml, else the defaults.
+
+    Without ``secrets`` a provider's secret may name a variable that is not set. Such settings are for who makes no
+    provider; their hash is the same.
 
     Raises:
         ConfigurationError: the file is missing though named, is not YAML, or says something that can't be.
@@ -45,13 +48,20 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     named = path or (Path(environ["SLUICE_CONFIG"]) if environ.get("SLUICE_CONFIG") else None)
     source = named or Path("sluice.yaml")
     written = _read(source) if named or source.exists() else {}
-    # a section with nothing in it is as good as none
-    content = {name: _expand(part, environ, f"{source}: {name}") for name, part in written.items() if part is not None}
+    unset: dict[str, str] = {}
+    content = {
+        name: _expand(part, environ, f"{source}: {name}", None if secrets or name != "providers" else unset)
+        for name, part in written.items()
+        if part is not None  # a section with nothing in it is as good as none
+    }
     overridden = _override(content, environ)
     try:
-        return Settings.model_validate(content)
+        settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(_faults(error, source, overridden)) from None
+        raise ConfigurationError("\n".join([*_faults(error, source, overridden), *unset.values()])) from None
+    if needed := [fault for variable, fault in unset.items() if variable in settings.public]:
+        raise ConfigurationError("\n".join(needed))  # no secret: it decides about requests, and is in the hash
+    return settings
 
 
 def _read(source: Path) -> dict[str, Any]:
@@ -90,18 +100,23 @@ def _yaml_fault(error: yaml.YAMLError) -> str:
     )
 
 
-def _expand(value: object, environ: Mapping[str, str], path: str) -> object:
+def _expand(value: object, environ: Mapping[str, str], path: str, unset: dict[str, str] | None) -> object:
+    """The value with its variables' values. One that is not set is a fault, or stays and goes into ``unset``."""
     if isinstance(value, dict):
-        return {key: _expand(item, environ, f"{path}.{key}") for key, item in value.items()}
+        return {key: _expand(item, environ, f"{path}.{key}", unset) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item, environ, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_expand(item, environ, f"{path}[{index}]", unset) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def variable(match: re.Match[str]) -> str:
-        if match[1] not in environ:
-            raise ConfigurationError(f"{path}: environment variable {match[1]} is not set")
-        return environ[match[1]]
+        if match[1] in environ:
+            return environ[match[1]]
+        fault = f"{path}: environment variable {match[1]} is not set"
+        if unset is None:
+            raise ConfigurationError(fault)
+        unset[match[0]] = fault
+        return match[0]
 
     return _VARIABLE.sub(variable, value)
 
@@ -119,7 +134,7 @@ def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple
     return said
 
 
-def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str, ...], str]) -> str:
+def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str, ...], str]) -> list[str]:
     """Every fault on one line, with its place; never a value, which may be a secret."""
     faults = []
     for fault in error.errors(include_input=False, include_url=False):
@@ -127,4 +142,4 @@ def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str,
         variable = overridden.get(tuple(str(step) for step in fault["loc"]))
         where = variable or (f"{source}: {place}" if place else str(source))
         faults.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
-    return "\n".join(faults)
+    return faults

@@ -50,15 +50,15 @@ class Sluice(click.Group):
             ctx.exit(1)
 
 
-def settings_of(ctx: click.Context) -> Settings:
-    """The configuration that this call names."""
+def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
+    """The configuration that this call names; its secrets are needed only by who makes providers of it."""
     config: Path | None = ctx.find_root().obj
-    return load(config)
+    return load(config, secrets=secrets)
 
 
-def with_log(ctx: click.Context) -> Settings:
+def with_log(ctx: click.Context, *, secrets: bool = False) -> Settings:
     """The same for a command that needs a Kafka: the one that is named, else the one that `sluice up` runs."""
-    settings = settings_of(ctx)
+    settings = settings_of(ctx, secrets=secrets)
     bootstrap = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})})
 

@@ -19,7 +19,8 @@ def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
     """Run the whole gateway on this machine: Kafka, every stage, ClickHouse."""
     from streams.up import up as run_up
 
-    sys.exit(asyncio.run(run_up(settings_of(ctx), ctx.find_root().obj, local_model=local_model, as_json=as_json)))
+    settings = settings_of(ctx, secrets=True)
+    sys.exit(asyncio.run(run_up(settings, ctx.find_root().obj, local_model=local_model, as_json=as_json)))
 
 
 @click.command("run")
@@ -30,7 +31,7 @@ def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
     import uvloop
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumers' own threads follow it
-    sys.exit(asyncio.run(run(stages, with_log(ctx))))
+    sys.exit(asyncio.run(run(stages, with_log(ctx, secrets=True))))
 
 
 @click.command()

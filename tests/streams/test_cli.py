@@ -87,6 +87,25 @@ def test_a_configuration_that_can_not_be_used_is_a_line_and_exit_code_1(command:
     )
 
 
+@pytest.mark.parametrize(("command", "needed"), [("query SELECT", False), ("up", True), ("run call", True)])
+def test_a_providers_key_is_needed_only_by_what_calls_it(
+    command: str, needed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sluice.yaml").write_text('providers: {own: {kind: openai, api_key: "${NOT_SET}"}}\n', "utf-8")
+    monkeypatch.setattr("streams.stores.reader", lambda _: Answering())
+
+    result = run(*command.split())
+
+    assert (result.exit_code, "NOT_SET is not set" in result.output) == ((1, True) if needed else (0, False))
+
+
+class Answering:
+    """A ClickHouse."""
+
+    def query(self, _sql: str, _format: str) -> bytes:
+        return b"1"
+
+
 @pytest.mark.parametrize("error", FOR_PEOPLE)
 def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:

@@ -116,6 +116,38 @@ def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path) -> N
     assert fault(path) == "sluice.yaml: providers.own.api_key: environment variable NOBODY_SET_ME is not set"
 
 
+OWN = """
+providers: {own: {kind: openai, api_key: "${OWN_KEY}", api_keys: ["${OTHER_KEY}"], headers: {x-team: "a ${TEAM}"}}}
+"""
+
+
+def test_who_makes_no_provider_needs_no_secret_and_sees_the_same_hash(tmp_path: Path) -> None:
+    path = write(tmp_path, OWN)
+    whole = load(path, {"OWN_KEY": "sk-1", "OTHER_KEY": "sk-2", "TEAM": "team"})
+
+    without = load(path, {}, secrets=False)
+
+    assert without.hash == whole.hash
+    with pytest.raises(ConfigurationError, match="OWN_KEY is not set"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "providers: {own: {kind: openai, base_url: '${GONE}'}}",
+        "providers: {own: {kind: bedrock, api_key: k, region: '${GONE}'}}",
+        "providers: {own: {kind: simulated}}\nclickhouse: {url: 'http://me:${GONE}@there'}",
+    ],
+    ids=["base_url", "region", "clickhouse"],
+)
+def test_what_is_no_secret_of_a_provider_is_needed_by_everyone(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(ConfigurationError, match="environment variable GONE is not set"):
+        load(path, {}, secrets=False)
+
+
 def test_the_environment_says_where_things_run_and_wins_over_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "http: {port: 1}\nkafka: {partitions: 8}")
 
