@@ -42,6 +42,8 @@ replica that is read-only, a lost Keeper."""
 
 _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
 """What the driver puts around the engine's own words."""
+_FORMAT = re.compile(r"\bFORMAT \w+( SETTINGS .*)?$")
+"""Where a query as the engine renders it names its own format."""
 
 
 class ClickHouseError(Exception):
@@ -140,10 +142,14 @@ class ClickHouse:
                 context.data = None
 
     def query(self, sql: str, fmt: str = "JSON", parameters: Mapping[str, object] | None = None) -> bytes:
-        """Run a query; the answer as the engine writes it in any of its formats."""
+        """Run a query; the answer as the engine writes it, in the format that the query names, else in ``fmt``."""
         client = self._open()
         with self._translated("the query"):
-            return bytes(client.raw_query(sql, parameters=dict(parameters or {}), fmt=fmt))
+            if self.is_server:
+                default = {"X-ClickHouse-Format": fmt}
+                return bytes(client.raw_query(sql, parameters=dict(parameters or {}), transport_settings=default))
+            appended = None if _names_a_format(client, sql) else fmt
+            return bytes(client.raw_query(sql, parameters=dict(parameters or {}), fmt=appended))
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Run a query; the answer as Python values by column name."""
@@ -188,6 +194,12 @@ class ClickHouse:
 
     def _translated(self, what: str, *, reveal: bool = True) -> _Translated:
         return _Translated(self.place, what, self._secret, reveal=reveal)
+
+
+def _names_a_format(client: Client, sql: str) -> bool:
+    """Ask the engine in process, to which the driver gives no default; of what it can't read it renders nothing."""
+    asked = client.query("SELECT formatQuerySingleLineOrNull({sql:String})", parameters={"sql": sql})
+    return _FORMAT.search(asked.result_rows[0][0] or "") is not None
 
 
 class _Translated:

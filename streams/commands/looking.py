@@ -16,12 +16,21 @@ from streams.datasets.selection import FORMATS, ExportOptions, point_in_time
 
 @click.command()
 @click.argument("sql")
-@click.option("--format", "fmt", default="PrettyCompactMonoBlock", show_default=True, help="Any ClickHouse format.")
+@click.option(
+    "--format",
+    "fmt",
+    default="PrettyCompactMonoBlock",
+    show_default=True,
+    help="Any ClickHouse format, if SQL names none.",
+)
 @as_json
 @click.pass_context
 def query(ctx: click.Context, sql: str, fmt: str, as_json: bool) -> None:
     """Ask ClickHouse, read-only."""
     from streams import stores
+
+    if not sql.strip():
+        raise click.UsageError('the query is empty: say in SQL what to ask, such as "SELECT count() FROM requests"')
 
     answer = stores.reader(settings_of(ctx)).query(sql, "JSON" if as_json else fmt)
     click.get_binary_stream("stdout").write(answer)

@@ -55,6 +55,20 @@ def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> Non
     assert rows == [{"name": "O'Neill\n\\", "n": 3}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("SELECT 1 AS n", b'"n"\n1\n'),
+        ("SELECT 1 AS n; -- FORMAT TSV", b'"n"\n1\n'),
+        ("SELECT 'x FORMAT y' AS n", b'"n"\n"x FORMAT y"\n'),
+        ("SELECT 1 AS n FORMAT TSV", b"1\n"),
+        ("SELECT 1 AS n\nformat TSV SETTINGS max_threads = 1;", b"1\n"),
+    ],
+)
+def test_a_format_that_the_query_names_wins(empty_clickhouse: ClickHouse, sql: str, answer: bytes) -> None:
+    assert empty_clickhouse.query(sql, "CSVWithNames") == answer
+
+
 def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouse) -> None:
     assert prices.rows("SELECT currentDatabase() AS name, count() AS rows FROM prices") == [
         {"name": prices.database, "rows": 0}

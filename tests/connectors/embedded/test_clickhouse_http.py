@@ -184,6 +184,14 @@ def test_our_own_connector_reads_through_it(endpoint: Endpoint) -> None:
     reader.close()
 
 
+def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoint: Endpoint) -> None:
+    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
+
+    assert reader.query("SELECT 1 AS n", "CSVWithNames") == b'"n"\n1\n'
+    assert reader.query("SELECT 1 AS n FORMAT TSV", "CSVWithNames") == b"1\n"
+    reader.close()
+
+
 def test_a_reader_of_a_database_that_is_not_there_is_told_what_to_do(endpoint: Endpoint) -> None:
     reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "elsewhere", read_only=True)
 

@@ -51,6 +51,15 @@ def test_a_query_comes_back_as_it_is_in_the_format_asked_for(options: list[str],
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("sql", ["", " \n"])
+def test_an_empty_query_is_refused_with_a_sentence(sql: str) -> None:
+    result = run("query", sql)
+
+    assert result.exit_code == 2
+    assert "the query is empty" in result.stderr
+
+
+@pytest.mark.usefixtures("store")
 def test_an_export_of_nothing_says_why_draws_nothing_and_exits_with_3() -> None:
     result = run("export", "--out", "train.jsonl")
 
