@@ -21,6 +21,10 @@ log = structlog.get_logger()
 
 _EVENTS = tuple(column.name for column in columns.EVENTS)
 _REQUESTS = tuple(column.name for column in columns.REQUESTS)
+_WRITE_NOTHING = (
+    "INSERT INTO requests_log SELECT * FROM requests_log LIMIT 0",
+    "INSERT INTO events_log SELECT * FROM events_log LIMIT 0",
+)
 
 
 class Audit:
@@ -34,11 +38,13 @@ class Audit:
 
     name = "audit"
 
-    def __init__(self, clickhouse: ClickHouse, topics: Topics, endpoint: Endpoint | None = None) -> None:
+    def __init__(
+        self, clickhouse: ClickHouse, topics: Topics, endpoint: Endpoint | None = None, *, migrated: bool = False
+    ) -> None:
         self._clickhouse = clickhouse
         self._maker = RowMaker(topics)
         self._endpoint = endpoint
-        self._migrated = False
+        self._migrated = migrated
 
     async def store(self, records: Sequence[Record]) -> None:
         """Keep all of these.
@@ -58,7 +64,7 @@ class Audit:
 
     def _store(self, records: Sequence[Record]) -> None:
         if not self._migrated:
-            # here and not before, since a server may be away when we start
+            # here as well, since a server may have been away when we started
             self._clickhouse.migrate()
             self._migrated = True
         made = [(record, self._maker.rows(record)) for record in records]
@@ -102,16 +108,38 @@ def token_of(records: Iterable[Record]) -> str:
     return blake2b("\n".join(ranges).encode(), digest_size=16).hexdigest()
 
 
+def _is_ready(clickhouse: ClickHouse) -> bool:
+    """Bring a server's tables up to date, and try to write nothing into them; False if it is away for now.
+
+    Raises:
+        ConfigurationError: it is there and does not let us, today or later.
+
+    """
+    try:
+        clickhouse.migrate()
+        for statement in _WRITE_NOTHING:
+            clickhouse.command(statement)
+    except ClickHouseError as error:
+        if error.unavailable:
+            return False
+        clickhouse.close()
+        raise ConfigurationError(
+            f"audit can't write to {clickhouse.place}, which SLUICE_CLICKHOUSE_URL names: {error}"
+        ) from None
+    return True
+
+
 def make_audit(settings: Settings) -> Audit:
     """The stage; with chDB, also the endpoint that serves it, over tables that are there from the start.
 
     Raises:
-        ConfigurationError: the endpoint's port is taken.
+        ConfigurationError: the endpoint's port is taken, or the server does not let us write.
+        MigrationError: its tables are not those that we know.
 
     """
     clickhouse = stores.writer(settings)
     if clickhouse.is_server:
-        return Audit(clickhouse, settings.topics)
+        return Audit(clickhouse, settings.topics, migrated=_is_ready(clickhouse))
     clickhouse.migrate()
     port = settings.clickhouse.port
     try:

@@ -223,3 +223,36 @@ def test_a_taken_port_says_what_to_set(clickhouse_path: Path) -> None:
         make_audit(settings(clickhouse_path, "taken", occupant.port))
 
     occupant.close()
+
+
+def test_a_server_that_only_reads_ends_audit_at_its_start_with_a_sentence(
+    clickhouse: ClickHouse, clickhouse_path: Path
+) -> None:
+    endpoint = Endpoint(clickhouse_path, clickhouse.database, 0)
+    url = f"http://127.0.0.1:{endpoint.port}"
+
+    with pytest.raises(ConfigurationError, match=f"can't write to {url}, which SLUICE_CLICKHOUSE_URL.*READONLY"):
+        make_audit(Settings(clickhouse=ClickHouseSettings(url=url, database=clickhouse.database)))
+
+    endpoint.close()
+
+
+def test_a_server_that_takes_tables_but_no_rows_ends_audit_at_its_start(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "writer", lambda _settings: clickhouse)
+    monkeypatch.setattr(ClickHouse, "is_server", True)
+    monkeypatch.setattr(clickhouse, "migrate", list)
+    clickhouse.command("SET readonly = 2")
+
+    with pytest.raises(ConfigurationError, match="READONLY"):
+        make_audit(Settings())
+
+
+async def test_a_server_that_is_away_when_audit_starts_is_waited_for(unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+
+    audit = make_audit(Settings(clickhouse=ClickHouseSettings(url=url)))
+
+    with pytest.raises(ClickHouseError, match="can't be reached"):
+        await audit.store(some_records(1))
