@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import Error, OperationalError, Progra
 from clickhouse_connect.driver.insert import InsertContext
 
 from connectors import migrations
+from schemas.plain import PlainError
 
 _OPTIONS = Path(__file__).parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
@@ -46,7 +47,7 @@ _FORMAT = re.compile(r"\bFORMAT \w+( SETTINGS .*)?$")
 """Where a query as the engine renders it names its own format."""
 
 
-class ClickHouseError(Exception):
+class ClickHouseError(PlainError):
     """ClickHouse did not do it. The message is one sentence, without anybody's data and without the password."""
 
     def __init__(self, message: str, *, unavailable: bool = False, code: int = 0) -> None:

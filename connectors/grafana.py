@@ -23,6 +23,8 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from grafana_api_client import GrafanaClient
 
+from schemas.plain import PlainError
+
 Json = dict[str, object]
 Change = Literal["created", "updated", "unchanged"]
 
@@ -30,7 +32,7 @@ PLUGIN = "grafana-clickhouse-datasource"
 """The data source plugin that every panel asks through. Grafana must have it; it is not in the core."""
 
 
-class GrafanaError(Exception):
+class GrafanaError(PlainError):
     """Grafana did not do it. The message is one sentence for people."""
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Protocol
 
+from schemas.plain import PlainError
+
 _NAME = re.compile(r"\d{3}_\w+(\.server)?\.sql")
 _SERVER = ".server.sql"
 
@@ -18,7 +20,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (name String, sha256 String, applie
 ENGINE = MergeTree ORDER BY name"""
 
 
-class MigrationError(Exception):
+class MigrationError(PlainError):
     """The files and the database disagree. The message names the file and says what to do."""
 
 

@@ -19,9 +19,6 @@ from schemas.events import (
     TargetStateChanged,
 )
 
-STAGES = ("filter", "route", "call", "reply", "audit")
-"""The stages in the order in which data meets them."""
-
 HOUR = 3_600_000
 DAY = 24 * HOUR
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import structlog
 
 from connectors.kafka.connection import explained
-from schemas.topics import STAGES
+from schemas.stages import RUNNABLE, STAGES
 from streams import health, incarnation, logs
 from streams.settings import ConfigurationError, Settings
 from streams.stage import Stage
@@ -22,8 +22,6 @@ from streams.worker import Worker
 
 log = structlog.get_logger()
 
-RUNNABLE = ("ingress", *STAGES)
-"""What `sluice run` takes."""
 END_WITHIN_S = 14.0
 """From the signal to the end: longer than an ingress lets its callers wait, shorter than the supervisor's patience."""
 

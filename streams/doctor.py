@@ -10,7 +10,7 @@ import httpx
 
 from connectors.clickhouse import ClickHouseError
 from connectors.kafka import Groups, KafkaFaultError, lag
-from schemas.topics import STAGES
+from schemas.stages import STAGES
 from streams import stores
 from streams.settings import Settings
 

@@ -9,10 +9,11 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from schemas.plain import PlainError
 from streams.settings import ConfigurationError
 
 
-class StartError(Exception):
+class StartError(PlainError):
     """The gateway can't start. The message is one sentence that says what to do."""
 
 

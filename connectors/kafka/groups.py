@@ -18,7 +18,8 @@ from connectors.kafka.connection import (
     explained,
     open_administration,
 )
-from schemas.topics import STAGES, Topic, Topics
+from schemas.stages import STAGES
+from schemas.topics import Topic, Topics
 
 _NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 """A broker that has just started, or a coordinator that moves: for a moment the group has nobody to ask."""

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from connectors.providers.anthropic import Anthropic
-from connectors.providers.azure import Azure
-from connectors.providers.bedrock import Bedrock
-from connectors.providers.cohere import Cohere
-from connectors.providers.gemini import Gemini
-from connectors.providers.huggingface import HuggingFace
-from connectors.providers.llamacpp import LlamaCpp
-from connectors.providers.mistral import Mistral
-from connectors.providers.ollama import Ollama
-from connectors.providers.openai import OpenAI
+import importlib
+from collections.abc import Iterator, Mapping
+
 from connectors.providers.provider import Provider, ProviderSettings
 from connectors.providers.rotation import Rotation
-from connectors.providers.simulated import Simulated
-from connectors.providers.vllm import VLLM
 
-KINDS: dict[str, type[Provider]] = {
-    "anthropic": Anthropic,
-    "bedrock": Bedrock,
-    "cohere": Cohere,
-    "gemini": Gemini,
-    "openai": OpenAI,
-    "azure": Azure,
-    "huggingface": HuggingFace,
-    "llamacpp": LlamaCpp,
-    "mistral": Mistral,
-    "ollama": Ollama,
-    "vllm": VLLM,
-    "simulated": Simulated,
+_CLASSES = {
+    "anthropic": "Anthropic",
+    "bedrock": "Bedrock",
+    "cohere": "Cohere",
+    "gemini": "Gemini",
+    "openai": "OpenAI",
+    "azure": "Azure",
+    "huggingface": "HuggingFace",
+    "llamacpp": "LlamaCpp",
+    "mistral": "Mistral",
+    "ollama": "Ollama",
+    "vllm": "VLLM",
+    "simulated": "Simulated",
 }
+"""The class of each kind, in the file of the kind's name."""
 
 ALSO_CALLED = {"llama.cpp": "llamacpp"}
 """Names for a kind that no Python module could have."""
+
+
+class _Kinds(Mapping[str, type[Provider]]):
+    """The class of each kind. Its file is imported when it is asked for: a process loads the kinds it has."""
+
+    def __getitem__(self, kind: str) -> type[Provider]:
+        name = _CLASSES[kind]
+        found: type[Provider] = getattr(importlib.import_module(f"{__name__}.{kind}"), name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+
+KINDS: Mapping[str, type[Provider]] = _Kinds()
 
 
 def parse_settings(value: object) -> ProviderSettings:
@@ -47,7 +57,7 @@ def parse_settings(value: object) -> ProviderSettings:
         return value
     said = value.get("kind") if isinstance(value, dict) else None
     kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
-    if not isinstance(value, dict) or kind not in KINDS:
+    if not isinstance(value, dict) or kind is None or kind not in KINDS:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
     made = KINDS[kind].Settings.model_validate({**value, "kind": kind})
     for key in made.api_keys:  # each must be what the kind takes as a key

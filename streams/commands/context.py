@@ -1,39 +1,20 @@
-"""What every command shares: the settings, how it prints, and which errors are written for people."""
+"""What every command shares: the settings, how it prints, and what becomes of errors."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from connectors.clickhouse import ClickHouseError
-from connectors.embedded.broker import BrokerError
-from connectors.embedded.localmodel import LocalModelError
-from connectors.grafana import GrafanaError
-from connectors.kafka.errors import KafkaFaultError
-from connectors.migrations import MigrationError
-from streams.configuration import load
-from streams.datasets.selection import ExportError
-from streams.exclusive import StartError
-from streams.settings import ConfigurationError, Settings
+from schemas.plain import PlainError
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 console = Console(stderr=True, highlight=False)
-
-FOR_PEOPLE = (
-    ConfigurationError,
-    StartError,
-    BrokerError,
-    KafkaFaultError,
-    ClickHouseError,
-    MigrationError,
-    GrafanaError,
-    ExportError,
-    LocalModelError,
-)
-"""One sentence that says what to do. Anything else is a fault of ours and shows its trace."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -45,13 +26,15 @@ class Sluice(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except FOR_PEOPLE as error:
+        except PlainError as error:
             console.print(f"sluice: {error}", style="red", markup=False, soft_wrap=True)
             ctx.exit(1)
 
 
 def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
     """The configuration that this call names; its secrets are needed only by who makes providers of it."""
+    from streams.configuration import load
+
     config: Path | None = ctx.find_root().obj
     return load(config, secrets=secrets)
 

@@ -9,10 +9,11 @@ import click
 import yaml
 
 from streams.commands.context import as_json, console, say, settings_of
-from streams.settings import NAME
 
 
 def _name(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    from streams.settings import NAME
+
     if value is not None and not re.fullmatch(NAME, value):
         raise click.BadParameter("lower-case letters, digits and dashes, such as team-a")
     return value

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from streams.app import RUNNABLE, run
+from schemas.stages import RUNNABLE
 from streams.commands.context import as_json, say, settings_of, with_log
 
 
@@ -29,6 +29,8 @@ def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
 def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
     """Run some stages in this process, against any Kafka and any ClickHouse."""
     import uvloop
+
+    from streams.app import run
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumers' own threads follow it
     sys.exit(asyncio.run(run(stages, with_log(ctx, secrets=True))))

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.plain import PlainError
+
 Parameters = dict[str, str | int]
 
 FORMATS = ("openai-sft",)
@@ -44,7 +46,7 @@ _RELATIVE = re.compile(r"(\d{1,4})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class ExportError(ValueError):
+class ExportError(PlainError, ValueError):
     """What was asked for can't be exported. The message is one sentence that says what can."""
 
 

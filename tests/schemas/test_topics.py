@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from schemas.topics import STAGES, Topics
+from schemas.stages import STAGES
+from schemas.topics import Topics
 
 TOPICS = Topics("llm.", 6, tenants=("acme", "beta"))
 

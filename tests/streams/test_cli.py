@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +12,9 @@ from click.testing import CliRunner, Result
 from connectors.clickhouse import ClickHouseError
 from connectors.embedded.broker import BrokerError
 from connectors.kafka import KafkaFaultError
+from schemas.plain import PlainError
 from streams import logs
 from streams.cli import main
-from streams.commands.context import FOR_PEOPLE
 from streams.exclusive import StartError
 
 
@@ -75,6 +77,15 @@ def test_the_version_is_told() -> None:
     assert run("--version").output.split()[-1].count(".") == 2
 
 
+def test_what_a_call_does_not_need_is_not_imported() -> None:
+    heavy = {"faust", "aiokafka", "clickhouse_connect", "aiohttp", "pydantic", "connectors"}
+    code = f"import sys; import streams.cli; print(*{heavy} & sys.modules.keys())"
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == []
+
+
 @pytest.mark.parametrize("command", ["up", "topics", "migrate", "query SELECT", "doctor", "run call"])
 def test_a_configuration_that_can_not_be_used_is_a_line_and_exit_code_1(command: str, tmp_path: Path) -> None:
     (tmp_path / "sluice.yaml").write_text("deadline_s: soon\n", "utf-8")
@@ -106,7 +117,7 @@ class Answering:
         return b"1"
 
 
-@pytest.mark.parametrize("error", FOR_PEOPLE)
+@pytest.mark.parametrize("error", PlainError.__subclasses__(), ids=lambda error: error.__name__)
 def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise error("[the] sentence: what to do")
@@ -119,7 +130,7 @@ def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], mo
 
 
 def test_what_every_part_says_to_people_is_among_them() -> None:
-    assert {StartError, BrokerError, KafkaFaultError, ClickHouseError} <= set(FOR_PEOPLE)
+    assert {StartError, BrokerError, KafkaFaultError, ClickHouseError} <= set(PlainError.__subclasses__())
 
 
 def test_a_fault_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:

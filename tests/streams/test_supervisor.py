@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.topics import STAGES
+from schemas.stages import STAGES
 from streams import supervisor
 from streams.child import Child
 from streams.exclusive import StartError

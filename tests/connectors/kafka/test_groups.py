@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import BrokerUnavailableError, Groups, Producer, client_settings, group_assignments, lag
 from schemas.records import Output
-from schemas.topics import DAY, STAGES, Topic, Topics
+from schemas.stages import STAGES
+from schemas.topics import DAY, Topic, Topics
 from tests.polling import eventually
 
 pytestmark = pytest.mark.flow
