@@ -34,3 +34,5 @@ class Output:
     callers name; a topic of ours that is missing stops the stage."""
     even_if_lost: bool = False
     """Write this also when the input's partition went to another worker meanwhile, who will write the rest."""
+    origin: Record | None = None
+    """The record that this answers: its place is the one that such a dead letter tells."""

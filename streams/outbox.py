@@ -88,17 +88,21 @@ class Outbox:
         return laid_aside(record, stage=self._stage, group=self._group, error=type(error).__name__, reason=reason)
 
     def undeliverable(self, output: Output, error: Exception, reason: str) -> Output:
-        """An output for a topic that a caller named and that does not exist, or does not take it."""
+        """An output for a topic that a caller named and that does not exist, or does not take it.
+
+        It never had a place there, so it tells that of the record that it answers; its reason names the topic.
+        """
         log.warning("reply can't be delivered", stage=self._stage, topic=output.topic)
+        origin = output.origin
         headers = dead_letter(
-            output.topic,
-            -1 if output.partition is None else output.partition,
-            -1,
-            int(time.time() * 1000),
+            origin.topic if origin else output.topic,
+            origin.partition if origin else -1,
+            origin.offset if origin else -1,
+            origin.timestamp_ms if origin else int(time.time() * 1000),
             output.headers,
             stage=self._stage,
             group=self._group,
             error=type(error).__name__,
             reason=reason,
         )
-        return Output(output.else_dead_letter, output.key, output.value, headers)
+        return Output(output.else_dead_letter, output.key, output.value, headers, origin.partition if origin else None)

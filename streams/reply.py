@@ -44,10 +44,10 @@ class Reply:
         reply_to = event.request.reply_to
         if reply_to is None or not self._replied.first(_caller(event, reply_to), (record.partition, record.offset)):
             return []
-        return [reply(event, reply_to, self._dead_letters)]
+        return [reply(event, reply_to, self._dead_letters, record)]
 
 
-def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str) -> Output:
+def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: Record) -> Output:
     """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
     return Output(
         reply_to.topic,
@@ -56,6 +56,7 @@ def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str) -> 
         (*((header.name, header.value) for header in reply_to.correlation), *_ours(settled)),
         reply_to.partition,
         else_dead_letter,
+        origin=origin,
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import pytest
 import structlog.testing
@@ -100,6 +101,27 @@ async def test_a_callers_topic_that_refuses_the_record_costs_a_dead_letter_too()
     (letter,) = broker.log
     assert letter.topic == "llm.outcomes.v1-dlt"
     assert SECRET not in str(letter)
+
+
+@pytest.mark.parametrize("where", ["handing", "answering"])
+async def test_the_dead_letter_of_a_reply_tells_the_place_of_the_record_that_it_answers(where: str) -> None:
+    settled = Record("llm.outcomes.v1", 3, 7, 1_790_000_000_000, b"k", b"an outcome", ())
+    answer = replace(THEIRS, partition=5, origin=settled)
+    broker = (
+        Broker(handing=(NoSuchTopicError("llm.replies.shop[5] does not exist"),))
+        if where == "handing"
+        else Broker(answering=(MessageSizeTooLargeError(),))
+    )
+
+    await asyncio.wait_for(broker.outbox.emit(answer), 5)
+
+    (letter,) = broker.log
+    assert (letter.topic, letter.partition, letter.value) == ("llm.outcomes.v1-dlt", 3, b"v")
+    assert last(letter.headers, "__connect.errors.topic") == b"llm.outcomes.v1"
+    assert last(letter.headers, "__connect.errors.partition") == b"3"
+    assert last(letter.headers, "__connect.errors.offset") == b"7"
+    assert last(letter.headers, "kafka_dlt-original-timestamp") == (1_790_000_000_000).to_bytes(8, "big")
+    assert b"llm.replies.shop" in (last(letter.headers, "kafka_dlt-exception-message") or b"")
 
 
 async def test_a_topic_of_ours_that_is_missing_is_waited_for() -> None:

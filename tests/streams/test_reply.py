@@ -84,8 +84,12 @@ def test_no_answer_is_an_error_object_with_its_status_in_the_headers() -> None:
     assert "sluice-target" not in said
 
 
-def test_a_reply_topic_that_is_gone_costs_a_dead_letter() -> None:
-    assert reply(answered()).else_dead_letter == "llm.outcomes.v1-dlt"
+def test_a_reply_topic_that_is_gone_costs_a_dead_letter_with_the_place_of_the_outcome() -> None:
+    outcome = record(answered(), offset=7)
+
+    (output,) = Reply(Settings()).handle(outcome)
+
+    assert (output.else_dead_letter, output.origin) == ("llm.outcomes.v1-dlt", outcome)
 
 
 def test_the_callers_own_reply_header_never_comes_back() -> None:
