@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 
 import httpx
 
-from connectors.clickhouse import ClickHouseError
-from connectors.kafka import Groups, KafkaFaultError, lag
+from connectors.kafka import Groups, lag
+from schemas.plain import PlainError
 from schemas.stages import STAGES
 from streams import stores
+from streams.ingress.keys import check_binding
 from streams.settings import Settings
 
 DEAD_LETTERS = """
@@ -43,8 +44,9 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """All looks; one that fails does not keep the others from being taken."""
-    findings = [Finding("configuration", ok=True, says=f"{settings.hash}, {_who(settings)}")]
+    findings = []
     looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
+        ("configuration", _configuration),
         ("ingress", _ingress),
         ("stages", _stages),
         ("backlog", _backlog),
@@ -55,13 +57,18 @@ async def examine(settings: Settings) -> list[Finding]:
     for what, look in looks:
         try:
             findings.append(Finding(what, ok=True, says=await look(settings)))
-        except (Wrong, KafkaFaultError, ClickHouseError, httpx.HTTPError) as error:
+        except (PlainError, httpx.HTTPError) as error:
             findings.append(Finding(what, ok=False, says=str(error) or type(error).__name__))
     return findings
 
 
-class Wrong(Exception):  # noqa: N818 - it is a finding, no error
+class Wrong(PlainError):  # noqa: N818 - it is a finding, no error
     """Something is not as it should be; the message says what, and what to do."""
+
+
+async def _configuration(settings: Settings) -> str:
+    check_binding(settings)
+    return f"{settings.hash}, {_who(settings)}"
 
 
 def _who(settings: Settings) -> str:

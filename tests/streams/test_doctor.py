@@ -69,6 +69,15 @@ async def test_nobody_at_the_door_is_said_with_what_to_do(free_port: Callable[[]
         await doctor._ingress(settings(http={"port": port}))
 
 
+@pytest.mark.usefixtures("all_is_well")
+async def test_a_door_that_is_open_to_others_is_a_finding() -> None:
+    first, *others = await examine(settings(http={"host": "0.0.0.0"}))
+
+    assert not first.ok
+    assert "0.0.0.0 can be reached by others, and no keys are configured" in first.says
+    assert all(finding.ok for finding in others)
+
+
 def test_a_finding_is_a_line_whose_words_stand_below_one_another() -> None:
     lines = [str(Finding("ingress", ok=True, says="is ready")), str(Finding("dead letters", ok=False, says="3"))]
 
