@@ -28,15 +28,23 @@ class Permissions:
         """Say why this caller may not ask, or not for this operation; None if it may."""
         if not self._is_known(request):
             return UNKNOWN_KEY
-        if all(request.operation in rule.operations for rule in self._rules(request)):
+        if all(request.operation in rule.operations for rule in self._rules(request.tenant, request.key_id)):
             return None
         return _denied("operation_not_allowed", f"you may not ask for {request.operation} here")
 
     def model_refusal(self, request: Request, model: str) -> Failure | None:
         """Say why this caller may not use this model; None if it may."""
-        if all(any(fnmatchcase(model, pattern) for pattern in rule.models) for rule in self._rules(request)):
+        if self.may_use(request.tenant, request.key_id, model):
             return None
         return _denied("model_not_allowed", f"you may not use the model {model[:MODEL_QUOTED]!r} here", "model")
+
+    def may_use(self, tenant: str, key_id: str, model: str) -> bool:
+        """Say whether this caller may use this model, an alias or ``provider/model``, if there is such a one."""
+        return all(any(fnmatchcase(model, pattern) for pattern in rule.models) for rule in self._rules(tenant, key_id))
+
+    def aliases(self, tenant: str, key_id: str) -> list[str]:
+        """List the configured names that this caller may use, in the order of the configuration."""
+        return [alias for alias in self._settings.models if self.may_use(tenant, key_id, alias)]
 
     def _is_known(self, request: Request) -> bool:
         """Say whether the caller is still configured: a record may be older than the configuration."""
@@ -45,9 +53,9 @@ class Permissions:
         key = self._keys.get(request.key_id)
         return key is not None and key.tenant == request.tenant
 
-    def _rules(self, request: Request) -> tuple[Tenant | Key, ...]:
-        tenant, key = self._settings.tenant(request.tenant), self._keys.get(request.key_id)
-        return (tenant,) if key is None else (tenant, key)
+    def _rules(self, tenant: str, key_id: str) -> tuple[Tenant | Key, ...]:
+        of_tenant, of_key = self._settings.tenant(tenant), self._keys.get(key_id)
+        return (of_tenant,) if of_key is None else (of_tenant, of_key)
 
 
 def _denied(code: str, message: str, param: str | None = None) -> Failure:

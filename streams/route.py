@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
 
 from schemas.codec import decode
-from schemas.events import Failure, Outcome, Plan, Request, RequestAdmitted, RequestRouted, Target
+from schemas.events import Failure, Outcome, Plan, RequestAdmitted, RequestRouted, Target
 from schemas.records import Output, Record
 from streams.failures import EXPIRED
+from streams.permissions import Permissions
 from streams.settings import Model, Settings, WeightedTarget
 from streams.settled import settled
 from streams.stage import DeadLetterError
@@ -68,7 +68,7 @@ def _wait(request_id: str, place: int, target: WeightedTarget) -> float:
 
 
 def _unknown(admitted: RequestAdmitted, settings: Settings) -> Failure:
-    known = list(_allowed(admitted.request, settings))
+    known = Permissions(settings).aliases(admitted.request.tenant, admitted.request.key_id)
     more = ", …" if len(known) > LISTED else ""
     there_is = f"there is: {', '.join(known[:LISTED])}{more}" if known else "no model is configured for you"
     return Failure(
@@ -78,15 +78,6 @@ def _unknown(admitted: RequestAdmitted, settings: Settings) -> Failure:
         message=f"the model {admitted.model[:100]!r} does not exist here; {there_is}",
         param="model",
     )
-
-
-def _allowed(request: Request, settings: Settings) -> Iterator[str]:
-    """List the aliases that this caller may use."""
-    key = next((key for key in settings.keys if key.id == request.key_id), None)
-    patterns = (settings.tenant(request.tenant).models, key.models if key else ("*",))
-    for alias in settings.models:
-        if all(any(fnmatchcase(alias, pattern) for pattern in some) for some in patterns):
-            yield alias
 
 
 class Route:

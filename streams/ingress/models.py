@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.events import Failure
-from streams.ingress.keys import Caller, Keyring
+from streams.ingress.keys import Keyring
 from streams.ingress.refusals import THEIRS, RefusedError
+from streams.permissions import Permissions
 from streams.settings import Settings
 
 
@@ -19,14 +18,13 @@ class ModelsEndpoint:
 
     def __init__(self, keyring: Keyring, settings: Settings) -> None:
         self._keyring = keyring
-        self._settings = settings
-        self._key_patterns = {key.id: key.models for key in settings.keys}
+        self._permissions = Permissions(settings)
 
     async def list(self, http: Request) -> Response:
         """All of them, in the order of the configuration."""
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
-        models = [_document(name) for name in self._settings.models if self._is_allowed(caller, name)]
-        return _json({"object": "list", "data": models})
+        names = self._permissions.aliases(caller.tenant, caller.key_id)
+        return _json({"object": "list", "data": [_document(name) for name in names]})
 
     async def get(self, http: Request) -> Response:
         """One of them.
@@ -37,18 +35,10 @@ class ModelsEndpoint:
         """
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
         name = http.path_params["model"]
-        if name not in self._settings.models or not self._is_allowed(caller, name):
+        if name not in self._permissions.aliases(caller.tenant, caller.key_id):
             message = "There is no model of this name for you; GET /v1/models lists those that there are."
             raise RefusedError(Failure(status=404, type=THEIRS, code="model_not_found", message=message, param="model"))
         return _json(_document(name))
-
-    def _is_allowed(self, caller: Caller, name: str) -> bool:
-        by_key = self._key_patterns.get(caller.key_id, ("*",))
-        return _matches(name, by_key) and _matches(name, self._settings.tenant(caller.tenant).models)
-
-
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _document(name: str) -> dict[str, object]:

@@ -68,3 +68,23 @@ def test_a_key_and_its_tenant_must_both_allow_the_model(key_id: str, model: str,
 
     assert (failure is None) is allowed
     assert failure is None or (failure.status, failure.code, failure.param) == (403, "model_not_allowed", "model")
+
+
+@pytest.mark.parametrize(("key_id", "aliases"), [("wide", ["small-1", "small-2"]), ("narrow", ["small-1"]), ("", [])])
+def test_the_aliases_of_a_caller_are_those_that_both_allow_in_the_order_of_the_configuration(
+    key_id: str, aliases: list[str]
+) -> None:
+    names = ("small-1", "large-1", "small-2")
+    configured = Settings.model_validate(
+        {
+            "models": {name: {"targets": ["sim/echo"]} for name in names},
+            "providers": {"sim": {"kind": "simulated"}},
+            "tenants": {"acme": {"models": ["small-*"]}, "default": {"models": []}},
+            "keys": [
+                {"id": "wide", "tenant": "acme", "hash": HASH},
+                {"id": "narrow", "tenant": "acme", "hash": HASH, "models": ["*-1"]},
+            ],
+        }
+    )
+
+    assert Permissions(configured).aliases("acme" if key_id else "default", key_id) == aliases
