@@ -59,7 +59,10 @@ def export(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Make a training dataset of answered requests, with a manifest beside it."""
+    """Make a training dataset of answered requests.
+
+    A manifest beside it says what is in it.
+    """
     from streams import stores
     from streams.export import export as write
 

@@ -57,7 +57,10 @@ def dashboards() -> None:
 def push(
     ctx: click.Context, url: str | None, auth: str | None, clickhouse_url: str | None, folder: str, as_json: bool
 ) -> None:
-    """Push the folder, the data source, the dashboards and the alert rules. A second time nothing changes."""
+    """Push dashboards and alert rules to Grafana.
+
+    Their folder and their data source come along. A second time nothing changes.
+    """
     from streams.dashboards import push as push_all
 
     settings = settings_of(ctx)

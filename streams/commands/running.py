@@ -16,7 +16,10 @@ from streams.commands.context import as_json, say, settings_of, with_log
 @as_json
 @click.pass_context
 def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
-    """Run the whole gateway on this machine: Kafka, every stage, ClickHouse."""
+    """Run the whole gateway on this machine.
+
+    That is Kafka, every stage, and ClickHouse.
+    """
     from streams.up import up as run_up
 
     settings = settings_of(ctx, secrets=True)
@@ -27,7 +30,10 @@ def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
 @click.argument("stages", nargs=-1, required=True, type=click.Choice(RUNNABLE))
 @click.pass_context
 def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
-    """Run some stages in this process, against any Kafka and any ClickHouse."""
+    """Run some stages in this process.
+
+    They may use any Kafka and any ClickHouse.
+    """
     import uvloop
 
     from streams.app import run
@@ -40,7 +46,10 @@ def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
 @as_json
 @click.pass_context
 def topics(ctx: click.Context, as_json: bool) -> None:
-    """Make the topics that are missing, and check those that are there."""
+    """Make the topics that are missing.
+
+    Those that are there are checked.
+    """
     from streams.preparation import prepare_log
 
     made = asyncio.run(prepare_log(with_log(ctx)))

@@ -49,6 +49,14 @@ def test_every_command_explains_itself(path: tuple[str, ...], option: str) -> No
     assert result.output.splitlines()[2].strip()
 
 
+@pytest.mark.parametrize("group", [(), ("keys",), ("dashboards",)], ids=" ".join)
+def test_eighty_columns_hold_what_each_command_is_for(group: tuple[str, ...]) -> None:
+    listed = CliRunner().invoke(main, [*group, "--help"], terminal_width=80).output.partition("Commands:\n")[2]
+
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

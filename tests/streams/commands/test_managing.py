@@ -7,13 +7,19 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from streams.commands.managing import keys
+from streams.cli import main
 from streams.configuration import load
 from streams.ingress.keys import Keyring, hash_key
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.logs.configure", lambda *_args, **_more: None)
+    monkeypatch.setenv("SLUICE_LOG", "warning")
+
+
 def new(*arguments: str) -> str:
-    result = CliRunner().invoke(keys, ["new", *arguments])
+    result = CliRunner().invoke(main, ["keys", "new", *arguments])
     assert result.exit_code == 0, result.output
     return result.output
 
