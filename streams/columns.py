@@ -94,8 +94,8 @@ def _columns(**kinds: str) -> tuple[Column, ...]:
 
 
 EVENTS = _columns(
-    name="tenant event_type event_id stage source key_id operation provider request_model response_model outcome"
-    " error_type worker config_hash kafka_topic idempotency_key correlation_id trace_id",
+    name="tenant event_type event_id stage source key_id operation provider request_model provider_model"
+    " response_model outcome error_type worker config_hash kafka_topic idempotency_key correlation_id trace_id",
     text="error_message input output",
     uuid="request_id",
     time="event_time",

@@ -1,5 +1,7 @@
 -- Every record of every audited topic, once: its identity is its place on the log.
 -- Read it through the view `events`, which leaves out what was inserted twice.
+-- request_model is the name that the caller used, provider_model the one that a provider was called by; an event that
+-- knows only one of them leaves the other empty.
 -- A text is kept where it first appears: the input with RequestAdmitted, the output with AttemptFinished.
 -- What is old is told by ingested_at: the other times come from the clocks of callers, who may be wrong by years.
 CREATE TABLE IF NOT EXISTS events_log (
@@ -17,6 +19,7 @@ CREATE TABLE IF NOT EXISTS events_log (
     operation LowCardinality(String),
     provider LowCardinality(String),
     request_model LowCardinality(String),
+    provider_model LowCardinality(String),
     response_model LowCardinality(String),
     outcome LowCardinality(String),
     error_type LowCardinality(String),

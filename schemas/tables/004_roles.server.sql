@@ -9,15 +9,15 @@ GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, ALTER TABLE ON * TO gateway_wri
 CREATE ROLE IF NOT EXISTS analyst SETTINGS optimize_functions_to_subcolumns = 0;
 GRANT SELECT(
     tenant, event_time, event_type, event_id, request_id, idempotency_key, correlation_id, trace_id, stage,
-    source, key_id, operation, provider, request_model, response_model, outcome, error_type, http_status,
-    attempt, worker, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+    source, key_id, operation, provider, request_model, provider_model, response_model, outcome, error_type,
+    http_status, attempt, worker, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
     reasoning_output_tokens, cost_usd, duration_ms, finish_reasons, policy_actions, labels, attributes,
     config_hash, bytes, kafka_topic, kafka_partition, kafka_offset, ingested_at
 ) ON events TO analyst;
 GRANT SELECT(
     tenant, event_time, event_type, event_id, request_id, idempotency_key, correlation_id, trace_id, stage,
-    source, key_id, operation, provider, request_model, response_model, outcome, error_type, http_status,
-    attempt, worker, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+    source, key_id, operation, provider, request_model, provider_model, response_model, outcome, error_type,
+    http_status, attempt, worker, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
     reasoning_output_tokens, cost_usd, duration_ms, finish_reasons, policy_actions, labels, attributes,
     config_hash, bytes, kafka_topic, kafka_partition, kafka_offset, ingested_at
 ) ON events_log TO analyst;

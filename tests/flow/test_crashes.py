@@ -43,7 +43,7 @@ def test_waiting_callers_get_their_answers_though_the_call_worker_dies(crashing:
     model = "sim/echo?latency_ms=1001"
     with concurrent.futures.ThreadPoolExecutor(IN_FLIGHT) as callers:
         answers = [callers.submit(crashing.chat, f"{number}", model) for number in range(IN_FLIGHT)]
-        crashing.until_rows("SELECT 1 FROM events WHERE event_type = 'AttemptStarted' AND request_model LIKE '%1001'")
+        crashing.until_rows("SELECT 1 FROM events WHERE event_type = 'AttemptStarted' AND provider_model LIKE '%1001'")
 
         crashing.kill("call")
 

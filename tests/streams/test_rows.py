@@ -10,6 +10,7 @@ from schemas.codec import encode
 from schemas.events import (
     EVENTS,
     AttemptFinished,
+    AttemptStarted,
     Event,
     Failure,
     FeedbackGiven,
@@ -106,6 +107,30 @@ def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
     assert (row["trace_id"], row["correlation_id"], row["idempotency_key"]) == (TRACE, "00ff", "order-7")
     assert (row["kafka_topic"], row["kafka_partition"], row["kafka_offset"]) == (TOPICS.outcomes.name, 2, 41)
     assert (row["stage"], row["policy_actions"]) == ("reply", ["pii.EMAIL_ADDRESS:mask"])
+
+
+def test_the_name_that_a_caller_used_and_the_one_of_the_provider_have_their_own_columns() -> None:
+    admitted = RequestAdmitted(request=REQUEST, model="fast", body="asked", admitted_at=NOW, config_hash="c")
+    started = AttemptStarted(
+        request=REQUEST, attempt=1, provider="sim", model="echo", worker="w", started_at=NOW, expires_at=NOW + 1
+    )
+    finished = AttemptFinished(
+        request=REQUEST, attempt=1, provider="sim", model="echo", worker="w", started_at=NOW, finished_at=NOW
+    )
+
+    rows = [
+        event_of(record(TOPICS.admitted.name, admitted)),
+        event_of(record(TOPICS.attempts.name, started)),
+        event_of(record(TOPICS.attempts.name, finished)),
+        event_of(record(TOPICS.outcomes.name, SETTLED)),
+    ]
+
+    assert [(row["request_model"], row["provider_model"]) for row in rows] == [
+        ("fast", ""),
+        ("", "echo"),
+        ("", "echo"),
+        ("fast", "echo"),
+    ]
 
 
 def test_a_text_is_kept_once_among_the_events() -> None:
