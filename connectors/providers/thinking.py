@@ -13,7 +13,7 @@ class ThinkTags:
     def __init__(self) -> None:
         self.pending = ""
         """What may yet turn out to be a tag."""
-        self._state: Literal["start", "reasoning", "gap", "text"] = "start"
+        self._state: Literal["start", "opening", "reasoning", "gap", "text"] = "start"
 
     def feed(self, piece: str, *, last: bool = False) -> tuple[str, str]:
         """Give what is known to be reasoning, and what is known to be text."""
@@ -22,6 +22,9 @@ class ThinkTags:
         text, self.pending, reasoning = self.pending + piece, "", ""
         if self._state == "start":
             text = self._begin(text, last=last)
+        if self._state == "opening":  # the line breaks behind the tag may come later than the tag
+            text = text.lstrip("\n")
+            self._state = "reasoning" if text else "opening"
         if self._state == "reasoning":
             reasoning, text = self._think(text, last=last)
         if self._state == "gap":
@@ -32,8 +35,8 @@ class ThinkTags:
     def _begin(self, text: str, *, last: bool) -> str:
         bare = text.lstrip()
         if bare.startswith(OPEN):
-            self._state = "reasoning"
-            return bare.removeprefix(OPEN).lstrip("\n")
+            self._state = "opening"
+            return bare.removeprefix(OPEN)
         if OPEN.startswith(bare) and not last:
             self.pending = text
             return ""

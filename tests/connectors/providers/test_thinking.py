@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.providers.thinking import ThinkTags
@@ -40,6 +40,7 @@ PIECES = st.lists(
 
 
 @given(PIECES)
+@example(["<think>", "\n"])
 def test_where_the_pieces_are_cut_makes_no_difference(pieces: list[str]) -> None:
     whole = "".join(pieces)
 
