@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
 from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import ensure_topics
 from schemas.topics import Topics
+
+# a slow machine is no fault of the code; and CI tries the same examples each time, so that what lands is what was tried
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("here"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.river"]
 
