@@ -1,0 +1,56 @@
+"""Every panel and every alert, over what a running gateway has stored of real traffic, by the port that it serves."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from connectors.clickhouse import ClickHouse
+from tests.dashboards.checker import alert_values, dashboard_faults
+from tests.dashboards.expander import View
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+UNHURT = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipeline / Where requests wait"}
+"""What this traffic has nothing for: no target failed often enough, and every request has its end."""
+
+
+@pytest.fixture
+def clickhouse(river: River) -> Iterator[ClickHouse]:
+    reader = ClickHouse.server(river.clickhouse, read_only=True)
+    yield reader
+    reader.close()
+
+
+def some_of_everything(river: River) -> None:
+    """Answered, refused, failed, fallen back, masked, and a dead letter; then wait until the last of it is stored."""
+    for model in ("demo", "fallback", "broken", "gpt-99"):
+        river.chat("hello", model)
+    producer = Producer({"bootstrap.servers": river.kafka})
+    masked = {"model": "demo", "messages": [{"role": "user", "content": "write to jane@example.com"}]}
+    producer.produce("llm.requests.acme.v1", json.dumps(masked).encode())
+    producer.produce("llm.requests.v1", b"\x00\x00\x00\x27\x0f")
+    last = str(uuid.uuid4())
+    body = {"model": "demo", "messages": [{"role": "user", "content": "the last"}]}
+    producer.produce("llm.requests.v1", json.dumps(body).encode(), headers=[("request_id", last.encode())])
+    assert producer.flush(20) == 0
+    river.until_rows(f"SELECT 1 FROM requests WHERE idempotency_key = '{last}'")
+    river.until_rows("SELECT 1 FROM requests WHERE tenant = 'acme'")
+    river.until_rows("SELECT 1 FROM events WHERE event_type = 'DeadLettered'")
+
+
+def test_every_panel_and_alert_has_something_to_show_of_real_traffic(river: River, clickhouse: ClickHouse) -> None:
+    some_of_everything(river)
+    now = int(time.time() * 1000)
+
+    faults = dashboard_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=UNHURT)
+    values = alert_values(clickhouse)
+
+    assert not faults, "\n".join(faults)
+    assert all(values.values())
