@@ -34,6 +34,8 @@ from streams.writing import written, written_of_target
 
 log = structlog.get_logger()
 
+LOOK_AGAIN_S = 1.0
+"""How often to look whether the worker that another call runs in is gone meanwhile: then nothing comes of it."""
 CLOCK_SKEW_MS = 60_000
 """How far the clocks of two machines may be apart without an attempt being overlooked."""
 
@@ -81,7 +83,7 @@ class CallStage:
             raise DeadLetterError(f"{type(routed).__name__} does not belong on {record.topic}")
         request_id = routed.request.request_id
         while isinstance(claim := self.claims.lookup(request_id, self._now()), Running):
-            left_s = None if claim.until is None else (claim.until - self._now()) / 1000
+            left_s = None if claim.until is None else min((claim.until - self._now()) / 1000, LOOK_AGAIN_S)
             await asyncio.wait({claim.done}, timeout=left_s)
         if isinstance(claim, Finished):
             return [self._settled(routed, claim.end)]

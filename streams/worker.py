@@ -93,8 +93,9 @@ class Worker:
         """Between the last fetch and the last commit."""
         if self._buffer is not None:
             await self._buffer.close(DRAIN_S)
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=DRAIN_S)
+        deadline = time.monotonic() + DRAIN_S
+        while self._tasks and time.monotonic() < deadline:  # what was taken in already may still begin
+            await asyncio.wait(list(self._tasks), timeout=deadline - time.monotonic())
 
     async def _revoked(self, _: object, /, *revoked: Iterable[TP], **__: object) -> None:
         """Between two owners of a partition. Faust has forgotten what it delivered of it, and so has the tracker."""
