@@ -8,6 +8,7 @@ stage raises goes to the dead-letter topic untouched, and its neighbours go on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -93,9 +94,10 @@ class Worker:
         """Between the last fetch and the last commit."""
         if self._buffer is not None:
             await self._buffer.close(DRAIN_S)
-        deadline = time.monotonic() + DRAIN_S
-        while self._tasks and time.monotonic() < deadline:  # what was taken in already may still begin
-            await asyncio.wait(list(self._tasks), timeout=deadline - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self._tasks:  # what was taken in already may still begin
+                    await asyncio.wait(list(self._tasks))
 
     async def _revoked(self, _: object, /, *revoked: Iterable[TP], **__: object) -> None:
         """Between two owners of a partition. Faust has forgotten what it delivered of it, and so has the tracker."""

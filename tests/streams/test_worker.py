@@ -49,6 +49,7 @@ class Stream:
 async def test_time_without_work_does_not_make_a_worker_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(module, "DRAIN_S", 0.05)
     worker = Worker(Endless(), Topics(), "127.0.0.1:1")
 
     now += 10 * STALLED_S  # nobody asked anything
