@@ -23,8 +23,8 @@ from streams.chunks import ChunkWriter, handed_on
 from streams.claims import Claims, Finished, Fresh, InDoubt, Running
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
-from streams.lane import PassedOver, Turn
-from streams.lanes import Lanes
+from streams.gate import PassedOver, Turn
+from streams.gates import Gates
 from streams.latency import soonest_first
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
@@ -59,7 +59,7 @@ class CallStage:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
         self.claims = Claims(gone=incarnation.gone)
         self._follow = follow(self._observe) if follow is not None else None
-        self._lanes = Lanes(providers, settings.providers, worker, clock)
+        self._gates = Gates(providers, settings.providers, worker, clock)
         self._held: set[int] = set()
         self._partitions = settings.kafka.partitions
         self._telling: set[asyncio.Task[None]] = set()
@@ -98,7 +98,7 @@ class CallStage:
         tried = [(attempt.provider, attempt.model) for attempt in claim.attempts]
         if isinstance(claim, InDoubt):
             tried.append((claim.started.provider, claim.started.model))
-        plan = soonest_first(routed.plan, tried, lambda target: self._lanes.of(target).burden_s())
+        plan = soonest_first(routed.plan, tried, lambda target: self._gates.of(target).burden_s())
         return routed.model_copy(update={"plan": plan})
 
     async def prepare(self, partition: int, since_ms: int) -> None:
@@ -118,7 +118,7 @@ class CallStage:
 
     def _share(self) -> None:
         """Rate limits are everybody's: our part of them is that of the partitions from which we get work."""
-        self._lanes.share(max(1, len(self._held)) / self._partitions)
+        self._gates.share(max(1, len(self._held)) / self._partitions)
 
     def _observe(self, record: Record) -> None:
         """Take in an attempt of another worker; our own we know."""
@@ -136,7 +136,7 @@ class CallStage:
             await self._follow.stop()
         for task in self._telling:
             task.cancel()
-        await self._lanes.close()
+        await self._gates.close()
 
     async def _run(self, walk: Walk) -> Sequence[Output]:
         """Walk, and let others who come for the same request wait for it."""
@@ -170,13 +170,13 @@ class CallStage:
 
     def _closed(self, walk: Walk, place: int, for_s: float) -> bool:
         """Whether a target will still be closed then: to wait for it would be in vain."""
-        return self._lanes.of(walk.routed.plan.targets[place]).closed_for_s() > for_s
+        return self._gates.of(walk.routed.plan.targets[place]).closed_for_s() > for_s
 
     async def _attempt(self, walk: Walk, place: int) -> bool:
         """Call one target once, or pass it over; False if the deadline came before its turn."""
         target = walk.routed.plan.targets[place]
-        lane = self._lanes.of(target)
-        turn = await lane.enter(walk.deadline_s - self._clock(), walk.cost)
+        gate = self._gates.of(target)
+        turn = await gate.enter(walk.deadline_s - self._clock(), walk.cost)
         self._tell(walk.emit)
         if isinstance(turn, PassedOver):
             walk.pass_over(place, turn.reason, turn.retry_after_s)
@@ -186,9 +186,9 @@ class CallStage:
         try:
             started = self._started(walk, target, turn)
             await walk.emit(self._written(started, started.started_at, walk.partition))
-            result = await self._call(lane.provider, walk, started)
+            result = await self._call(gate.provider, walk, started)
         finally:
-            lane.leave(turn, result, target.timeout_ms / 1000)
+            gate.leave(turn, result, target.timeout_ms / 1000)
             self._tell(walk.emit)
         ended = finished(started, result, self._now(), self._prices)
         walk.add(place, ended, self._written(ended, ended.finished_at, walk.partition))
@@ -196,8 +196,8 @@ class CallStage:
 
     def _tell(self, emit: Emit) -> None:
         """Write what is new about targets, beside the requests: none of them waits for it."""
-        while self._lanes.news:
-            output = written_of_target(self._lanes.news.popleft(), self._topics.health, self.name)
+        while self._gates.news:
+            output = written_of_target(self._gates.news.popleft(), self._topics.health, self.name)
             task = asyncio.ensure_future(emit(output))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)

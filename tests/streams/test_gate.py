@@ -12,7 +12,7 @@ from connectors.providers.provider import Answer, ProviderError
 from connectors.providers.simulated import Mood, Simulated
 from schemas.events import Usage
 from streams.breaker import StateChange
-from streams.lane import Lane, PassedOver, Turn
+from streams.gate import Gate, PassedOver, Turn
 from streams.pacing import Cost
 from streams.room import Room
 
@@ -29,30 +29,30 @@ class Clock:
 
 
 class Watched:
-    """A lane on a clock that stands still unless told."""
+    """A gate on a clock that stands still unless told."""
 
     def __init__(self, room: int = 5, **settings: Any) -> None:
         self.clock = Clock()
         self.changes: list[StateChange] = []
         mood = Mood.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
         self.room = Room(room)
-        self.lane = Lane(
+        self.gate = Gate(
             "sim", Simulated("sim", mood), mood, room=self.room, on_change=self.changes.append, clock=self.clock
         )
 
     async def enter(self) -> Turn:
-        turn = await self.lane.enter(10.0)
+        turn = await self.gate.enter(10.0)
         assert isinstance(turn, Turn)
         return turn
 
     async def call(self, result: Answer | ProviderError | None, lasts_s: float = 0.0, timeout_s: float = 60.0) -> None:
         turn = await self.enter()
         self.clock.now_s += lasts_s
-        self.lane.leave(turn, result, timeout_s)
+        self.gate.leave(turn, result, timeout_s)
 
     @property
     def open(self) -> bool:
-        return self.lane.closed_for_s() > 0
+        return self.gate.closed_for_s() > 0
 
 
 async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() -> None:
@@ -60,7 +60,7 @@ async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() 
     await watched.call(DOWN)
     await watched.call(DOWN)
 
-    assert await watched.lane.enter(10.0) == PassedOver("capacity", 5.0)
+    assert await watched.gate.enter(10.0) == PassedOver("capacity", 5.0)
     watched.clock.now_s = 5.0
     await watched.call(ANSWER)
 
@@ -132,18 +132,18 @@ async def test_who_finds_no_room_in_time_has_no_turn() -> None:
     watched = Watched(room=1)
     await watched.enter()
 
-    assert await watched.lane.enter(0.01) is None
-    assert await watched.lane.enter(0.0) is None
+    assert await watched.gate.enter(0.01) is None
+    assert await watched.gate.enter(0.0) is None
 
 
 async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the_room() -> None:
     watched = Watched(room=2)
     turns = [await watched.enter() for _ in range(2)]
-    waiting = asyncio.create_task(watched.lane.enter(10.0))
+    waiting = asyncio.create_task(watched.gate.enter(10.0))
     await asyncio.sleep(0)
 
     for turn in turns:
-        watched.lane.leave(turn, DOWN, 60.0)
+        watched.gate.leave(turn, DOWN, 60.0)
 
     assert await waiting == PassedOver("capacity", 5.0)
     assert watched.room.free
@@ -151,11 +151,11 @@ async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the
 
 async def test_a_call_waits_for_its_turn_within_the_rate_limit_and_says_how_long() -> None:
     mood = Mood.model_validate({"rate_limit": {"requests_per_minute": 600}})
-    lane = Lane("sim", Simulated("sim", mood), mood)
+    gate = Gate("sim", Simulated("sim", mood), mood)
     for _ in range(60):
-        assert isinstance(await lane.enter(0.01), Turn)
+        assert isinstance(await gate.enter(0.01), Turn)
 
-    turn = await lane.enter(5.0)
+    turn = await gate.enter(5.0)
 
     assert isinstance(turn, Turn)
     assert turn.waited_s > 0.05
@@ -165,7 +165,7 @@ async def test_who_would_wait_beyond_its_deadline_is_told_when_to_come_again() -
     watched = Watched(rate_limit={"requests_per_minute": 10})
     await watched.call(ANSWER)
 
-    passed = await watched.lane.enter(5.0)
+    passed = await watched.gate.enter(5.0)
 
     assert isinstance(passed, PassedOver)
     assert passed.reason == "rate_limited"
@@ -174,18 +174,18 @@ async def test_who_would_wait_beyond_its_deadline_is_told_when_to_come_again() -
 
 async def test_what_the_provider_says_is_kept_to_and_what_was_guessed_is_set_right() -> None:
     watched = Watched(rate_limit={"tokens_per_minute": 6000})
-    turn = await watched.lane.enter(10.0, Cost(1, 600))
+    turn = await watched.gate.enter(10.0, Cost(1, 600))
     assert isinstance(turn, Turn)
     rates = RateState(Budget(60, 0, 60.0))
 
-    watched.lane.leave(turn, dataclasses.replace(ANSWER, usage=Usage(input_tokens=10), rates=rates), 60.0)
+    watched.gate.leave(turn, dataclasses.replace(ANSWER, usage=Usage(input_tokens=10), rates=rates), 60.0)
 
-    passed = await watched.lane.enter(0.5, Cost(1, 100))
+    passed = await watched.gate.enter(0.5, Cost(1, 100))
     assert isinstance(passed, PassedOver)
     assert passed.reason == "rate_limited"
     assert passed.retry_after_s == pytest.approx(1.0)
     watched.clock.now_s = 1.0
-    assert isinstance(await watched.lane.enter(0.5, Cost(1, 100)), Turn)
+    assert isinstance(await watched.gate.enter(0.5, Cost(1, 100)), Turn)
 
 
 async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others_have_the_room() -> None:
@@ -193,22 +193,22 @@ async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others
     turns = [await watched.enter() for _ in range(10)]
     watched.clock.now_s = 1.0
 
-    watched.lane.leave(turns[0], ProviderError("rate_limited", "slower", http_status=429), 60.0)
+    watched.gate.leave(turns[0], ProviderError("rate_limited", "slower", http_status=429), 60.0)
     for turn in turns[1:4]:
-        watched.lane.leave(turn, ANSWER, 60.0)
+        watched.gate.leave(turn, ANSWER, 60.0)
 
     assert (await watched.enter()).limit == 7
-    assert await watched.lane.enter(0.01) is None
+    assert await watched.gate.enter(0.01) is None
     assert watched.room.free == 13
 
 
 async def test_a_call_that_ends_lets_the_next_one_in() -> None:
     watched = Watched(room=1, max_in_flight=1)
     turn = await watched.enter()
-    waiting = asyncio.create_task(watched.lane.enter(10.0))
+    waiting = asyncio.create_task(watched.gate.enter(10.0))
     await asyncio.sleep(0)
 
-    watched.lane.leave(turn, ANSWER, 60.0)
+    watched.gate.leave(turn, ANSWER, 60.0)
 
     assert isinstance(await waiting, Turn)
 
@@ -218,9 +218,9 @@ async def test_the_burden_of_a_target_is_its_latency_times_its_calls_and_endless
     await watched.call(ANSWER, lasts_s=0.5)
     await watched.enter()
 
-    assert watched.lane.burden_s() == 1.0
+    assert watched.gate.burden_s() == 1.0
     await watched.call(DOWN)
-    assert watched.lane.burden_s() == math.inf
+    assert watched.gate.burden_s() == math.inf
 
 
 async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
@@ -229,4 +229,4 @@ async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
 
     await watched.call(ProviderError("invalid_request", "no such parameter", http_status=400))
 
-    assert watched.lane.burden_s() == 0.5
+    assert watched.gate.burden_s() == 0.5

@@ -1,4 +1,4 @@
-"""One target as this worker knows it: the way to its provider, and whether it is taken now."""
+"""The gate before one target, as this worker knows it: the way to its provider, and whether it is open now."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PassedOver:
     retry_after_s: float
 
 
-class Lane:
+class Gate:
     """One target of one worker.
 
     Args:

@@ -1,4 +1,4 @@
-"""All targets that a worker has called lately, each with its lane, and the news of them."""
+"""All targets that a worker has called lately, each with its gate, and the news of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from connectors.providers.provider import Answer, Call, Provider, ProviderError, ProviderSettings
 from schemas.events import Target, TargetStateChanged
 from streams.breaker import StateChange
-from streams.lane import Lane
+from streams.gate import Gate
 from streams.pacing import Pace
 from streams.room import Room
 
@@ -19,8 +19,8 @@ KEPT = 1000
 """Targets that are remembered: callers may name any model, and so make any number of them."""
 
 
-class Lanes:
-    """The lanes of one worker.
+class Gates:
+    """The gates of one worker.
 
     Args:
         providers: by name.
@@ -45,19 +45,19 @@ class Lanes:
         self._paces = {name: Pace(settings[name].rate_limit, time.monotonic()) for name in providers}
         self._worker = worker
         self._clock = clock
-        self._lanes: OrderedDict[tuple[str, str], Lane] = OrderedDict()
+        self._gates: OrderedDict[tuple[str, str], Gate] = OrderedDict()
 
-    def of(self, target: Target) -> Lane:
-        """The lane of a target; a new one, in which nothing has happened, if it was not called for long."""
+    def of(self, target: Target) -> Gate:
+        """The gate of a target; a new one, in which nothing has happened, if it was not called for long."""
         key = (target.provider, target.model)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = self._open(target)
-            if len(self._lanes) > KEPT:
-                self._lanes.popitem(last=False)
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = self._open(target)
+            if len(self._gates) > KEPT:
+                self._gates.popitem(last=False)
         else:
-            self._lanes.move_to_end(key)
-        return lane
+            self._gates.move_to_end(key)
+        return gate
 
     def share(self, part: float) -> None:
         """Keep to this part of all rate limits from now on, above 0 and up to 1: other workers have the rest."""
@@ -69,12 +69,12 @@ class Lanes:
         for provider in self._providers.values():
             await provider.close()
 
-    def _open(self, target: Target) -> Lane:
+    def _open(self, target: Target) -> Gate:
         name = target.provider
         provider = self._providers.get(name)
         if provider is None:
-            return Lane(name, _Absent(name), ProviderSettings(kind="absent"))
-        return Lane(
+            return Gate(name, _Absent(name), ProviderSettings(kind="absent"))
+        return Gate(
             name,
             provider,
             self._settings[name],
