@@ -20,12 +20,16 @@ Operation = Literal["chat", "embeddings"]
 Outcome = Literal["answered", "refused", "failed", "expired"]
 """How a request ends. Refused: by us, before any provider was asked. Failed: by every provider asked."""
 
+Lane = Literal["interactive", "batch"]
+"""Which way a request takes. Interactive: somebody waits. Batch: many at once, behind all who wait."""
+
 ErrorType = Literal[
     "rate_limited",
     "capacity",
     "quota_exhausted",
     "context_length",
     "request_too_large",
+    "answer_too_large",
     "content_filter",
     "invalid_request",
     "auth",
@@ -94,6 +98,7 @@ class Request(Part):
     reply_to: ReplyTo | None = None
     stream_topic: str = ""
     """Where the answer goes in chunks before the reply, with the reply's correlation; empty if it is wanted whole."""
+    lane: Lane = "interactive"
 
 
 class PolicyAction(Part):

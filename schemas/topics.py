@@ -12,6 +12,7 @@ from schemas.events import (
     ConfigurationApplied,
     Event,
     FeedbackGiven,
+    Lane,
     RequestAdmitted,
     RequestReceived,
     RequestRouted,
@@ -46,7 +47,20 @@ class Topics:
     """All topics under one prefix.
 
     ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
-    ``tenants`` each own a request topic, guarded by the broker's ACLs.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The topics that the requests of one lane take, from the door to the call. What comes after is everybody's."""
+
+    requests: Topic
+    admitted: Topic
+    routed: Topic
+
+
+BATCH = "batch"
+"""Stands in the names of the batch lane's topics; a tenant of this name would own one of them."""
+
+
+    ``tenants`` each own a request topic, guarded by the broker's ACLs. No tenant may be named ``batch``.
     """
 
     def __init__(self, prefix: str = "llm.", partitions: int = 4, tenants: tuple[str, ...] = ()) -> None:
@@ -54,9 +68,18 @@ class Topics:
             return Topic(prefix + name, events, retention, count)
 
         self.prefix = prefix
-        self.requests = topic("requests.v1", (RequestReceived,), 6 * HOUR)
+        self.interactive = way("")
+        self.batch = way(f"{BATCH}.")
+        self.requests = self.interactive.requests
         self.tenant_requests = {
             tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
+        def way(lane: str) -> Way:
+            return Way(
+                topic(f"requests.{lane}v1", (RequestReceived,), 6 * HOUR),
+                topic(f"admitted.{lane}v1", (RequestAdmitted,), 3 * DAY),
+                topic(f"routed.{lane}v1", (RequestRouted,), 3 * DAY),
+            )
+
         }
         self.admitted = topic("admitted.v1", (RequestAdmitted,), 3 * DAY)
         self.routed = topic("routed.v1", (RequestRouted,), 3 * DAY)
@@ -70,8 +93,9 @@ class Topics:
 
     @property
     def all_requests(self) -> tuple[Topic, ...]:
+        self._batch = {topic.name for topic in (self.batch.requests, self.batch.admitted, self.batch.routed)}
         """Where requests come in. Bodies on these topics are the filter's alone."""
-        return (self.requests, *self.tenant_requests.values())
+        return (self.requests, self.batch.requests, *self.tenant_requests.values())
 
     @property
     def all(self) -> tuple[Topic, ...]:
@@ -83,7 +107,9 @@ class Topics:
             self.attempts,
             self.outcomes,
             self.ingress_replies,
+            self.batch.admitted,
             self.feedback,
+            self.batch.routed,
             self.health,
             self.config,
         )
@@ -96,7 +122,8 @@ class Topics:
     @property
     def dead_letters(self) -> tuple[Topic, ...]:
         """One dead-letter topic for each topic that a stage reads."""
-        read = (*self.all_requests, self.admitted, self.routed, self.outcomes, self.feedback)
+        ways = (topic for way in (self.interactive, self.batch) for topic in (way.admitted, way.routed))
+        read = (*self.all_requests, *ways, self.outcomes, self.feedback)
         return tuple(Topic(topic.dead_letters, (), 14 * DAY, topic.partitions) for topic in read)
 
     def group(self, stage: str) -> str:
@@ -107,15 +134,23 @@ class Topics:
         """What a stage consumes; every partition of these must have a worker before a request can be answered."""
         return {
             "filter": self.all_requests,
-            "route": (self.admitted,),
-            "call": (self.routed,),
+            "route": (self.admitted, self.batch.admitted),
+            "call": (self.routed, self.batch.routed),
             "reply": (self.outcomes,),
             "audit": self.audited + self.dead_letters,
         }[stage]
 
     def tenant_of(self, topic: str) -> str | None:
-        """The tenant that owns a request topic; None for the ingress's own."""
+        """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
         return next((tenant for tenant, owned in self.tenant_requests.items() if owned.name == topic), None)
+
+    def way(self, lane: Lane) -> Way:
+        """The topics of a lane."""
+        return self.batch if lane == "batch" else self.interactive
+
+    def is_batch(self, topic: str) -> bool:
+        """Whether this topic, told by its name, is of the batch lane: its records come after all others."""
+        return topic in self._batch
 
     def is_reply(self, topic: str) -> bool:
         """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""

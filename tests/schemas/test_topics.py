@@ -13,8 +13,11 @@ TOPICS = Topics("llm.", 6, tenants=("acme", "beta"))
 def test_the_names_are_those_of_the_documentation() -> None:
     assert [topic.name for topic in Topics().all] == [
         "llm.requests.v1",
+        "llm.requests.batch.v1",
         "llm.admitted.v1",
+        "llm.admitted.batch.v1",
         "llm.routed.v1",
+        "llm.routed.batch.v1",
         "llm.attempts.v1",
         "llm.outcomes.v1",
         "llm.replies.ingress.v1",
@@ -62,11 +65,29 @@ def test_audit_reads_everything_but_the_replies() -> None:
 
 
 def test_no_stage_reads_what_a_later_one_writes() -> None:
-    order = [*TOPICS.all_requests, TOPICS.admitted, TOPICS.routed, TOPICS.outcomes]
+    order = [TOPICS.all_requests, TOPICS.read_by("route"), TOPICS.read_by("call"), (TOPICS.outcomes,)]
 
-    places = [max(order.index(topic) for topic in TOPICS.read_by(stage)) for stage in STAGES if stage != "audit"]
+    places = [order.index(TOPICS.read_by(stage)) for stage in STAGES if stage != "audit"]
 
     assert places == sorted(places)
+
+
+def test_each_lane_has_its_own_topic_before_each_stage_up_to_the_call() -> None:
+    for stage in ("filter", "route", "call"):
+        names = {topic.name for topic in TOPICS.read_by(stage)}
+
+        assert sum(TOPICS.is_batch(name) for name in names) == 1
+
+
+def test_a_lane_has_its_own_way() -> None:
+    assert TOPICS.way("batch").routed.name == "llm.routed.batch.v1"
+    assert TOPICS.way("interactive").routed is TOPICS.routed
+
+
+def test_what_comes_after_the_call_is_of_both_lanes() -> None:
+    shared = (TOPICS.attempts, TOPICS.outcomes, TOPICS.ingress_replies, TOPICS.feedback)
+
+    assert not any(TOPICS.is_batch(topic.name) for topic in shared)
 
 
 def test_every_stage_has_a_group_of_its_own() -> None:
@@ -83,6 +104,7 @@ def test_requests_are_kept_the_shortest_since_they_may_hold_personal_data() -> N
 def test_a_tenant_owns_its_request_topic_and_nobody_owns_the_ingress_one() -> None:
     assert TOPICS.tenant_of("llm.requests.acme.v1") == "acme"
     assert TOPICS.tenant_of(TOPICS.requests.name) is None
+    assert TOPICS.tenant_of(TOPICS.batch.requests.name) is None
     assert TOPICS.tenant_of("llm.requests.unknown.v1") is None
 
 
