@@ -43,10 +43,6 @@ class Topic:
         return f"{self.name}-dlt"
 
 
-class Topics:
-    """All topics under one prefix.
-
-    ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
 @dataclass(frozen=True, slots=True)
 class Way:
     """The topics that the requests of one lane take, from the door to the call. What comes after is everybody's."""
@@ -60,6 +56,10 @@ BATCH = "batch"
 """Stands in the names of the batch lane's topics; a tenant of this name would own one of them."""
 
 
+class Topics:
+    """All topics under one prefix.
+
+    ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
     ``tenants`` each own a request topic, guarded by the broker's ACLs. No tenant may be named ``batch``.
     """
 
@@ -67,12 +67,6 @@ BATCH = "batch"
         def topic(name: str, events: tuple[type[Event], ...], retention: int, count: int = partitions) -> Topic:
             return Topic(prefix + name, events, retention, count)
 
-        self.prefix = prefix
-        self.interactive = way("")
-        self.batch = way(f"{BATCH}.")
-        self.requests = self.interactive.requests
-        self.tenant_requests = {
-            tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
         def way(lane: str) -> Way:
             return Way(
                 topic(f"requests.{lane}v1", (RequestReceived,), 6 * HOUR),
@@ -80,20 +74,26 @@ BATCH = "batch"
                 topic(f"routed.{lane}v1", (RequestRouted,), 3 * DAY),
             )
 
+        self.prefix = prefix
+        self.interactive = way("")
+        self.batch = way(f"{BATCH}.")
+        self.requests = self.interactive.requests
+        self.tenant_requests = {
+            tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
         }
-        self.admitted = topic("admitted.v1", (RequestAdmitted,), 3 * DAY)
-        self.routed = topic("routed.v1", (RequestRouted,), 3 * DAY)
+        self.admitted = self.interactive.admitted
+        self.routed = self.interactive.routed
         self.attempts = topic("attempts.v1", (AttemptStarted, AttemptFinished), 3 * DAY)
         self.outcomes = topic("outcomes.v1", (RequestSettled,), 14 * DAY)
         self.ingress_replies = topic("replies.ingress.v1", (), HOUR)
         self.feedback = topic("feedback.v1", (FeedbackGiven,), 14 * DAY)
         self.health = topic("health.v1", (TargetStateChanged,), 14 * DAY)
         self.config = Topic(prefix + "config.v1", (ConfigurationApplied,), -1, 1, "compact")
+        self._batch = {topic.name for topic in (self.batch.requests, self.batch.admitted, self.batch.routed)}
         self._reply = re.compile(re.escape(prefix + "replies.") + r"[A-Za-z0-9._-]+")
 
     @property
     def all_requests(self) -> tuple[Topic, ...]:
-        self._batch = {topic.name for topic in (self.batch.requests, self.batch.admitted, self.batch.routed)}
         """Where requests come in. Bodies on these topics are the filter's alone."""
         return (self.requests, self.batch.requests, *self.tenant_requests.values())
 
@@ -103,13 +103,13 @@ BATCH = "batch"
         return (
             *self.all_requests,
             self.admitted,
+            self.batch.admitted,
             self.routed,
+            self.batch.routed,
             self.attempts,
             self.outcomes,
             self.ingress_replies,
-            self.batch.admitted,
             self.feedback,
-            self.batch.routed,
             self.health,
             self.config,
         )
@@ -140,10 +140,6 @@ BATCH = "batch"
             "audit": self.audited + self.dead_letters,
         }[stage]
 
-    def tenant_of(self, topic: str) -> str | None:
-        """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
-        return next((tenant for tenant, owned in self.tenant_requests.items() if owned.name == topic), None)
-
     def way(self, lane: Lane) -> Way:
         """The topics of a lane."""
         return self.batch if lane == "batch" else self.interactive
@@ -151,6 +147,10 @@ BATCH = "batch"
     def is_batch(self, topic: str) -> bool:
         """Whether this topic, told by its name, is of the batch lane: its records come after all others."""
         return topic in self._batch
+
+    def tenant_of(self, topic: str) -> str | None:
+        """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
+        return next((tenant for tenant, owned in self.tenant_requests.items() if owned.name == topic), None)
 
     def is_reply(self, topic: str) -> bool:
         """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""
