@@ -41,7 +41,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
             from connectors.kafka.follower import Follower
             from streams.call import CallStage
 
-            bootstrap, attempts = settings.kafka.bootstrap_servers, settings.topics.attempts.name
+            bootstrap, attempts = settings.kafka.cluster, settings.topics.attempts.name
             return CallStage(settings, incarnation.own(), follow=functools.partial(Follower, bootstrap, attempts))
         case "reply":
             from streams.reply import Reply
@@ -94,12 +94,12 @@ def _end_within(seconds: float) -> None:
 
 def _worker(name: str, settings: Settings) -> Worker:
     stage = make_stage(name, settings)
-    return Worker(stage, settings.topics, settings.kafka.bootstrap_servers, in_flight=settings.calls_in_flight)
+    return Worker(stage, settings.topics, settings.kafka.cluster, in_flight=settings.calls_in_flight)
 
 
 async def _work(worker: Worker, settings: Settings) -> object:
     """One worker's life; returns what ended it."""
-    with explained(settings.kafka.bootstrap_servers):
+    async with explained(settings.kafka.cluster):
         await worker.start()
     log.info("started", stage=worker.stage.name)
     return await worker.ended()

@@ -20,6 +20,13 @@ from streams.settings import ConfigurationError, Settings
 OVERRIDES = {
     "SLUICE_KAFKA": ("kafka", "bootstrap_servers"),
     "SLUICE_KAFKA_PORT": ("kafka", "port"),
+    "SLUICE_KAFKA_SECURITY_PROTOCOL": ("kafka", "security", "security_protocol"),
+    "SLUICE_KAFKA_SASL_MECHANISM": ("kafka", "security", "sasl_mechanism"),
+    "SLUICE_KAFKA_USERNAME": ("kafka", "security", "username"),
+    "SLUICE_KAFKA_PASSWORD": ("kafka", "security", "password"),
+    "SLUICE_KAFKA_SSL_CAFILE": ("kafka", "security", "ssl_cafile"),
+    "SLUICE_KAFKA_SSL_CERTFILE": ("kafka", "security", "ssl_certfile"),
+    "SLUICE_KAFKA_SSL_KEYFILE": ("kafka", "security", "ssl_keyfile"),
     "SLUICE_CLICKHOUSE_URL": ("clickhouse", "url"),
     "SLUICE_CLICKHOUSE_PORT": ("clickhouse", "port"),
     "SLUICE_HTTP_HOST": ("http", "host"),
@@ -128,7 +135,8 @@ def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple
         *sections, name = steps
         inner = content
         for section in sections:
-            inner = inner.setdefault(section, {})
+            if isinstance(inner, dict):
+                inner = inner.setdefault(section, {})
         if isinstance(inner, dict):  # else the file is wrong there, and is told so
             inner[name] = environ[variable]
     return said

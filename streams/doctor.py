@@ -90,7 +90,7 @@ async def _ingress(settings: Settings) -> str:
 
 
 async def _stages(settings: Settings) -> str:
-    groups = Groups(settings.kafka.bootstrap_servers)
+    groups = Groups(settings.kafka.cluster)
     try:
         missing = await groups.missing(settings.topics)
     finally:
@@ -103,7 +103,7 @@ async def _stages(settings: Settings) -> str:
 async def _backlog(settings: Settings) -> str:
     topics, behind = settings.topics, {}
     for stage in STAGES:
-        lags = await lag(settings.kafka.bootstrap_servers, topics.group(stage), topics.read_by(stage))
+        lags = await lag(settings.kafka.cluster, topics.group(stage), topics.read_by(stage))
         behind[stage] = sum(lags.values())
     if slow := {stage: count for stage, count in behind.items() if count > LAG_RECORDS}:
         raise Wrong(", ".join(f"{stage} is {count} records behind" for stage, count in slow.items()) + "; add workers")

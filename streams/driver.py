@@ -30,6 +30,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from connectors.kafka.connection import Bootstrap, client_settings
 from connectors.kafka.errors import NoSuchTopicError
 from connectors.kafka.producer import LARGEST
 from schemas.records import Output
@@ -66,9 +67,10 @@ PATIENT = Fetch(min_bytes=256 * 1024, max_wait_ms=400)
 
 
 class App(faust.App):
-    """A Faust app that knows how patient its consumer is."""
+    """A Faust app that knows how patient its consumer is, and how to get into its Kafka."""
 
     fetch: Fetch = PROMPT
+    kafka: Bootstrap
 
 
 class Batch:
@@ -88,6 +90,8 @@ class Thread(stock.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
+        for name, value in client_settings(cast("App", self.app).kafka).items():
+            setattr(consumer._client, f"_{name}", value)  # Faust has credentials of its own, which can say less
         fetch = cast("App", self.app).fetch
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch.min_bytes, fetch.max_wait_ms
         return consumer
@@ -170,6 +174,9 @@ class Producer(stock.Producer):
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return client_settings(cast("App", self.app).kafka)
 
     async def flush(self) -> None:
         """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""

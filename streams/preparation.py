@@ -23,7 +23,7 @@ async def prepare_log(settings: Settings) -> list[str]:
 
     """
     topics = settings.topics
-    bootstrap = settings.kafka.bootstrap_servers
+    bootstrap = settings.kafka.cluster
     made = await ensure_topics(bootstrap, (*topics.all, *topics.dead_letters), settings.kafka.replication_factor)
     producer = Producer(bootstrap)
     await producer.start()

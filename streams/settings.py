@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
+from connectors.kafka.connection import Cluster
+from connectors.kafka.security import Security
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
 from schemas.events import OnOversize, Operation, RoutePolicy
@@ -40,12 +42,28 @@ class Kafka(Section):
 
     bootstrap_servers: str = ""
     """Empty: `sluice up` starts Apache Kafka itself."""
+    security: Security = Security()
+    """Encryption and login; the embedded broker has neither."""
     port: int = Field(default=9092, ge=1, le=65535)
     """Of the embedded broker."""
     topic_prefix: str = Field(default="llm.", pattern=r"^[a-z0-9.-]*$")
     partitions: int = Field(default=4, ge=1, le=1024)
     """Of every pipeline topic: the ceiling of workers per stage."""
     replication_factor: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _secure_elsewhere(self) -> Kafka:
+        if self.security.security_protocol != "PLAINTEXT" and not self.bootstrap_servers:
+            raise ValueError(
+                f"security is {self.security.security_protocol}, and the Kafka that `sluice up` starts has none:"
+                " name yours in bootstrap_servers"
+            )
+        return self
+
+    @property
+    def cluster(self) -> Cluster:
+        """What a client needs to get in."""
+        return Cluster(self.bootstrap_servers, self.security)
 
 
 class Http(Section):

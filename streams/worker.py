@@ -18,6 +18,7 @@ import faust
 from faust.types import TP, StreamT
 from mode import CrashingSupervisor
 
+from connectors.kafka.connection import Bootstrap
 from schemas.records import Output, Record
 from schemas.topics import Topics
 from streams import driver
@@ -40,7 +41,7 @@ LONGEST_CALL_S = MAX_DEADLINE_MS / 1000
 class Worker:
     """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``."""
 
-    def __init__(self, stage: Stage, topics: Topics, bootstrap: str, *, in_flight: int = 2000) -> None:
+    def __init__(self, stage: Stage, topics: Topics, bootstrap: Bootstrap, *, in_flight: int = 2000) -> None:
         self.stage = stage
         self._slots = asyncio.Semaphore(in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,11 +51,13 @@ class Worker:
         self._prepared: set[int] = set()
         self._patience_s = STALLED_S
         self._take = self._choose()
-        self._app = self._make_app(topics, f"{driver.SCHEME}://{bootstrap}")
+        self._app = self._make_app(topics, bootstrap)
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
 
-    def _make_app(self, topics: Topics, broker: str) -> driver.App:
+    def _make_app(self, topics: Topics, bootstrap: Bootstrap) -> driver.App:
+        broker = f"{driver.SCHEME}://{bootstrap}"
         app = driver.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
+        app.kafka = bootstrap
         app.fetch = driver.PATIENT if hasattr(self.stage, "store") else driver.PROMPT
         names = [topic.name for topic in topics.read_by(self.stage.name)]
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")

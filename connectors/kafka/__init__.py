@@ -1,12 +1,13 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
 from connectors.kafka import closed_transport
-from connectors.kafka.connection import client_settings
+from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
     KafkaFaultError,
     NoSuchTopicError,
     RecordRefusedError,
+    SecurityError,
     TopicMismatchError,
 )
 from connectors.kafka.groups import Groups, group_assignments, lag
@@ -17,13 +18,16 @@ from connectors.kafka.topics import ensure_topics
 closed_transport.mend()
 
 __all__ = [
+    "Bootstrap",
     "BrokerUnavailableError",
+    "Cluster",
     "Groups",
     "KafkaFaultError",
     "NoSuchTopicError",
     "Producer",
     "Reader",
     "RecordRefusedError",
+    "SecurityError",
     "TopicMismatchError",
     "client_settings",
     "ensure_topics",

@@ -4,46 +4,82 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from connectors.kafka.errors import BrokerUnavailableError
+from connectors.kafka import refusal, tls
+from connectors.kafka.oauth import tokens
+from connectors.kafka.security import Security
 
 CONNECT_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 30.0
 """A busy broker takes its time to make many topics."""
 
 
-def client_settings(bootstrap: str) -> dict[str, str]:
-    """What every client is made with. Encryption and authentication will be said here and nowhere else.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kafka that wants encryption or a login."""
 
-    Args:
-        bootstrap: HOST:PORT of some brokers, separated by commas.
+    bootstrap_servers: str
+    """HOST:PORT of some brokers, separated by commas."""
+    security: Security
+
+    def __str__(self) -> str:
+        return self.bootstrap_servers
+
+
+Bootstrap = str | Cluster
+"""Where Kafka is. A string alone is one without encryption and login."""
+
+
+def client_settings(bootstrap: Bootstrap) -> dict[str, Any]:
+    """What every client is made with. Encryption and login are said here and nowhere else.
+
+    Raises:
+        SecurityError: a file that the encryption needs can't be used.
 
     """
-    return {"bootstrap_servers": bootstrap}
+    settings: dict[str, Any] = {"bootstrap_servers": str(bootstrap)}
+    if isinstance(bootstrap, Cluster):
+        security = bootstrap.security
+        settings["security_protocol"] = security.security_protocol
+        if security.encrypts:
+            settings["ssl_context"] = tls.context(security)
+        if security.logs_in:
+            settings |= _login(security)
+    return settings
 
 
-@contextlib.contextmanager
-def explained(bootstrap: str) -> Iterator[None]:
+def _login(security: Security) -> dict[str, Any]:
+    if security.oauth:
+        return {"sasl_mechanism": security.sasl_mechanism, "sasl_oauth_token_provider": tokens(security.oauth)}
+    return {
+        "sasl_mechanism": security.sasl_mechanism,
+        "sasl_plain_username": security.username,
+        "sasl_plain_password": security.password.get_secret_value(),
+    }
+
+
+@contextlib.asynccontextmanager
+async def explained(bootstrap: Bootstrap) -> AsyncIterator[None]:
     """Turn a client's own errors into a sentence.
 
     Raises:
-        BrokerUnavailableError: in place of any failure to talk to Kafka.
+        BrokerUnavailableError: in place of any failure to talk to Kafka; a SecurityError if it does not let us in.
 
     """
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerUnavailableError(
-            f"Kafka at {bootstrap} does not answer; is it running? SLUICE_KAFKA names it"
-        ) from error
+        raise await refusal.reason(client_settings(bootstrap), error) from error
 
 
 @contextlib.asynccontextmanager
-async def administration(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administration(bootstrap: Bootstrap) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client for questions about the cluster, closed behind the block.
 
     Raises:
@@ -57,11 +93,11 @@ async def administration(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def open_administration(bootstrap: str) -> AIOKafkaAdminClient:
+async def open_administration(bootstrap: Bootstrap) -> AIOKafkaAdminClient:
     """The same, to be closed by the caller."""
     client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(_ANSWER_TIMEOUT_S * 1000))
     try:
-        with explained(bootstrap):
+        async with explained(bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await client.start()
     except BaseException:

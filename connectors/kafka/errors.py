@@ -4,6 +4,7 @@
 
     KafkaFaultError
     ├── BrokerUnavailableError   nobody answers, or not in time
+    │   └── SecurityError        somebody answers, and we do not let each other in
     ├── NoSuchTopicError         the topic, or that partition of it, does not exist
     ├── TopicMismatchError       the topic exists, but not as it has to be
     └── RecordRefusedError       the broker, or its limits, say no to this very record
@@ -37,6 +38,10 @@ class KafkaFaultError(PlainError):
 
 class BrokerUnavailableError(KafkaFaultError):
     """Kafka does not answer, or did not in time. A record that was being sent may be on the log, or yet get there."""
+
+
+class SecurityError(BrokerUnavailableError):
+    """The encryption, the login or a permission is wrong; the sentence names the setting. Nothing was sent."""
 
 
 class NoSuchTopicError(KafkaFaultError):

@@ -10,7 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from connectors.kafka.connection import client_settings
+from connectors.kafka.connection import Bootstrap, client_settings
 from connectors.kafka.reader import as_record
 from schemas.records import Record
 from schemas.topics import MAX_MESSAGE_BYTES
@@ -25,7 +25,7 @@ _AGAIN_S = 0.5
 class Follower:
     """Reads some partitions of one topic, without a group, and hands every record on in the log's order."""
 
-    def __init__(self, bootstrap: str, topic: str, deliver: Callable[[Record], None]) -> None:
+    def __init__(self, bootstrap: Bootstrap, topic: str, deliver: Callable[[Record], None]) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._deliver = deliver

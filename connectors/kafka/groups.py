@@ -13,6 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 
 from connectors.kafka.connection import (
     CONNECT_TIMEOUT_S,
+    Bootstrap,
     administration,
     client_settings,
     explained,
@@ -32,7 +33,7 @@ Place = tuple[str, int]
 class Groups:
     """Answers which stages are complete, over one connection that stays open."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
         self._client: AIOKafkaAdminClient | None = None
         self._opening = asyncio.Lock()
@@ -48,7 +49,7 @@ class Groups:
         async with self._opening:
             if self._client is None:
                 self._client = await open_administration(self._bootstrap)
-        with explained(self._bootstrap):
+        async with explained(self._bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 assigned = await _assignments(self._client, groups.values())
         return {
@@ -63,19 +64,18 @@ class Groups:
             await client.close()
 
 
-async def group_assignments(bootstrap: str, group: str) -> set[Place]:
+async def group_assignments(bootstrap: Bootstrap, group: str) -> set[Place]:
     """Every partition that a member of the group has; none unless the group is stable.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
 
     """
-    async with administration(bootstrap) as client:
-        with explained(bootstrap):
-            return (await _assignments(client, [group]))[group]
+    async with administration(bootstrap) as client, explained(bootstrap):
+        return (await _assignments(client, [group]))[group]
 
 
-async def lag(bootstrap: str, group: str, topics: Iterable[Topic]) -> dict[Place, int]:
+async def lag(bootstrap: Bootstrap, group: str, topics: Iterable[Topic]) -> dict[Place, int]:
     """How many records of each partition the group has not committed; all there are, where it never committed.
 
     A partition that does not exist is left out.
@@ -85,12 +85,11 @@ async def lag(bootstrap: str, group: str, topics: Iterable[Topic]) -> dict[Place
 
     """
     places = _places(topics)
-    async with administration(bootstrap) as client:
-        with explained(bootstrap):
-            partitions = await _existing(client, places)
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                committed = await _committed(client, group, partitions)
-            first, end = await _bounds(bootstrap, partitions)
+    async with administration(bootstrap) as client, explained(bootstrap):
+        partitions = await _existing(client, places)
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            committed = await _committed(client, group, partitions)
+        first, end = await _bounds(bootstrap, partitions)
     return {(at.topic, at.partition): end[at] - committed.get(at, first[at]) for at in partitions}
 
 
@@ -113,7 +112,7 @@ async def _existing(client: AIOKafkaAdminClient, places: list[Place]) -> list[To
 
 
 async def _bounds(
-    bootstrap: str, partitions: list[TopicPartition]
+    bootstrap: Bootstrap, partitions: list[TopicPartition]
 ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
     consumer = AIOKafkaConsumer(**client_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
     try:

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, client_settings, explained
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
 from connectors.kafka.errors import BrokerUnavailableError, NoSuchTopicError, RecordRefusedError
 from schemas.records import Output
 from schemas.topics import MAX_MESSAGE_BYTES
@@ -37,7 +37,7 @@ class Producer:
     Records sent at the same time share requests by themselves. It outlives broker restarts of any length.
     """
 
-    def __init__(self, bootstrap: str, *, delivery_timeout_s: float = 10.0) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, delivery_timeout_s: float = 10.0) -> None:
         self._bootstrap = bootstrap
         self._delivery_timeout_s = delivery_timeout_s
         self._client: AIOKafkaProducer | None = None
@@ -150,7 +150,7 @@ class Producer:
             request_timeout_ms=int(self._delivery_timeout_s * 1000),
         )
         try:
-            with explained(self._bootstrap):
+            async with explained(self._bootstrap):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.start()
                     await client.client.force_metadata_update()  # of all topics, since none was named

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, client_settings, explained
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
 from connectors.kafka.errors import NoSuchTopicError
 from schemas.records import Record
 from schemas.topics import MAX_MESSAGE_BYTES
@@ -26,7 +26,7 @@ class Reader:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         partitions: Iterable[tuple[str, int]],
         *,
         begin: Literal["end", "beginning"] = "end",
@@ -53,7 +53,7 @@ class Reader:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         )
         try:
-            with explained(self._bootstrap):
+            async with explained(self._bootstrap):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.start()
                     await self._take_position(client)

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from connectors.kafka.connection import administration, explained
+from connectors.kafka.connection import Bootstrap, administration, explained
 from connectors.kafka.errors import BrokerUnavailableError, KafkaFaultError, TopicMismatchError
 from schemas.topics import HOUR, MAX_MESSAGE_BYTES, Topic
 
@@ -19,7 +19,7 @@ _SETTLE_S = 10.0
 _POLL_S = 0.05
 
 
-async def ensure_topics(bootstrap: str, topics: Iterable[Topic], replication_factor: int) -> list[str]:
+async def ensure_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replication_factor: int) -> list[str]:
     """Create what is missing and check the rest; return the names of those created, once all have their leaders.
 
     Nothing of a topic that exists is changed.
@@ -31,13 +31,12 @@ async def ensure_topics(bootstrap: str, topics: Iterable[Topic], replication_fac
 
     """
     wanted = {topic.name: topic for topic in topics}
-    with explained(bootstrap):
-        async with administration(bootstrap) as client:
-            existing = await _partitions(client, wanted)
-            missing = [topic for name, topic in wanted.items() if name not in existing]
-            created = await _create(client, missing, replication_factor) if missing else []
-            await _until_led(client, wanted)
-            await _check(client, wanted)
+    async with explained(bootstrap), administration(bootstrap) as client:
+        existing = await _partitions(client, wanted)
+        missing = [topic for name, topic in wanted.items() if name not in existing]
+        created = await _create(client, missing, replication_factor) if missing else []
+        await _until_led(client, wanted)
+        await _check(client, wanted)
     return created
 
 

@@ -40,7 +40,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     """
     check_binding(settings)
-    bootstrap, replies = settings.kafka.bootstrap_servers, settings.topics.ingress_replies.name
+    bootstrap, replies = settings.kafka.cluster, settings.topics.ingress_replies.name
     partitions = reply_partitions(settings)
     if not partitions:
         raise ConfigurationError(

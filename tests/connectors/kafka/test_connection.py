@@ -14,9 +14,10 @@ def test_every_client_is_told_where_kafka_is() -> None:
     assert client_settings("a:1,b:2") == {"bootstrap_servers": "a:1,b:2"}
 
 
-def test_a_fault_of_ours_is_not_called_one_of_the_network() -> None:
-    with pytest.raises(ZeroDivisionError), explained("127.0.0.1:1"):
-        raise ZeroDivisionError
+async def test_a_fault_of_ours_is_not_called_one_of_the_network() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with explained("127.0.0.1:1"):
+            raise ZeroDivisionError
 
 
 async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) -> None:
