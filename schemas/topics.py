@@ -52,15 +52,11 @@ class Way:
     routed: Topic
 
 
-BATCH = "batch"
-"""Stands in the names of the batch lane's topics; a tenant of this name would own one of them."""
-
-
 class Topics:
     """All topics under one prefix.
 
     ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
-    ``tenants`` each own a request topic, guarded by the broker's ACLs. No tenant may be named ``batch``.
+    ``tenants`` each own a request topic, guarded by the broker's ACLs. None may be named ``batch``: that is a lane.
     """
 
     def __init__(self, prefix: str = "llm.", partitions: int = 4, tenants: tuple[str, ...] = ()) -> None:
@@ -76,7 +72,7 @@ class Topics:
 
         self.prefix = prefix
         self.interactive = way("")
-        self.batch = way(f"{BATCH}.")
+        self.batch = way("batch.")
         self.requests = self.interactive.requests
         self.tenant_requests = {
             tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants

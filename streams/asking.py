@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from schemas import headers
-from schemas.events import Failure, Operation, ReplyTo, Request
+from schemas.events import Failure, Lane, Operation, ReplyTo, Request
 from schemas.faults import invalid
 from schemas.headers import Headers
 from schemas.records import Record
@@ -23,6 +23,7 @@ MAX_PARTITION = 2**31 - 1
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _OPERATIONS: dict[str, Operation] = {"chat": "chat", "embeddings": "embeddings"}
+_LANES: dict[str, Lane] = {"": "interactive", "interactive": "interactive", "batch": "batch"}
 
 
 def name(record_headers: Headers) -> str:
@@ -57,13 +58,27 @@ def operation(record_headers: Headers, document: dict[str, Any] | Failure) -> Op
     return "embeddings" if is_embeddings else "chat"
 
 
+def lane(said: str, tenant: str, settings: Settings) -> Lane:
+    """Say which lane a request takes: batch if its caller wants it so, or if it is a tenant's whose lane that is.
+
+    A model of the batch lane is for the filter to know.
+
+    Raises:
+        ValueError: what is said is no lane.
+
+    """
+    if said not in _LANES:
+        raise ValueError("neither interactive nor batch")
+    return "batch" if "batch" in (_LANES[said], settings.tenant(tenant).lane) else "interactive"
+
+
 def received_at(record: Record, now_ms: int) -> int:
     """Take the record's own time; ours if it has none, or if its writer's clock is ahead."""
     return min(record.timestamp_ms, now_ms) if record.timestamp_ms > 0 else now_ms
 
 
-def patience_ms(record_headers: Headers, settings: Settings) -> int:
-    """Read how long the caller waits, in milliseconds from the record's time.
+def patience_ms(record_headers: Headers, lane: Lane, settings: Settings) -> int:
+    """Read how long the caller waits, in milliseconds from the record's time; if it does not say, as its lane has it.
 
     Raises:
         ValueError: it is no number, or too large a one.
@@ -71,7 +86,7 @@ def patience_ms(record_headers: Headers, settings: Settings) -> int:
     """
     said = headers.text(record_headers, headers.DEADLINE)
     if not said:
-        return math.ceil(settings.deadline_s * 1000)
+        return math.ceil(settings.patience_s(lane) * 1000)
     if not (_NUMBER.fullmatch(said) and 0 < int(said) <= MAX_DEADLINE_MS):
         raise ValueError(f"header {headers.DEADLINE} is not a whole number from 1 to {MAX_DEADLINE_MS}")
     return int(said)

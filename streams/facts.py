@@ -147,7 +147,7 @@ def _(event: RequestSettled) -> Facts:
             "cost_usd": event.cost_usd,
             "duration_ms": event.settled_at - event.request.received_at,
             "config_hash": event.config_hash,
-            "attributes": {"replayed": "true"} if event.replayed else {},
+            "attributes": laned(event.request) | ({"replayed": "true"} if event.replayed else {}),
         }
     )
 
@@ -208,7 +208,12 @@ def asked(request: Request) -> Facts:
 
 def allowed(request: Request) -> dict[str, str]:
     """How long the caller waits: by this the view `unsettled` knows what is overdue."""
-    return {"allowed_ms": str(request.deadline_at - request.received_at)}
+    return {"allowed_ms": str(request.deadline_at - request.received_at)} | laned(request)
+
+
+def laned(request: Request) -> dict[str, str]:
+    """Which lane it takes, if not the usual one."""
+    return {} if request.lane == "interactive" else {"lane": request.lane}
 
 
 def counted(usage: Usage) -> Facts:

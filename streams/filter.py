@@ -57,7 +57,8 @@ class Filter:
             admitted = self.decide(arrival, now)
         except RefusedError as refusal:
             return [self._ended(arrival.request, refusal, now)]
-        return [written(admitted, self._settings.topics.admitted, self.name, now)]
+        topic = self._settings.topics.way(admitted.request.lane).admitted
+        return [written(admitted, topic, self.name, now)]
 
     def decide(self, arrival: Arrival, now: int) -> RequestAdmitted:
         """Say what goes on.
@@ -80,7 +81,7 @@ class Filter:
         if failure is not None:
             raise RefusedError(failure, document["model"], actions)
         return RequestAdmitted(
-            request=_streaming(_clean(request, rules), document),
+            request=self._laned(_streaming(_clean(request, rules), document), document),
             model=document["model"],
             # a rule saw the document, not the text: of a name that comes twice in that, only the last was seen
             body=(orjson.dumps(document) if rules.strict else arrival.body).decode(),
@@ -89,6 +90,12 @@ class Filter:
             admitted_at=now,
             config_hash=self._settings.hash,
         )
+
+    def _laned(self, request: Request, document: dict[str, Any]) -> Request:
+        """Put it into the batch lane if its model is of that, or if its caller is content to wait as OpenAI has it."""
+        model = self._settings.models.get(document["model"])
+        batch = document.get("service_tier") == "flex" or (model is not None and model.lane == "batch")
+        return request.model_copy(update={"lane": "batch"}) if batch else request
 
     def _ended(self, request: Request, refusal: RefusedError, now: int) -> Output:
         event = turned_away(

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas import headers, openai
 from schemas.codec import UndecodableError, decode, is_framed
-from schemas.events import Failure, Request, RequestReceived
+from schemas.events import Failure, Lane, Request, RequestReceived
 from schemas.faults import invalid
 from schemas.headers import BadHeaderError
 from schemas.identity import named_request_id, recorded_request_id
@@ -121,6 +121,8 @@ def _framed(record: Record, value: bytes, settings: Settings, now_ms: int) -> Ar
         changes |= {"tenant": tenant, "key_id": "", "source": "kafka"}
         changes |= {"received_at": received_at, "deadline_at": deadline_at}
     changes["request_id"] = identified(record, event, settings.topics)
+    if settings.topics.is_batch(record.topic) or settings.tenant(tenant or request.tenant).lane == "batch":
+        changes["lane"] = "batch"
     return Arrival(request.model_copy(update=changes), event.body, openai.parse(event.body))
 
 
@@ -153,18 +155,30 @@ def _asked(record: Record, document: dict[str, Any] | Failure, settings: Setting
 
     """
     received_at = asking.received_at(record, now_ms)
+    tenant = settings.topics.tenant_of(record.topic) or OPEN_TENANT
+    lane = _lane(record, tenant, settings)
     return Request(
         request_id=identified(record, None, settings.topics),
-        tenant=settings.topics.tenant_of(record.topic) or OPEN_TENANT,
+        tenant=tenant,
         operation=asking.operation(record.headers, document),
         source="kafka",
         received_at=received_at,
-        deadline_at=received_at + asking.patience_ms(record.headers, settings),
+        deadline_at=received_at + asking.patience_ms(record.headers, lane, settings),
         idempotency_key=asking.name(record.headers),
         stream_topic=headers.text(record.headers, headers.STREAM_TO),
         traceparent=asking.trace(headers.text(record.headers, "traceparent")),
         reply_to=headers.reply_to(record.headers, record.key),
+        lane=lane,
     )
+
+
+def _lane(record: Record, tenant: str, settings: Settings) -> Lane:
+    said = headers.text(record.headers, headers.LANE)
+    try:
+        lane = asking.lane(said, tenant, settings)
+    except ValueError as error:
+        raise ValueError(f"header {headers.LANE} is {error}") from error
+    return "batch" if settings.topics.is_batch(record.topic) else lane
 
 
 def _stranger(record: Record, settings: Settings, now_ms: int) -> Request:
@@ -194,7 +208,8 @@ def _unreadable(record: Record, settings: Settings, now_ms: int, reason: str) ->
 
 def _must_have_own_topic(record: Record, settings: Settings) -> bool:
     """Say whether this is the ingress's topic and nobody may be the open tenant: keys are configured, it is not."""
-    return bool(settings.keys) and OPEN_TENANT not in settings.tenants and record.topic == settings.topics.requests.name
+    nobodys = settings.topics.tenant_of(record.topic) is None
+    return bool(settings.keys) and OPEN_TENANT not in settings.tenants and nobodys
 
 
 def _check_reply(request: Request, topics: Topics) -> None:

@@ -100,7 +100,8 @@ class Route:
         planned = plan(admitted, self._settings)
         if isinstance(planned, Failure):
             return [self._end(admitted, "refused", planned, now)]
-        return [written(self._routed(admitted, planned, now), self._settings.topics.routed, self.name, now)]
+        topic = self._settings.topics.way(admitted.request.lane).routed
+        return [written(self._routed(admitted, planned, now), topic, self.name, now)]
 
     def _routed(self, admitted: RequestAdmitted, planned: Plan, now: int) -> RequestRouted:
         return RequestRouted(

@@ -14,7 +14,7 @@ from connectors.kafka.connection import Cluster
 from connectors.kafka.security import Security
 from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
-from schemas.events import OnOversize, Operation, RoutePolicy
+from schemas.events import Lane, OnOversize, Operation, RoutePolicy
 from schemas.plain import PlainError
 from schemas.topics import MAX_MESSAGE_BYTES, Topics
 from streams import deny
@@ -146,6 +146,8 @@ class Model(Section):
     """Per target, the first included."""
     on_in_doubt: Literal["retry", "fail"] = "retry"
     on_oversize: OnOversize = "split"
+    lane: Lane = "interactive"
+    """Batch: its requests come after all that somebody waits for, however they are sent."""
 
 
 class Key(Section):
@@ -197,6 +199,8 @@ class Tenant(Section):
     models: tuple[str, ...] = ("*",)
     """Shell patterns of model names, on top of what a key allows."""
     operations: tuple[Operation, ...] = ("chat", "embeddings")
+    lane: Lane = "interactive"
+    """Batch: its requests come after all that somebody waits for, however they are sent."""
 
 
 class Price(Section):
@@ -230,6 +234,8 @@ class Settings(Section):
     """By provider/model."""
     deadline_s: float = Field(default=120.0, gt=0)
     """How long a caller waits if it does not say."""
+    batch_deadline_s: float = Field(default=3600.0, gt=0, le=3600)
+    """The same for a request that says that it is of the batch lane."""
     calls_in_flight: int = Field(default=2000, ge=1)
     """Per call worker."""
 
@@ -260,6 +266,13 @@ class Settings(Section):
             raise ValueError("keys: two keys have the same id")
         return self
 
+    @model_validator(mode="after")
+    def _topics_have_one_owner(self) -> Settings:
+        for name, topic in self.topics.tenant_requests.items():
+            if self.topics.is_batch(topic.name):
+                raise ValueError(f"tenants: {name} can't be a tenant's name: {topic.name} is the batch lane's")
+        return self
+
     @property
     def known_tenants(self) -> frozenset[str]:
         """Who there is; the open tenant always."""
@@ -268,6 +281,10 @@ class Settings(Section):
     def tenant(self, name: str) -> Tenant:
         """A tenant's rules; the open tenant has the defaults unless it is configured."""
         return self.tenants.get(name, Tenant())
+
+    def patience_s(self, lane: Lane) -> float:
+        """How long a caller waits if it does not say, in seconds."""
+        return self.batch_deadline_s if lane == "batch" else self.deadline_s
 
     def policy(self, tenant: str) -> Policy:
         """The policy of a tenant; one that allows everything unless configured."""
@@ -281,7 +298,7 @@ class Settings(Section):
     @functools.cached_property
     def public(self) -> str:
         """What decides about requests, as JSON, without secrets and without where things run."""
-        fields = ("providers", "models", "tenants", "keys", "policies", "prices", "deadline_s")
+        fields = ("providers", "models", "tenants", "keys", "policies", "prices", "deadline_s", "batch_deadline_s")
         return json.dumps(self.model_dump(mode="json", include=set(fields)), sort_keys=True)
 
     @functools.cached_property

@@ -50,7 +50,7 @@ class Ingress:
         metrics.kept.set_function(lambda: answers.bytes)
         self._desk = Desk(
             log=log,
-            requests_topic=topics.requests.name,
+            settings=settings,
             address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings)),
             keyring=keyring,
             waiters=self._waiters,
@@ -58,7 +58,6 @@ class Ingress:
             recorder=Recorder(log, topics.outcomes, metrics, settings.hash),
             metrics=metrics,
             body_limit=settings.http.body_limit_bytes,
-            deadline_s=settings.deadline_s,
             streams=Streams(),
         )
         feedback = FeedbackEndpoint(keyring, log, settings)

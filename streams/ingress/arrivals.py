@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 
-from schemas.events import Header, Operation, ReplyTo, Request
+from schemas.events import Header, Lane, Operation, ReplyTo, Request
 from schemas.identity import named_request_id, new_request_id
+from streams import asking
 from streams.asking import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS, trace
 from streams.ingress.keys import Caller
 from streams.ingress.refusals import bad_request
+from streams.settings import Settings
 
 CORRELATION = "correlation-id"
 """The plain dialect's header: which HTTP call a reply belongs to. Two calls may share one request id."""
@@ -40,13 +42,13 @@ def own_partitions(partitions: int, instance: int, instances: int) -> tuple[int,
 
 
 def arrive(  # noqa: D417 - the rest are the request's own fields
-    headers: dict[bytes, bytes], *, operation: Operation, caller: Caller, request_id: str, deadline_s: float
+    headers: dict[bytes, bytes], *, operation: Operation, caller: Caller, request_id: str, settings: Settings
 ) -> Request:
     """The request as it will stand in every event, but for where its reply goes.
 
     Args:
         request_id: its id, unless the caller names it.
-        deadline_s: how long it may take if the caller does not say, in seconds.
+        settings: say how long it may take if the caller does not, and who is of the batch lane.
 
     Raises:
         RefusedError: 400, a header can't be read.
@@ -54,6 +56,7 @@ def arrive(  # noqa: D417 - the rest are the request's own fields
     """
     now = time.time_ns() // 1_000_000
     name = idempotency_key(headers)
+    lane = lane_of(headers, caller, settings)
     return Request(
         request_id=named_request_id(caller.tenant, name) if name else request_id,
         tenant=caller.tenant,
@@ -61,9 +64,10 @@ def arrive(  # noqa: D417 - the rest are the request's own fields
         operation=operation,
         source="http",
         received_at=now,
-        deadline_at=now + round(timeout_s(headers, deadline_s) * 1000),
+        deadline_at=now + round(timeout_s(headers, settings.patience_s(lane)) * 1000),
         idempotency_key=name,
         traceparent=traceparent(headers),
+        lane=lane,
     )
 
 
@@ -83,6 +87,15 @@ def idempotency_key(headers: dict[bytes, bytes]) -> str:
     if len(name) > MAX_NAME_CHARACTERS:
         raise bad_request("invalid_header", f"Idempotency-Key is longer than {MAX_NAME_CHARACTERS} characters.")
     return name
+
+
+def lane_of(headers: dict[bytes, bytes], caller: Caller, settings: Settings) -> Lane:
+    """Which lane the caller or its tenant's configuration chooses."""
+    said = headers.get(b"x-sluice-lane", b"").decode("latin-1")
+    try:
+        return asking.lane(said, caller.tenant, settings)
+    except ValueError as error:
+        raise bad_request("invalid_header", f"X-Sluice-Lane is {error}.") from None
 
 
 def timeout_s(headers: dict[bytes, bytes], otherwise: float) -> float:

@@ -30,6 +30,7 @@ from streams.ingress.replies import Piece, Reply, respond
 from streams.ingress.server_sent import begun, respond_stream
 from streams.ingress.streaming import Streams
 from streams.ingress.waiters import NoReply, Waiter, Waiters
+from streams.settings import Settings
 
 MAY_STREAM = b'"stream"'
 """A body without these bytes asks for no stream; with them it may. The filter knows: this saves others the price."""
@@ -45,7 +46,7 @@ class Desk:
     """What both operations share."""
 
     log: Log
-    requests_topic: str
+    settings: Settings
     address: ReplyAddress
     keyring: Keyring
     waiters: Waiters
@@ -54,8 +55,6 @@ class Desk:
     metrics: Metrics
     body_limit: int
     """Bytes."""
-    deadline_s: float
-
     streams: Streams
 
     def deliver(self, reply: Reply | Piece) -> None:
@@ -127,7 +126,7 @@ class OperationEndpoint:
             operation=self._operation,
             caller=caller,
             request_id=request_id,
-            deadline_s=self._desk.deadline_s,
+            settings=self._desk.settings,
         )
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
@@ -169,7 +168,8 @@ class OperationEndpoint:
         """Put the request on the log; from here on it will be settled, whatever becomes of its caller."""
         event = RequestReceived(request=request, body=body)
         headers = cloudevent(event, request.request_id, "ingress", request.received_at, request.traceparent)
-        output = Output(self._desk.requests_topic, request.request_id.encode(), encode(event), headers)
+        topic = self._desk.settings.topics.way(request.lane).requests
+        output = Output(topic.name, request.request_id.encode(), encode(event), headers)
         started = time.perf_counter()
         try:
             await self._desk.log.send(output)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.events import ReplyTo
+from schemas.events import Header, ReplyTo
 from schemas.faults import invalid
 from schemas.records import Record
 from schemas.topics import Topics
@@ -41,14 +41,38 @@ def test_an_operation_that_is_none_is_an_error(value: bytes) -> None:
 
 
 def test_who_does_not_say_waits_as_long_as_is_configured() -> None:
-    assert asking.patience_ms((), Settings(deadline_s=1.5)) == 1500
-    assert asking.patience_ms((("deadline-ms", b"20"),), Settings()) == 20
+    settings = Settings(deadline_s=1.5, batch_deadline_s=60)
+
+    assert asking.patience_ms((), "interactive", settings) == 1500
+    assert asking.patience_ms((), "batch", settings) == 60_000
+    assert asking.patience_ms((("deadline-ms", b"20"),), "batch", settings) == 20
 
 
 @pytest.mark.parametrize("value", [b"0", b"-5", b"1.5", b"soon", b"3600001", b"9" * 40, "\u0661".encode(), b" 5"])
 def test_a_deadline_that_is_no_reasonable_number_is_an_error(value: bytes) -> None:
     with pytest.raises(ValueError, match="deadline-ms"):
-        asking.patience_ms((("deadline-ms", value),), Settings())
+        asking.patience_ms((("deadline-ms", value),), "interactive", Settings())
+
+
+@pytest.mark.parametrize(
+    ("said", "tenant", "lane"),
+    [
+        ("", "acme", "interactive"),
+        ("interactive", "acme", "interactive"),
+        ("batch", "acme", "batch"),
+        ("", "nightly", "batch"),
+        ("interactive", "nightly", "batch"),
+    ],
+)
+def test_a_request_is_of_the_batch_lane_if_its_caller_or_its_tenant_says_so(said: str, tenant: str, lane: str) -> None:
+    settings = Settings.model_validate({"tenants": {"acme": {}, "nightly": {"lane": "batch"}}})
+
+    assert asking.lane(said, tenant, settings) == lane
+
+
+def test_there_are_no_other_lanes() -> None:
+    with pytest.raises(ValueError, match="neither interactive nor batch"):
+        asking.lane("express", "default", Settings())
 
 
 @pytest.mark.parametrize(("timestamp", "received"), [(900, 900), (1_100, 1_000), (-1, 1_000), (0, 1_000)])
@@ -94,3 +118,23 @@ def test_a_reply_partition_is_a_partitions_number(partition: int) -> None:
     reply_to = ReplyTo(topic="llm.replies.shop", partition=partition)
 
     assert asking.reply_fault(make_request(), reply_to, Topics()) is not None
+
+
+@pytest.mark.parametrize("topic", ["llm.admitted.v1", "llm.replies.ingress.v1", "__consumer_offsets", "llm.replies."])
+def test_chunks_go_to_reply_topics_alone(topic: str) -> None:
+    reply_to = ReplyTo(topic="llm.replies.shop")
+
+    failure = asking.reply_fault(make_request(source="kafka", stream_topic=topic), reply_to, Topics())
+
+    assert failure is not None
+    assert failure.code == "reply_topic_not_allowed"
+
+
+@pytest.mark.parametrize("size", [asking.MAX_ECHOED_BYTES, asking.MAX_ECHOED_BYTES + 1])
+def test_what_is_echoed_has_an_end(size: int) -> None:
+    by_key = ReplyTo(topic="llm.replies.shop", key=bytes(size))
+    by_correlation = ReplyTo(topic="llm.replies.shop", correlation=(Header(name="correlation-id", value=bytes(size)),))
+
+    failures = [asking.reply_fault(make_request(), each, Topics()) for each in (by_key, by_correlation)]
+
+    assert [failure is None for failure in failures] == [size == asking.MAX_ECHOED_BYTES] * 2

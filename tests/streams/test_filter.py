@@ -227,3 +227,25 @@ def test_every_record_has_exactly_one_next_event(value: bytes | None, headers: l
     events = read(*(output for output in outputs if not output.topic.endswith("-dlt")))
     assert len(events) == 1
     assert isinstance(events[0], RequestAdmitted | RequestSettled)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "topic"),
+    [
+        (chat("nightly"), (), "llm.requests.v1"),
+        (chat(service_tier="flex"), (), "llm.requests.v1"),
+        (chat(), (("sluice-lane", b"batch"),), "llm.requests.v1"),
+        (chat(), (), "llm.requests.batch.v1"),
+        (chat(), (), "llm.requests.jobs.v1"),
+    ],
+)
+def test_a_request_takes_the_batch_lane_if_anybody_who_may_say_so_does(body: str, headers: Headers, topic: str) -> None:
+    configured = {
+        "models": {"nightly": {"targets": ["sim/echo"], "lane": "batch"}, "demo": {"targets": ["sim/echo"]}},
+        "tenants": {"jobs": {"lane": "batch"}},
+        "providers": {"sim": {"kind": "simulated"}},
+    }
+
+    output, event = only(made(**configured).handle(record(body, headers, topic)))
+
+    assert (output.topic, event.request.lane) == ("llm.admitted.batch.v1", "batch")

@@ -230,3 +230,35 @@ def test_whatever_comes_in_arrives_or_is_unreadable(value: bytes | None, headers
         request = error.request
 
     assert request.request_id == request_id_of(from_record, Topics())
+
+
+def test_a_batch_request_may_take_longer_unless_its_caller_says_otherwise() -> None:
+    batch = ("sluice-lane", b"batch")
+
+    patient = arrive(json_record((batch,))).request
+    hasty = arrive(json_record((batch, ("deadline-ms", b"4000")))).request
+
+    assert (patient.lane, patient.deadline_at - patient.received_at) == ("batch", 3_600_000)
+    assert (hasty.lane, hasty.deadline_at - hasty.received_at) == ("batch", 4000)
+
+
+def test_a_lane_that_there_is_not_is_the_callers_to_mend() -> None:
+    error = refusal(json_record((("sluice-lane", b"express"),)))
+
+    assert (error.failure.code, error.dead_letter) == ("invalid_header", False)
+    assert "sluice-lane" in error.failure.message
+
+
+def test_an_event_keeps_its_lane_and_the_topic_and_the_tenant_can_only_make_it_batch() -> None:
+    nightly: dict[str, Any] = {"tenants": {"acme": {"lane": "batch"}}}
+
+    assert arrive(record(received(lane="batch"))).request.lane == "batch"
+    assert arrive(record(received(), topic="llm.requests.batch.v1")).request.lane == "batch"
+    assert arrive(record(received(), topic=ACMES), **nightly).request.lane == "batch"
+    assert arrive(record(received())).request.lane == "interactive"
+
+
+def test_once_there_are_keys_the_batch_topic_is_the_gateways_own_too() -> None:
+    error = refusal(json_record(topic="llm.requests.batch.v1"), **KEYS)
+
+    assert error.failure.code == "wrong_topic"

@@ -130,6 +130,14 @@ def test_the_stage_writes_a_routed_request_that_kept_all_of_the_admitted_one() -
     assert out.admitted_at == event.admitted_at <= out.routed_at
     assert out.config_hash == Settings().hash
     assert (output.topic, output.key) == ("llm.routed.v1", event.request.request_id.encode())
+
+
+def test_a_request_keeps_its_lane() -> None:
+    event = admitted("demo", lane="batch")
+
+    (output,) = Route(Settings()).handle(record(event, "llm.admitted.batch.v1"))
+
+    assert output.topic == "llm.routed.batch.v1"
     assert last(output.headers, "traceparent") == event.request.traceparent.encode()
     assert last(output.headers, "ce_source") == b"/sluice/route"
 

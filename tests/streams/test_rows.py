@@ -351,3 +351,11 @@ def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -
     assert (row["received_at"], row["settled_at"], row["duration_ms"]) == (columns.LATEST_MS, 0, 0)
     assert (row["input_tokens"], row["output_tokens"], row["attempts"]) == (2**32 - 1, 0, 2**16 - 1)
     assert (row["request_id"], row["cost_usd"], len(row["request_model"])) == (columns.NIL, None, columns.NAME_LENGTH)
+
+
+def test_what_takes_the_batch_lane_is_told_by_its_rows_from_the_door_to_its_end() -> None:
+    request = REQUEST.model_copy(update={"lane": "batch"})
+    received = record(TOPICS.batch.requests.name, RequestReceived(request=request, body=b"{}"))
+    ended = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"request": request}))
+
+    assert [event_of(each)["attributes"]["lane"] for each in (received, ended)] == ["batch", "batch"]

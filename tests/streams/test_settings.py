@@ -136,3 +136,8 @@ def test_the_ingress_is_reached_where_it_listens(host: str, url: str) -> None:
 )
 def test_where_clickhouse_is_tells_nothing_of_who_we_are_there(settings: ClickHouse, place: str) -> None:
     assert settings.place == place
+
+
+def test_no_tenant_may_have_the_name_that_stands_in_the_batch_lanes_topics() -> None:
+    with pytest.raises(ValidationError, match="batch can't be a tenant's name"):
+        Settings.model_validate({"tenants": {"batch": {}}})

@@ -16,12 +16,15 @@ from streams.ingress.arrivals import (
 )
 from streams.ingress.keys import Caller
 from streams.ingress.refusals import RefusedError
+from streams.settings import Settings
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def arrived(headers: dict[bytes, bytes], tenant: str = "acme") -> Request:
-    return arrive(headers, operation="chat", caller=Caller(tenant, "k1"), request_id=new_request_id(), deadline_s=120)
+    settings = Settings.model_validate({"tenants": {"nightly": {"lane": "batch"}}})
+    caller, request_id = Caller(tenant, "k1"), new_request_id()
+    return arrive(headers, operation="chat", caller=caller, request_id=request_id, settings=settings)
 
 
 def test_a_request_without_a_name_has_a_fresh_id() -> None:
@@ -48,7 +51,12 @@ def test_an_idempotency_key_that_cannot_stand_in_a_record_is_refused(name: bytes
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({}, 120), ({b"x-request-timeout": b"1.5"}, 1.5), ({b"x-request-timeout": b"1e9"}, 3600)],
+    [
+        ({}, 120),
+        ({b"x-sluice-lane": b"batch"}, 3600),
+        ({b"x-request-timeout": b"1.5"}, 1.5),
+        ({b"x-request-timeout": b"1e9"}, 3600),
+    ],
 )
 def test_the_deadline_is_the_callers_if_it_says_one_and_an_hour_at_most(
     headers: dict[bytes, bytes], seconds: float
@@ -62,6 +70,17 @@ def test_the_deadline_is_the_callers_if_it_says_one_and_an_hour_at_most(
 def test_a_timeout_that_is_no_positive_number_is_refused(given: bytes) -> None:
     with pytest.raises(RefusedError, match="X-Request-Timeout"):
         arrived({b"x-request-timeout": given})
+
+
+def test_a_header_or_the_tenants_configuration_chooses_the_lane() -> None:
+    assert arrived({}).lane == "interactive"
+    assert arrived({b"x-sluice-lane": b"batch"}).lane == "batch"
+    assert arrived({}, tenant="nightly").lane == "batch"
+
+
+def test_a_lane_that_there_is_not_is_refused() -> None:
+    with pytest.raises(RefusedError, match="X-Sluice-Lane"):
+        arrived({b"x-sluice-lane": b"express"})
 
 
 @pytest.mark.parametrize(("given", "kept"), [(TRACE, TRACE.decode()), (b"", ""), (b"00-xyz", ""), (TRACE + b"\n", "")])

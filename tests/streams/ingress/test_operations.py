@@ -41,6 +41,13 @@ async def test_the_record_stands_under_its_request_id_with_the_headers_of_an_eve
     assert headers["ce_type"] == b"sluice.llm.RequestReceived.v1"
 
 
+async def test_a_call_of_the_batch_lane_goes_to_that_lanes_topic(gateway: Gateway) -> None:
+    await gateway.chat({"X-Sluice-Lane": "batch"})
+
+    assert [output.topic for output in gateway.log.written] == ["llm.requests.batch.v1"]
+    assert [event.request.lane for event in gateway.log.requests()] == ["batch"]
+
+
 async def test_embeddings_are_an_operation_of_their_own(gateway: Gateway) -> None:
     await gateway.http.post("/v1/embeddings", json={"model": "e", "input": "x"})
 
