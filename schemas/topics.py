@@ -23,8 +23,15 @@ from schemas.events import (
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-"""The largest record on any topic, and so the ceiling of every body limit."""
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest record on any topic. 2,048 vectors of 3,072 numbers, the most that anybody gives at once, are 34 MB."""
+MAX_QUESTION_BYTES = 8 * 1024 * 1024
+"""The largest body of a request, and so the ceiling of every body limit."""
+MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES - 2 * MAX_QUESTION_BYTES
+"""The largest answer. A record holds it beside the question, or beside what was sent, which may be longer than that."""
+
+MAX_NAME_LENGTH = 249
+"""Of a topic's name, by Kafka."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +157,5 @@ class Topics:
 
     def is_reply(self, topic: str) -> bool:
         """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""
-        return self._reply.fullmatch(topic) is not None and topic != self.ingress_replies.name
+        fits = len(topic) <= MAX_NAME_LENGTH and self._reply.fullmatch(topic) is not None
+        return fits and topic != self.ingress_replies.name

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from connectors.kafka.producer import LARGEST
 from schemas.headers import dead_letter
 from schemas.records import Output, Record
+
+LEFT_OUT = "sluice-left-out"
+"""On a dead letter: that its record is too large to be written again, and so is only at its original place."""
+ROOM_BYTES = 64 * 1024
+"""For what a dead letter has beside its record."""
+_HEADER_BYTES = 16
+"""Around one header, at most."""
 
 
 def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: str) -> Output:
     """Address a record to the dead-letter topic of where it came from, to the same partition, as Spring does.
+
+    A record may be larger than what we may write: brokers limit what it weighs compressed. Its letter then has all
+    that is said here, and the record stays where it is.
 
     Args:
         record: as it was read.
@@ -17,6 +30,7 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
         reason: one sentence, without the record's content.
 
     """
+    record = _in_size(record)
     headers = dead_letter(
         record.topic,
         record.partition,
@@ -29,3 +43,12 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
         reason=reason,
     )
     return Output(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
+
+
+def _in_size(record: Record) -> Record:
+    """Return the record, without all that a caller has written if that is too much."""
+    size = len(record.key or b"") + len(record.value or b"")
+    size += sum(len(name.encode()) + len(value or b"") + _HEADER_BYTES for name, value in record.headers)
+    if size <= LARGEST - ROOM_BYTES:
+        return record
+    return dataclasses.replace(record, key=None, value=None, headers=((LEFT_OUT, str(size).encode()),))

@@ -1,6 +1,7 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
-from connectors.kafka import closed_transport
+from connectors.kafka import closed_transport, lenient_records
+from connectors.kafka.alteration import alter_topics
 from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
@@ -16,6 +17,7 @@ from connectors.kafka.reader import Reader
 from connectors.kafka.topics import ensure_topics
 
 closed_transport.mend()
+lenient_records.mend()
 
 __all__ = [
     "Bootstrap",

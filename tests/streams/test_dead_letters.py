@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from schemas.headers import last
+import pytest
+
+from connectors.kafka.producer import LARGEST
+from schemas.headers import Headers, last
 from schemas.records import Record
-from streams.dead_letters import laid_aside
+from streams.dead_letters import LEFT_OUT, laid_aside
 
 
 def test_a_dead_record_keeps_its_bytes_its_place_and_its_headers() -> None:
@@ -14,3 +17,25 @@ def test_a_dead_record_keeps_its_bytes_its_place_and_its_headers() -> None:
     assert output.headers[:2] == record.headers
     assert last(output.headers, "__connect.errors.stage") == b"filter"
     assert last(output.headers, "kafka_dlt-exception-message") == b"no text"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (b"k", bytes(LARGEST), ()),
+        (bytes(LARGEST), b"v", ()),
+        (b"k", b"v", (("h", bytes(LARGEST)),)),
+        (b"k", b"v", (("", None),) * (LARGEST // 8)),
+    ],
+    ids=["value", "key", "header", "headers"],
+)
+def test_a_record_that_is_too_large_to_be_written_again_stays_where_it_is(
+    key: bytes, value: bytes, headers: Headers
+) -> None:
+    record = Record("llm.requests.v1", 3, 9, 1_000, key, value, headers)
+
+    output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="too large")
+
+    assert (output.key, output.value) == (None, None)
+    assert int(last(output.headers, LEFT_OUT) or b"") >= LARGEST // 2
+    assert last(output.headers, "__connect.errors.offset") == b"9"
