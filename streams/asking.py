@@ -19,6 +19,8 @@ MAX_DEADLINE_MS = 3_600_000
 MAX_NAME_CHARACTERS = 255
 """Of the name that a caller gives its request."""
 MAX_PARTITION = 2**31 - 1
+MAX_ECHOED_BYTES = 64 * 1024
+"""Of a key and a correlation, each: they stand in every event of a request, beside a body that may fill it."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -106,4 +108,8 @@ def reply_fault(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure 
         return invalid("reply_topic_not_allowed", f"chunks go to topics named {topics.prefix}replies.<client> alone")
     if reply_to.partition is not None and not 0 <= reply_to.partition <= MAX_PARTITION:
         return invalid("invalid_header", "the reply partition is no partition's number")
+    echoed = (reply_to.key, *(header.value for header in reply_to.correlation))
+    if any(len(value or b"") > MAX_ECHOED_BYTES for value in echoed):
+        message = f"the record's key or its correlation has more than {MAX_ECHOED_BYTES} bytes, the most that is echoed"
+        return invalid("invalid_header", message)
     return None
