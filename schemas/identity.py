@@ -21,6 +21,11 @@ def named_request_id(tenant: str, name: str) -> str:
     return str(uuid.uuid5(_NAMED, f"{tenant}\0{name}"))
 
 
+def is_named(request_id: str) -> bool:
+    """Whether a caller named this request, by which it may ask for the same again: only those ids are UUIDv5."""
+    return request_id[14:15] == "5"
+
+
 def recorded_request_id(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
     """The id of a request that nobody named: from its place on the log, so that a second reading finds the same.
 

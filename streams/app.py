@@ -39,10 +39,14 @@ def make_stage(name: str, settings: Settings) -> Stage:
             return Route(settings)
         case "call":
             from connectors.kafka.follower import Follower
+            from connectors.kafka.lookback import Lookback
             from streams.call import CallStage
+            from streams.recall import Recall
 
             bootstrap, attempts = settings.kafka.cluster, settings.topics.attempts.name
-            return CallStage(settings, incarnation.own(), follow=functools.partial(Follower, bootstrap, attempts))
+            follow = functools.partial(Follower, bootstrap, attempts)
+            recall = Recall(functools.partial(Lookback, bootstrap, attempts))
+            return CallStage(settings, incarnation.own(), follow=follow, recall=recall)
         case "reply":
             from streams.reply import Reply
 

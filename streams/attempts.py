@@ -32,6 +32,8 @@ class End:
     failure: Failure | None
     attempts: tuple[AttemptFinished, ...]
     settled_at: int
+    asked: str = ""
+    """A fingerprint of what was asked; empty unless the caller named its request."""
 
     @property
     def size(self) -> int:

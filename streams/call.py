@@ -6,38 +6,30 @@ import asyncio
 import dataclasses
 import random
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
-from connectors.kafka.follower import Follower
 from connectors.providers import make
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
-from schemas.codec import UndecodableError, decode
+from connectors.providers.provider import Provider
+from schemas.codec import decode
 from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, RequestRouted, Target
 from schemas.records import Output, Record
-from streams import incarnation
 from streams.attempts import End, end_of, finished
-from streams.chunks import ChunkWriter, handed_on
-from streams.claims import Claims, Finished, Fresh, InDoubt, Running
+from streams.calling import called
+from streams.claims import Finished, Fresh, InDoubt
 from streams.cost import Prices
 from streams.failures import EXPIRED, IN_DOUBT
 from streams.gate import PassedOver, Turn
 from streams.gates import Gates
 from streams.latency import soonest_first
+from streams.memory import Follow, Memory
+from streams.question import marked
+from streams.recall import Recall
+from streams.repeats import end_for, stream_again
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
 from streams.stage import DeadLetterError, Emit
 from streams.walk import Walk, begin
 from streams.writing import written, written_of_target
-
-log = structlog.get_logger()
-
-LOOK_AGAIN_S = 1.0
-"""How often to look whether the worker that another call runs in is gone meanwhile: then nothing comes of it."""
-CLOCK_SKEW_MS = 60_000
-"""How far the clocks of two machines may be apart without an attempt being overlooked."""
 
 
 class CallStage:
@@ -50,15 +42,16 @@ class CallStage:
         settings: Settings,
         worker: str,
         *,
-        follow: Callable[[Callable[[Record], None]], Follower] | None = None,
+        follow: Follow | None = None,
+        recall: Recall | None = None,
         providers: Mapping[str, Provider] | None = None,
         clock: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
         if providers is None:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
-        self.claims = Claims(gone=incarnation.gone)
-        self._follow = follow(self._observe) if follow is not None else None
+        self._memory = Memory(worker, clock, follow, recall)
+        self.claims = self._memory.claims
         self._gates = Gates(providers, settings.providers, worker, clock)
         self._held: set[int] = set()
         self._partitions = settings.kafka.partitions
@@ -81,15 +74,17 @@ class CallStage:
         routed = decode(record.value or b"")
         if not isinstance(routed, RequestRouted):
             raise DeadLetterError(f"{type(routed).__name__} does not belong on {record.topic}")
-        request_id = routed.request.request_id
-        while isinstance(claim := self.claims.lookup(request_id, self._now()), Running):
-            left_s = None if claim.until is None else min((claim.until - self._now()) / 1000, LOOK_AGAIN_S)
-            await asyncio.wait({claim.done}, timeout=left_s)
+        claim = await self._memory.claim(routed.request, record.partition)
         if isinstance(claim, Finished):
-            return [self._settled(routed, claim.end)]
+            return [await self._again(routed, claim.end, emit)]
         if isinstance(claim, InDoubt) and routed.plan.on_in_doubt == "fail":
             return [self._settled(routed, End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now()))]
         return await self._run(begin(self._ordered(routed, claim), record.partition, emit, claim))
+
+    async def _again(self, routed: RequestRouted, end: End, emit: Emit) -> Output:
+        end = end_for(routed, end)
+        await stream_again(routed, end, emit, self._topics.outcomes.dead_letters)
+        return self._settled(routed, end)
 
     def _ordered(self, routed: RequestRouted, claim: Fresh | InDoubt) -> RequestRouted:
         """Put the targets in order, if that was left to us."""
@@ -105,35 +100,21 @@ class CallStage:
         """Learn from the log which of the requests to come others have begun or ended."""
         self._held.add(partition)
         self._share()
-        if self._follow is not None:
-            await self._follow.follow(partition, since_ms - CLOCK_SKEW_MS)
+        await self._memory.learn(partition, since_ms)
 
     def revoke(self, partition: int) -> None:
         """Let go of a partition: calls under way end, and nothing else is begun or settled for it here."""
         self._held.discard(partition)
         self._share()
-        self.claims.revoke(partition)
-        if self._follow is not None:
-            self._follow.leave(partition)
+        self._memory.leave(partition)
 
     def _share(self) -> None:
         """Rate limits are everybody's: our part of them is that of the partitions from which we get work."""
         self._gates.share(max(1, len(self._held)) / self._partitions)
 
-    def _observe(self, record: Record) -> None:
-        """Take in an attempt of another worker; our own we know."""
-        if self._worker.encode() not in (record.value or b""):
-            try:
-                self.claims.observe(record)
-            except UndecodableError as error:
-                log.warning(
-                    "attempt is unreadable", partition=record.partition, offset=record.offset, reason=str(error)
-                )
-
     async def close(self) -> None:
         """Close the providers' connections."""
-        if self._follow is not None:
-            await self._follow.stop()
+        await self._memory.close()
         for task in self._telling:
             task.cancel()
         await self._gates.close()
@@ -186,12 +167,14 @@ class CallStage:
         try:
             started = self._started(walk, target, turn)
             await walk.emit(self._written(started, started.started_at, walk.partition))
-            result = await self._call(gate.provider, walk, started)
+            timeout_s = (started.expires_at - self._now()) / 1000
+            result = await called(gate.provider, walk, started, timeout_s, self._topics.outcomes.dead_letters)
         finally:
             gate.leave(turn, result, target.timeout_ms / 1000)
             self._tell(walk.emit)
         ended = finished(started, result, self._now(), self._prices)
-        walk.add(place, ended, self._written(ended, ended.finished_at, walk.partition))
+        output = self._written(ended, ended.finished_at, walk.partition)
+        walk.add(place, ended, output if ended.error_type else marked(output, walk.asked))
         return True
 
     def _tell(self, emit: Emit) -> None:
@@ -201,47 +184,6 @@ class CallStage:
             task = asyncio.ensure_future(emit(output))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
-
-    async def _call(self, provider: Provider, walk: Walk, started: AttemptStarted) -> Answer | ProviderError:
-        timeout_s = (started.expires_at - self._now()) / 1000
-        if timeout_s <= 0:
-            return ProviderError("timeout", "the log took so long that no time was left for the call")
-        operation = walk.routed.request.operation
-        try:
-            async with asyncio.timeout(timeout_s):
-                call = Call(
-                    request_id=walk.request_id,
-                    operation=operation,
-                    model=started.model,
-                    body=walk.body,
-                    timeout_s=timeout_s,
-                    stream=bool(walk.stream_topic),
-                    on_oversize=walk.routed.plan.on_oversize,
-                )
-                if not call.stream:
-                    return await provider.complete(call)
-                return await self._stream(provider, call, walk, started)
-        except ProviderError as error:
-            return error
-        except TimeoutError:
-            return ProviderError("timeout", f"no answer within {timeout_s:.3g} s")
-        except Exception as error:  # noqa: BLE001 - a fault in a provider's adapter must not cost the request its end
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            at = f"{place.filename}:{place.lineno}"
-            log.error("provider adapter failed", request_id=walk.request_id, error=type(error).__name__, at=at)
-            return ProviderError("server", f"the gateway's adapter failed ({type(error).__name__})")
-
-    async def _stream(self, provider: Provider, call: Call, walk: Walk, started: AttemptStarted) -> Answer:
-        """Hand the chunks on as they come, and drain the stream to its end whether or not anybody listens."""
-        asked = walk.body.get("stream_options") or {}
-        letters = self._topics.outcomes.dead_letters
-        usage = isinstance(asked, dict) and bool(asked.get("include_usage"))
-        writer = ChunkWriter(started.request, started.attempt, walk.emit, letters, usage=usage)
-        try:
-            return await handed_on(provider, call, writer)
-        finally:
-            walk.forwarded += writer.forwarded
-            await writer.close()
 
     # --- events
 
@@ -270,7 +212,7 @@ class CallStage:
 
     def _end(self, walk: Walk, failure: Failure | None) -> End:
         outcome: Outcome = "answered" if failure is None else "expired" if failure is EXPIRED else "failed"
-        return End(walk.routed.request, outcome, failure, walk.attempts, self._now())
+        return End(walk.routed.request, outcome, failure, walk.attempts, self._now(), walk.asked)
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

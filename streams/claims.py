@@ -16,6 +16,7 @@ from schemas.codec import decode
 from schemas.events import AttemptFinished, AttemptStarted
 from schemas.records import Record
 from streams.attempts import End
+from streams.question import asked_in
 
 REMEMBERED_BYTES = 64 * 1024 * 1024
 REMEMBERED_S = 900.0
@@ -171,7 +172,7 @@ class Claims:
         if isinstance(event, AttemptStarted):
             self.started(event, record.partition)
         elif isinstance(event, AttemptFinished):
-            self.finished(event, record.partition)
+            self.finished(event, record.partition, asked_in(record))
 
     def started(self, event: AttemptStarted, partition: int) -> None:
         """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
@@ -179,8 +180,8 @@ class Claims:
         if entry is not None:
             entry.open = event
 
-    def finished(self, event: AttemptFinished, partition: int) -> None:
-        """Take in how an attempt ended; an answer is the request's end."""
+    def finished(self, event: AttemptFinished, partition: int, asked: str = "") -> None:
+        """Take in how an attempt ended; an answer, to what was ``asked``, is the request's end."""
         request_id = event.request.request_id
         entry = self._observed(request_id, partition)
         if entry is None:
@@ -189,7 +190,7 @@ class Claims:
         entry.open = None
         entry.attempts += (event,)
         if event.error_type is None:
-            entry.end = End(event.request, "answered", None, entry.attempts, event.finished_at)
+            entry.end = End(event.request, "answered", None, entry.attempts, event.finished_at, asked)
         entry.wake()
         self._keep(request_id, entry)
 

@@ -63,6 +63,14 @@ IN_DOUBT = Failure(
 )
 
 
+NAME_TAKEN = Failure(
+    status=422,
+    type="invalid_request_error",
+    code="idempotency_key_reused",
+    message="another request had this name (Idempotency-Key), give this one its own, or repeat that one unchanged",
+)
+
+
 def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None, param: str | None = None) -> Failure:
     """Tell the caller about the last error.
 

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from schemas.events import AttemptFinished, ErrorType, Failure, Plan, RequestRouted
 from schemas.records import Output
 from streams.claims import Fresh, InDoubt
 from streams.failures import failure_of
 from streams.pacing import Cost, estimate
+from streams.question import body_of, fingerprint
 from streams.retry import Tried
-from streams.stage import DeadLetterError, Emit
+from streams.stage import Emit
 
 
 @dataclass(slots=True)
@@ -25,6 +24,8 @@ class Walk:
     body: dict[str, Any]
     partition: int
     emit: Emit
+    asked: str = ""
+    """A fingerprint of what is asked, if the caller named its request."""
     attempts: tuple[AttemptFinished, ...] = ()
     tried: list[Tried] = field(default_factory=list)
     """The same and those whose end nobody knows, as ``next_step`` wants it."""
@@ -89,18 +90,13 @@ def begin(routed: RequestRouted, partition: int, emit: Emit, claim: Fresh | InDo
         DeadLetterError: the body is not a JSON object.
 
     """
-    try:
-        body = orjson.loads(routed.body)
-    except orjson.JSONDecodeError:
-        body = None
-    if not isinstance(body, dict):
-        raise DeadLetterError("the body of the routed request is not a JSON object")
+    body = body_of(routed)
     tried = list(_placed(routed.plan, claim.attempts))
     if isinstance(claim, InDoubt):
         place = tried[-1].target if tried else 0
         place = _place(routed.plan, place, claim.started.provider, claim.started.model)
         tried += [Tried(place, "timeout")] * (claim.started.attempt - len(tried))
-    return Walk(routed, body, partition, emit, claim.attempts, tried)
+    return Walk(routed, body, partition, emit, fingerprint(routed, body), claim.attempts, tried)
 
 
 def _placed(plan: Plan, attempts: tuple[AttemptFinished, ...]) -> Iterator[Tried]:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from schemas.identity import named_request_id, new_request_id, recorded_request_id
+from schemas.identity import is_named, named_request_id, new_request_id, recorded_request_id
 
 
 def test_a_new_id_is_a_uuid_of_version_7_and_sorts_by_time() -> None:
@@ -54,3 +54,10 @@ def test_a_recorded_id_begins_with_the_records_time() -> None:
     found = uuid.UUID(recorded_request_id("t", 0, 0, 1_795_520_000_000))
 
     assert found.int >> 80 == 1_795_520_000_000
+
+
+def test_the_id_itself_tells_whether_its_caller_can_repeat_the_request() -> None:
+    assert is_named(named_request_id("acme", "order-1"))
+    assert not is_named(new_request_id())
+    assert not is_named(recorded_request_id("llm.requests.v1", 1, 2, 3))
+    assert not is_named("")

@@ -1,0 +1,97 @@
+"""What a call worker knows of its requests: from its own work, from the log as it goes on, and from a day back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from connectors.kafka.follower import Follower
+from schemas.codec import UndecodableError
+from schemas.events import Request
+from schemas.identity import is_named
+from schemas.records import Record
+from streams import incarnation
+from streams.claims import Claims, Finished, Fresh, InDoubt, Running
+from streams.recall import Recall
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 1.0
+"""How often to look whether the worker that another call runs in is gone meanwhile: then nothing comes of it."""
+CLOCK_SKEW_MS = 60_000
+"""How far the clocks of two machines may be apart without an attempt being overlooked."""
+
+Follow = Callable[[Callable[[Record], None]], Follower]
+
+
+class Memory:
+    """The claims, kept up with the log; the answers of a day behind them."""
+
+    def __init__(
+        self, worker: str, clock: Callable[[], float], follow: Follow | None = None, recall: Recall | None = None
+    ) -> None:
+        self.claims = Claims(gone=incarnation.gone)
+        self._worker = worker.encode()
+        self._clock = clock
+        self._follower = follow(self._observe) if follow is not None else None
+        self._recall = recall
+
+    async def claim(self, request: Request, partition: int) -> Fresh | Finished | InDoubt:
+        """Say how it stands with a request, once it is not under way elsewhere. What is fresh may be taken at once."""
+        recall = self._recall if is_named(request.request_id) else None
+        while True:
+            claim = self.claims.lookup(request.request_id, int(self._clock() * 1000))
+            if isinstance(claim, Running):
+                await self._wait(claim)
+            elif recall is None or not isinstance(claim, Fresh):
+                return claim
+            elif end := await recall.end(request, partition):
+                return Finished(end)
+            else:
+                recall = None  # and look again: meanwhile somebody may be at it
+
+    async def learn(self, partition: int, since_ms: int) -> None:
+        """Learn from the log what others have begun and ended since then; what is older, beside the work to come.
+
+        Args:
+            partition: one that this worker has now.
+            since_ms: milliseconds since the epoch, by the clock of any worker.
+
+        """
+        begin_ms = since_ms - CLOCK_SKEW_MS
+        if self._recall is not None:
+            self._recall.learn(partition, begin_ms)
+        if self._follower is not None:
+            await self._follower.follow(partition, begin_ms)
+
+    def leave(self, partition: int) -> None:
+        """Let go of a partition that another worker has now."""
+        self.claims.revoke(partition)
+        if self._follower is not None:
+            self._follower.leave(partition)
+        if self._recall is not None:
+            self._recall.leave(partition)
+
+    async def close(self) -> None:
+        """Learn nothing more, and disconnect."""
+        if self._follower is not None:
+            await self._follower.stop()
+        if self._recall is not None:
+            await self._recall.stop()
+
+    async def _wait(self, claim: Running) -> None:
+        left_s = None if claim.until is None else min(claim.until / 1000 - self._clock(), LOOK_AGAIN_S)
+        await asyncio.wait({claim.done}, timeout=left_s)
+
+    def _observe(self, record: Record) -> None:
+        """Take in an attempt of another worker; of our own we know all but its place on the log."""
+        if self._recall is not None:
+            self._recall.observe(record)
+        if self._worker in (record.value or b""):
+            return
+        try:
+            self.claims.observe(record)
+        except UndecodableError as error:
+            log.warning("attempt is unreadable", partition=record.partition, offset=record.offset, reason=str(error))
