@@ -6,6 +6,7 @@ transport 0.29, with httpx's own transport 1.4.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Mapping
@@ -18,13 +19,15 @@ import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from schemas.events import ErrorType
-from schemas.topics import MAX_MESSAGE_BYTES
+from schemas.topics import MAX_ANSWER_BYTES
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 60.0
+_ERRORS = 400
+"""HTTP's first status that is one."""
 
-MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES // 2 - 64 * 1024
-"""An outcome holds question and answer in one record; the question has the other half."""
+MAX_RESPONSE_BYTES = MAX_ANSWER_BYTES + MAX_ANSWER_BYTES // 2
+"""What is read of a response: a provider may need more bytes for an answer than our record of it does."""
 
 MEANING: dict[type[Exception], ErrorType] = {
     # nothing was sent, or the line broke
@@ -79,7 +82,7 @@ class NoResponseError(Exception):
     def __init__(self, error_type: ErrorType, message: str, http_status: int | None = None) -> None:
         super().__init__(message)
         self.error_type = error_type
-        """network, timeout or server."""
+        """network, timeout, server or answer_too_large."""
         self.http_status = http_status
         """None if not even that came."""
 
@@ -102,14 +105,28 @@ class Streamed:
         self._response = response
         self._limit_bytes = limit_bytes
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes, decompressed."""
-        size = 0
-        async for piece in self._response.aiter_bytes():
+    async def pieces(self, until_s: float | None = None) -> AsyncIterator[bytes]:
+        """The body as it comes, decompressed.
+
+        Args:
+            until_s: when it must have come to its end, by the loop's clock.
+
+        Raises:
+            NoResponseError: timeout if it has not by then, answer_too_large if it is larger than the limit.
+
+        """
+        size, body = 0, self._response.aiter_bytes()
+        while True:
+            try:
+                async with asyncio.timeout_at(until_s):  # around nothing but the wait: no reader's time is cut
+                    piece = await anext(body, None)
+            except TimeoutError as error:
+                raise NoResponseError("timeout", "the answer did not come to its end in time", self.status) from error
+            if piece is None:
+                return
             size += len(piece)
             if size > self._limit_bytes:
-                reason = f"the response is larger than {self._limit_bytes} bytes"
-                raise NoResponseError("server", reason, self.status)
+                raise _too_large(self.status, self._limit_bytes)
             yield piece
 
     async def whole(self) -> Response:
@@ -153,7 +170,7 @@ class Client:
         *,
         timeout_s: float,
         headers: Mapping[str, str] | None = None,
-        limit_bytes: int = MAX_ANSWER_BYTES,
+        limit_bytes: int = MAX_RESPONSE_BYTES,
     ) -> Response:
         """Send JSON and read the whole response.
 
@@ -165,7 +182,8 @@ class Client:
             limit_bytes: of the response, decompressed.
 
         Raises:
-            NoResponseError: network or timeout if there was no response; server if it was broken or too large.
+            NoResponseError: network or timeout if there was no response; server if it was broken; answer_too_large if
+                a good one is larger than the limit.
 
         """
         async with self.stream(url, body, timeout_s=timeout_s, headers=headers, limit_bytes=limit_bytes) as response:
@@ -179,7 +197,7 @@ class Client:
         *,
         timeout_s: float,
         headers: Mapping[str, str] | None = None,
-        limit_bytes: int = MAX_ANSWER_BYTES,
+        limit_bytes: int = MAX_RESPONSE_BYTES,
     ) -> AsyncIterator[Streamed]:
         """Send JSON and read the response as it comes; the same arguments and errors as ``post``."""
         timeout = {"connect": min(CONNECT_TIMEOUT_S, timeout_s), "read": timeout_s, "write": timeout_s, "pool": None}
@@ -198,6 +216,14 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+def _too_large(status: int, limit_bytes: int) -> NoResponseError:
+    """An answer that was given, and is paid for, must not be asked for again: it would be as large."""
+    told = f"more than {limit_bytes} bytes, the most that is read"
+    if status < _ERRORS:
+        return NoResponseError("answer_too_large", f"it has {told}; ask for less at once", status)
+    return NoResponseError("server", f"HTTP {status} with an error of {told}", status)
 
 
 def no_response(error: Exception) -> NoResponseError:

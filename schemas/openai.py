@@ -16,6 +16,7 @@ from schemas.events import Failure, Operation
 from schemas.faults import invalid, told
 from schemas.messages import Message
 from schemas.shapes import OWN, TAGGED, Shape, chosen_by
+from schemas.topics import MAX_QUESTION_BYTES
 
 MAX_DEPTH = 100
 """Of objects and lists in each other. Deeper is no request that anybody means, and a strain on every reader."""
@@ -159,6 +160,9 @@ _BODIES: dict[Operation, TypeAdapter[Any]] = {
 
 def parse(body: bytes) -> dict[str, Any] | Failure:
     """The JSON object in these bytes, or why there is none. Of a name that comes twice the last counts."""
+    if len(body) > MAX_QUESTION_BYTES:
+        message = f"the body has {len(body)} bytes, and at most {MAX_QUESTION_BYTES} are taken"
+        return Failure(status=413, type="invalid_request_error", code="request_too_large", message=message)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

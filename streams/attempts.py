@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import orjson
 
-from connectors.http import MAX_ANSWER_BYTES
 from connectors.providers.provider import Answer, ProviderError
 from schemas.events import (
     AttemptFinished,
@@ -17,8 +16,9 @@ from schemas.events import (
     Request,
     RequestRouted,
     RequestSettled,
-    Usage,
 )
+from schemas.topics import MAX_ANSWER_BYTES
+from schemas.vectors import packed
 from streams.cost import Prices
 from streams.settled import settled
 
@@ -44,7 +44,7 @@ class End:
 def finished(
     started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices
 ) -> AttemptFinished:
-    """Say how an attempt ended.
+    """Say how an attempt ended, and what it cost: also one that failed may be paid for.
 
     Args:
         started: how it began.
@@ -53,67 +53,66 @@ def finished(
         prices: what an answer costs.
 
     """
-    body = orjson.dumps(result.body) if isinstance(result, Answer) else b""
-    if isinstance(result, Answer) and len(body) > MAX_ANSWER_BYTES:
-        result = _too_large(result)
-    if isinstance(result, ProviderError):
-        return _failed(started, result, finished_at, prices)
-    return AttemptFinished(
-        request=started.request,
-        attempt=started.attempt,
-        provider=started.provider,
-        model=started.model,
-        worker=started.worker,
-        started_at=started.started_at,
-        finished_at=finished_at,
-        http_status=result.http_status,
-        response_id=result.response_id,
-        response_model=result.response_model,
-        finish_reasons=result.finish_reasons,
-        usage=result.usage,
-        cost_usd=_cost(started, result.usage, prices),
-        body=body.decode(),
-        sent=result.sent.decode(),
-        changes=result.changes,
-        native_usage=orjson.dumps(result.native_usage).decode() if result.native_usage is not None else "",
-        key_index=result.key_index,
+    if isinstance(result, Answer):
+        body = orjson.dumps(packed(result.body) if started.request.operation == "embeddings" else result.body)
+        if len(body) <= MAX_ANSWER_BYTES:
+            return _ended(started, result, finished_at, prices, **_answered(result), body=body.decode())
+        result = _too_large(result, len(body))
+    return _ended(started, result, finished_at, prices, **_failed(result))
+
+
+def _ended(
+    started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices, **more: object
+) -> AttemptFinished:
+    """Put together what every end has, and what only an answer or an error has."""
+    cost = prices.of(started.provider, started.model, result.usage)
+    return AttemptFinished.model_validate(
+        {
+            "request": started.request,
+            "attempt": started.attempt,
+            "provider": started.provider,
+            "model": started.model,
+            "worker": started.worker,
+            "started_at": started.started_at,
+            "finished_at": finished_at,
+            "http_status": result.http_status,
+            "usage": result.usage,
+            "cost_usd": None if cost is None else f"{cost:f}",
+            "key_index": result.key_index,
+            **more,
+        }
     )
 
 
-def _too_large(answer: Answer) -> ProviderError:
+def _answered(answer: Answer) -> dict[str, object]:
+    return {
+        "response_id": answer.response_id,
+        "response_model": answer.response_model,
+        "finish_reasons": answer.finish_reasons,
+        "sent": answer.sent.decode(),
+        "changes": answer.changes,
+        "native_usage": orjson.dumps(answer.native_usage).decode() if answer.native_usage is not None else "",
+    }
+
+
+def _failed(error: ProviderError) -> dict[str, object]:
+    hint_s = error.retry_after_s
+    return {
+        "error_type": error.error_type,
+        "error_message": error.message,
+        "error_param": error.param,
+        "body": orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
+        "retry_after_ms": None if hint_s is None else math.ceil(hint_s * 1000),
+        "another_key": error.another_key,
+    }
+
+
+def _too_large(answer: Answer, size: int) -> ProviderError:
     """Not to be asked for again, here or elsewhere: it would cost the same and be as large."""
-    message = f"its answer has more than {MAX_ANSWER_BYTES} bytes, the most that a record holds; ask for less at once"
-    error = ProviderError("request_too_large", message, http_status=answer.http_status)
+    message = f"it has {size} bytes, and a record holds {MAX_ANSWER_BYTES}; ask for less at once"
+    error = ProviderError("answer_too_large", message, http_status=answer.http_status)
     error.usage, error.key_index = answer.usage, answer.key_index
     return error
-
-
-def _cost(started: AttemptStarted, usage: Usage, prices: Prices) -> str | None:
-    cost = prices.of(started.provider, started.model, usage)
-    return None if cost is None else f"{cost:f}"
-
-
-def _failed(started: AttemptStarted, error: ProviderError, finished_at: int, prices: Prices) -> AttemptFinished:
-    hint = error.retry_after_s
-    return AttemptFinished(
-        request=started.request,
-        attempt=started.attempt,
-        provider=started.provider,
-        model=started.model,
-        worker=started.worker,
-        started_at=started.started_at,
-        finished_at=finished_at,
-        error_type=error.error_type,
-        http_status=error.http_status,
-        error_message=error.message,
-        error_param=error.param,
-        usage=error.usage,
-        cost_usd=_cost(started, error.usage, prices),
-        body=orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
-        retry_after_ms=None if hint is None else math.ceil(hint * 1000),
-        key_index=error.key_index,
-        another_key=error.another_key,
-    )
 
 
 def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:

@@ -32,6 +32,7 @@ TELLINGS: dict[ErrorType, Telling] = {
         400, "invalid_request_error", "context_length_exceeded", "the request is too long for the model"
     ),
     "request_too_large": Telling(413, "invalid_request_error", "request_too_large", "the request is too large"),
+    "answer_too_large": Telling(413, "invalid_request_error", "answer_too_large", "the answer is too large"),
     "content_filter": Telling(
         400, "invalid_request_error", "content_filter", "the provider's content filter refused the request"
     ),
@@ -45,7 +46,15 @@ TELLINGS: dict[ErrorType, Telling] = {
     "network": Telling(502, "server_error", "network", "the provider can't be reached, try again later"),
 }
 
-QUOTED: frozenset[ErrorType] = frozenset({"context_length", "request_too_large", "content_filter", "invalid_request"})
+QUOTED: frozenset[ErrorType] = frozenset(
+    {
+        "context_length",
+        "request_too_large",
+        "answer_too_large",
+        "content_filter",
+        "invalid_request",
+    }
+)
 """Here the provider's own message is about the caller's request, and follows ours."""
 
 EXPIRED = Failure(

@@ -6,12 +6,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from connectors.kafka.producer import LARGEST
 from schemas import headers
 from schemas.codec import UndecodableError, decode
-from schemas.events import ReplyTo, RequestSettled
+from schemas.events import Failure, ReplyTo, RequestSettled
 from schemas.headers import Headers
 from schemas.openai import error_body
 from schemas.records import Output, Record
+from schemas.vectors import unpacked, wants_numbers
 from streams.settings import Settings
 from streams.stage import DeadLetterError
 
@@ -49,14 +51,35 @@ class Reply:
 
 def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: Record) -> Output:
     """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
+    value = b"" if settled.failure else _answer(settled)
+    if len(value) > LARGEST:
+        settled = settled.model_copy(update={"outcome": "failed", "failure": _too_large(len(value))})
     return Output(
         reply_to.topic,
         reply_to.key,
-        error_body(settled.failure) if settled.failure else settled.output.encode(),
+        error_body(settled.failure) if settled.failure else value,
         (*((header.name, header.value) for header in reply_to.correlation), *_ours(settled)),
         reply_to.partition,
         else_dead_letter,
         origin=origin,
+    )
+
+
+def _answer(settled: RequestSettled) -> bytes:
+    """Write the answer as its caller asked for it."""
+    if settled.request.operation == "embeddings" and wants_numbers(settled.input):
+        return unpacked(settled.output)
+    return settled.output.encode()
+
+
+def _too_large(size: int) -> Failure:
+    """Vectors fit into a record when they are packed, and their numbers written out may not."""
+    message = (
+        f"the answer has {size} bytes with its numbers written out, and a reply holds {LARGEST}; "
+        "ask for encoding_format base64, or for less at once"
+    )
+    return Failure(
+        status=413, type="invalid_request_error", code="answer_too_large", message=message, param="encoding_format"
     )
 
 

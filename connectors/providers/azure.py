@@ -76,6 +76,7 @@ class Azure(Compatible):
 
     Settings: ClassVar[type[ProviderSettings]] = AzureSettings
     parameters = PARAMETERS
+    packs = True
     message_names = OPENAI_NAMES
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:

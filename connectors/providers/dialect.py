@@ -6,6 +6,7 @@ A provider is a subclass in one file: its facts on top, then ``write`` (OpenAI's
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from connectors.providers.rates import rate_state
 from schemas.events import Change, Usage
 
 OK = 200
+MARGIN_S = 0.05
+"""Of a stream's time, kept back to say what had come of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +142,13 @@ class HttpProvider:
 
         """
         assembly, decoder = Assembly(), self.decoder(call)
+        until_s = asyncio.get_running_loop().time() + max(call.timeout_s - MARGIN_S, call.timeout_s / 2)
         try:
             outgoing, url, content, headers = self._outgoing(call)
             async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
                 if response.status != OK:
                     raise self._refused(await response.whole())
-                async for data in response.pieces():
+                async for data in response.pieces(until_s):
                     for chunk in decoder.feed(data):
                         assembly.add(chunk)
                         yield chunk
@@ -154,11 +158,9 @@ class HttpProvider:
                 yield _with_record(_streamed(assembly, decoder), content, outgoing.changes, response)
         except NoResponseError as error:
             failure = ProviderError(error.error_type, str(error), http_status=error.http_status)
-            failure.partial = assembly.body
-            raise failure from error
+            raise _with_partial(failure, assembly, decoder) from error
         except ProviderError as error:
-            error.partial = assembly.body
-            raise self._without_secrets(error) from None
+            raise self._without_secrets(_with_partial(error, assembly, decoder)) from None
 
     async def close(self) -> None:
         """Give back the connections."""
@@ -200,6 +202,12 @@ def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
         finish_reasons=tuple(decoder.finish_reasons),
         native_usage=decoder.native_usage,
     )
+
+
+def _with_partial(error: ProviderError, assembly: Assembly, decoder: Decoder) -> ProviderError:
+    """Keep what had come: it is paid for."""
+    error.partial, error.usage = assembly.body, decoder.usage
+    return error
 
 
 def _with_record(answer: Answer, sent: bytes, changes: Sequence[Change], response: Response | Streamed) -> Answer:

@@ -48,6 +48,10 @@ class OpenAI(Compatible):
     Settings: ClassVar[type[ProviderSettings]] = OpenAISettings
     parameters = PARAMETERS
 
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        super().__init__(name, settings)
+        self.packs = self._base == HOST
+
     def content(self, call: Call) -> tuple[JSON, list[Change]]:
         """What other providers have put into messages is not for OpenAI; a server of one's own may want it back."""
         if self._base == HOST and call.operation == "chat":

@@ -37,6 +37,7 @@ STATUS: dict[ErrorType, int | None] = {
     "quota_exhausted": 429,
     "context_length": 400,
     "request_too_large": 413,
+    "answer_too_large": 200,
     "content_filter": 400,
     "invalid_request": 400,
     "auth": 401,

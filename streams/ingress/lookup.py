@@ -11,6 +11,7 @@ import structlog
 from connectors.clickhouse import ClickHouseError
 from schemas.events import Failure
 from schemas.openai import error_body
+from schemas.vectors import unpacked, wants_numbers
 from streams.ingress.answers import Answer
 from streams.ingress.refusals import type_of, unavailable
 
@@ -20,7 +21,7 @@ _SETTLED = """
 SELECT
     toUnixTimestamp64Milli(received_at) AS created_at,
     toUnixTimestamp64Milli(settled_at) AS settled_at,
-    outcome, http_status, error_type, error_message, output
+    operation, outcome, http_status, error_type, error_message, input, output
 FROM requests
 WHERE tenant = {tenant:String} AND request_id = {id:UUID}
 LIMIT 1
@@ -81,8 +82,16 @@ def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> Answer:
         outcome=row["outcome"],
         settled_at=row["settled_at"],
         http_status=row["http_status"],
-        body=row["output"].encode() if row["outcome"] == "answered" else _error(row),
+        body=_answer(row) if row["outcome"] == "answered" else _error(row),
     )
+
+
+def _answer(row: Mapping[str, Any]) -> bytes:
+    """The answer as its caller asked for it."""
+    if row["operation"] == "embeddings" and wants_numbers(row["input"]):
+        return unpacked(row["output"])
+    output: str = row["output"]
+    return output.encode()
 
 
 def _error(row: Mapping[str, Any]) -> bytes:

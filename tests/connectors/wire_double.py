@@ -38,6 +38,8 @@ class Wire:
         """The requests' paths with their queries, percent-encoded as they came."""
         self.url = ""
         self.in_flight = 0
+        self.asked: web.Request | None = None
+        """The last one."""
         self.reply: Callable[[], Awaitable[web.StreamResponse]] = self._chat
 
     def answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
@@ -49,6 +51,19 @@ class Wire:
 
         self.reply = reply
 
+    def stuck_after(self, content: bytes) -> Callable[[], Awaitable[web.StreamResponse]]:
+        """Begin a body, and never come to its end."""
+
+        async def reply() -> web.StreamResponse:
+            assert self.asked is not None
+            response = web.StreamResponse()
+            await response.prepare(self.asked)
+            await response.write(content)
+            await asyncio.sleep(30)
+            return response
+
+        return reply
+
     async def _chat(self) -> web.StreamResponse:
         return web.json_response(CHAT)
 
@@ -56,6 +71,7 @@ class Wire:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append((request.path, headers, await request.read()))
         self.targets.append(request.raw_path)
+        self.asked = request
         self.in_flight += 1
         try:
             return await self.reply()

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 
-from connectors.http import MAX_ANSWER_BYTES
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from connectors.providers.rotation import Rotation
 from schemas.events import AttemptFinished, AttemptStarted, ReplyTo, RequestRouted, RequestSettled, Usage
 from schemas.headers import last
 from schemas.records import Output, Record
+from schemas.topics import MAX_ANSWER_BYTES
 from streams.call import CallStage
 from streams.settings import Settings
 from streams.stage import DeadLetterError
@@ -340,9 +340,11 @@ async def test_an_answer_that_no_record_could_hold_is_a_failure() -> None:
 
     stage, _ = scripted(long)
 
-    finished, settled = await work(routed(max_attempts=1), stage)
+    finished, settled = await work(routed("sim/echo", "spare/echo"), stage)
 
-    assert (finished.error_type, finished.body, settled.outcome) == ("request_too_large", "", "failed")
+    assert (finished.error_type, finished.body, settled.outcome) == ("answer_too_large", "", "failed")
+    assert (settled.failure.status, settled.failure.code) == (413, "answer_too_large")
+    assert str(MAX_ANSWER_BYTES) in settled.failure.message
 
 
 async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_started() -> None:

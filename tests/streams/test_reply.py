@@ -7,8 +7,9 @@ import pytest
 
 from schemas.codec import encode
 from schemas.events import Failure, Header, ReplyTo, RequestSettled
-from schemas.headers import last
+from schemas.headers import OUTCOME, STATUS, last
 from schemas.records import Output, Record
+from schemas.vectors import packed
 from streams.reply import Reply
 from streams.settings import Settings
 from streams.stage import DeadLetterError
@@ -38,6 +39,12 @@ def failed(failure: Failure = BUSY) -> RequestSettled:
     return RequestSettled(
         request=make_request(reply_to=REPLY_TO), outcome="failed", failure=failure, settled_at=now_ms()
     )
+
+
+def embedded(question: str, *numbers: float) -> RequestSettled:
+    body = {"object": "list", "data": [{"index": 0, "embedding": list(numbers)}]}
+    event = answered(operation="embeddings")
+    return event.model_copy(update={"input": question, "output": orjson.dumps(packed(body)).decode()})
 
 
 def record(event: RequestSettled, offset: int = 1) -> Record:
@@ -154,3 +161,20 @@ def test_only_the_latest_replies_are_remembered() -> None:
 def test_what_is_no_outcome_is_a_dead_letter(value: bytes | None) -> None:
     with pytest.raises(DeadLetterError):
         Reply(Settings()).handle(Record("llm.outcomes.v1", 0, 0, 0, None, value, ()))
+
+
+def test_vectors_come_as_their_caller_asked_for_them() -> None:
+    numbers = reply(embedded('{"input": "x"}', 0.1, 2.0))
+    base64 = reply(embedded('{"input": "x", "encoding_format": "base64"}', 0.1, 2.0))
+
+    assert orjson.loads(numbers.value or b"")["data"][0]["embedding"] == [0.1, 2.0]
+    assert orjson.loads(base64.value or b"")["data"][0]["embedding"] == "zczMPQAAAEA="
+
+
+def test_an_answer_that_no_reply_can_hold_written_out_is_an_error_that_says_what_to_ask_for() -> None:
+    output = reply(embedded('{"input": "x"}', *[-0.123456789] * 6_000_000))
+
+    error = orjson.loads(output.value or b"")["error"]
+    assert (error["code"], error["param"]) == ("answer_too_large", "encoding_format")
+    assert "base64" in error["message"]
+    assert (last(output.headers, STATUS), last(output.headers, OUTCOME)) == (b"413", b"failed")

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from connectors.http import MAX_ANSWER_BYTES
+from connectors.http import MAX_RESPONSE_BYTES
 from connectors.providers import make, parse_settings
+from connectors.providers.openai import OpenAI
 from connectors.providers.provider import Call, Provider, ProviderError
 from schemas.events import ErrorType, Usage
 from tests.connectors.wire_double import CHAT, Wire, hang, wire
@@ -158,10 +159,43 @@ async def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else() -> Non
 
 
 async def test_an_answer_that_no_record_could_hold_is_not_read_to_its_end() -> None:
-    caught = await failing(200, b" " * (MAX_ANSWER_BYTES + 1))
+    caught = await failing(200, b" " * (MAX_RESPONSE_BYTES + 1))
 
-    assert caught.error_type == "server"
-    assert "larger" in caught.message
+    assert (caught.error_type, caught.http_status) == ("answer_too_large", 200)
+    assert str(MAX_RESPONSE_BYTES) in caught.message
+
+
+async def test_an_error_that_is_too_large_is_the_servers_fault_all_the_same() -> None:
+    caught = await failing(500, b" " * (MAX_RESPONSE_BYTES + 1))
+
+    assert (caught.error_type, caught.http_status) == ("server", 500)
+
+
+async def test_a_stream_that_is_not_over_in_time_keeps_what_had_come_and_what_it_costs() -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 1}
+    chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "half an ans"}}], "usage": usage}
+    async with provider() as (openai, double):
+        double.reply = double.stuck_after(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+        with pytest.raises(ProviderError) as caught:
+            [_ async for _ in openai.stream(a_call(timeout_s=0.3))]
+
+    assert (caught.value.error_type, caught.value.http_status) == ("timeout", 200)
+    assert caught.value.partial is not None
+    assert caught.value.partial["choices"][0]["message"]["content"] == "half an ans"
+    assert caught.value.usage == Usage(input_tokens=7, output_tokens=1)
+
+
+async def test_openai_itself_is_asked_for_packed_vectors_and_a_server_of_ones_own_as_its_caller_asks() -> None:
+    call = a_call({"input": "x", "encoding_format": "float"}, operation="embeddings")
+    own = make("own", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
+    itself = make("itself", parse_settings({"kind": "openai", "api_key": KEY}))
+
+    assert isinstance(own, OpenAI)
+    assert isinstance(itself, OpenAI)
+    assert own.write(call).body["encoding_format"] == "float"
+    assert itself.write(call).body["encoding_format"] == "base64"
+    assert [change.param for change in itself.write(call).changes] == ["encoding_format"]
 
 
 async def test_a_cookie_is_not_kept() -> None:

@@ -68,3 +68,14 @@ async def test_without_clickhouse_the_caller_is_told_to_come_back_and_no_passwor
 
     assert (caught.value.failure.status, caught.value.failure.code) == (503, "lookup_unavailable")
     assert "secret" not in f"{caught.value.__cause__!r}"
+
+
+@pytest.mark.flow
+async def test_vectors_are_found_as_their_caller_asked_for_them(clickhouse: ClickHouse) -> None:
+    kept = '{"data":[{"embedding":"AACAPw=="}]}'
+    settle(clickhouse, operation="embeddings", outcome="answered", http_status=200, input="{}", output=kept)
+
+    answer = await Lookup(clickhouse)("acme", REQUEST_ID)
+
+    assert answer is not None
+    assert answer.body == b'{"data":[{"embedding":[1.0]}]}'

@@ -1,0 +1,47 @@
+"""The most that OpenAI takes in one request, 2,048 inputs, with vectors of 1,536 numbers: 39 MB written out."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+INPUTS, DIMENSIONS = 2048, 1536
+BODY = {"model": "sim/any", "input": [f"text {number}" for number in range(INPUTS)], "dimensions": DIMENSIONS}
+
+
+def test_numbers_come_whole_over_http_and_are_packed_on_the_record(river: River) -> None:
+    name = str(uuid.uuid4())
+
+    status, _, answer = river.post("/v1/embeddings", json.dumps(BODY).encode(), [("Idempotency-Key", name)])
+
+    assert status == 200
+    data = json.loads(answer)["data"]
+    assert [(item["index"], len(item["embedding"])) for item in data] == [(i, DIMENSIONS) for i in range(INPUTS)]
+    sizes = f"SELECT length(output) AS size FROM requests WHERE idempotency_key = '{name}'"
+    (row,) = river.until_rows(sizes, within_s=60)
+    assert int(row["size"]) < len(answer) / 2
+
+
+def test_a_service_on_kafka_gets_them_in_one_reply(river: River) -> None:
+    topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": river.kafka})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
+    producer = Producer({"bootstrap.servers": river.kafka})
+    consumer = Consumer({"bootstrap.servers": river.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+
+    producer.produce("llm.requests.v1", json.dumps(BODY), headers=[("reply_to", topic.encode())])
+    producer.flush(20)
+    reply = next(message for _ in range(300) if (message := consumer.poll(0.2)) is not None and not message.error())
+
+    consumer.close()
+    assert len(json.loads(reply.value())["data"][INPUTS - 1]["embedding"]) == DIMENSIONS
