@@ -44,4 +44,4 @@ def test_a_service_on_kafka_gets_them_in_one_reply(river: River) -> None:
     reply = next(message for _ in range(300) if (message := consumer.poll(0.2)) is not None and not message.error())
 
     consumer.close()
-    assert len(json.loads(reply.value())["data"][INPUTS - 1]["embedding"]) == DIMENSIONS
+    assert len(json.loads(reply.value() or b"")["data"][INPUTS - 1]["embedding"]) == DIMENSIONS

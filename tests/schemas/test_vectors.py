@@ -14,6 +14,11 @@ from schemas.vectors import packed, unpacked, wants_numbers
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
+def as_float32(number: float) -> float:
+    (read,) = struct.unpack("<f", struct.pack("<f", number))
+    return float(read)
+
+
 def answer(*vectors: object) -> dict[str, Any]:
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 3}}
@@ -25,10 +30,7 @@ def test_numbers_survive_packing(vectors: list[list[float]]) -> None:
 
     found = orjson.loads(unpacked(kept))
 
-    again = [
-        [struct.unpack("<f", struct.pack("<f", number))[0] for number in row["embedding"]] for row in found["data"]
-    ]
-    assert again == vectors
+    assert [[as_float32(number) for number in row["embedding"]] for row in found["data"]] == vectors
     assert {**found, "data": []} == {**answer(), "data": []}
 
 
