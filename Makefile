@@ -6,7 +6,7 @@ UV     := .uv/bin/uv
 SETUP  := $(VENV)/.ready
 MODEL  := .venv-model/.ready
 
-.PHONY: up up-local model test test-fast test-model check fix bench schemas docs clean help
+.PHONY: up up-local model test test-fast test-model check fix bench chaos schemas docs clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ docs: $(SETUP) ## generate the tables of parameters in docs/providers.md
 
 bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table
 	@$(BIN)/python -m benchmarks
+
+chaos: $(SETUP) ## break everything under load and draw up the ledger (DURATION=30m FAULTS=kill,provider SEED=1 RATE=20)
+	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 clean: ## remove what was built; the data under .sluice stays
 	@rm -rf $(VENV) .venv-model .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
