@@ -1,7 +1,6 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
 from connectors.kafka import closed_transport, lenient_records
-from connectors.kafka.alteration import alter_topics
 from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
