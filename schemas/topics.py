@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from schemas.events import (
@@ -59,16 +61,32 @@ class Way:
     routed: Topic
 
 
+Kept = Literal[
+    "requests", "admitted", "routed", "attempts", "outcomes", "replies", "feedback", "health", "dead_letters"
+]
+"""What an operator may say of how long Kafka keeps it. The configuration that was in force is kept for good."""
+
+
 class Topics:
     """All topics under one prefix.
 
     ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
     ``tenants`` each own a request topic, guarded by the broker's ACLs. None may be named ``batch``: that is a lane.
+    ``retention_hours`` says for some how long Kafka keeps them, in place of what stands here.
     """
 
-    def __init__(self, prefix: str = "llm.", partitions: int = 4, tenants: tuple[str, ...] = ()) -> None:
-        def topic(name: str, events: tuple[type[Event], ...], retention: int, count: int = partitions) -> Topic:
-            return Topic(prefix + name, events, retention, count)
+    def __init__(
+        self,
+        prefix: str = "llm.",
+        partitions: int = 4,
+        tenants: tuple[str, ...] = (),
+        retention_hours: Mapping[Kept, int] = MappingProxyType({}),
+    ) -> None:
+        hours = {str(name): each for name, each in retention_hours.items()}
+
+        def topic(name: str, events: tuple[type[Event], ...], retention: int) -> Topic:
+            kept = hours.get(name.partition(".")[0])
+            return Topic(prefix + name, events, kept * HOUR if kept else retention, partitions)
 
         def way(lane: str) -> Way:
             return Way(
@@ -92,6 +110,7 @@ class Topics:
         self.feedback = topic("feedback.v1", (FeedbackGiven,), 14 * DAY)
         self.health = topic("health.v1", (TargetStateChanged,), 14 * DAY)
         self.config = Topic(prefix + "config.v1", (ConfigurationApplied,), -1, 1, "compact")
+        self._dead_letters_ms = hours.get("dead_letters", 14 * DAY // HOUR) * HOUR
         self._batch = {topic.name for topic in (self.batch.requests, self.batch.admitted, self.batch.routed)}
         self._reply = re.compile(re.escape(prefix + "replies.") + r"[A-Za-z0-9._-]+")
 
@@ -127,7 +146,7 @@ class Topics:
         """One dead-letter topic for each topic that a stage reads."""
         ways = (topic for way in (self.interactive, self.batch) for topic in (way.admitted, way.routed))
         read = (*self.all_requests, *ways, self.outcomes, self.feedback)
-        return tuple(Topic(topic.dead_letters, (), 14 * DAY, topic.partitions) for topic in read)
+        return tuple(Topic(topic.dead_letters, (), self._dead_letters_ms, topic.partitions) for topic in read)
 
     def group(self, stage: str) -> str:
         """The consumer group of a stage."""

@@ -16,6 +16,7 @@ import structlog
 from connectors.kafka.connection import explained
 from schemas.stages import RUNNABLE, STAGES
 from streams import health, incarnation, logs
+from streams.preparation import check_log
 from streams.settings import ConfigurationError, Settings
 from streams.stage import Stage
 from streams.worker import Worker
@@ -66,6 +67,8 @@ async def run(names: Sequence[str], settings: Settings) -> int:
         ConfigurationError, KafkaFaultError, ClickHouseError: one sentence that says what a part can't do without.
 
     """
+    if not os.environ.get("SLUICE_SUPERVISED"):  # else the supervisor has seen to it
+        await check_log(settings)
     stop = _stopping()
     workers = [_worker(name, settings) for name in names if name != "ingress"]
     parts = _servers(names, settings, workers, stop)
@@ -98,7 +101,8 @@ def _end_within(seconds: float) -> None:
 
 def _worker(name: str, settings: Settings) -> Worker:
     stage = make_stage(name, settings)
-    return Worker(stage, settings.topics, settings.kafka.cluster, in_flight=settings.calls_in_flight)
+    kafka, in_flight = settings.kafka, settings.calls_in_flight
+    return Worker(stage, settings.topics, kafka.cluster, in_flight=in_flight, instance_id=kafka.instance_id)
 
 
 async def _work(worker: Worker, settings: Settings) -> object:

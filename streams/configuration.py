@@ -27,6 +27,7 @@ OVERRIDES = {
     "SLUICE_KAFKA_SSL_CAFILE": ("kafka", "security", "ssl_cafile"),
     "SLUICE_KAFKA_SSL_CERTFILE": ("kafka", "security", "ssl_certfile"),
     "SLUICE_KAFKA_SSL_KEYFILE": ("kafka", "security", "ssl_keyfile"),
+    "SLUICE_INSTANCE_ID": ("kafka", "instance_id"),
     "SLUICE_CLICKHOUSE_URL": ("clickhouse", "url"),
     "SLUICE_CLICKHOUSE_PORT": ("clickhouse", "port"),
     "SLUICE_HTTP_HOST": ("http", "host"),

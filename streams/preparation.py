@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import time
 
-from connectors.kafka import Producer, ensure_topics
+from connectors.kafka import Producer, alter_topics, check_topics, ensure_topics
+from connectors.kafka.shape import Difference, Replication
 from schemas.codec import encode
 from schemas.events import ConfigurationApplied
 from schemas.headers import cloudevent
 from schemas.records import Output
+from schemas.topics import Topic
 from streams.settings import Settings
 
 
 async def prepare_log(settings: Settings) -> list[str]:
     """Make the topics that are missing, check those that are there, and say which configuration is in force.
 
-    Returns the names of the topics made.
+    Returns the names of the topics made. Over a topic that is not as configured, nothing is made.
 
     Raises:
-        connectors.kafka.TopicMismatchError: a topic is there with other partitions than configured.
+        connectors.kafka.TopicMismatchError: a topic is there with other partitions, copies or configuration.
         connectors.kafka.BrokerUnavailableError: nobody answers at the bootstrap servers.
 
     """
-    topics = settings.topics
     bootstrap = settings.kafka.cluster
-    made = await ensure_topics(bootstrap, (*topics.all, *topics.dead_letters), settings.kafka.replication_factor)
+    made = await ensure_topics(bootstrap, _topics(settings), _replication(settings))
     producer = Producer(bootstrap)
     await producer.start()
     try:
@@ -32,6 +33,36 @@ async def prepare_log(settings: Settings) -> list[str]:
     finally:
         await producer.stop()
     return made
+
+
+async def check_log(settings: Settings) -> None:
+    """See that all topics are there as configured, before anything runs over them.
+
+    Raises:
+        connectors.kafka.NoSuchTopicError: some are missing.
+        connectors.kafka.TopicMismatchError: as above.
+        connectors.kafka.BrokerUnavailableError: as above.
+
+    """
+    await check_topics(settings.kafka.cluster, _topics(settings), _replication(settings))
+
+
+async def alter_log(settings: Settings) -> dict[str, list[Difference]]:
+    """Change what can be changed of topics that are not as configured; what was changed, by topic.
+
+    Raises:
+        connectors.kafka.KafkaFaultError: Kafka will not, or does not answer.
+
+    """
+    return await alter_topics(settings.kafka.cluster, _topics(settings), _replication(settings))
+
+
+def _topics(settings: Settings) -> tuple[Topic, ...]:
+    return (*settings.topics.all, *settings.topics.dead_letters)
+
+
+def _replication(settings: Settings) -> Replication:
+    return Replication(settings.kafka.replication_factor, settings.kafka.min_insync_replicas)
 
 
 def _configuration(settings: Settings) -> Output:

@@ -16,7 +16,7 @@ from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
 from schemas.events import Lane, OnOversize, Operation, RoutePolicy
 from schemas.plain import PlainError
-from schemas.topics import MAX_MESSAGE_BYTES, Topics
+from schemas.topics import MAX_MESSAGE_BYTES, Kept, Topics
 from streams import deny
 
 OPEN_TENANT = "default"
@@ -50,6 +50,24 @@ class Kafka(Section):
     partitions: int = Field(default=4, ge=1, le=1024)
     """Of every pipeline topic: the ceiling of workers per stage."""
     replication_factor: int = Field(default=1, ge=1)
+    min_insync_replicas: int = Field(default=0, ge=0)
+    """How many brokers must have a record before it counts. 0: two of three copies or more, else one."""
+    retention_hours: dict[Kept, Annotated[int, Field(ge=1)]] = {}
+    """How long Kafka keeps what, where it shall not be as in ``schemas.topics``."""
+    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,249}$")
+    """Kafka's group.instance.id of every worker in this process: one name per process, the same after a restart.
+
+    Empty: no static membership; a worker that stops leaves its group at once.
+    """
+
+    @model_validator(mode="after")
+    def _can_be_in_sync(self) -> Kafka:
+        if self.min_insync_replicas > self.replication_factor:
+            raise ValueError(
+                f"min_insync_replicas is {self.min_insync_replicas}, and there are only as many copies as"
+                f" replication_factor says: {self.replication_factor}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _secure_elsewhere(self) -> Kafka:
@@ -293,7 +311,8 @@ class Settings(Section):
     @functools.cached_property
     def topics(self) -> Topics:
         """The map of the log under this prefix."""
-        return Topics(self.kafka.topic_prefix, self.kafka.partitions, tuple(sorted(self.tenants)))
+        kafka, tenants = self.kafka, tuple(sorted(self.tenants))
+        return Topics(kafka.topic_prefix, kafka.partitions, tenants, kafka.retention_hours)
 
     @functools.cached_property
     def public(self) -> str:

@@ -47,6 +47,8 @@ class Supervisor:
         kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})
         self.settings = settings.model_copy(update={"kafka": kafka})
         environ = {**os.environ, "SLUICE_KAFKA": bootstrap, "SLUICE_STATE": str(settings.state.resolve())}
+        if self._embedded:  # nobody else is on it under this name, and a child that was killed has its partitions back
+            environ["SLUICE_INSTANCE_ID"] = settings.kafka.instance_id or "up"
         if config:
             environ["SLUICE_CONFIG"] = str(config.resolve())
         self._children = {name: Child(name, stages, environ) for name, stages in PROCESSES.items()}

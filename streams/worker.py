@@ -41,8 +41,11 @@ LONGEST_CALL_S = MAX_DEADLINE_MS / 1000
 class Worker:
     """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``."""
 
-    def __init__(self, stage: Stage, topics: Topics, bootstrap: Bootstrap, *, in_flight: int = 2000) -> None:
+    def __init__(
+        self, stage: Stage, topics: Topics, bootstrap: Bootstrap, *, in_flight: int = 2000, instance_id: str = ""
+    ) -> None:
         self.stage = stage
+        self._instance_id = instance_id or None
         self._slots = asyncio.Semaphore(in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
@@ -55,8 +58,9 @@ class Worker:
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
 
     def _make_app(self, topics: Topics, bootstrap: Bootstrap) -> driver.App:
+        settings = {**driver.SETTINGS, "consumer_group_instance_id": self._instance_id}
         broker = f"{driver.SCHEME}://{bootstrap}"
-        app = driver.App(topics.group(self.stage.name), broker=broker, **driver.SETTINGS)
+        app = driver.App(topics.group(self.stage.name), broker=broker, **settings)
         app.kafka = bootstrap
         app.fetch = driver.PATIENT if hasattr(self.stage, "store") else driver.PROMPT
         names = [topic.name for topic in topics.read_by(self.stage.name)]

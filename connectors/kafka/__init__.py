@@ -1,6 +1,7 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
 from connectors.kafka import closed_transport, lenient_records
+from connectors.kafka.alteration import alter_topics
 from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
@@ -13,7 +14,7 @@ from connectors.kafka.errors import (
 from connectors.kafka.groups import Groups, group_assignments, lag
 from connectors.kafka.producer import Producer
 from connectors.kafka.reader import Reader
-from connectors.kafka.topics import ensure_topics
+from connectors.kafka.topics import check_topics, ensure_topics
 
 closed_transport.mend()
 lenient_records.mend()
@@ -30,6 +31,8 @@ __all__ = [
     "RecordRefusedError",
     "SecurityError",
     "TopicMismatchError",
+    "alter_topics",
+    "check_topics",
     "client_settings",
     "ensure_topics",
     "group_assignments",

@@ -3,12 +3,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from connectors.embedded.broker import EmbeddedBroker
-from connectors.kafka import KafkaFaultError, TopicMismatchError, ensure_topics
+from connectors.kafka import KafkaFaultError, NoSuchTopicError, TopicMismatchError, check_topics, ensure_topics
 from connectors.kafka.connection import administration
-from connectors.kafka.topics import topic_configs
+from connectors.kafka.shape import Shape
+from connectors.kafka.topics import shapes
 from schemas.topics import DAY, HOUR, MAX_MESSAGE_BYTES, Topic, Topics
 
 
@@ -16,10 +16,9 @@ def topic(name: str, **changes: object) -> Topic:
     return dataclasses.replace(Topic(name, (), DAY, 2), **changes)  # type: ignore[arg-type]
 
 
-async def configuration(bootstrap: str, name: str) -> dict[str, str]:
-    async with administration(bootstrap) as client:
-        (response,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-    return {entry[0]: entry[1] for entry in response.resources[0][4]}
+async def shape(broker: EmbeddedBroker, name: str) -> Shape | None:
+    async with administration(broker.bootstrap_servers) as client:
+        return (await shapes(client, [name])).get(name)
 
 
 @pytest.mark.flow
@@ -40,36 +39,47 @@ async def test_a_second_time_creates_nothing(broker: EmbeddedBroker, topics: Top
 
 @pytest.mark.flow
 async def test_a_topic_is_made_as_the_map_says(broker: EmbeddedBroker, topics: Topics) -> None:
-    found = await configuration(broker.bootstrap_servers, topics.requests.name)
+    found = await shape(broker, topics.requests.name)
 
-    assert found["cleanup.policy"] == "delete"
-    assert found["retention.ms"] == str(6 * HOUR)
-    assert found["segment.ms"] == str(HOUR)
-    assert found["max.message.bytes"] == str(MAX_MESSAGE_BYTES)
+    assert found is not None
+    assert (found.partitions, found.copies) == (4, 1)
+    assert found.configs["cleanup.policy"] == "delete"
+    assert found.configs["retention.ms"] == str(6 * HOUR)
+    assert found.configs["segment.ms"] == str(HOUR)
+    assert found.configs["max.message.bytes"] == str(MAX_MESSAGE_BYTES)
+    assert found.configs["min.insync.replicas"] == "1"
 
 
 @pytest.mark.flow
 async def test_the_configuration_topic_is_compacted_and_kept(broker: EmbeddedBroker, topics: Topics) -> None:
-    found = await configuration(broker.bootstrap_servers, topics.config.name)
+    found = await shape(broker, topics.config.name)
 
-    assert found["cleanup.policy"] == "compact"
-    assert found["retention.ms"] == "-1"
+    assert found is not None
+    assert found.configs["cleanup.policy"] == "compact"
+    assert found.configs["retention.ms"] == "-1"
 
 
 @pytest.mark.flow
-async def test_another_partition_count_and_cleanup_are_each_one_sentence(
+async def test_each_topic_that_is_not_as_it_should_be_is_one_sentence_and_nothing_is_created(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     counted = dataclasses.replace(topics.admitted, partitions=7)
-    cleaned = dataclasses.replace(topics.routed, cleanup="compact")
+    cleaned = dataclasses.replace(topics.routed, cleanup="compact", retention_ms=-1)
+    new = topic(topics.prefix + "refused")
 
     with pytest.raises(TopicMismatchError) as raised:
-        await ensure_topics(broker.bootstrap_servers, [counted, cleaned], 1)
+        await ensure_topics(broker.bootstrap_servers, [counted, cleaned, new, topics.outcomes])
 
-    assert str(raised.value).splitlines() == [
-        f"topic {counted.name} has 4 partitions, and the configuration says 7",
-        f"topic {cleaned.name} has cleanup.policy=delete, and it must be compact",
-    ]
+    first, second = sorted(str(raised.value).splitlines())
+    assert first.startswith(f"topic {counted.name}: partitions is 4 and should be 7; ")
+    assert second.startswith(f"topic {cleaned.name}: cleanup.policy is delete and should be compact, retention.ms is ")
+    assert await shape(broker, new.name) is None
+
+
+@pytest.mark.flow
+async def test_other_copies_are_a_mismatch(broker: EmbeddedBroker, topics: Topics) -> None:
+    with pytest.raises(TopicMismatchError, match=r"replication\.factor is 1 and should be 3, min\.insync\.replicas"):
+        await ensure_topics(broker.bootstrap_servers, [topics.admitted], 3)
 
 
 @pytest.mark.flow
@@ -80,10 +90,14 @@ async def test_more_copies_than_brokers_is_one_sentence(broker: EmbeddedBroker, 
         await ensure_topics(broker.bootstrap_servers, [lonely], 3)
 
 
-def test_three_copies_need_two_in_sync_and_one_needs_itself() -> None:
-    assert topic_configs(topic("t"), 3)["min.insync.replicas"] == "2"
-    assert topic_configs(topic("t"), 1)["min.insync.replicas"] == "1"
+@pytest.mark.flow
+async def test_a_check_passes_over_what_is_right_and_names_what_is_missing(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    missing = topic(topics.prefix + "missing")
+    await check_topics(broker.bootstrap_servers, topics.all)
 
+    with pytest.raises(NoSuchTopicError, match=f"^no such topic: {missing.name}; run `sluice topics`"):
+        await check_topics(broker.bootstrap_servers, [*topics.all, missing])
 
-def test_a_compacted_topic_rolls_its_segments_as_kafka_likes() -> None:
-    assert "segment.ms" not in topic_configs(topic("t", cleanup="compact", retention_ms=-1), 1)
+    assert await shape(broker, missing.name) is None

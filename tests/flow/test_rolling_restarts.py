@@ -1,0 +1,151 @@
+"""What a rolling restart costs, with static membership and without: counts of rebalances and of repeated deliveries.
+
+The figures stand in docs/reliability.md. They are counts, so that a slow machine finds the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from connectors.embedded.broker import EmbeddedBroker
+from schemas.records import Output, Record
+from schemas.topics import Topics
+from streams.stage import Emit
+from streams.worker import Worker
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+CALL_S = 0.5
+EVERY_S = 0.01
+
+
+@dataclass
+class Fleet:
+    """The workers of the call stage, by place, and what all of them were given."""
+
+    topics: Topics
+    broker: EmbeddedBroker
+    static: bool
+    deliveries: Counter[bytes] = field(default_factory=Counter)
+    calls: list[Calls] = field(default_factory=list)
+    workers: dict[str, Worker] = field(default_factory=dict)
+
+    async def start(self, place: str) -> None:
+        calls = Calls(self.deliveries, self.topics)
+        instance_id = place if self.static else ""
+        worker = Worker(calls, self.topics, self.broker.bootstrap_servers, instance_id=instance_id)
+        self.calls.append(calls)
+        self.workers[place] = worker
+        await worker.start()
+
+    async def settled(self) -> None:
+        """Every worker has its share."""
+        share = sum(topic.partitions for topic in self.topics.read_by("call")) // 2
+        await eventually(lambda: {worker.assigned for worker in self.workers.values()} == {share}, within=60)
+
+    async def restart(self, place: str) -> None:
+        await self.workers[place].stop()
+        await self.start(place)
+        await self.settled()
+
+    @property
+    def generation(self) -> int:
+        """Kafka counts the rebalances of a group so."""
+        return max(worker._app.consumer_generation_id for worker in self.workers.values())
+
+    @property
+    def revocations(self) -> int:
+        return sum(calls.revocations for calls in self.calls)
+
+
+class Calls:
+    """A call stage whose provider takes its time."""
+
+    name = "call"
+
+    def __init__(self, deliveries: Counter[bytes], topics: Topics) -> None:
+        self._deliveries = deliveries
+        self._outcomes = topics.outcomes.name
+        self.revocations = 0
+
+    async def work(self, record: Record, _emit: Emit) -> Sequence[Output]:
+        assert record.value is not None
+        self._deliveries[record.value] += 1
+        await asyncio.sleep(CALL_S)
+        return [Output(self._outcomes, record.key, record.value)]
+
+    async def prepare(self, partition: int, since_ms: int) -> None:
+        pass
+
+    def revoke(self, _partition: int) -> None:
+        self.revocations += 1
+
+    async def close(self) -> None:
+        pass
+
+
+@contextlib.asynccontextmanager
+async def load(fleet: Fleet) -> AsyncIterator[list[bytes]]:
+    """A record each so often, until the block ends; then all of them have been delivered."""
+    sent: list[bytes] = []
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=fleet.broker.bootstrap_servers) as producer:
+            while True:
+                value = b"%d" % len(sent)
+                await producer.send_and_wait(fleet.topics.routed.name, value, key=value)
+                sent.append(value)
+                await asyncio.sleep(EVERY_S)
+
+    sending = asyncio.create_task(send())
+    try:
+        await eventually(lambda: len(fleet.deliveries) > 50, within=60)
+        yield sent
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+    await eventually(lambda: fleet.deliveries.keys() >= set(sent), within=60)
+
+
+async def rolling_restart(topics: Topics, broker: EmbeddedBroker, *, static: bool) -> tuple[int, int, int]:
+    """How often the group was rebalanced, what was delivered again, and how many records there were."""
+    fleet = Fleet(topics, broker, static)
+    try:
+        for place in ("a", "b"):
+            await fleet.start(place)
+        await fleet.settled()
+        before = fleet.generation
+        async with load(fleet) as sent:
+            for place in ("a", "b"):
+                await fleet.restart(place)
+        rebalances = fleet.generation - before
+    finally:
+        await asyncio.gather(*(worker.stop() for worker in fleet.workers.values()))
+    again = fleet.deliveries.total() - len(fleet.deliveries)
+    print(f"{static=}: {rebalances} rebalances, {again} of {len(sent)} again, {fleet.revocations} revoked")  # noqa: T201
+    return rebalances, again, len(sent)
+
+
+async def test_without_it_each_restart_is_a_rebalance_or_two_and_what_others_have_under_way_comes_again(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    rebalances, again, _ = await rolling_restart(topics, broker, static=False)
+
+    assert rebalances >= 2  # of leaving and coming back, if the broker has told the others in between
+    assert again > 0
+
+
+async def test_with_it_a_rolling_restart_is_no_rebalance_and_nothing_comes_again(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    rebalances, again, _ = await rolling_restart(topics, broker, static=True)
+
+    assert (rebalances, again) == (0, 0)
