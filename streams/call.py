@@ -27,6 +27,7 @@ from streams.recall import Recall
 from streams.repeats import end_for, stream_again
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
+from streams.slots import Slots
 from streams.stage import DeadLetterError, Emit
 from streams.walk import Walk, begin
 from streams.writing import written, written_of_target
@@ -52,7 +53,15 @@ class CallStage:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
         self._memory = Memory(worker, clock, follow, recall)
         self.claims = self._memory.claims
-        self._gates = Gates(providers, settings.providers, worker, clock)
+        self._slots = Slots(settings.calls_in_flight, settings.overload.provider_share if len(providers) > 1 else 1.0)
+        self._gates = Gates(
+            providers,
+            settings.providers,
+            worker,
+            clock,
+            slots=self._slots,
+            batch_share=settings.overload.batch_share,
+        )
         self._held: set[int] = set()
         self._partitions = settings.kafka.partitions
         self._telling: set[asyncio.Task[None]] = set()
@@ -71,6 +80,10 @@ class CallStage:
             DeadLetterError: the record is no routed request with a JSON body.
 
         """
+        with self._slots.one():
+            return await self._work(record, emit)
+
+    async def _work(self, record: Record, emit: Emit) -> Sequence[Output]:
         routed = decode(record.value or b"")
         if not isinstance(routed, RequestRouted):
             raise DeadLetterError(f"{type(routed).__name__} does not belong on {record.topic}")
@@ -157,7 +170,7 @@ class CallStage:
         """Call one target once, or pass it over; False if the deadline came before its turn."""
         target = walk.routed.plan.targets[place]
         gate = self._gates.of(target)
-        turn = await gate.enter(walk.deadline_s - self._clock(), walk.cost)
+        turn = await gate.enter(walk.deadline_s - self._clock(), walk.cost, walk.lane)
         self._tell(walk.emit)
         if isinstance(turn, PassedOver):
             walk.pass_over(place, turn.reason, turn.retry_after_s)
@@ -168,7 +181,9 @@ class CallStage:
             started = self._started(walk, target, turn)
             await walk.emit(self._written(started, started.started_at, walk.partition))
             timeout_s = (started.expires_at - self._now()) / 1000
-            result = await called(gate.provider, walk, started, timeout_s, self._topics.outcomes.dead_letters)
+            result = await called(
+                gate.provider(walk.lane), walk, started, timeout_s, self._topics.outcomes.dead_letters
+            )
         finally:
             gate.leave(turn, result, target.timeout_ms / 1000)
             self._tell(walk.emit)

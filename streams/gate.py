@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 from connectors.providers.provider import Answer, Provider, ProviderError, ProviderSettings
-from schemas.events import ErrorType
+from schemas.events import ErrorType, Lane
 from streams.breaker import Breaker, Entry, StateChange
 from streams.concurrency import OVERLOAD, Concurrency
 from streams.latency import PeakEwma
 from streams.line import Line
 from streams.pacing import Cost, Learned, Pace
 from streams.parts import WithinLimits
-from streams.room import ONE, Room
+from streams.room import ONE, Room, portion
+from streams.slots import Slots
 
 FAULTS: frozenset[ErrorType] = frozenset({"capacity", "server", "network", "timeout"})
 """Errors that are the provider's: these open its breaker."""
 OF_NO_CALL: frozenset[ErrorType] = frozenset({"server", "network", "timeout"})
 """Errors that say something about a provider that sent no response; all others without one are our own refusals."""
+LANES: tuple[Lane, ...] = get_args(Lane)
 PATIENCE_S = 30.0
 """A call that is cut off earlier, and before its target's timeout, was given too little time by its caller."""
 
@@ -31,6 +35,7 @@ class Turn:
 
     entry: Entry
     cost: Cost
+    lane: Lane
     began_s: float
     waited_s: float
     limit: int
@@ -42,7 +47,7 @@ class PassedOver:
     """The target is not to be called now."""
 
     reason: ErrorType
-    """capacity: it is left alone. rate_limited: its turn would come too late."""
+    """capacity: it is left alone, or too many wait for it. rate_limited: its turn would come too late."""
     retry_after_s: float
 
 
@@ -55,6 +60,8 @@ class Gate:
         settings: the provider's.
         room: for the calls to all targets of the provider.
         pace: the limits of the provider's key.
+        slots: the worker's.
+        batch_share: the part of what the target takes that the batch lane may have.
         on_change: told of every change of the breaker's state.
         clock: seconds that never go back.
 
@@ -68,20 +75,31 @@ class Gate:
         *,
         room: Room | None = None,
         pace: Pace | None = None,
+        slots: Slots | None = None,
+        batch_share: float = 1.0,
         on_change: Callable[[StateChange], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._room = room or Room(settings.max_in_flight)
-        self.provider = WithinLimits(name, provider, settings, self._room)
+        self._providers: dict[Lane, Provider] = {
+            lane: WithinLimits(name, provider, settings, functools.partial(self._room.place, lane)) for lane in LANES
+        }
+        self._slots = slots or Slots(1, 1.0)
+        self._batch_share = batch_share
         self._pace = pace or Pace(settings.rate_limit, clock())
         self._learned = Learned()
         self._concurrency = Concurrency(settings.max_in_flight)
         self._in_flight = 0
+        self._batch = 0
         self._latency = PeakEwma()
         self._breaker = Breaker(settings.breaker, on_change)
         self._faults = FAULTS | {"rate_limited"} if settings.breaker.count_rate_limited else FAULTS
         self._clock = clock
         self._line = Line(self._take, self._give_back, self._foresee, self._room.crowd)
+
+    def provider(self, lane: Lane) -> Provider:
+        """The provider, for a call that has its turn: what more it needs, it takes from its own lane's."""
+        return self._providers[lane]
 
     def closed_for_s(self) -> float:
         """How long nobody is let through; 0 if there is no such time."""
@@ -92,20 +110,22 @@ class Gate:
         now_s = self._clock()
         return math.inf if self._breaker.wait_s(now_s) > 0 else self._latency.burden_s(self._in_flight, now_s)
 
-    async def enter(self, left_s: float, cost: Cost = ONE) -> Turn | PassedOver | None:
+    async def enter(self, left_s: float, cost: Cost = ONE, lane: Lane = "interactive") -> Turn | PassedOver | None:
         """Wait for the turn to call, at most ``left_s`` seconds; None if they were not enough."""
         came_s = self._clock()
         if (closed_s := self._breaker.wait_s(came_s)) > 0:
             return PassedOver("capacity", closed_s)
-        missing_s = await self._line.turn(cost, left_s)
+        if lane == "interactive" and (crowded_s := self._slots.retry_after_s(self._room.held, self._room.turnover_s())):
+            return PassedOver("capacity", crowded_s)
+        missing_s = await self._line.turn(cost, left_s, lane)
         if missing_s is not None:
             return PassedOver("rate_limited", missing_s) if missing_s != math.inf else None
         now_s = self._clock()
         entry = self._breaker.enter(now_s)
         if entry is None:  # it has opened meanwhile
-            self._give_back()
+            self._give_back(lane)
             return PassedOver("capacity", self.closed_for_s())
-        return Turn(entry, cost, now_s, now_s - came_s, self._concurrency.limit)
+        return Turn(entry, cost, lane, now_s, now_s - came_s, self._concurrency.limit)
 
     def leave(self, turn: Turn, result: Answer | ProviderError | None, timeout_s: float) -> None:
         """Give the turn back.
@@ -122,16 +142,20 @@ class Gate:
         self._breaker.leave(turn.entry, now_s, failed=failed if counted else None, counted=counted)
         if result is not None:
             self._learn(turn, result, now_s, counted=counted)
-        self._give_back()
+        self._give_back(turn.lane)
 
-    def _take(self, cost: Cost) -> float:
+    def _take(self, cost: Cost, lane: Lane) -> float:
         """See ``Line``."""
-        if self._in_flight >= self._concurrency.limit or not self._room.free:
+        limit = self._concurrency.limit
+        if self._in_flight >= limit or not self._room.has_place(lane):
+            return math.inf
+        if lane == "batch" and self._batch >= portion(limit, self._batch_share):
             return math.inf
         if (wait_s := self._wait_s(cost)) > 0:
             return wait_s
-        self._room.take()
+        self._room.take(lane)
         self._in_flight += 1
+        self._batch += lane == "batch"
         self._pace.take(cost)
         self._learned.take(cost, self._pace.share)
         return 0.0
@@ -144,9 +168,10 @@ class Gate:
     def _foresee(self, cost: Cost) -> float:
         return self._wait_s(cost, in_all=True)
 
-    def _give_back(self) -> None:
+    def _give_back(self, lane: Lane) -> None:
         self._in_flight -= 1
-        self._room.release()
+        self._batch -= lane == "batch"
+        self._room.release(lane)
 
     def _learn(self, turn: Turn, result: Answer | ProviderError, now_s: float, *, counted: bool) -> None:
         """Set right what was guessed of the tokens, and take in what the call shows of the provider's limits."""

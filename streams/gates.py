@@ -14,6 +14,7 @@ from streams.breaker import StateChange
 from streams.gate import Gate
 from streams.pacing import Pace
 from streams.room import Room
+from streams.slots import Slots
 
 KEPT = 1000
 """Targets that are remembered: callers may name any model, and so make any number of them."""
@@ -26,6 +27,8 @@ class Gates:
         providers: by name.
         settings: of each.
         worker: who we are.
+        slots: how many requests it has under way.
+        batch_share: the part of each provider's room that the batch lane may have.
         clock: seconds since the epoch.
 
     """
@@ -36,12 +39,17 @@ class Gates:
         settings: Mapping[str, ProviderSettings],
         worker: str,
         clock: Callable[[], float] = time.time,
+        *,
+        slots: Slots | None = None,
+        batch_share: float = 1.0,
     ) -> None:
         self.news: deque[TargetStateChanged] = deque()
         """Not yet told to anybody; whoever reads it takes it out."""
         self._providers = dict(providers)
         self._settings = settings
-        self._rooms = {name: Room(settings[name].max_in_flight) for name in providers}
+        self._slots = slots
+        self._batch_share = batch_share
+        self._rooms = {name: Room(settings[name].max_in_flight, batch_share) for name in providers}
         self._paces = {name: Pace(settings[name].rate_limit, time.monotonic()) for name in providers}
         self._worker = worker
         self._clock = clock
@@ -80,6 +88,8 @@ class Gates:
             self._settings[name],
             room=self._rooms[name],
             pace=self._paces[name],
+            slots=self._slots,
+            batch_share=self._batch_share,
             on_change=functools.partial(self._changed, target),
         )
 

@@ -1,4 +1,4 @@
-"""Those who wait for their turn: the nearest deadline first."""
+"""Those who wait for their turn: interactive ones before batch, then the nearest deadline first."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import itertools
 import math
 from collections.abc import Callable
 
+from schemas.events import Lane
+from streams.crowd import Crowd
 from streams.pacing import Cost
 
-Take = Callable[[Cost], float]
+Take = Callable[[Cost, Lane], float]
 """Take what a call needs and return 0; or take nothing and return how many seconds to wait, inf if nobody knows."""
 
 
@@ -21,24 +23,24 @@ class Line:
         take: see above.
         give_back: what was taken for somebody who is gone.
         foresee: how many seconds so much would take from now on, as far as that is known; it may be less.
-        crowd: all lines in which somebody waits for the same; who gives something back wakes them.
+        crowd: all who wait for the same; who gives something back wakes them.
 
     """
 
     def __init__(
-        self, take: Take, give_back: Callable[[], None], foresee: Callable[[Cost], float], crowd: dict[Line, None]
+        self, take: Take, give_back: Callable[[Lane], None], foresee: Callable[[Cost], float], crowd: Crowd
     ) -> None:
         self._take = take
         self._give_back = give_back
         self._foresee = foresee
         self._crowd = crowd
-        self._waiting: list[tuple[float, int, Cost, asyncio.Future[bool]]] = []
-        self._wanted = Cost(0.0, 0.0)
-        """By all who wait."""
+        self._waiting: list[tuple[bool, float, int, Cost, asyncio.Future[bool]]] = []
+        self._wanted: dict[Lane, Cost] = {"interactive": Cost(0.0, 0.0), "batch": Cost(0.0, 0.0)}
+        """By all who wait, in each lane."""
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self, cost: Cost, left_s: float = math.inf) -> float | None:
+    async def turn(self, cost: Cost, left_s: float = math.inf, lane: Lane = "interactive") -> float | None:
         """Wait for as much, at most ``left_s`` seconds.
 
         Returns:
@@ -48,16 +50,20 @@ class Line:
         """
         if left_s <= 0:
             return math.inf
-        if not self._waiting and self._take(cost) == 0:  # the usual case, which needs no timer
+        if not self._waiting and self._take(cost, lane) == 0:  # the usual case, which needs no timer
             return None
-        wanted = Cost(self._wanted.requests + cost.requests, self._wanted.tokens + cost.tokens)
-        if (wait_s := self._foresee(wanted)) >= left_s:
+        if (wait_s := self._foresee(_sum(cost, *self._before(lane)))) >= left_s:
             return wait_s
-        self._wanted = wanted
+        self._wanted[lane] = _sum(self._wanted[lane], cost)
         try:
-            return None if await self._waited(cost, left_s) else math.inf
+            with self._crowd.joined(lane):
+                return None if await self._waited(cost, left_s, lane) else math.inf
         finally:
-            self._wanted = Cost(self._wanted.requests - cost.requests, self._wanted.tokens - cost.tokens)
+            self._wanted[lane] = _sum(self._wanted[lane], Cost(-cost.requests, -cost.tokens))
+
+    def _before(self, lane: Lane) -> tuple[Cost, ...]:
+        """What those take who are let in before one who comes now."""
+        return (self._wanted["interactive"],) if lane == "interactive" else tuple(self._wanted.values())
 
     def wake(self) -> None:
         """Let in who can be let in: something was given back, or has grown."""
@@ -65,36 +71,40 @@ class Line:
             self._timer.cancel()
             self._timer = None
         while self._waiting:
-            *_, cost, future = self._waiting[0]
+            batch, *_, cost, future = self._waiting[0]
             if not future.done():
-                if (wait_s := self._take(cost)) > 0:
+                if (wait_s := self._take(cost, "batch" if batch else "interactive")) > 0:
                     self._wake_in(wait_s)
                     return
                 future.set_result(True)
             heapq.heappop(self._waiting)
-        self._crowd.pop(self, None)
+        self._crowd.lines.pop(self, None)
 
     def _wake_in(self, wait_s: float) -> None:
         if wait_s != math.inf:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self.wake)
 
-    async def _waited(self, cost: Cost, left_s: float) -> bool:
+    async def _waited(self, cost: Cost, left_s: float, lane: Lane) -> bool:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        heapq.heappush(self._waiting, (loop.time() + left_s, next(self._numbers), cost, future))
-        self._crowd[self] = None
+        heapq.heappush(self._waiting, (lane == "batch", loop.time() + left_s, next(self._numbers), cost, future))
+        self._crowd.lines[self] = None
         limit = loop.call_later(left_s, _give_up, future) if left_s != math.inf else None
         self.wake()
         try:
             return await future
         except asyncio.CancelledError:
             if not future.cancelled() and future.result():
-                self._give_back()
+                self._give_back(lane)
             self.wake()
             raise
         finally:
             if limit is not None:
                 limit.cancel()
+
+
+def _sum(*costs: Cost) -> Cost:
+    return Cost(sum(cost.requests for cost in costs), sum(cost.tokens for cost in costs))
 
 
 def _give_up(future: asyncio.Future[bool]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
@@ -28,12 +28,16 @@ class WithinLimits:
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
     def __init__(
-        self, name: str, provider: Provider, settings: ProviderSettings, room: AbstractAsyncContextManager[None]
+        self,
+        name: str,
+        provider: Provider,
+        settings: ProviderSettings,
+        place: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self._name = name
         self._provider = provider
         self._limits = LimitTable(settings.kind, settings.limits)
-        self._room = room
+        self._place = place
 
     async def complete(self, call: Call) -> Answer:
         """Make the call, in as many parts as it needs.
@@ -45,7 +49,7 @@ class WithinLimits:
         parts = self._parts(call)
         if len(parts) == 1:
             return await self._provider.complete(call)
-        return await _Parts(self._provider, call, parts, self._room).answer()
+        return await _Parts(self._provider, call, parts, self._place).answer()
 
     def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
         """Make the call as it is.
@@ -76,12 +80,16 @@ class _Parts:
     """One call that is made in parts, and what has become of each."""
 
     def __init__(
-        self, provider: Provider, call: Call, parts: Sequence[range], room: AbstractAsyncContextManager[None]
+        self,
+        provider: Provider,
+        call: Call,
+        parts: Sequence[range],
+        place: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self._provider = provider
         self._call = call
         self._parts = parts
-        self._room = room
+        self._place = place
         self._todo = deque(range(len(parts)))
         self._waiting: set[asyncio.Task[None]] = set()
         self._answers: dict[int, Answer] = {}
@@ -117,7 +125,7 @@ class _Parts:
         assert task is not None
         while self._todo:
             self._waiting.add(task)
-            async with self._room:
+            async with self._place():
                 self._waiting.discard(task)
                 if self._todo:
                     await self._next()

@@ -219,6 +219,8 @@ class Tenant(Section):
     operations: tuple[Operation, ...] = ("chat", "embeddings")
     lane: Lane = "interactive"
     """Batch: its requests come after all that somebody waits for, however they are sent."""
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Of its callers over HTTP, how many may wait at once at one ingress; one more is refused with 429."""
 
 
 class Price(Section):
@@ -227,6 +229,19 @@ class Price(Section):
     input_mtok: float = Field(ge=0)
     output_mtok: float = Field(default=0.0, ge=0)
     cache_read_mtok: float | None = Field(default=None, ge=0)
+
+
+class Overload(Section):
+    """Who waits for whom when there is too much, and at what point nobody may begin to wait."""
+
+    batch_share: float = Field(default=0.5, gt=0, le=1)
+    """The part that the batch lane may have of a call worker's calls, and of each provider's."""
+    provider_share: float = Field(default=0.8, gt=0, le=1)
+    """The part of a call worker's calls that one provider may hold, if it stalls, while the others hold none."""
+    max_wait_s: float | None = Field(default=None, gt=0)
+    """The ingress refuses a request that would wait longer. Not set: than its caller does."""
+    max_batch_backlog: int = Field(default=100_000, ge=1)
+    """Requests of the batch lane that may wait in Kafka; beyond it the ingress refuses more."""
 
 
 def _simulated() -> dict[str, Any]:
@@ -256,6 +271,7 @@ class Settings(Section):
     """The same for a request that says that it is of the batch lane."""
     calls_in_flight: int = Field(default=2000, ge=1)
     """Per call worker."""
+    overload: Overload = Overload()
 
     @model_validator(mode="before")
     @classmethod

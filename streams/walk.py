@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.events import AttemptFinished, ErrorType, Failure, Plan, RequestRouted
+from schemas.events import AttemptFinished, ErrorType, Failure, Lane, Plan, RequestRouted
 from schemas.records import Output
 from streams.claims import Fresh, InDoubt
 from streams.failures import failure_of
@@ -50,6 +50,11 @@ class Walk:
     def request_id(self) -> str:
         """Whose way it is."""
         return self.routed.request.request_id
+
+    @property
+    def lane(self) -> Lane:
+        """Who goes first: see ``schemas.events``."""
+        return self.routed.request.lane
 
     @property
     def deadline_s(self) -> float:

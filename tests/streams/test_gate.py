@@ -15,6 +15,7 @@ from streams.breaker import StateChange
 from streams.gate import Gate, PassedOver, Turn
 from streams.pacing import Cost
 from streams.room import Room
+from streams.slots import MOST_RETRY_S, Slots
 
 ANSWER = Answer({"choices": []}, 200, Usage())
 DOWN = ProviderError("server", "down", http_status=500)
@@ -230,3 +231,36 @@ async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
     await watched.call(ProviderError("invalid_request", "no such parameter", http_status=400))
 
     assert watched.gate.burden_s() == 0.5
+
+
+async def test_the_batch_lane_gets_its_share_of_what_a_target_takes() -> None:
+    mood = Mood(max_in_flight=4)
+    gate = Gate("sim", Simulated("sim", mood), mood, batch_share=0.5)
+
+    turns = [await gate.enter(0.01, lane="batch") for _ in range(3)]
+
+    assert [turn is not None for turn in turns] == [True, True, False]
+    assert isinstance(await gate.enter(0.01), Turn)
+
+
+async def test_what_the_batch_lane_gives_back_is_its_own_share() -> None:
+    mood = Mood(max_in_flight=2)
+    gate = Gate("sim", Simulated("sim", mood), mood, batch_share=0.5)
+
+    for _ in range(3):
+        turn = await gate.enter(0.01, lane="batch")
+        assert isinstance(turn, Turn)
+        gate.leave(turn, ANSWER, 60.0)
+
+
+async def test_who_finds_too_many_at_a_provider_that_stalls_is_passed_over_but_not_of_the_batch_lane() -> None:
+    slots, mood = Slots(4, 0.5), Mood(max_in_flight=1)
+    gate = Gate("sim", Simulated("sim", mood), mood, slots=slots)
+    assert isinstance(await gate.enter(1.0), Turn)
+    slots.taken = 3
+    waiting = asyncio.create_task(gate.enter(60.0))
+    await asyncio.sleep(0)
+
+    assert await gate.enter(60.0) == PassedOver("capacity", MOST_RETRY_S)
+    assert await gate.enter(0.01, lane="batch") is None
+    waiting.cancel()

@@ -52,7 +52,7 @@ async def test_all_models_of_a_provider_share_its_room() -> None:
 
 async def test_who_is_not_configured_here_says_so() -> None:
     with pytest.raises(ProviderError, match="new is not configured"):
-        await gates().of(a_target(provider="new")).provider.complete(CALL)
+        await gates().of(a_target(provider="new")).provider("interactive").complete(CALL)
 
 
 async def test_callers_that_invent_models_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import math
 
 import pytest
 
+from schemas.events import Lane
+from streams.crowd import Crowd
 from streams.line import Line
 from streams.pacing import Cost
 from tests.polling import eventually
@@ -18,21 +20,22 @@ class Counter:
     def __init__(self, free: int, wait_s: float = math.inf) -> None:
         self.free = free
         self.wait_s = wait_s
-        self.crowd: dict[Line, None] = {}
+        self.taken: list[Lane] = []
+        self.crowd = Crowd()
         self.line = Line(
             self.take, self.give_back, lambda cost: cost.requests * wait_s if wait_s < math.inf else 0.0, self.crowd
         )
 
-    def take(self, _: Cost) -> float:
+    def take(self, _: Cost, lane: Lane) -> float:
         if not self.free:
             return self.wait_s
         self.free -= 1
+        self.taken.append(lane)
         return 0.0
 
-    def give_back(self) -> None:
+    def give_back(self, _: Lane = "interactive") -> None:
         self.free += 1
-        for line in tuple(self.crowd):
-            line.wake()
+        self.crowd.wake()
 
 
 async def queued(counter: Counter, left_s: float, order: list[float]) -> None:
@@ -59,7 +62,7 @@ async def test_the_nearest_deadline_is_first() -> None:
 
     await asyncio.gather(*waiting)
     assert order == [10.0, 20.0, 30.0]
-    assert not counter.crowd
+    assert not counter.crowd.lines
 
 
 async def test_who_would_wait_too_long_is_told_at_once_how_long() -> None:
@@ -121,7 +124,32 @@ async def test_one_that_gave_up_holds_up_nobody() -> None:
     assert await counter.line.turn(ONE, 0.01) == math.inf
 
     waiting = asyncio.create_task(counter.line.turn(ONE, 5.0))
-    await eventually(lambda: counter.crowd)
+    await eventually(lambda: counter.crowd.lines)
     counter.give_back()
 
     assert await waiting is None
+
+
+async def test_of_two_lanes_the_interactive_one_is_first_however_late_it_comes() -> None:
+    counter = Counter(0)
+    batch = [asyncio.create_task(counter.line.turn(ONE, 1.0, "batch")) for _ in range(2)]
+    await asyncio.sleep(0)
+    interactive = asyncio.create_task(counter.line.turn(ONE, 30.0))
+    await asyncio.sleep(0)
+
+    for _ in range(3):
+        counter.give_back()
+        await asyncio.sleep(0)
+
+    await asyncio.gather(*batch, interactive)
+    assert counter.taken == ["interactive", "batch", "batch"]
+
+
+async def test_who_goes_first_does_not_count_those_behind() -> None:
+    counter = Counter(0, wait_s=5.0)
+    behind = asyncio.create_task(counter.line.turn(ONE, 9.0, "batch"))
+    await asyncio.sleep(0)
+
+    assert await counter.line.turn(ONE, 5.0) == 5.0
+    assert await counter.line.turn(ONE, 9.0, "batch") == 10.0
+    behind.cancel()

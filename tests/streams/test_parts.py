@@ -68,7 +68,8 @@ def a_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> Call:
 
 
 def within(provider: Provider, limits: Limits, room: asyncio.Semaphore | None = None) -> WithinLimits:
-    return WithinLimits("sim", provider, Mood(limits={"*": limits}), room or asyncio.Semaphore(100))
+    place = room or asyncio.Semaphore(100)
+    return WithinLimits("sim", provider, Mood(limits={"*": limits}), lambda: place)
 
 
 def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
+from schemas.events import Lane
 from streams.room import Room
 
 
@@ -16,7 +18,7 @@ async def test_who_waits_gets_the_place_of_the_first_who_leaves() -> None:
     room, inside = Room(1), list[int]()
 
     async def visit() -> None:
-        async with room:
+        async with room.place("interactive"):
             inside.append(room.free)
             await asyncio.sleep(0)
 
@@ -24,3 +26,58 @@ async def test_who_waits_gets_the_place_of_the_first_who_leaves() -> None:
 
     assert inside == [0, 0, 0]
     assert room.free == 1
+
+
+async def test_the_batch_lane_gets_its_share_and_the_other_all_that_is_left() -> None:
+    room = Room(4, batch_share=0.5)
+
+    batch = [room.take("batch") for _ in range(3)]
+    interactive = [room.take() for _ in range(3)]
+
+    assert (batch, interactive) == ([True, True, False], [True, True, False])
+
+
+async def test_one_of_the_batch_lane_gets_in_however_small_its_share() -> None:
+    assert Room(1, batch_share=0.1).take("batch")
+
+
+async def test_nobody_of_the_batch_lane_gets_in_while_others_wait() -> None:
+    room, order = Room(1), list[Lane]()
+    room.take()
+
+    async def visit(lane: Lane) -> None:
+        async with room.place(lane):
+            order.append(lane)
+
+    visits = [asyncio.create_task(visit(lane)) for lane in ("batch", "interactive", "batch", "interactive")]
+    await asyncio.sleep(0)
+    assert not room.has_place("batch")
+    room.release()
+    await asyncio.gather(*visits)
+
+    assert order == ["interactive", "interactive", "batch", "batch"]
+    assert room.free == 1
+
+
+async def test_it_tells_by_its_pace_how_long_it_will_take_to_be_through() -> None:
+    now_s = 0.0
+    room = Room(1, clock=lambda: now_s)
+    room.take()
+
+    async def stay() -> None:
+        async with room.place("interactive"):
+            await asyncio.Event().wait()
+
+    waiting = [asyncio.create_task(stay()) for _ in range(10)]
+    await asyncio.sleep(0)
+    assert (room.held, room.turnover_s()) == (11, math.inf)
+
+    for _ in range(5):
+        now_s += 2.0
+        room.release()
+        await asyncio.sleep(0)
+    now_s += 2.0
+
+    assert (room.held, room.turnover_s()) == (6, 6 * 10.0 / 5)
+    for task in waiting:
+        task.cancel()
