@@ -30,7 +30,7 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
         reason: one sentence, without the record's content.
 
     """
-    record = _in_size(record)
+    record = _writable(record)
     headers = dead_letter(
         record.topic,
         record.partition,
@@ -45,10 +45,12 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
     return Output(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
 
 
-def _in_size(record: Record) -> Record:
-    """Return the record, without all that a caller has written if that is too much."""
+def _writable(record: Record) -> Record:
+    """Return the record as our producers can write it: without all of a caller's if that is too much, never nothing."""
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name.encode()) + len(value or b"") + _HEADER_BYTES for name, value in record.headers)
-    if size <= LARGEST - ROOM_BYTES:
-        return record
-    return dataclasses.replace(record, key=None, value=None, headers=((LEFT_OUT, str(size).encode()),))
+    if size > LARGEST - ROOM_BYTES:
+        return dataclasses.replace(record, key=None, value=b"", headers=((LEFT_OUT, str(size).encode()),))
+    if record.key is None and record.value is None:  # Kafka takes this, and aiokafka raises
+        return dataclasses.replace(record, value=b"")
+    return record

@@ -36,6 +36,14 @@ def test_a_record_that_is_too_large_to_be_written_again_stays_where_it_is(
 
     output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="too large")
 
-    assert (output.key, output.value) == (None, None)
+    assert (output.key, output.value) == (None, b"")
     assert int(last(output.headers, LEFT_OUT) or b"") >= LARGEST // 2
     assert last(output.headers, "__connect.errors.offset") == b"9"
+
+
+def test_a_record_of_nothing_has_an_empty_value_since_aiokafka_can_not_write_it() -> None:
+    record = Record("llm.requests.v1", 3, 9, 1_000, None, None, ())
+
+    output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no value")
+
+    assert (output.key, output.value) == (None, b"")
