@@ -50,8 +50,8 @@ def schedule(chosen: list[str], duration_s: float | None, seed: int | None) -> I
             return
 
 
-def main() -> int:
-    """Run, print, and say by the exit code whether the ledger holds."""
+def make_parser() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--duration", type=seconds, help="go on until it is over, for example 30m; else each once")
     parser.add_argument("--faults", type=names, default=list(FAULTS), help="names or parts of names, by commas")
@@ -59,7 +59,12 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=20.0, help="requests a second")
     parser.add_argument("--json", action="store_true", help="print the result for a program")
     parser.add_argument("--keep", action="store_true", help="keep the processes' logs also when all is well")
-    asked = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run, print, and say by the exit code whether the ledger holds."""
+    asked = make_parser().parse_args()
     console = Console(stderr=asked.json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="sluice-chaos-"))
     began = time.monotonic()

@@ -37,11 +37,15 @@ class Ask:
     model: str
     sent_at: float
     tenant: str = "default"
+    padding: int = 0
+    """Characters of prompt more than it needs."""
     accepted: bool = False
     """Its caller knows that it is on the log."""
     status: int | None = None
     """The HTTP status, or the one in a reply's header; None: there was no answer."""
     code: str = ""
+    text: str = ""
+    """Of the answer, as its caller put it together."""
     answered_at: float | None = None
     replies: int = 0
     broken: int = 0
@@ -53,7 +57,7 @@ class Ask:
 
     @property
     def body(self) -> bytes:
-        text = f"Where does water go? [request {self.name}]"
+        text = f"{'water ' * (self.padding // 6)}Where does it go? [request {self.name}]"
         return json.dumps(
             {
                 "model": self.model,
@@ -62,8 +66,9 @@ class Ask:
             }
         ).encode()
 
-    def answer(self, status: int, code: str = "") -> None:
-        self.status, self.code, self.answered_at = status, code, time.time()
+    def answer(self, status: int, code: str = "", text: str = "") -> None:
+        """Take a reply."""
+        self.status, self.code, self.text, self.answered_at = status, code, text, time.time()
         self.accepted = True
         self.replies += 1
 
@@ -115,30 +120,42 @@ class HttpCaller:
         async with self._client.post(url, data=ask.body, headers=headers) as answer:
             if answer.content_type == "text/event-stream":
                 ask.accepted = True
-                ask.answer(answer.status, await self._drain(answer))
+                ask.answer(answer.status, *await _drained(answer))
                 return
-            content = await answer.read()
-        code = "" if answer.ok else json.loads(content)["error"]["code"] or ""
+            code, text = _read(await answer.read())
         if code in {"restarting", "broker_unavailable"}:
             ask.accepted |= code == "restarting"
             raise AskAgain(code)
-        ask.answer(answer.status, code)
+        ask.answer(answer.status, code, text)
 
-    async def _drain(self, answer: aiohttp.ClientResponse) -> str:
-        """The code of an error inside the stream, if there is one.
 
-        Raises:
-            AskAgain: the stream has no end.
+def _read(body: bytes) -> tuple[str, str]:
+    """The code of the error, if it is one, and the text of the answer, if it is one."""
+    document = json.loads(body)
+    if error := document.get("error"):
+        return str(error["code"]), ""
+    return "", str(document["choices"][0]["message"]["content"])
 
-        """
-        code = ""
-        async for line in answer.content:
-            data = line.decode().removeprefix("data: ").strip()
-            if data == "[DONE]":
-                return code
-            if data.startswith('{"error"'):
-                return str(json.loads(data)["error"]["code"])
-        raise AskAgain("cut")
+
+async def _drained(answer: aiohttp.ClientResponse) -> tuple[str, str]:
+    """The same of a stream, read to its end.
+
+    Raises:
+        AskAgain: it has none.
+
+    """
+    text = ""
+    async for line in answer.content:
+        data = line.decode().removeprefix("data:").strip()
+        if data == "[DONE]":
+            return "", text
+        if not data.startswith("{"):
+            continue
+        chunk = json.loads(data)
+        if error := chunk.get("error"):
+            return str(error["code"]), text
+        text += "".join(choice["delta"].get("content") or "" for choice in chunk["choices"])
+    raise AskAgain("cut")
 
 
 class KafkaCaller:
@@ -199,4 +216,4 @@ class KafkaCaller:
                 continue
             said = {name: (value or b"").decode() for name, value in record.headers}
             if ask := self._waiting.get(said.get("correlation-id", "").encode()):
-                ask.answer(int(said["sluice-status"]), said.get("sluice-error", ""))
+                ask.answer(int(said["sluice-status"]), *_read(record.value))

@@ -13,7 +13,7 @@ CHUNK = b"\0" * (1024 * 1024)
 
 
 class Disk:
-    """Full is full where it is mounted (ENOSPC). Elsewhere the process may write no file larger than nothing (EFBIG)."""
+    """Full means ENOSPC where it is mounted; elsewhere the process may write no file at all any more (EFBIG)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -20,6 +21,7 @@ Fate = Literal["open", "paid", "refused", "cut"]
 NAMED = re.compile(r"\[request ([^\]]+)\]")
 """How a prompt names its request: nothing else of a request reaches a provider of this kind."""
 WORDS = ("Water ", "finds ", "its ", "way ", "through ", "every ", "gate.")
+ANSWER = "".join(WORDS)
 LATENCY_S = (0.05, 0.4)
 SLOW_S = 4.0
 RETRY_AFTER_S = 2
@@ -106,15 +108,17 @@ class ProviderDouble:
     async def _stream(self, http: web.Request, call: Call, *, cutting: bool) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         call.fate = "cut" if cutting else "paid"  # from the first token on it costs
-        await response.prepare(http)
-        for number, word in enumerate(WORDS):
-            if cutting and number == len(WORDS) // 2:
-                self._cut(http, call)
-                return response
-            await response.write(_event(_chunk(call.model, {"content": word})))
-            await asyncio.sleep(0.02)
-        await response.write(_event(_chunk(call.model, {}, "stop")))
-        await response.write(_event({**_chunk(call.model), "choices": [], "usage": _usage()}) + b"data: [DONE]\n\n")
+        with contextlib.suppress(ConnectionError):  # its caller was killed
+            await response.prepare(http)
+            for number, word in enumerate(WORDS):
+                if cutting and number == len(WORDS) // 2:
+                    self._cut(http, call)
+                    return response
+                await response.write(_event(_chunk(call.model, {"content": word})))
+                await asyncio.sleep(0.02)
+            await response.write(_event(_chunk(call.model, {}, "stop")))
+            await response.write(_event({**_chunk(call.model), "choices": [], "usage": _usage()}))
+            await response.write(b"data: [DONE]\n\n")
         return response
 
     def _cut(self, http: web.Request, call: Call) -> web.Response:
@@ -125,7 +129,7 @@ class ProviderDouble:
 
 
 def _answer(model: str) -> dict[str, Any]:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "".join(WORDS)}}
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}
     return {
         "id": "chatcmpl-double",
         "object": "chat.completion",

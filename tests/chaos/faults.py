@@ -72,15 +72,19 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class DiskFull:
-    """ClickHouse's disk has no room left, for longer than the buffer before it lasts."""
+    """ClickHouse's disk has no room left, for longer than the buffer before it lasts: long prompts see to that."""
 
     for_s: float = 30.0
+    prompts: int = 120
+    characters: int = 60_000
 
     async def happen(self, scene: Scene) -> None:
         audit = scene.gateway.processes["audit"]
         await asyncio.to_thread(scene.disk.fill, audit.pid)
         try:
-            await asyncio.sleep(self.for_s)
+            for _ in range(self.prompts):  # five events of each hold it: 36 MB, and the buffer takes twice 8 MiB
+                scene.load.ask("kafka", "again", self.characters)
+                await asyncio.sleep(self.for_s / self.prompts)
         finally:
             scene.disk.free(audit.pid)
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos.callers import TOPICS, Ask
-from tests.chaos.double import Call
+from tests.chaos.double import ANSWER, Call
 from tests.chaos.evidence import Attempt, InClickHouse, OnTheLog, Place
 
+OK = 200
 RETRIED = "again"
 """The model whose calls are made again when they are in doubt."""
 
@@ -84,6 +85,9 @@ def _replies(found: Evidence) -> Iterable[Line]:
     kafka = [ask for ask in found.asks if ask.way in TOPICS and ask.request_id in found.log.requests]
     silent = [ask.name for ask in kafka if not found.log.replies[ask.name]]
     yield Line("a Kafka caller has its reply", len(kafka), silent)
+    answers = [ask for ask in found.asks if ask.status == OK and not ask.code]
+    garbled = [f"{ask.name}: {ask.text!r}" for ask in answers if ask.text != ANSWER]
+    yield Line("an answer is whole and in order", len(answers), garbled)
 
 
 # --- nothing is paid twice

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tests.chaos.callers import PATIENCE_S, TOPICS, Ask, HttpCaller, KafkaCaller, Way
 from tests.polling import eventually
@@ -48,10 +48,10 @@ class Load:
         await self._kafka.close()
         await self._http.close()
 
-    def ask(self, way: Way, model: str) -> Ask:
+    def ask(self, way: Way, model: str, padding: int = 0) -> Ask:
         """One request more."""
         tenant = TOPICS[way][1] if way in TOPICS else "default"
-        ask = Ask(f"{way}-{len(self.asks)}", way, model, time.time(), tenant)
+        ask = Ask(f"{way}-{len(self.asks)}", way, model, time.time(), tenant, padding)
         self.asks.append(ask)
         caller = self._kafka if way in TOPICS else self._http
         task = asyncio.create_task(caller.call(ask))
@@ -59,9 +59,9 @@ class Load:
         task.add_done_callback(self._calls.discard)
         return ask
 
-    def since(self, moment: float, which: Callable[[Ask], bool] = lambda _: True) -> list[Ask]:
-        """Those sent since then, in order."""
-        return [ask for ask in self.asks if ask.sent_at >= moment and which(ask)]
+    def settled_since(self, moment: float) -> list[Ask]:
+        """Those sent since then that have had their reply, in order."""
+        return [ask for ask in self.asks if ask.sent_at >= moment and ask.replies]
 
     async def _come(self) -> None:
         ways, shares = list(MIX), list(MIX.values())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.run import Recovery, Result
+from tests.chaos.recovery import Recovery
+from tests.chaos.run import Result
 
 SHOWN = 5
 """Of what a line does not hold for, as many are named."""
@@ -26,16 +28,14 @@ def show(result: Result, console: Console) -> None:
     console.print(f"{verdict} ({result.seconds:.0f} s, {result.rate:g} requests/s, seed {result.seed})")
 
 
-def _recoveries(recoveries: list[Recovery] | tuple[Recovery, ...] | object) -> Table:
-    table = Table(title="time to recover")
-    for column in ("fault", "lasted s", "first reply s", "longest wait s", "stored again s", "not answered"):
+def _recoveries(recoveries: Sequence[Recovery]) -> Table:
+    table = Table(title="time to recover, in seconds")
+    for column in ("fault", "lasted", "first answer", "longest wait", "stored again", "requests", "not answered"):
         table.add_column(column, justify="left" if column == "fault" else "right")
-    assert isinstance(recoveries, list | tuple)
     for one in recoveries:
-        figures = (one.lasted_s, one.first_s, one.longest_s, one.stored_s)
-        table.add_row(
-            one.fault, *("-" if figure is None else f"{figure:.1f}" for figure in figures), str(one.unanswered)
-        )
+        times = (one.lasted_s, one.first_s, one.longest_s, one.stored_s)
+        told = ("-" if time is None else f"{time:.1f}" for time in times)
+        table.add_row(one.fault, *told, str(one.requests), str(one.not_answered))
     return table
 
 

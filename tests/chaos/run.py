@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from connectors.kafka import ensure_topics
 from streams import configuration
 from tests.chaos import evidence
-from tests.chaos.callers import REPLIES, Ask
+from tests.chaos.callers import REPLIES
 from tests.chaos.cluster import Cluster, free_ports
 from tests.chaos.disk import Disk
 from tests.chaos.double import ProviderDouble
@@ -21,6 +22,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.gateway import Gateway
 from tests.chaos.ledger import Evidence, Ledger, drawn_up
 from tests.chaos.load import Load
+from tests.chaos.recovery import Mark, Recovery, recovery
 from tests.chaos.scene import Scene
 from tests.polling import eventually
 
@@ -28,23 +30,6 @@ CALM_S = 6.0
 """Of load alone, before the first fault and after each one that has healed."""
 STORED_WITHIN_S = 180.0
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """How a fault was lived through. Seconds, by the callers' clock."""
-
-    fault: str
-    lasted_s: float
-    """From the strike until it was healed by whoever caused it."""
-    first_s: float | None
-    """From the strike until a request that came after it had its reply."""
-    longest_s: float
-    """The longest that any request of this time waited for its reply."""
-    stored_s: float | None
-    """From the strike until a request that came after it was in ClickHouse."""
-    unanswered: int
-    """Requests of this time that ended in anything but an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +43,21 @@ class Result:
     seed: int
 
 
-async def run(folder: Path, faults: Iterable[str], *, rate: float, seed: int, say: Say) -> Result:
+async def run(
+    folder: Path, faults: Iterable[str], *, rate: float, seed: int, say: Say, calm_s: float = CALM_S
+) -> Result:
     """Start, let the faults happen, end, and draw up the ledger; `folder` keeps every process's log."""
     started = time.monotonic()
     async with _scene(folder, rate, seed, say) as scene:
         await scene.load.start()
-        await asyncio.sleep(CALM_S)
-        marks = [await _lived_through(scene, name, say) for name in faults]
+        await asyncio.sleep(calm_s)
+        marks = [await _lived_through(scene, name, calm_s, say) for name in faults]
         say("no more requests; waiting for those under way")
         await scene.load.stop()
         say("waiting for the last rows")
         found = await _gathered(scene)
-        recoveries = [
-            _recovery(mark, following, found.asks)
-            for mark, following in zip(marks, [*(mark.struck for mark in marks[1:]), time.time()], strict=True)
-        ]
+        ends = [*(mark.struck for mark in marks[1:]), time.time()]
+        recoveries = [recovery(mark, end, found.asks) for mark, end in zip(marks, ends, strict=True)]
         return Result(drawn_up(found), recoveries, time.monotonic() - started, rate, seed)
 
 
@@ -101,26 +86,17 @@ async def _scene(folder: Path, rate: float, seed: int, say: Say) -> AsyncIterato
         say("stopping")
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    fault: str
-    struck: float
-    healed: float
-    stored_s: float | None
-
-
-async def _lived_through(scene: Scene, name: str, say: Say) -> _Mark:
+async def _lived_through(scene: Scene, name: str, calm_s: float, say: Say) -> Mark:
     """Let a fault happen, wait until the gateway is whole again, and leave it a while of calm."""
     struck = time.time()
-    stored = asyncio.create_task(_stored_since(scene, struck))
     await FAULTS[name].happen(scene)
     healed = time.time()
+    stored = asyncio.create_task(_stored_since(scene, healed))
     await scene.gateway.until_ready()
-    await asyncio.sleep(CALM_S)
-    at = await stored
-    mark = _Mark(name, struck, healed, None if at is None else at - struck)
-    first = _recovery(mark, time.time(), scene.load.asks).first_s
-    told = "no reply yet" if first is None else f"first reply after {first:.1f} s"
+    await asyncio.sleep(calm_s)
+    mark = Mark(name, struck, healed, await stored)
+    first = recovery(mark, time.time(), scene.load.asks).first_s
+    told = "no answer yet" if first is None else f"first answer after {first:.1f} s"
     say(f"{name}: {told}; {len(scene.load.asks)} requests so far")
     return mark
 
@@ -129,11 +105,10 @@ async def _stored_since(scene: Scene, moment: float) -> float | None:
     """When a request that came after this moment was first seen in ClickHouse."""
 
     def seen() -> bool:
-        recent = [ask for ask in scene.load.since(moment) if ask.replies][:50]
-        names = ", ".join(f"'{ask.request_id}'" for ask in recent)
-        with contextlib.suppress(OSError):
-            sql = f"SELECT count() FROM requests_log WHERE request_id IN ({names})"
-            return bool(recent) and evidence.count(scene.gateway.clickhouse, sql) > 0
+        names = ", ".join(f"'{ask.request_id}'" for ask in scene.load.settled_since(moment)[:50])
+        sql = f"SELECT count() FROM requests_log WHERE request_id IN ({names})"
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return bool(names) and evidence.count(scene.gateway.clickhouse, sql) > 0
         return False
 
     try:
@@ -141,20 +116,6 @@ async def _stored_since(scene: Scene, moment: float) -> float | None:
     except AssertionError:
         return None
     return time.time()
-
-
-def _recovery(mark: _Mark, following: float, asks: Sequence[Ask]) -> Recovery:
-    """What the callers between this fault and the next one saw."""
-    these = [ask for ask in asks if mark.struck <= ask.sent_at < following and ask.way != "leaving"]
-    answered = [(ask, ask.answered_at) for ask in these if ask.answered_at is not None]
-    return Recovery(
-        mark.fault,
-        mark.healed - mark.struck,
-        min((at - mark.struck for _, at in answered), default=None),
-        max((at - ask.sent_at for ask, at in answered), default=0.0),
-        mark.stored_s,
-        sum(ask.status != 200 for ask in these),
-    )
 
 
 async def _gathered(scene: Scene) -> Evidence:

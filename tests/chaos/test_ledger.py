@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.chaos.callers import Ask
-from tests.chaos.double import Call
+from tests.chaos.double import ANSWER, Call
 from tests.chaos.evidence import Attempt, End, InClickHouse, OnTheLog, Place
 from tests.chaos.ledger import Evidence, Ledger, drawn_up
 
@@ -28,7 +28,7 @@ def well() -> Evidence:
     log, rows = OnTheLog(), InClickHouse()
     for offset, ask in enumerate(asks):
         ask.accepted = ask.way != "leaving"
-        ask.status = 200 if ask.accepted else None
+        ask.status, ask.text = (200, ANSWER) if ask.accepted else (None, "")
         log.requests.add(ask.request_id)
         log.ends[ask.request_id] = [End("answered", replayed=False)]
         log.attempts[ask.request_id] = {(1, "call-0"): Attempt(finished=True)}
@@ -80,6 +80,10 @@ def _answer_nobody(run: Evidence) -> None:
 
 def _drop_a_reply(run: Evidence) -> None:
     del run.log.replies["kafka-2"]
+
+
+def _swap_two_chunks(run: Evidence) -> None:
+    run.asks[1].text = "finds Water " + ANSWER[12:]
 
 
 def _call_out_of_the_blue(run: Evidence) -> None:
@@ -141,6 +145,7 @@ def _bury_one(run: Evidence) -> None:
         (_end_it_two_ways, "a request has one end, however often it is written"),
         (_answer_nobody, "an HTTP caller that stays is answered"),
         (_drop_a_reply, "a Kafka caller has its reply"),
+        (_swap_two_chunks, "an answer is whole and in order"),
         (_call_out_of_the_blue, "the provider was called for requests alone"),
         (_call_without_a_note, "every call is on the log"),
         (_pay_twice, "`retry`: paid twice only where in doubt"),
