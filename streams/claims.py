@@ -1,7 +1,8 @@
 """Who is calling a provider for which request, and how it ended: what keeps a redelivery from being paid for twice.
 
 Kept in memory, from two sources: what this worker does itself, and what ``observe`` reads from ``llm.attempts.v1``,
-whose partitions are those of the requests. Bounded in bytes and time: who comes back later than that is called again.
+whose partitions are those of the requests. Bounded in bytes and time. What a caller may ask for again is found for
+longer, on the log: see ``streams.recall``.
 """
 
 from __future__ import annotations

@@ -9,22 +9,28 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
+import confluent_kafka
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import Producer
 from connectors.kafka.follower import Follower
+from connectors.kafka.lookback import Lookback
 from connectors.providers.provider import Answer, Call, ProviderSettings
 from schemas.codec import decode
 from schemas.events import AttemptFinished, AttemptStarted, RequestRouted, RequestSettled, Usage
-from schemas.topics import Topics
-from streams import incarnation
+from schemas.identity import named_request_id
+from schemas.topics import HOUR, Topics
+from streams import incarnation, memory
 from streams.call import CallStage
+from streams.claims import Claims
+from streams.question import body_of, fingerprint, marked
+from streams.recall import Recall
 from streams.settings import Kafka, Settings
 from streams.worker import Worker
 from streams.writing import written
-from tests.making import now_ms, routed
+from tests.making import chat, now_ms, routed
 from tests.polling import eventually
 
 pytestmark = pytest.mark.flow
@@ -60,7 +66,8 @@ async def working(
 ) -> AsyncIterator[Worker]:
     settings = Settings(kafka=Kafka(topic_prefix=topics.prefix))
     follow = functools.partial(Follower, broker.bootstrap_servers, topics.attempts.name)
-    stage = CallStage(settings, name, follow=follow, providers={"sim": provider})
+    recall = Recall(functools.partial(Lookback, broker.bootstrap_servers, topics.attempts.name))
+    stage = CallStage(settings, name, follow=follow, recall=recall, providers={"sim": provider})
     worker = Worker(stage, topics, broker.bootstrap_servers)
     await worker.start()
     try:
@@ -162,6 +169,61 @@ async def test_a_call_of_a_worker_elsewhere_is_waited_for(broker: EmbeddedBroker
     assert settled.output == '{"id": "recorded"}'
 
 
+def remember(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hours: int) -> None:
+    """Put an answer on the log as a worker did so many hours ago, in its request's partition."""
+    event = ended(begun(request, DEAD))
+    output = marked(written(event, topics.attempts, "call", now_ms()), fingerprint(request, body_of(request)))
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"}
+    )
+    at_ms = now_ms() - hours * HOUR
+    producer.produce(output.topic, output.value, output.key, headers=list(output.headers), timestamp=at_ms)
+    producer.flush(20)
+
+
+def asked(name: str, text: str = "hello", **more: Any) -> RequestRouted:
+    return routed(body=chat(text=text), request_id=named_request_id("acme", name), **more)
+
+
+async def test_a_named_request_that_was_answered_within_a_day_is_answered_from_the_log(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    provider = Counting()
+    provider.let.set()
+    for hours, name in ((2, "young"), (23, "old"), (25, "too old")):
+        remember(broker, topics, asked(name, received_at=5), hours)
+
+    async with working(provider, topics, broker):
+        await put(broker, topics, asked("young"), asked("old"), asked("too old"), asked("young", "another question"))
+        settled = await outcomes(broker, topics, 4)
+
+    ends = {(event.request.request_id, event.outcome, event.replayed, event.output[:10]) for event in settled}
+    assert ends == {
+        (named_request_id("acme", "young"), "answered", True, '{"id": "re'),
+        (named_request_id("acme", "young"), "refused", True, ""),
+        (named_request_id("acme", "old"), "answered", True, '{"id": "re'),
+        (named_request_id("acme", "too old"), "answered", False, '{"id":"pai'),
+    }
+    assert provider.calls == {named_request_id("acme", "too old"): 1}
+
+
+async def test_what_a_worker_has_answered_itself_it_finds_again_on_the_log(
+    broker: EmbeddedBroker, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "Claims", functools.partial(Claims, 0))  # as when it is full
+    provider = Counting()
+    provider.let.set()
+
+    async with working(provider, topics, broker):
+        await put(broker, topics, asked("order-7", received_at=5))
+        (first,) = await outcomes(broker, topics, 1)
+        await put(broker, topics, asked("order-7"))
+        again = (await outcomes(broker, topics, 2))[-1]
+
+    assert (again.output, again.replayed) == (first.output, True)
+    assert provider.calls.total() == 1
+
+
 async def test_a_rebalance_in_the_middle_of_many_calls_costs_no_second_one(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
@@ -172,7 +234,8 @@ async def test_a_rebalance_in_the_middle_of_many_calls_costs_no_second_one(
         await eventually(lambda: first.calls.total() == 40, within=20)
 
         async with working(second, topics, broker, "second") as other:
-            await eventually(lambda: other.assigned == 2 and worker.assigned == 2, within=30)
+            half = sum(topic.partitions for topic in topics.read_by("call")) // 2
+            await eventually(lambda: other.assigned == worker.assigned == half, within=30)
             await eventually(lambda: other.open + worker.open >= 40, within=20)
             first.let.set()
             second.let.set()
