@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,98 +8,106 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.clickhouse import ClickHouse
-from connectors.kafka import BrokerUnavailableError
+from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.kafka import BrokerUnavailableError, TopicMismatchError
 from streams import doctor, stores
-from streams.doctor import Finding, Wrong, examine
+from streams.diagnosis.finding import Finding, Worth, Wrong
+from streams.doctor import LOOKS, examine
 from streams.settings import Settings
-
-LOOKS = ("configuration", "ingress", "stages", "backlog", "ClickHouse", "unsettled requests", "dead letters")
 
 
 def settings(**content: Any) -> Settings:
     return Settings.model_validate(content)
 
 
-def looking(**says: str | Exception) -> Callable[[Settings], Any]:
-    """A look that finds this, by the name of its function."""
-    (found,) = says.values()
-
-    async def look(_: Settings) -> str:
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    return look
-
-
 @pytest.fixture
-def all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_ingress", "_stages", "_backlog", "_clickhouse", "_unsettled", "_dead_letters"):
-        monkeypatch.setattr(doctor, name, looking(says="fine"))
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make every look find that all is well, but for those that are named."""
+
+    def make(**faults: Exception) -> None:
+        def finds(what: str) -> Callable[[Settings], Any]:
+            async def take(_: Settings) -> str:
+                if error := faults.get(what.replace(" ", "_")):
+                    raise error
+                return "fine"
+
+            return take
+
+        monkeypatch.setattr(doctor, "LOOKS", [dataclasses.replace(look, take=finds(look.what)) for look in LOOKS])
+
+    return make
 
 
-@pytest.mark.usefixtures("all_is_well")
-async def test_it_looks_at_every_part_in_the_order_of_the_data() -> None:
-    findings = await examine(settings())
-
-    assert tuple(finding.what for finding in findings) == LOOKS
-    assert all(finding.ok for finding in findings)
+async def levels() -> dict[str, str]:
+    return {finding.what: finding.level for finding in await examine(settings())}
 
 
-@pytest.mark.usefixtures("all_is_well")
+async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[..., None]) -> None:
+    found()
+
+    assert await levels() == dict.fromkeys(
+        (
+            "configuration",
+            "ingress",
+            "Kafka",
+            "topics",
+            "stages",
+            "backlog",
+            "ClickHouse",
+            "newest row",
+            "unsettled requests",
+            "dead letters",
+        ),
+        "ok",
+    )
+
+
 @pytest.mark.parametrize(
-    "error", [Wrong("too slow"), BrokerUnavailableError("nobody there"), httpx.ReadTimeout("")], ids=repr
+    "error", [Wrong("too slow"), TopicMismatchError("topic t: …"), httpx.ReadTimeout("")], ids=repr
 )
 async def test_one_look_that_fails_does_not_keep_the_others_from_being_taken(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: Exception, found: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(doctor, "_stages", looking(says=error))
+    found(topics=error)
 
     findings = {finding.what: finding for finding in await examine(settings())}
 
+    assert findings["topics"] == Finding("topics", "BAD", str(error) or "ReadTimeout")
+    assert [what for what, finding in findings.items() if not finding.ok] == ["topics"]
     assert len(findings) == len(LOOKS)
-    assert findings["stages"] == Finding("stages", ok=False, says=str(error) or "ReadTimeout")
-    assert findings["ClickHouse"].ok
 
 
-async def test_nobody_at_the_door_is_said_with_what_to_do(free_port: Callable[[], int]) -> None:
-    port = free_port()
+async def test_what_is_only_worth_knowing_is_a_warning(found: Callable[..., None]) -> None:
+    found(dead_letters=Worth("one, yesterday"))
 
-    with pytest.raises(Wrong, match=f"nobody listens at http://127.0.0.1:{port}; start it with `sluice up`"):
-        await doctor._ingress(settings(http={"port": port}))
+    (*_, last) = await examine(settings())
 
-
-@pytest.mark.usefixtures("all_is_well")
-async def test_a_door_that_is_open_to_others_is_a_finding() -> None:
-    first, *others = await examine(settings(http={"host": "0.0.0.0"}))
-
-    assert not first.ok
-    assert "0.0.0.0 can be reached by others, and no keys are configured" in first.says
-    assert all(finding.ok for finding in others)
+    assert (last.level, last.ok, last.says) == ("warn", True, "one, yesterday")
 
 
-def test_a_finding_is_a_line_whose_words_stand_below_one_another() -> None:
-    lines = [str(Finding("ingress", ok=True, says="is ready")), str(Finding("dead letters", ok=False, says="3"))]
+async def test_a_kafka_that_is_away_is_said_once(found: Callable[..., None]) -> None:
+    away = BrokerUnavailableError("nobody there")
+    found(Kafka=away, topics=away, stages=away, backlog=away, newest_row=away)
 
-    assert [line.index(says) for line, says in zip(lines, ("is ready", "3"), strict=True)] == [25, 25]
-    assert lines[1].startswith("BAD ")
+    assert await levels() == {
+        "configuration": "ok",
+        "ingress": "ok",
+        "Kafka": "BAD",
+        "ClickHouse": "ok",
+        "unsettled requests": "ok",
+        "dead letters": "ok",
+    }
 
 
-def test_who_may_call_is_said_without_a_secret() -> None:
-    assert doctor._who(settings()) == "no keys: anyone on this machine may call"
-    key = {"id": "k", "tenant": "default", "hash": "sha256:" + "0" * 64}
-    assert doctor._who(settings(keys=[key])) == "1 key"
+async def test_a_clickhouse_that_is_away_is_said_once(found: Callable[..., None]) -> None:
+    away = ClickHouseError("can't be reached", unavailable=True)
+    found(ClickHouse=away, newest_row=away, unsettled_requests=away, dead_letters=away)
 
+    told = await levels()
 
-@pytest.mark.flow
-async def test_an_empty_database_has_nothing_wrong(clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "reader", lambda _settings: clickhouse)
-    monkeypatch.setattr(clickhouse, "close", lambda: None)
-
-    assert (await doctor._clickhouse(settings())).endswith(", 0 events")
-    assert await doctor._unsettled(settings()) == "none older than five minutes"
-    assert await doctor._dead_letters(settings()) == "none in the last day"
+    assert told["ClickHouse"] == "BAD"
+    assert told.keys().isdisjoint({"newest row", "unsettled requests", "dead letters"})
+    assert told["backlog"] == "ok"
 
 
 @pytest.mark.flow
@@ -111,5 +120,9 @@ async def test_a_database_without_our_tables_is_a_finding_and_no_crash(
 
     findings = {finding.what: finding for finding in await examine(settings(state=tmp_path, **unused))}
 
-    assert not findings["ClickHouse"].ok
-    assert findings["configuration"].ok
+    assert {what: finding.ok for what, finding in findings.items()} == {
+        "configuration": True,
+        "ingress": False,
+        "Kafka": False,
+        "ClickHouse": False,
+    }

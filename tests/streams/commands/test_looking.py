@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from streams import doctor, stores
 from streams.cli import main
-from streams.doctor import Finding
+from streams.diagnosis.finding import Finding, Level
 from streams.settings import Settings
 
 
@@ -73,10 +73,12 @@ def test_an_export_tells_a_program_its_manifest() -> None:
     assert json.loads(run("export", "--out", "train.jsonl", "--json").stdout)["examples"] == 0
 
 
-@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
-def test_the_doctors_exit_code_says_whether_all_is_well(ok: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("level", "code"), [("ok", 0), ("warn", 0), ("BAD", 1)])
+def test_the_doctors_exit_code_says_whether_somebody_must_act(
+    level: Level, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def examine(_: Settings) -> list[Finding]:
-        return [Finding("ingress", ok=True, says="ready"), Finding("stages", ok=ok, says="said")]
+        return [Finding("ingress", "ok", "ready"), Finding("stages", level, "said")]
 
     monkeypatch.setattr(doctor, "examine", examine)
 
@@ -84,4 +86,9 @@ def test_the_doctors_exit_code_says_whether_all_is_well(ok: bool, code: int, mon
 
     assert text.exit_code == document.exit_code == code
     assert text.output.splitlines()[0].split() == ["ok", "ingress", "ready"]
-    assert json.loads(document.output)[1] == {"what": "stages", "ok": ok, "says": "said"}
+    assert json.loads(document.output)[1] == {
+        "what": "stages",
+        "level": level,
+        "says": "said",
+        "ok": code == 0,
+    }
