@@ -2,6 +2,7 @@
 
 from connectors.kafka import closed_transport, lenient_records
 from connectors.kafka.alteration import alter_topics
+from connectors.kafka.backlog import Backlog
 from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
@@ -20,6 +21,7 @@ closed_transport.mend()
 lenient_records.mend()
 
 __all__ = [
+    "Backlog",
     "Bootstrap",
     "BrokerUnavailableError",
     "Cluster",

@@ -13,6 +13,7 @@ from schemas.events import Failure
 from streams.fronts.anthropic import AnthropicFront
 from streams.fronts.front import Front, OpenAIFront
 from streams.fronts.responses import ResponsesFront
+from streams.ingress.admission import Admission
 from streams.ingress.answers import Answers
 from streams.ingress.arrivals import ReplyAddress, own_partitions
 from streams.ingress.door import Door
@@ -23,6 +24,7 @@ from streams.ingress.metrics import Metrics
 from streams.ingress.models import ModelsEndpoint
 from streams.ingress.operations import Desk, OperationEndpoint
 from streams.ingress.polling import Lookup, PollingEndpoint
+from streams.ingress.pressure import Pressure
 from streams.ingress.probes import Missing, ProbeEndpoints, Readiness
 from streams.ingress.recorder import Recorder
 from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
@@ -48,6 +50,10 @@ class Ingress:
         self._waiters, answers = Waiters(settings.http.max_waiting), Answers()
         metrics.waiting.set_function(lambda: len(self._waiters))
         metrics.kept.set_function(lambda: answers.bytes)
+        self.pressure = pressure = Pressure()
+        metrics.backlog.labels("interactive").set_function(lambda: pressure.waiting)
+        metrics.backlog.labels("batch").set_function(lambda: pressure.batch)
+        metrics.expected.set_function(lambda: pressure.wait_s)
         self._desk = Desk(
             log=log,
             settings=settings,
@@ -55,6 +61,7 @@ class Ingress:
             keyring=keyring,
             waiters=self._waiters,
             answers=answers,
+            admission=Admission(settings, pressure, self._waiters),
             recorder=Recorder(log, topics.outcomes, metrics, settings.hash),
             metrics=metrics,
             body_limit=settings.http.body_limit_bytes,

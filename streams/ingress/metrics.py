@@ -30,6 +30,17 @@ class Metrics:
         )
         self.waiting = Gauge("sluice_ingress_waiting", "Callers that wait for a reply now.", registry=registry)
         self.kept = Gauge("sluice_ingress_answers_kept_bytes", "Answers kept for callers that poll.", registry=registry)
+        self.backlog = Gauge(
+            "sluice_ingress_backlog",
+            "Requests on the log without an end, as far as this ingress knows.",
+            ("lane",),
+            registry=registry,
+        )
+        self.expected = Gauge(
+            "sluice_ingress_expected_wait_seconds",
+            "How long a request that comes now would be under way.",
+            registry=registry,
+        )
         self.refused = Counter(
             "sluice_ingress_refused",
             "Requests refused at the door, before the filter saw them.",

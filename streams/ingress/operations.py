@@ -17,6 +17,7 @@ from schemas.events import Failure, Operation, Request, RequestReceived
 from schemas.headers import cloudevent
 from schemas.records import Output
 from streams.fronts.front import Front
+from streams.ingress.admission import Admission
 from streams.ingress.answers import Answers
 from streams.ingress.arrivals import ReplyAddress, addressed, arrive, wants_no_wait
 from streams.ingress.bodies import HungUpError, read_body
@@ -51,6 +52,7 @@ class Desk:
     keyring: Keyring
     waiters: Waiters
     answers: Answers
+    admission: Admission
     recorder: Recorder
     metrics: Metrics
     body_limit: int
@@ -112,6 +114,7 @@ class OperationEndpoint:
             body = self._front.ask(asked)
             if isinstance(body, Failure):
                 raise RefusedError(body)  # noqa: TRY301 - on the record like every other
+            self._desk.admission.check(request)
         except RefusedError as refusal:
             # Under a fresh id, without the headers: a refused try must not end the request that another try began.
             refused = self._arrive({}, caller, scope[REQUEST_ID])
@@ -133,7 +136,7 @@ class OperationEndpoint:
         request, correlation = addressed(call.request, self._desk.address)
         seconds = (request.deadline_at - request.received_at) / 1000 + SLACK_S
         with contextlib.ExitStack() as stack:
-            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
+            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds, request.tenant))
             stream = None
             if MAY_STREAM in call.body:
                 stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds))

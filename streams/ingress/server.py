@@ -10,13 +10,14 @@ import structlog
 import uvicorn
 
 from connectors import clickhouse
-from connectors.kafka import Groups, Producer, Reader
+from connectors.kafka import Backlog, Groups, Producer, Reader
 from streams.http_server import BACKLOG, Server, listening
 from streams.ingress.app import Ingress, reply_partitions
 from streams.ingress.keys import check_binding
 from streams.ingress.log import Replies
 from streams.ingress.lookup import Lookup
 from streams.ingress.replies import follow
+from streams.ingress.watching import watch
 from streams.settings import OPEN_TENANT, ClickHouse, ConfigurationError, Http, Settings
 
 GRACE_S = 10.0
@@ -57,6 +58,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             leaving.push_async_callback(groups.close)
             lookup = Lookup(leaving.enter_context(contextlib.closing(_clickhouse(settings.clickhouse))))
             ingress = Ingress(settings, producer, lambda: groups.missing(settings.topics), lookup)
+            backlog = Backlog(bootstrap)
+            leaving.push_async_callback(backlog.close)
+            watching = asyncio.create_task(watch(ingress.pressure, backlog.look, settings.topics), name="backlog")
+            leaving.callback(watching.cancel)
             _announce(settings, listener)
             await live(ingress, reader, listener, stop)
 

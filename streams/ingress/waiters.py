@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections import Counter
 from typing import Self
 
 from streams.ingress.refusals import unavailable
@@ -21,8 +22,9 @@ class NoReply(enum.Enum):
 class Waiter:
     """One caller's wait, from before its request is written until its reply is here, or it is known that none comes."""
 
-    def __init__(self, waiters: Waiters, correlation: str, seconds: float) -> None:
+    def __init__(self, waiters: Waiters, correlation: str, seconds: float, tenant: str) -> None:
         loop = asyncio.get_running_loop()
+        self.tenant = tenant
         self._waiters = waiters
         self._correlation = correlation
         self._end: asyncio.Future[Reply | NoReply] = loop.create_future()
@@ -55,11 +57,16 @@ class Waiters:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: dict[str, Waiter] = {}
+        self._tenants: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, correlation: str, seconds: float) -> Waiter:
+    def of(self, tenant: str) -> int:
+        """How many of them are a tenant's."""
+        return self._tenants[tenant]
+
+    def enter(self, correlation: str, seconds: float, tenant: str = "") -> Waiter:
         """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves.
 
         Raises:
@@ -68,12 +75,16 @@ class Waiters:
         """
         if len(self._waiting) >= self._limit:
             raise unavailable("overloaded", f"{self._limit} callers are waiting already. Try again in a moment.")
-        waiter = self._waiting[correlation] = Waiter(self, correlation, seconds)
+        waiter = self._waiting[correlation] = Waiter(self, correlation, seconds, tenant)
+        self._tenants[tenant] += 1
         return waiter
 
     def leave(self, correlation: str) -> None:
         """Forget a caller: its reply, if it still comes, finds nobody."""
-        del self._waiting[correlation]
+        tenant = self._waiting.pop(correlation).tenant
+        self._tenants[tenant] -= 1
+        if not self._tenants[tenant]:
+            del self._tenants[tenant]
 
     def deliver(self, reply: Reply) -> bool:
         """Give a reply to its caller; False if nobody waits for it."""

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schemas.events import RequestSettled
+from streams.ingress.pressure import Pressure, Sample
+from tests.polling import eventually
+from tests.streams.ingress.gateway import Gateway, running
+
+KEYLESS = {"X-Request-Timeout": "20"}
+
+
+def pressed(pressure: Pressure, wait_s: float, batch: int = 0) -> None:
+    """Make it as if nothing had ended for so long."""
+    for at_s in (0.0, wait_s):
+        pressure.observe(Sample(at_s, waiting=5000, finished=0, batch=batch))
+
+
+@pytest.mark.parametrize(("wait_s", "retry_after"), [(21.0, "1"), (50.0, "30"), (900.0, "60")])
+async def test_who_would_wait_longer_than_it_can_is_told_so_at_once(
+    gateway: Gateway, wait_s: float, retry_after: str
+) -> None:
+    pressed(gateway.ingress.pressure, wait_s)
+
+    response = await gateway.chat(KEYLESS)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+    assert response.json()["error"]["type"] == "server_error"
+    assert response.headers["retry-after"] == retry_after
+    assert await gateway.count("sluice_ingress_refused_total") == 1
+
+
+async def test_it_is_on_the_record_as_every_refusal_is(gateway: Gateway) -> None:
+    pressed(gateway.ingress.pressure, 300.0)
+
+    response = await gateway.chat()
+
+    (event,) = gateway.log.events()
+    assert isinstance(event, RequestSettled)
+    assert (event.outcome, event.failure and event.failure.code) == ("refused", "overloaded")
+    assert event.request.request_id == response.headers["x-request-id"]
+
+
+async def test_who_has_the_time_is_let_in(gateway: Gateway) -> None:
+    pressed(gateway.ingress.pressure, 30.0)
+
+    assert (await gateway.chat()).status_code == 200
+
+
+async def test_a_wait_that_is_configured_is_the_longest() -> None:
+    async with running(overload={"max_wait_s": 5}) as gateway:
+        pressed(gateway.ingress.pressure, 6.0)
+
+        assert (await gateway.chat()).status_code == 503
+
+
+async def test_the_batch_lane_is_let_in_until_its_backlog_is_full() -> None:
+    async with running(overload={"max_batch_backlog": 1000}) as gateway:
+        pressed(gateway.ingress.pressure, 900.0, batch=999)
+        before = await gateway.chat({"X-Sluice-Lane": "batch"})
+        pressed(gateway.ingress.pressure, 900.0, batch=1000)
+        after = await gateway.chat({"X-Sluice-Lane": "batch"})
+
+    assert (before.status_code, after.status_code) == (200, 503)
+    assert after.json()["error"]["code"] == "overloaded"
+
+
+async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() -> None:
+    async with running(tenants={"default": {"max_in_flight": 2}}) as gateway:
+        answers, gateway.log.answers = gateway.log.answers, lambda _: None
+        waiting = [asyncio.create_task(gateway.chat({"X-Request-Timeout": "0.5"})) for _ in range(2)]
+        await eventually(lambda: len(gateway.log.requests()) == 2)
+
+        refused = await gateway.chat()
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        gateway.log.answers = answers
+        later = await gateway.chat()
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_in_flight")
+    assert refused.headers["retry-after"] == "1"
+    assert later.status_code == 200
+
+
+async def test_what_is_known_of_the_backlog_is_measured(gateway: Gateway) -> None:
+    pressed(gateway.ingress.pressure, 30.0, batch=7)
+
+    assert await gateway.count('sluice_ingress_backlog{lane="interactive"}') == 5000
+    assert await gateway.count('sluice_ingress_backlog{lane="batch"}') == 7
+    assert await gateway.count("sluice_ingress_expected_wait_seconds") == 30
