@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
 JSON = dict[str, Any]
+
+_NUMBERS = (float, int)
 
 
 def packed(body: JSON) -> JSON:
@@ -22,13 +24,18 @@ def packed(body: JSON) -> JSON:
     return {**body, "data": [_packed_item(item) for item in data]} if isinstance(data, list) else body
 
 
+def is_vector(value: object) -> TypeGuard[list[float]]:
+    """Whether it is a vector as numbers: a list of them, and not an empty one."""
+    return isinstance(value, list) and bool(value) and all(type(number) in _NUMBERS for number in value)
+
+
 def _packed_item(item: object) -> object:
-    if not isinstance(item, dict) or not isinstance(item.get("embedding"), list):
+    vector = item.get("embedding") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not is_vector(vector):
         return item
-    vector = item["embedding"]
     try:
         content = struct.pack(f"<{len(vector)}f", *vector)
-    except (struct.error, OverflowError):
+    except OverflowError:  # no float32 is that large
         return item
     return {**item, "embedding": base64.b64encode(content).decode()}
 

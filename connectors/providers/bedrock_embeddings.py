@@ -6,9 +6,7 @@ Guide, "Amazon Titan Embeddings", "Cohere Embed"; Amazon Nova User Guide, "Compl
 
 from __future__ import annotations
 
-import base64
 import fnmatch
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from connectors.providers.bedrock_parameters import EMBEDDINGS
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import Answer, Call, ProviderError
 from schemas.events import Change, Usage
+from schemas.vectors import is_vector
 
 TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 
@@ -27,8 +26,6 @@ TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 class Family:
     """What one family of models takes, and how."""
 
-    max_inputs: int
-    """Texts in one call."""
     dimensions: tuple[int, ...]
     """That can be asked for; none if there is only one size."""
     write: Callable[[list[str], JSON], JSON]
@@ -38,7 +35,7 @@ class Family:
 
 
 def _titan(texts: list[str], said: JSON) -> JSON:
-    return {"inputText": texts[0], **said}
+    return {"inputText": _only(texts), **said}
 
 
 def _cohere(texts: list[str], said: JSON) -> JSON:
@@ -48,11 +45,18 @@ def _cohere(texts: list[str], said: JSON) -> JSON:
 
 def _nova(texts: list[str], said: JSON) -> JSON:
     size = {"embeddingDimension": said["dimensions"]} if "dimensions" in said else {}
-    text = {"truncationMode": "NONE", "value": texts[0]}
+    text = {"truncationMode": "NONE", "value": _only(texts)}
     return {
         "taskType": "SINGLE_EMBEDDING",
         "singleEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", **size, "text": text},
     }
+
+
+def _only(texts: list[str]) -> str:
+    """There is no place for a second one in the body, whatever the limits in the configuration say."""
+    if len(texts) != 1:
+        raise invalid("input", "input must be one text a call for this model: leave its limit on inputs as it is")
+    return texts[0]
 
 
 def _read_cohere(body: JSON) -> object:
@@ -65,11 +69,11 @@ def _read_nova(body: JSON) -> object:
 
 
 FAMILIES: tuple[tuple[str, Family], ...] = (
-    ("*amazon.titan-embed-text-v2*", Family(1, (256, 512, 1024), _titan, lambda body: [body.get("embedding")])),
-    ("*amazon.titan-embed-*text*", Family(1, (), _titan, lambda body: [body.get("embedding")])),
-    ("*cohere.embed-v4*", Family(96, (256, 512, 1024, 1536), _cohere, _read_cohere)),
-    ("*cohere.embed*", Family(96, (), _cohere, _read_cohere)),
-    ("*amazon.nova*embed*", Family(1, (256, 384, 1024, 3072), _nova, _read_nova)),
+    ("*amazon.titan-embed-text-v2*", Family((256, 512, 1024), _titan, lambda body: [body.get("embedding")])),
+    ("*amazon.titan-embed-*text*", Family((), _titan, lambda body: [body.get("embedding")])),
+    ("*cohere.embed-v4*", Family((256, 512, 1024, 1536), _cohere, _read_cohere)),
+    ("*cohere.embed*", Family((), _cohere, _read_cohere)),
+    ("*amazon.nova*embed*", Family((256, 384, 1024, 3072), _nova, _read_nova)),
 )
 """By shell pattern of the model's id; the first that matches counts."""
 
@@ -94,7 +98,7 @@ def write_embeddings(call: Call, input_type: str) -> tuple[JSON, list[Change]]:
     if applied.transform.get("encoding_format") == "base64":
         detail = EMBEDDINGS.rules["encoding_format"].why
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
-    return family.write(_texts(call, family), said), applied.changes
+    return family.write(_texts(call), said), applied.changes
 
 
 def read_embeddings(call: Call, body: Any, headers: Mapping[str, str]) -> Answer:  # noqa: ANN401 - JSON of any shape
@@ -106,13 +110,11 @@ def read_embeddings(call: Call, body: Any, headers: Mapping[str, str]) -> Answer
     """
     family = _family(call.model)
     vectors = family.read(body) if isinstance(body, dict) else None
-    if not isinstance(vectors, list) or len(vectors) != len(_texts(call, family)):
+    if not isinstance(vectors, list) or len(vectors) != len(_texts(call)):
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
-    as_base64 = call.body.get("encoding_format") == "base64"
-    data = [
-        {"object": "embedding", "index": index, "embedding": _vector(vector, as_base64=as_base64)}
-        for index, vector in enumerate(vectors)
-    ]
+    if not all(is_vector(vector) for vector in vectors):
+        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     tokens = _tokens(body, headers)
     return Answer(
         body={
@@ -135,14 +137,12 @@ def _family(model: str) -> Family:
     return found
 
 
-def _texts(call: Call, family: Family) -> list[str]:
+def _texts(call: Call) -> list[str]:
     given = call.body.get("input")
     items = given if isinstance(given, list) else [given]
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) < len(items):
         raise invalid("input", f"input must be text for bedrock/{call.model}: token ids of other models mean nothing")
-    if not 1 <= len(texts) <= family.max_inputs:
-        raise invalid("input", f"input must hold 1 to {family.max_inputs} texts a call for bedrock/{call.model}")
     return texts
 
 
@@ -157,13 +157,3 @@ def _tokens(body: JSON, headers: Mapping[str, str]) -> int:
     """Titan counts in the body, the others in a header."""
     counted = str(body.get("inputTextTokenCount", headers.get(TOKENS_HEADER)))
     return int(counted) if counted.isdecimal() else 0
-
-
-def _vector(vector: object, *, as_base64: bool) -> list[float] | str:
-    if not isinstance(vector, list) or not vector:
-        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
-    try:
-        packed = struct.pack(f"<{len(vector)}f", *vector)  # little-endian float32, as OpenAI sends it
-    except (struct.error, OverflowError):
-        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200) from None
-    return base64.b64encode(packed).decode() if as_base64 else vector

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -147,10 +145,9 @@ def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: AN
     floats = vectors.get("float") if isinstance(vectors, dict) else None
     if not isinstance(floats, list):
         raise ProviderError("server", "HTTP 200, but the body has no embeddings", http_status=200)
-    encode = _base64 if call.body.get("encoding_format") == "base64" else list
     meta = body.get("meta")
     usage = read_usage(meta)
-    data = [{"object": "embedding", "index": index, "embedding": encode(row)} for index, row in enumerate(floats)]
+    data = [{"object": "embedding", "index": index, "embedding": list(row)} for index, row in enumerate(floats)]
     counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
     return Answer(
         body={"object": "list", "data": data, "model": call.model, "usage": counts},
@@ -160,11 +157,6 @@ def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: AN
         response_model=call.model,
         native_usage=meta if isinstance(meta, dict) else None,
     )
-
-
-def _base64(vector: list[float]) -> str:
-    """OpenAI's other form of a vector: little-endian 32-bit floats."""
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 READERS: dict[Operation, Callable[[Call, Any, Response], Answer]] = {"chat": chat, "embeddings": embeddings}

@@ -1,13 +1,11 @@
 """OpenAI's embeddings in Gemini's words and back.
 
-Source: Gemini API, "Embeddings" (batchEmbedContents): at most 100 texts at once, and no count of tokens in the answer
+Source: Gemini API, "Embeddings" (batchEmbedContents): no count of tokens in the answer
 of most models. Vectors come as the model made them: one that is cut short by ``dimensions`` is not of length 1.
 """
 
 from __future__ import annotations
 
-import base64
-import struct
 from typing import Any
 
 from connectors.providers.assembly import JSON
@@ -16,8 +14,7 @@ from connectors.providers.gemini_parts import counts
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import Answer, Call, ProviderError
 from schemas.events import Change, Usage
-
-MAX_INPUTS = 100
+from schemas.vectors import is_vector
 
 
 def to_embeddings(call: Call, model: str) -> tuple[JSON, list[Change]]:
@@ -29,8 +26,6 @@ def to_embeddings(call: Call, model: str) -> tuple[JSON, list[Change]]:
     """
     applied = EMBEDDINGS.apply(call.body, call.model)
     texts = _texts(call)
-    if len(texts) > MAX_INPUTS:
-        raise invalid("input", f"input must hold at most {MAX_INPUTS} texts for gemini, not {len(texts)}")
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **applied.passed} for text in texts]
     if "encoding_format" in applied.transform:
         detail = EMBEDDINGS.rules["encoding_format"].why
@@ -57,11 +52,7 @@ def from_embeddings(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of 
     found = body.get("embeddings") if isinstance(body, dict) else None
     if not isinstance(found, list) or len(found) != len(_texts(call)):
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
-    encoded = call.body.get("encoding_format") == "base64"
-    data = [
-        {"object": "embedding", "index": index, "embedding": _vector(item, encoded=encoded)}
-        for index, item in enumerate(found)
-    ]
+    data = [{"object": "embedding", "index": index, "embedding": _vector(item)} for index, item in enumerate(found)]
     native = body.get("usageMetadata")
     usage = counts(native) if isinstance(native, dict) else Usage()
     tokens = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
@@ -74,12 +65,8 @@ def from_embeddings(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of 
     )
 
 
-def _vector(item: object, *, encoded: bool) -> list[float] | str:
+def _vector(item: object) -> list[float]:
     values = item.get("values") if isinstance(item, dict) else None
-    try:
-        packed = struct.pack(f"<{len(values or ())}f", *(values or ()))  # little-endian float32, as OpenAI sends it
-    except (struct.error, OverflowError, TypeError):
-        packed = b""
-    if not isinstance(values, list) or not packed:
+    if not is_vector(values):
         raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
-    return base64.b64encode(packed).decode() if encoded else values
+    return values

@@ -5,9 +5,7 @@ Source: Inference Providers, "Feature Extraction": POST /hf-inference/models/{mo
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
 from typing import Any
 
 from connectors.providers.assembly import JSON
@@ -61,11 +59,7 @@ def read(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
     if not isinstance(body, list) or not all(_is_vector(vector) for vector in body):
         reason = "the body is no list of vectors: is this a model for embeddings?"
         raise ProviderError("server", f"HTTP 200, but {reason}", http_status=200)
-    packed = call.body.get("encoding_format") == "base64"
-    data = [
-        {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
-        for index, vector in enumerate(body)
-    ]
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(body)]
     usage = {"prompt_tokens": 0, "total_tokens": 0}
     answer = {"object": "list", "model": call.model, "data": data, "usage": usage}
     return Answer(answer, 200, Usage(), response_model=call.model)
@@ -73,8 +67,3 @@ def read(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
 
 def _is_vector(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(number, int | float) for number in value)
-
-
-def _packed(vector: list[float]) -> str:
-    """Single precision, little-endian, as OpenAI's."""
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -72,6 +72,7 @@ class Answer:
     """What came back, in OpenAI's shape, with what the record keeps beside it."""
 
     body: dict[str, Any]
+    """Vectors in it stand as the provider gives them: numbers, or base64. The record packs them all."""
     http_status: int
     usage: Usage
     response_id: str = ""

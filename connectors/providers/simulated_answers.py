@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import itertools
 import math
@@ -155,15 +154,11 @@ def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Answ
     inputs = _inputs(body.get("input"))
     size = body.get("dimensions") or dimensions
     vectors = [unit_vector(item, size) for item in inputs]
-    packed = body.get("encoding_format") == "base64"
     usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else tokens(item) for item in inputs))
     answer = {
         "object": "list",
         "model": model,
-        "data": [
-            {"object": "embedding", "index": index, "embedding": _base64(vector) if packed else vector}
-            for index, vector in enumerate(vectors)
-        ],
+        "data": [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)],
         "usage": {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens},
     }
     return Answer(answer, 200, usage, response_model=model)
@@ -184,7 +179,3 @@ def unit_vector(item: str | list[int], dimensions: int) -> list[float]:
     raw = [number / 2**31 - 1 for number in struct.unpack(f"<{dimensions}I", digest)]
     length = math.sqrt(sum(number * number for number in raw)) or 1.0
     return list(struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(n / length for n in raw))))
-
-
-def _base64(vector: list[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -13,6 +13,7 @@ from connectors.providers.provider import Answer, Call, Provider, ProviderError,
 from connectors.providers.simulated import Mood, Simulated
 from connectors.providers.simulated_answers import embeddings_answer
 from schemas.events import AttemptFinished, RequestRouted, Usage
+from schemas.vectors import packed
 from streams.call import CallStage
 from streams.parts import MAX_PARALLEL, WithinLimits
 from streams.route import plan
@@ -103,7 +104,7 @@ async def test_a_request_that_is_too_much_is_answered_as_if_it_were_not() -> Non
 
     assert sorted(map(len, provider.inputs)) == [8, 16, 16]
     whole = embeddings_answer(a_body(texts(40)), "m", 8)
-    assert (settled.outcome, orjson.loads(settled.output)) == ("answered", whole.body)
+    assert (settled.outcome, orjson.loads(settled.output)) == ("answered", packed(whole.body))
     assert (settled.usage, settled.attempts) == (whole.usage, 1)
     assert Decimal(finished.cost_usd or "") == Decimal(whole.usage.input_tokens) / 1_000_000
     (change,) = finished.changes

@@ -37,8 +37,8 @@ from tests.connectors.wire_double import Wire, wire
 
 ANSWERED = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].answer is not None]
 WHOLE_ANSWERS = [(kind, case) for kind, case in ANSWERED if not recordings(kind)[case].stream]
-ADDED = {"max_tokens"}
-"""What a provider can't do without, so that its settings say it where the caller does not."""
+ADDED = {"max_tokens", "encoding_format"}
+"""What the caller may leave out: a provider's settings say it, or we ask for vectors in the form that is smallest."""
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "error"}
 """OpenAI's, and one for a provider's own failure that came with a part of an answer."""
 

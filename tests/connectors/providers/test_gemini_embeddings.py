@@ -4,23 +4,13 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.gemini_embeddings import from_embeddings, to_embeddings
+from connectors.providers.gemini_embeddings import from_embeddings
 from connectors.providers.provider import Call, ProviderError
 from schemas.events import Usage
 
 
 def a_call(body: dict[str, Any]) -> Call:
     return Call("r1", "embeddings", "gemini-embedding-001", body, 5.0)
-
-
-def test_a_hundred_texts_are_the_most_for_one_call() -> None:
-    body, _ = to_embeddings(a_call({"input": ["a"] * 100}), "models/m")
-    with pytest.raises(ProviderError) as caught:
-        to_embeddings(a_call({"input": ["a"] * 101}), "models/m")
-
-    assert len(body["requests"]) == 100
-    assert (caught.value.error_type, caught.value.param) == ("invalid_request", "input")
-    assert "at most 100" in caught.value.message
 
 
 @pytest.mark.parametrize(

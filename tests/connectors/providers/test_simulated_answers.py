@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import base64
 import json
 import math
-import struct
 from typing import Any
 
 import pytest
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from connectors.providers.simulated_answers import chat_answer, embeddings_answer, smallest, unit_vector
+from connectors.providers.simulated_answers import chat_answer, embeddings_answer, smallest
 
 SCHEMA = {
     "type": "object",
@@ -130,13 +128,6 @@ def test_embeddings_are_unit_vectors_that_follow_from_the_input() -> None:
     vectors = [item.embedding for item in CreateEmbeddingResponse.model_validate(made.body, strict=True).data]
     assert vectors[0] == vectors[2] != vectors[1]
     assert all(math.isclose(math.hypot(*vector), 1, rel_tol=1e-6) for vector in vectors)
-
-
-def test_base64_holds_the_same_numbers_as_little_endian_single_floats() -> None:
-    made = embeddings_answer({"input": "a", "dimensions": 5, "encoding_format": "base64"}, "m", 8)
-
-    packed = base64.b64decode(made.body["data"][0]["embedding"])
-    assert list(struct.unpack("<5f", packed)) == unit_vector("a", 5)
 
 
 @pytest.mark.parametrize(
