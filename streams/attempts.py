@@ -65,7 +65,8 @@ def _ended(
     started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices, **more: object
 ) -> AttemptFinished:
     """Put together what every end has, and what only an answer or an error has."""
-    cost = prices.of(started.provider, started.model, result.usage)
+    answered_by = result.response_model if isinstance(result, Answer) else ""
+    cost = prices.of(started.provider, started.model, result.usage, answered_by)
     return AttemptFinished.model_validate(
         {
             "request": started.request,

@@ -17,8 +17,15 @@ from streams.settings import Price, Settings
 
 MILLION = Decimal(1_000_000)
 
-GENAI_ID: dict[str, str] = {"bedrock": "aws"}
-"""The id in genai-prices of a provider kind that has no base_url; with one, the URL says whose prices are meant."""
+GENAI_ID: dict[str, str] = {
+    "anthropic": "anthropic",
+    "azure": "azure",
+    "bedrock": "aws",
+    "cohere": "cohere",
+    "gemini": "google",
+    "mistral": "mistral",
+}
+"""The id in genai-prices of a kind that is one company's, also behind a proxy; of other kinds base_url says whose."""
 
 COUNTED = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"})
 NOT_OURS = frozenset({"web_searches_kcount", "storage_searches_kcount", "cache_write_1h_mtok"})
@@ -35,26 +42,39 @@ class Prices:
 
     def __init__(self, settings: Settings) -> None:
         self._overrides = settings.prices
-        self._published_by = {name: _publisher(provider) for name, provider in settings.providers.items()}
+        self._providers = settings.providers
         self._rate = functools.lru_cache(maxsize=REMEMBERED)(self._find)
 
-    def of(self, provider: str, model: str, usage: Usage) -> Decimal | None:
-        """Price a call, in US dollars; None if its price or its usage is not known, which is not the same as free."""
+    def of(self, provider: str, model: str, usage: Usage, answered_by: str = "") -> Decimal | None:
+        """Price a call, in US dollars; None if its price or its usage is not known, which is not the same as free.
+
+        Args:
+            provider: by its name in the configuration.
+            model: as the provider was asked for it.
+            usage: what was counted.
+            answered_by: the model by the answer's own word, which counts where the name that was asked for has no price.
+
+        """
         if not usage.input_tokens and not usage.output_tokens:
             return None
-        return self._rate(provider, model)(usage)
+        rate = self._rate(provider, model)
+        return (self._rate(provider, answered_by) if rate is _unpriced and answered_by else rate)(usage)
 
     def _find(self, provider: str, model: str) -> Rate:
         override = self._overrides.get(f"{provider}/{model}")
         if override is not None:
             return _overridden(override)
-        publisher = self._published_by.get(provider)
-        return _published(publisher, model) if publisher is not None else _unpriced
+        settings = self._providers.get(provider)
+        if settings is None:
+            return _unpriced
+        seller, name = settings.sold_as(model)
+        publisher = _publisher(settings, seller)
+        return _published(publisher, name) if publisher is not None else _unpriced
 
 
-def _publisher(settings: ProviderSettings) -> PricedProvider | None:
-    """Find whose prices a provider has: by its kind, else by where it is; a server of one's own has none."""
-    genai_id = GENAI_ID.get(settings.kind)
+def _publisher(settings: ProviderSettings, seller: str) -> PricedProvider | None:
+    """Find whose prices a provider has: who it says sells, else by its kind, else by where it is, if anybody's."""
+    genai_id = seller or GENAI_ID.get(settings.kind)
     if genai_id is None and settings.base_url is None:
         return None
     try:

@@ -48,6 +48,9 @@ class AzureSettings(CompatibleSettings):
     token: HeaderSecret | None = None
     """Of Microsoft Entra, instead of a key. It expires, and is not renewed here."""
 
+    deployments: dict[str, str] = {}
+    """The model behind a deployment whose name does not say it, such as ``{chat-prod: gpt-5-mini}``."""
+
     @model_validator(mode="before")
     @classmethod
     def _where(cls, value: Any) -> Any:  # noqa: ANN401 - what a file may hold
@@ -64,6 +67,14 @@ class AzureSettings(CompatibleSettings):
         if not (self.has_key or self.token or self.headers):
             raise ValueError("api_key or token is needed")
         return self
+
+    def behind(self, deployment: str) -> str:
+        """The model of a deployment; by its name, unless configured."""
+        return self.deployments.get(deployment, deployment)
+
+    def sold_as(self, model: str) -> tuple[str, str]:
+        """A deployment has the price of the model behind it."""
+        return "", self.behind(model)
 
     def credentials(self) -> dict[str, str]:
         """The key in Azure's own header, or the token."""
@@ -84,6 +95,7 @@ class Azure(Compatible):
         super().__init__(name, settings)
         self._secrets += [settings.token.get_secret_value()] if settings.token else []
         self._version = settings.api_version
+        self._behind = settings.behind
         self._base = self._base.removesuffix("/v1").removesuffix("/openai")
 
     def path(self, call: Call) -> str:
@@ -92,6 +104,10 @@ class Azure(Compatible):
             return f"/openai/v1{PATHS[call.operation]}"
         deployment = quote(call.model, safe="")
         return f"/openai/deployments/{deployment}{PATHS[call.operation]}?api-version={self._version}"
+
+    def ruled_as(self, call: Call) -> str:
+        """A deployment takes what the model behind it takes."""
+        return self._behind(call.model)
 
     def streaming(self) -> JSON:
         """Old versions can't count a stream."""

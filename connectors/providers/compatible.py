@@ -78,6 +78,10 @@ class Compatible(HttpProvider):
         """Where the call goes, behind the base URL."""
         return PATHS[call.operation]
 
+    def ruled_as(self, call: Call) -> str:
+        """Whose rules hold for the call's parameters: the model's own."""
+        return call.model
+
     def streaming(self) -> JSON:
         """How a stream is asked for. Whoever streams always asks for the usage."""
         return {"stream": True, "stream_options": {"include_usage": True}}
@@ -91,7 +95,7 @@ class Compatible(HttpProvider):
 
     def write(self, call: Call) -> Outgoing:
         """Write the caller's body with the provider's name for the model, by the table of parameters."""
-        applied = self.parameters[call.operation].apply(call.body, call.model)
+        applied = self.parameters[call.operation].apply(call.body, self.ruled_as(call))
         content, changes = self.content(call)
         streaming = self.streaming() if call.stream else {}
         body = {"model": call.model, **content, **applied.passed, **streaming}

@@ -54,6 +54,11 @@ class HuggingFaceSettings(CompatibleSettings):
             raise ValueError("api_key is needed for the router")
         return self
 
+    def sold_as(self, model: str) -> tuple[str, str]:
+        """Each provider behind the router has its price; who leaves the choice to the router learns none beforehand."""
+        name, _, provider = model.partition(":")
+        return (f"huggingface_{provider}" if self.server == "router" and provider else ""), name
+
     def credentials(self) -> dict[str, str]:
         """The key, and who pays."""
         return super().credentials() | ({"x-hf-bill-to": self.bill_to} if self.bill_to else {})

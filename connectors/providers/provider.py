@@ -45,6 +45,10 @@ class ProviderSettings(BaseModel):
     rate_limit: RateLimit | None = None
     """Kept to by waiting, beside what the provider itself says of its limits."""
 
+    def sold_as(self, model: str) -> tuple[str, str]:
+        """Whose price a model has, by genai-prices' id, and which model it is; an empty id: that of this kind."""
+        return "", model
+
     @model_validator(mode="after")
     def _more_keys_follow_a_first(self) -> Self:
         if self.api_keys and not (self.api_key and self.api_key.get_secret_value()):

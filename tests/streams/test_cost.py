@@ -20,6 +20,9 @@ def prices(**more: Any) -> Prices:
         "groq": {"kind": "openai", "base_url": "https://api.groq.com/openai/v1", "api_key": "k"},
         "own": {"kind": "openai", "base_url": "http://127.0.0.1:8000/v1"},
         "sim": {"kind": "simulated"},
+        "azure": {"kind": "azure", "resource": "r", "api_key": "k", "deployments": {"chat-prod": "gpt-4o"}},
+        "claude": {"kind": "anthropic", "base_url": "https://proxy.example", "api_key": "k"},
+        "hub": {"kind": "huggingface", "api_key": "k"},
         "aws": {"kind": "bedrock", "region": "eu-central-1", "api_key": "k"},
     }
     return Prices(Settings.model_validate({"providers": providers, **more}))
@@ -95,3 +98,28 @@ def test_prices_never_go_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("socket.socket.connect", refuse)
 
     assert prices().of("openai", "gpt-4o-mini", USAGE) is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "answered_by"), [("chat-prod", ""), ("any-name", "gpt-4o-2024-08-06"), ("gpt-4o", "")]
+)
+def test_a_deployment_has_the_price_of_the_model_behind_it(model: str, answered_by: str) -> None:
+    known = prices()
+
+    assert known.of("azure", model, USAGE, answered_by) == known.of("openai", "gpt-4o", USAGE)
+
+
+def test_a_deployment_whose_model_nobody_says_is_unpriced() -> None:
+    assert prices().of("azure", "any-name", USAGE) is None
+
+
+def test_a_companys_prices_hold_behind_a_proxy() -> None:
+    assert prices().of("claude", "claude-sonnet-4-5", USAGE) is not None
+
+
+def test_each_provider_behind_the_router_has_its_price_and_the_routers_own_choice_has_none() -> None:
+    known, model = prices(), "meta-llama/Llama-3.3-70B-Instruct"
+
+    assert known.of("hub", f"{model}:together", USAGE) is not None
+    assert known.of("hub", model, USAGE) is None
+    assert known.of("hub", f"{model}:fastest", USAGE) is None

@@ -95,3 +95,12 @@ async def test_the_token_is_in_no_error_even_if_the_server_repeats_it() -> None:
 )
 def test_no_body_can_break_the_reading_of_what_the_filter_found(body: object) -> None:
     findings(json.dumps(body).encode())
+
+
+def test_a_deployment_takes_what_the_model_behind_it_takes() -> None:
+    call = Call("r1", "chat", "chat-prod", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}, 5.0)
+
+    named, unnamed = azure(deployments={"chat-prod": "gpt-5-mini"}).write(call), azure().write(call)
+
+    assert (named.body["model"], named.body["max_completion_tokens"]) == ("chat-prod", 9)
+    assert unnamed.body["max_tokens"] == 9
