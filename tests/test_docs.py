@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "At the top": settings.Settings,
     "`kafka`": settings.Kafka,
     "`http`": settings.Http,
+    "`overload`": settings.Overload,
     "`clickhouse`": settings.ClickHouse,
     "A provider": ProviderSettings,
     "A model": settings.Model,
