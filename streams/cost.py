@@ -52,7 +52,7 @@ class Prices:
             provider: by its name in the configuration.
             model: as the provider was asked for it.
             usage: what was counted.
-            answered_by: the model by the answer's own word, which counts where the name that was asked for has no price.
+            answered_by: the model by the answer's own word, which counts where the name that was asked for is unpriced.
 
         """
         if not usage.input_tokens and not usage.output_tokens:

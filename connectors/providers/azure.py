@@ -48,7 +48,7 @@ class AzureSettings(CompatibleSettings):
     token: HeaderSecret | None = None
     """Of Microsoft Entra, instead of a key. It expires, and is not renewed here."""
 
-    deployments: dict[str, str] = {}
+    deployments: dict[str, str] = Field(default_factory=dict)
     """The model behind a deployment whose name does not say it, such as ``{chat-prod: gpt-5-mini}``."""
 
     @model_validator(mode="before")
