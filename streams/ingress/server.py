@@ -11,6 +11,7 @@ import uvicorn
 
 from connectors import clickhouse
 from connectors.kafka import Backlog, Groups, Producer, Reader
+from streams.http_protocol import BoundedProtocol
 from streams.http_server import BACKLOG, Server, listening
 from streams.ingress.app import Ingress, reply_partitions
 from streams.ingress.keys import check_binding
@@ -107,7 +108,7 @@ def _config(ingress: Ingress) -> uvicorn.Config:
     return uvicorn.Config(
         ingress,
         interface="asgi3",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

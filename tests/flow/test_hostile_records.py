@@ -1,0 +1,68 @@
+"""Whoever may write to a topic may write anything: no stage stops for it, and whoever asks next is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.topics import Topics
+from tests.connectors.kafka.test_lenient_records import OFFSET_DELTA
+from tests.fixtures.raw_records import Raw, batch, damaged, produce
+from tests.fixtures.river import River
+
+pytestmark = pytest.mark.flow
+
+ASKING = b'{"model":"demo","messages":[{"role":"user","content":"hi"}]}'
+NAMELESS = [(b"\xff\xfe", b"\xff"), (b"", None), (b"a\nb", b"\x1b[31m")]
+HOSTILE = {
+    "a header without UTF-8": batch([Raw(ASKING, NAMELESS)]),
+    "a tombstone": batch([Raw(None, NAMELESS)]),
+    "an empty value": batch([Raw(b"", NAMELESS, b"")]),
+    "no time": batch([Raw(ASKING, timestamp_ms=-1)]),
+    "a time before all times": batch([Raw(ASKING, timestamp_ms=-(2**40))]),
+    "1970": batch([Raw(ASKING, timestamp_ms=1)]),
+    "many headers": batch([Raw(ASKING, [(b"h", b"1")] * 100_000)]),
+    "an enormous key": batch([Raw(ASKING, key=bytes(1_000_000))]),
+    "an enormous correlation": batch(
+        [Raw(ASKING, [(b"reply-topic", b"llm.replies.x"), (b"correlation-id", bytes(1_000_000))])]
+    ),
+    "an offset that lies": damaged(batch([Raw(ASKING)]), OFFSET_DELTA, 0x7E),
+    "bytes that are no snappy": damaged(batch([Raw(ASKING * 9)], "snappy"), 75, 0xFF),
+    "more than may be written again": batch([Raw(b"\x00" + bytes(70_000_000), key=b"k")], "zstd"),
+    "a body larger than any": batch([Raw(b" " * 60_000_000 + ASKING)], "lz4"),
+    "an event that ends early": batch([Raw(b"\x00\x00\x00\x00\x65\x02")]),
+    "an event of an unknown kind": batch([Raw(b"\x00\xff\xff\xff\xff")]),
+    "a number that is none": batch([Raw(ASKING.replace(b'"hi"', b"1e999"))]),
+    "names twice": batch([Raw(ASKING[:-1] + b',"model":"\x00"}')]),
+}
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+async def test_a_hostile_request_stops_nobody(river: River, attack: str) -> None:
+    topic = Topics().requests.name
+
+    codes = [await produce(river.kafka, topic, partition, HOSTILE[attack]) for partition in range(4)]
+
+    status, _, _ = river.chat(f"after {attack}")
+    assert codes == [0] * 4, "the broker refuses it by now, and it may go from here"
+    assert status == 200
+
+
+@pytest.mark.parametrize("topic", [each.name for each in Topics().all])
+async def test_a_hostile_record_on_any_topic_stops_nobody(river: River, topic: str) -> None:
+    bodies = [Raw(b"\x00\x00\x00\x00\x65\x02", NAMELESS), Raw(b"{}", NAMELESS), Raw(None, NAMELESS, b"\xff")]
+    partitions = range(1 if topic == Topics().config.name else 4)
+
+    codes = [await produce(river.kafka, topic, partition, batch(bodies, "gzip")) for partition in partitions]
+
+    status, _, _ = river.chat(f"after {topic}")
+    assert set(codes) <= {0, 87}  # a compacted topic takes no record without a key
+    assert status == 200
+
+
+async def test_all_of_it_is_on_record_and_its_text_is_not(river: River) -> None:
+    await produce(river.kafka, Topics().requests.name, 0, batch([Raw(b"\xff secret", NAMELESS)]))
+
+    last = river.until_rows("SELECT kafka_offset FROM events WHERE event_type = 'DeadLettered' ORDER BY event_time")
+
+    assert last
+    assert river.rows("SELECT 1 FROM events WHERE event_type = 'Unstorable'") == []
