@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -21,6 +22,7 @@ from connectors.providers.assembly import JSON, Assembly
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from connectors.providers.rates import rate_state
+from connectors.providers.scrubbing import Scrubber
 from schemas.events import Change, Usage
 
 OK = 200
@@ -125,12 +127,13 @@ class HttpProvider:
         try:
             outgoing, url, content, headers = self._outgoing(call)
             response = await self._client.post(url, content, timeout_s=call.timeout_s, headers=headers)
+            response = dataclasses.replace(response, content=self._scrubber.body(response.content))
             if response.status != OK:
                 raise self._refused(response)
             answer = self.read(call, _json(response), response)
             return _with_record(answer, content, outgoing.changes, response)
         except NoResponseError as error:
-            raise ProviderError(error.error_type, str(error), http_status=error.http_status) from error
+            raise self._unanswered(error) from error
         except ProviderError as error:
             raise self._without_secrets(error) from None
 
@@ -147,9 +150,10 @@ class HttpProvider:
             outgoing, url, content, headers = self._outgoing(call)
             async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
                 if response.status != OK:
-                    raise self._refused(await response.whole())
+                    refused = await response.whole()
+                    raise self._refused(dataclasses.replace(refused, content=self._scrubber.body(refused.content)))
                 async for data in response.pieces(until_s):
-                    for chunk in decoder.feed(data):
+                    for chunk in decoder.feed(self._scrubber.body(data)):
                         assembly.add(chunk)
                         yield chunk
                 for chunk in decoder.finish():
@@ -157,8 +161,7 @@ class HttpProvider:
                     yield chunk
                 yield _with_record(_streamed(assembly, decoder), content, outgoing.changes, response)
         except NoResponseError as error:
-            failure = ProviderError(error.error_type, str(error), http_status=error.http_status)
-            raise _with_partial(failure, assembly, decoder) from error
+            raise _with_partial(self._unanswered(error), assembly, decoder) from error
         except ProviderError as error:
             raise self._without_secrets(_with_partial(error, assembly, decoder)) from None
 
@@ -178,10 +181,16 @@ class HttpProvider:
 
     def _without_secrets(self, error: ProviderError) -> ProviderError:
         """Make sure of it: some servers repeat the key that they did not like."""
-        for secret in self._secrets:
-            error.message = error.message.replace(secret, "***")
+        error.message = self._scrubber.message(error.message)
         error.args = (error.message,)
         return error
+
+    def _unanswered(self, error: NoResponseError) -> ProviderError:
+        return self._without_secrets(ProviderError(error.error_type, str(error), http_status=error.http_status))
+
+    @functools.cached_property
+    def _scrubber(self) -> Scrubber:
+        return Scrubber(self._secrets)
 
 
 def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
