@@ -75,6 +75,10 @@ class _Entry:
     def size(self) -> int:
         return ENTRY_BYTES + (self.end.size if self.end is not None else 0)
 
+    def knows(self, event: AttemptStarted | AttemptFinished) -> bool:
+        """Whether the end of this attempt has been told already: the log may be read again from further back."""
+        return any((known.attempt, known.worker) == (event.attempt, event.worker) for known in self.attempts)
+
     def wait(self) -> asyncio.Future[None]:
         if self.done is None:
             self.done = asyncio.get_running_loop().create_future()
@@ -178,18 +182,19 @@ class Claims:
     def started(self, event: AttemptStarted, partition: int) -> None:
         """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
         entry = self._observed(event.request.request_id, partition)
-        if entry is not None:
+        if entry is not None and not entry.knows(event):
             entry.open = event
 
     def finished(self, event: AttemptFinished, partition: int, asked: str = "") -> None:
         """Take in how an attempt ended; an answer, to what was ``asked``, is the request's end."""
         request_id = event.request.request_id
         entry = self._observed(request_id, partition)
-        if entry is None:
+        if entry is None or entry.knows(event):
             return
         self._forget(request_id)
-        entry.open = None
-        entry.attempts += (event,)
+        if entry.open is None or entry.open.attempt <= event.attempt:
+            entry.open = None
+        entry.attempts = tuple(sorted((*entry.attempts, event), key=lambda attempt: attempt.attempt))
         if event.error_type is None:
             entry.end = End(event.request, "answered", None, entry.attempts, event.finished_at, asked)
         entry.wake()

@@ -37,6 +37,7 @@ class Memory:
         self._clock = clock
         self._follower = follow(self._observe) if follow is not None else None
         self._recall = recall
+        self._since: dict[int, int] = {}
 
     async def claim(self, request: Request, partition: int) -> Fresh | Finished | InDoubt:
         """Say how it stands with a request, once it is not under way elsewhere. What is fresh may be taken at once."""
@@ -55,19 +56,26 @@ class Memory:
     async def learn(self, partition: int, since_ms: int) -> None:
         """Learn from the log what others have begun and ended since then; what is older, beside the work to come.
 
+        Each lane has a first record of its own: the partition is learned from the earlier one on.
+
         Args:
             partition: one that this worker has now.
             since_ms: milliseconds since the epoch, by the clock of any worker.
 
         """
         begin_ms = since_ms - CLOCK_SKEW_MS
-        if self._recall is not None:
+        known_ms = self._since.get(partition)
+        if known_ms is not None and known_ms <= begin_ms:  # of the other lane, whose records are older
+            return
+        self._since[partition] = begin_ms
+        if self._recall is not None and known_ms is None:
             self._recall.learn(partition, begin_ms)
         if self._follower is not None:
             await self._follower.follow(partition, begin_ms)
 
     def leave(self, partition: int) -> None:
         """Let go of a partition that another worker has now."""
+        self._since.pop(partition, None)
         self.claims.revoke(partition)
         if self._follower is not None:
             self._follower.leave(partition)

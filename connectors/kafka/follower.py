@@ -32,11 +32,14 @@ class Follower:
         self._positions: dict[TopicPartition, int] = {}
         self._wanted: dict[TopicPartition, tuple[int, asyncio.Future[None]]] = {}
         self._ends: dict[TopicPartition, tuple[int, asyncio.Future[None]]] = {}
+        self._moved = False
+        """Whether a partition is to be read from elsewhere than where the client stands."""
         self._task: asyncio.Task[None] | None = None
 
     async def follow(self, partition: int, since_ms: int) -> None:
         """Read a partition from this time on; returns when all that is on it now has been handed on.
 
+        One that is followed already is read again from there.
         Waits while Kafka is away: what is not known can't be acted on.
         """
         caught_up = asyncio.get_running_loop().create_future()
@@ -80,7 +83,8 @@ class Follower:
             assigned: frozenset[TopicPartition] = frozenset()
             while True:
                 await self._find(client)
-                if assigned != (assigned := frozenset(self._positions)):
+                if self._moved or assigned != frozenset(self._positions):
+                    self._moved, assigned = False, frozenset(self._positions)
                     client.assign(list(assigned))
                     for place, offset in self._positions.items():
                         client.seek(place, offset)
@@ -102,6 +106,7 @@ class Follower:
             if self._wanted.get(place) == (since_ms, caught_up):  # not left meanwhile
                 self._positions[place] = end if begin is None else begin.offset
                 self._ends[place] = (end, caught_up)
+                self._moved = True
                 del self._wanted[place]
         self._announce()
 

@@ -211,3 +211,18 @@ def test_memory_is_counted_back_to_nothing() -> None:
 def test_what_is_no_event_is_said_to_be_none() -> None:
     with pytest.raises(UndecodableError):
         Claims().observe(Record("llm.attempts.v1", 0, 0, 0, None, b"?", ()))
+
+
+def test_a_log_that_is_read_again_from_further_back_adds_what_was_before_and_nothing_twice(request_: Request) -> None:
+    claims = Claims()
+    first = finished(request_, error_type="server", body="")
+    second = finished(request_, attempt=2, error_type="server", body="")
+    events = [started(request_), first, started(request_, attempt=2), second, started(request_, attempt=3)]
+
+    for event in events[3:] + events:
+        claims.observe(record(event))
+
+    claim = claims.lookup(request_.request_id, NOW + 9000)
+    assert isinstance(claim, InDoubt)
+    assert claim.attempts == (first, second)
+    assert claim.started.attempt == 3

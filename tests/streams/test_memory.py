@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import cast
 
+from connectors.kafka.follower import Follower
 from schemas.events import AttemptStarted, Request
 from schemas.identity import named_request_id
 from streams.attempts import End
 from streams.claims import Finished, Fresh, InDoubt
-from streams.memory import Memory
+from streams.memory import CLOCK_SKEW_MS, Memory
 from streams.recall import Recall
 from tests.making import make_request, now_ms, record
 from tests.streams.test_recall import PARTITION, Shelf, answered, named
@@ -115,3 +117,32 @@ async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
 
     assert isinstance(await memory.claim(request, PARTITION), Finished)
     await memory.close()
+
+
+class Followed:
+    """A follower that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def follow(self, _: int, since_ms: int) -> None:
+        self.asked.append(since_ms)
+
+    def leave(self, _: int) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+
+async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_record_on() -> None:
+    followed = Followed()
+    memory = Memory("w1", time.time, lambda _: cast("Follower", followed))
+    now = now_ms()
+
+    for since_ms in (now, now + 5, now - 7000, now - 50):
+        await memory.learn(PARTITION, since_ms)
+    memory.leave(PARTITION)
+    await memory.learn(PARTITION, now)
+
+    assert followed.asked == [since_ms - CLOCK_SKEW_MS for since_ms in (now, now - 7000, now)]

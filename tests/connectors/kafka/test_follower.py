@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.embedded.broker import EmbeddedBroker
+from connectors.kafka import Producer
+from connectors.kafka.follower import Follower
+from schemas.records import Output, Record
+from schemas.topics import Topics
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+
+async def test_a_partition_that_is_followed_already_is_read_again_from_further_back_and_then_on(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    seen: list[Record] = []
+    follower = Follower(broker.bootstrap_servers, topics.attempts.name, seen.append)
+    async with Producer(broker.bootstrap_servers) as producer:
+
+        async def write(value: bytes) -> None:
+            await producer.send(Output(topics.attempts.name, b"k", value, partition=1))
+
+        await write(b"1")
+        await write(b"2")
+        await follower.follow(1, 2**41)  # beyond all that is there
+        before = [record.value for record in seen]
+        await follower.follow(1, 0)
+        caught_up = [record.value for record in seen]
+        await write(b"3")
+        await eventually(lambda: len(seen) > 2)
+    await follower.stop()
+
+    assert before == []
+    assert caught_up == [b"1", b"2"]
+    assert [record.value for record in seen] == [b"1", b"2", b"3"]
