@@ -14,8 +14,21 @@ from schemas.faults import invalid
 from streams.fronts.anthropic_answer import message, refusal
 from streams.fronts.anthropic_request import chat_body
 from streams.fronts.anthropic_stream import Events
-from streams.fronts.front import EventWriter, named_event
+from streams.fronts.front import EventWriter, named_events
 from streams.fronts.untranslatable import UntranslatableError
+from streams.fronts.wording import reworded
+
+NAMES = {
+    "messages": "messages",
+    "max_completion_tokens": "max_tokens",
+    "reasoning_effort": "thinking",
+    "response_format": "output_config.format",
+    "stop": "stop_sequences",
+    "user": "metadata.user_id",
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "tools": "tools",
+}
+"""What a message's parameter is called, by the chat's name."""
 
 
 class AnthropicFront:
@@ -37,7 +50,7 @@ class AnthropicFront:
 
     def refusal(self, error: bytes) -> bytes:
         """See ``Front``."""
-        return orjson.dumps(refusal(orjson.loads(error)))
+        return orjson.dumps(refusal(reworded(orjson.loads(error), NAMES)))
 
     def writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - the same
         """See ``Front``."""
@@ -45,17 +58,17 @@ class AnthropicFront:
 
 
 class MessageEvents:
-    """A Messages stream on the wire. Its events have no numbers: Anthropic's clients know of no way to resume."""
+    """A Messages stream on the wire."""
 
     def __init__(self) -> None:
         self._events = Events()
 
-    def event(self, number: int, chunk: bytes) -> bytes:  # noqa: ARG002 - see above
+    def event(self, number: int, chunk: bytes) -> bytes:
         """See ``EventWriter``."""
-        return b"".join(named_event(event) for event in self._events.feed(orjson.loads(chunk)))
+        return named_events(list(self._events.feed(orjson.loads(chunk))), number)
 
     def last(self, error: bytes | None) -> bytes:
         """See ``EventWriter``. A stream that fails has no ``message_stop``, so that nobody takes it for whole."""
         if error is not None:
-            return named_event(refusal(orjson.loads(error)))
-        return b"".join(named_event(event) for event in self._events.finish())
+            return named_events([refusal(reworded(orjson.loads(error), NAMES))])
+        return named_events(list(self._events.finish()))

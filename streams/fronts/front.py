@@ -5,6 +5,7 @@ On the log there is one shape only. A front translates at the door, on the way i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -16,10 +17,13 @@ DONE = b"data: [DONE]\n\n"
 
 
 class EventWriter(Protocol):
-    """Writes one stream as server-sent events."""
+    """Writes one stream as server-sent events. It is given every chunk from the first on, in order."""
 
     def event(self, number: int, chunk: bytes) -> bytes:
-        """The events that a chunk becomes; none, if it has nothing for this API."""
+        """The events that a chunk becomes; none, if it has nothing for this API. The last has the chunk's number as id.
+
+        So who comes back with that id has had the whole chunk.
+        """
         ...
 
     def last(self, error: bytes | None) -> bytes:
@@ -79,9 +83,18 @@ class OpenAIFront:
         return ChunkEvents()
 
 
-def named_event(event: dict[str, Any]) -> bytes:
-    """A server-sent event that says its type twice, as those of Messages and of Responses do."""
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+def named_events(events: Sequence[dict[str, Any]], number: int | None = None) -> bytes:
+    """Server-sent events that say their type twice, as those of Messages and of Responses do.
+
+    Args:
+        events: in order.
+        number: of the chunk that they come from, which the last of them has as its id.
+
+    """
+    written = [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event)) for event in events]
+    if written and number is not None:
+        written[-1] = b"id: %d\n%b" % (number, written[-1])
+    return b"".join(written)
 
 
 def stream_cut(reason: str) -> bytes:

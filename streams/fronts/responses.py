@@ -13,11 +13,23 @@ import orjson
 from schemas import openai
 from schemas.events import Failure
 from schemas.faults import invalid
-from streams.fronts.front import EventWriter, named_event
+from streams.fronts.front import EventWriter, named_events
 from streams.fronts.responses_answer import response
 from streams.fronts.responses_request import chat_body
 from streams.fronts.responses_stream import Events
 from streams.fronts.untranslatable import UntranslatableError
+from streams.fronts.wording import reworded
+
+NAMES = {
+    "messages": "input",
+    "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+    "logprobs": "include",
+    "tools": "tools",
+}
+"""What a response's parameter is called, by the chat's name."""
 
 
 class ResponsesFront:
@@ -39,7 +51,7 @@ class ResponsesFront:
 
     def refusal(self, error: bytes) -> bytes:
         """See ``Front``. It is OpenAI's own error object."""
-        return error
+        return orjson.dumps(reworded(orjson.loads(error), NAMES))
 
     def writer(self, asked: bytes) -> EventWriter:
         """See ``Front``."""
@@ -53,15 +65,17 @@ class ResponseEvents:
         self._events = Events(asked)
         self._sequence = 0
 
-    def event(self, number: int, chunk: bytes) -> bytes:  # noqa: ARG002 - one chunk becomes several events, or none
+    def event(self, number: int, chunk: bytes) -> bytes:
         """See ``EventWriter``."""
-        return self._written(self._events.feed(orjson.loads(chunk)))
+        return named_events(self._numbered(self._events.feed(orjson.loads(chunk))), number)
 
     def last(self, error: bytes | None) -> bytes:
         """See ``EventWriter``."""
-        return self._written(self._events.finish() if error is None else self._events.fail(orjson.loads(error)))
+        if error is None:
+            return named_events(self._numbered(self._events.finish()))
+        return named_events(self._numbered(self._events.fail(reworded(orjson.loads(error), NAMES))))
 
-    def _written(self, events: list[dict[str, Any]]) -> bytes:
+    def _numbered(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         numbered = [{**event, "sequence_number": self._sequence + place} for place, event in enumerate(events)]
         self._sequence += len(events)
-        return b"".join(map(named_event, numbered))
+        return numbered

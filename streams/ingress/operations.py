@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from dataclasses import dataclass
 
@@ -139,12 +140,13 @@ class OperationEndpoint:
             waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds, request.tenant))
             stream = None
             if MAY_STREAM in call.body:
-                stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds))
+                writer = functools.partial(self._front.writer, call.asked)
+                stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds, writer))
             await self._publish(request, call.body)
             watch = asyncio.create_task(_watch(receive, waiter))
             try:
                 if stream is not None and await begun(stream, waiter):
-                    await respond_stream(send, stream, waiter, self._front.writer(call.asked))
+                    await respond_stream(send, stream, waiter)
                     return
                 end = await waiter.ended()
             finally:

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from schemas.events import Failure
-from streams.fronts.front import ChunkEvents, EventWriter, stream_cut
+from streams.fronts.front import EventWriter, stream_cut
 from streams.ingress.keys import Keyring
 from streams.ingress.polling import canonical
 from streams.ingress.refusals import THEIRS, RefusedError, bad_request
@@ -39,9 +39,10 @@ async def begun(stream: Stream, waiter: Waiter) -> bool:
         end.cancel()
 
 
-async def respond_stream(send: Send, stream: Stream, waiter: Waiter, events: EventWriter) -> None:
+async def respond_stream(send: Send, stream: Stream, waiter: Waiter) -> None:
     """Write the chunks as they come, until the end, or until the caller is gone or has waited too long."""
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+    events = stream.writer()
     writing = asyncio.ensure_future(_write(send, stream, events))
     end = asyncio.ensure_future(waiter.ended())
     try:
@@ -98,7 +99,10 @@ class ResumeEndpoint:
 
 
 async def _from(stream: Stream, after: int) -> AsyncIterator[bytes]:
-    events = ChunkEvents()
-    async for number, chunk in stream.after(after):
-        yield events.event(number, chunk)
+    """Write what comes behind a chunk; a writer needs all from the first on, since some count what they have said."""
+    events = stream.writer()
+    async for number, chunk in stream.after(-1):
+        written = events.event(number, chunk)
+        if number > after and written:
+            yield written
     yield events.last(stream.failure)

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import orjson
 
 from connectors.providers.assembly import chunks_of
 from schemas.events import Request
+from streams.fronts.front import ChunkEvents, EventWriter
 from streams.ingress.replies import Piece, Reply
 
 KEPT_S = 600.0
@@ -36,8 +37,10 @@ INTERRUPTED = orjson.dumps(
 class Stream:
     """One streamed answer: its chunks by number, and its end."""
 
-    def __init__(self, request_id: str, tenant: str) -> None:
+    def __init__(self, request_id: str, tenant: str, writer: Callable[[], EventWriter] = ChunkEvents) -> None:
         self.request_id = request_id
+        self.writer = writer
+        """Makes a writer of its events, in the shape of the API that was asked."""
         self.tenant = tenant
         self.touched = time.monotonic()
         self.size = 0
@@ -107,9 +110,15 @@ class Streams:
         self._by_id: OrderedDict[str, Stream] = OrderedDict()
 
     @contextlib.contextmanager
-    def open(self, correlation: str, request: Request, seconds: float) -> Iterator[Stream]:
+    def open(
+        self,
+        correlation: str,
+        request: Request,
+        seconds: float,
+        writer: Callable[[], EventWriter] = ChunkEvents,
+    ) -> Iterator[Stream]:
         """Take in the chunks of a call, for at most this long, also when its caller is gone before its end."""
-        stream = self._by_call[correlation] = Stream(request.request_id, request.tenant)
+        stream = self._by_call[correlation] = Stream(request.request_id, request.tenant, writer)
         expiry = asyncio.get_running_loop().call_later(seconds, self._by_call.pop, correlation, None)
         try:
             yield stream

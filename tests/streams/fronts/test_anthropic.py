@@ -20,7 +20,7 @@ def events(wire: bytes) -> list[JSON]:
     """The events on the wire; each says its name twice."""
     read: list[JSON] = []
     for event in wire.decode().split("\n\n")[:-1]:
-        name, data = event.split("\n")
+        name, data = (line for line in event.split("\n") if not line.startswith("id: "))
         read.append(json.loads(data.removeprefix("data: ")))
         assert name == f"event: {read[-1]['type']}"
     return read

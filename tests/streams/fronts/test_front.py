@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import orjson
 
-from streams.fronts.front import Front, OpenAIFront, named_event, stream_cut
+from streams.fronts.front import Front, OpenAIFront, named_events, stream_cut
 
 FRONT: Front = OpenAIFront()
 
@@ -24,7 +24,13 @@ def test_chunks_are_numbered_and_the_end_is_marked() -> None:
 
 
 def test_a_named_event_says_its_type_twice() -> None:
-    assert named_event({"type": "ping"}) == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert named_events([{"type": "ping"}]) == b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+def test_the_last_event_of_a_chunk_has_its_number() -> None:
+    written = named_events([{"type": "a"}, {"type": "b"}], 7)
+
+    assert written == b'event: a\ndata: {"type":"a"}\n\nid: 7\nevent: b\ndata: {"type":"b"}\n\n'
 
 
 def test_a_cut_stream_says_why() -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from schemas.identity import new_request_id
+from streams.fronts.anthropic import AnthropicFront
+from streams.fronts.front import Front, OpenAIFront
+from streams.fronts.responses import ResponsesFront
+from streams.ingress.replies import Piece, Reply
+from streams.ingress.server_sent import _from
+from streams.ingress.streaming import Stream
 from tests.streams.ingress.gateway import Gateway
 
 
@@ -21,3 +28,20 @@ async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Ga
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "stream_not_found"
+
+
+@pytest.mark.parametrize("front", [OpenAIFront(), AnthropicFront(), ResponsesFront()])
+async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_its_api(front: Front) -> None:
+    stream = Stream("r", "t", lambda: front.writer(b"{}"))
+    for number, text in enumerate(("one ", "two ", "three")):
+        chunk = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}
+        stream.add(Piece("r", "c", number, 1, orjson.dumps(chunk)))
+    stream.end(Reply("r", "c", 200, "answered", "", None, b"{}", streamed=True))
+
+    whole = b"".join([piece async for piece in _from(stream, -1)])
+    behind = b"".join([piece async for piece in _from(stream, 1)])
+
+    assert whole.endswith(behind)
+    assert b"three" in behind
+    assert b"two" not in behind.split(b"three")[0]
+    assert whole[: -len(behind)].split(b"\n\n")[-2].startswith(b"id: 1\n")
