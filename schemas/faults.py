@@ -7,29 +7,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from schemas.events import Failure
+from schemas.sentences import WRONG_TYPE, WRONG_VALUE, sentence
 from schemas.shapes import MARK, OWN, TAGGED
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_WRONG_TYPE = {
-    "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-}
-_WRONG_VALUE = {
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-    "string_too_long": "must be at most {max_length} characters long",
-    "too_long": "must hold at most {max_length}",
-    "literal_error": "must be {expected}",
-}
 _NAMED_BY_CALLERS = frozenset({"metadata", "logit_bias", "parameters"})
 """Objects whose names are the caller's own: a path ends there."""
 
@@ -66,9 +49,9 @@ def _param(detail: ErrorDetails) -> str:
 def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     kind = detail["type"]
     if kind == "missing":
-        return "missing_required_parameter", "is missing"
-    if kind in _WRONG_TYPE:
-        return "invalid_type", _WRONG_TYPE[kind]
-    if kind in _WRONG_VALUE:
-        return "invalid_value", _WRONG_VALUE[kind].format(**detail.get("ctx", {}))
+        return "missing_required_parameter", sentence(detail)
+    if kind in WRONG_TYPE:
+        return "invalid_type", sentence(detail)
+    if kind in WRONG_VALUE:
+        return "invalid_value", sentence(detail)
     return "invalid_value", detail["msg"] if kind.startswith(OWN) else "is not valid"

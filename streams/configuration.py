@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from streams.settings import ConfigurationError, Settings
+from connectors.providers.compatible import BASE_URL
+from schemas.sentences import place, sentence
+from streams.settings import HASH, NAME, TARGET, ConfigurationError, Settings
 
 OVERRIDES = {
     "SLUICE_KAFKA": ("kafka", "bootstrap_servers"),
@@ -38,6 +40,14 @@ OVERRIDES = {
     "SLUICE_STATE": ("state",),
 }
 """Where things run is said by the environment, and wins over the file."""
+
+LOOKS = {
+    NAME: "must be a name of lower-case letters, digits and hyphens, 63 at most",
+    TARGET: "must be provider/model",
+    BASE_URL: "must be an address such as https://host/path, without a login or a query",
+    HASH: "must be sha256: and 64 hexadecimal digits, as `sluice keys` prints it",
+}
+"""What is meant by a pattern."""
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -147,8 +157,9 @@ def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str,
     """Every fault on one line, with its place; never a value, which may be a secret."""
     faults = []
     for fault in error.errors(include_input=False, include_url=False):
-        place = ".".join(str(step) for step in fault["loc"])
+        at = place(fault)
         variable = overridden.get(tuple(str(step) for step in fault["loc"]))
-        where = variable or (f"{source}: {place}" if place else str(source))
-        faults.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
+        where = variable or (f"{source}: {at}" if at else str(source))
+        pattern = str(fault.get("ctx", {}).get("pattern", ""))
+        faults.append(f"{where}: {LOOKS.get(pattern) or sentence(fault)}")
     return faults

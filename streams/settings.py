@@ -16,13 +16,15 @@ from connectors.providers import parse_settings
 from connectors.providers.provider import ProviderSettings
 from schemas.events import Lane, OnOversize, Operation, RoutePolicy
 from schemas.plain import PlainError
-from schemas.topics import MAX_MESSAGE_BYTES, Kept, Topics
+from schemas.topics import MAX_QUESTION_BYTES, Kept, Topics
 from streams import deny
 
 OPEN_TENANT = "default"
 """Who everybody is while no keys are configured."""
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+TARGET = r"^[^/]+/.+$"
+HASH = r"^sha256:[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME)]
 """Of a provider, tenant, key or policy: lower case, so that it can stand in a topic name."""
 
@@ -89,7 +91,7 @@ class Http(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1, le=MAX_MESSAGE_BYTES // 2)
+    body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1, le=MAX_QUESTION_BYTES)
     max_waiting: int = Field(default=2000, ge=1)
     """Callers that may wait for replies at once; one more is refused with 503."""
     instance: int = Field(default=0, ge=0)
@@ -130,7 +132,7 @@ class ClickHouse(Section):
 class WeightedTarget(Section):
     """A target with its share of the traffic."""
 
-    target: str = Field(pattern=r"^[^/]+/.+$")
+    target: str = Field(pattern=TARGET)
     """provider/model, split at the first slash: model names hold more of them."""
     weight: float = Field(default=1.0, gt=0)
 
@@ -173,7 +175,7 @@ class Key(Section):
 
     id: Name
     tenant: Name
-    hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    hash: str = Field(pattern=HASH)
     models: tuple[str, ...] = ("*",)
     """Shell patterns of model names."""
     operations: tuple[Operation, ...] = ("chat", "embeddings")

@@ -24,6 +24,7 @@ from connectors.providers.assembly import chunks_of
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from connectors.providers.simulated_answers import chat_answer, embeddings_answer
 from schemas.events import ErrorType
+from schemas.sentences import place, sentence
 
 CUT_AFTER = 3
 """Chunks that the model ``cut`` brings before it breaks off."""
@@ -163,8 +164,8 @@ def _overridden(mood: Mood, query: str) -> Mood:
         return _parsed(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(step) for step in fault["loc"])
-        raise ProviderError("invalid_request", f"simulated model: {place}: {fault['msg']}", http_status=400) from None
+        told = f"simulated model: {place(fault)} {sentence(fault)}"
+        raise ProviderError("invalid_request", told, http_status=400) from None
 
 
 async def _pass_time(mood: Mood, draw: random.Random, *, hang: bool) -> None:

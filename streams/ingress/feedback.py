@@ -18,6 +18,7 @@ from schemas.events import FeedbackGiven
 from schemas.headers import cloudevent
 from schemas.identity import new_request_id
 from schemas.records import Output
+from schemas.sentences import place, sentence
 from streams.ingress.bodies import read_body
 from streams.ingress.keys import Keyring
 from streams.ingress.log import Log
@@ -41,7 +42,7 @@ class Judgement(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> Judgement:
         if not self.label and self.score is None and not self.comment:
-            raise ValueError("one of label, score and comment is needed")
+            raise ValueError("must have one of label, score and comment")
         return self
 
 
@@ -92,6 +93,5 @@ def _parse(body: bytes) -> Judgement:
         return Judgement.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(step) for step in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        raise bad_request("invalid_feedback", f"{place}: {message}" if place else message, place or None) from None
+        at, what = place(fault), sentence(fault)
+        raise bad_request("invalid_feedback", f"{at or 'the body'} {what}", at or None) from None

@@ -165,12 +165,12 @@ def test_an_empty_variable_overrides_nothing(tmp_path: Path) -> None:
 def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
     said = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
 
-    assert said.startswith("SLUICE_HTTP_PORT: Input should be a valid integer")
+    assert said == "SLUICE_HTTP_PORT: must be a whole number"
 
 
 def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reaches_into_it(tmp_path: Path) -> None:
     assert fault(write(tmp_path, "http: 8080"), {"SLUICE_HTTP_PORT": "1"}).startswith(
-        "sluice.yaml: http: Input should be"
+        "sluice.yaml: http: must be an object"
     )
 
 
@@ -183,3 +183,28 @@ def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[
         found = getattr(found, step)
 
     assert str(found) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kafka: {port: 99999}", "kafka.port: must be at most 65535"),
+        ("nope: 1", "nope: is not known here"),
+        ("models: {a: {targets: [x]}}", "models.a.targets.0.target: must be provider/model"),
+        ("models: {a: {targets: []}}", "models.a.targets: must not be empty"),
+        (
+            "models: {a: {targets: [sim/x], policy: best}}",
+            "models.a.policy: must be 'ordered', 'weighted' or 'latency'",
+        ),
+        ("tenants: {Acme: {}}", "tenants.Acme: must be a name of lower-case letters, digits and hyphens, 63 at most"),
+        ("deadline_s: 0", "deadline_s: must be above 0"),
+        ("keys: 5", "keys: must be a list"),
+        ("providers: {o: {kind: openai, base_url: 'ftp://x'}}", "providers.o.base_url: must be an address such as"),
+        ("policies: {p: {phone_region: usa}}", "policies.p.phone_region: must match ^[A-Z]{2}$"),
+    ],
+)
+def test_a_fault_is_a_plain_sentence_that_names_the_place(tmp_path: Path, text: str, expected: str) -> None:
+    said = fault(write(tmp_path, text), {})
+
+    assert said.startswith(f"sluice.yaml: {expected}")
+    assert "Input" not in said
