@@ -49,9 +49,9 @@ def make_stage(name: str, settings: Settings) -> Stage:
             recall = Recall(functools.partial(Lookback, bootstrap, attempts))
             return CallStage(settings, incarnation.own(), follow=follow, recall=recall)
         case "reply":
-            from streams.reply import Reply
+            from streams.reply import ReplyStage
 
-            return Reply(settings)
+            return ReplyStage(settings)
         case "audit":
             from streams.audit import make_audit
 

@@ -24,7 +24,7 @@ from streams.texts import UnscreenableError
 from streams.writing import written
 
 
-class RefusedError(Exception):
+class InadmissibleError(Exception):
     """The request goes no further."""
 
     def __init__(self, failure: Failure, model: str = "", actions: tuple[PolicyAction, ...] = ()) -> None:
@@ -51,11 +51,11 @@ class Filter:
         try:
             arrival = receive(record, self._settings, now)
         except UnreadableError as error:
-            ended = self._ended(error.request, RefusedError(error.failure), now)
+            ended = self._ended(error.request, InadmissibleError(error.failure), now)
             return [ended, self._laid_aside(record, error)] if error.dead_letter else [ended]
         try:
             admitted = self.decide(arrival, now)
-        except RefusedError as refusal:
+        except InadmissibleError as refusal:
             return [self._ended(arrival.request, refusal, now)]
         topic = self._settings.topics.way(admitted.request.lane).admitted
         return [written(admitted, topic, self.name, now)]
@@ -64,22 +64,22 @@ class Filter:
         """Say what goes on.
 
         Raises:
-            RefusedError: nothing does.
+            InadmissibleError: nothing does.
 
         """
         request, rules = arrival.request, self._rules(arrival.request.tenant)
         failure = EXPIRED if now >= request.deadline_at else self._permissions.refusal(request)
         if failure is not None:
-            raise RefusedError(failure)
+            raise InadmissibleError(failure)
         if isinstance(arrival.document, Failure):
-            raise RefusedError(arrival.document)
+            raise InadmissibleError(arrival.document)
         failure = openai.fault(request.operation, arrival.document)
         if failure is not None:
-            raise RefusedError(failure)
+            raise InadmissibleError(failure)
         document, actions = _screened(arrival.document, rules)
         failure = self._permissions.model_refusal(request, document["model"])
         if failure is not None:
-            raise RefusedError(failure, document["model"], actions)
+            raise InadmissibleError(failure, document["model"], actions)
         return RequestAdmitted(
             request=self._laned(_streaming(_clean(request, rules), document), document),
             model=document["model"],
@@ -97,7 +97,7 @@ class Filter:
         batch = document.get("service_tier") == "flex" or (model is not None and model.lane == "batch")
         return request.model_copy(update={"lane": "batch"}) if batch else request
 
-    def _ended(self, request: Request, refusal: RefusedError, now: int) -> Output:
+    def _ended(self, request: Request, refusal: InadmissibleError, now: int) -> Output:
         event = turned_away(
             _clean(request, self._rules(request.tenant)),
             "expired" if refusal.failure is EXPIRED else "refused",
@@ -120,12 +120,14 @@ def _screened(document: dict[str, Any], rules: Rules) -> tuple[dict[str, Any], t
     try:
         verdict = screen(document, rules)
     except UnscreenableError as error:
-        raise RefusedError(invalid("input_not_screenable", str(error)), scrubbed(document["model"], rules)) from error
+        raise InadmissibleError(
+            invalid("input_not_screenable", str(error)), scrubbed(document["model"], rules)
+        ) from error
     if verdict.blocked is None:
         return verdict.document, verdict.actions
     message = f"the policy for your requests refuses this one, by its rule {verdict.blocked}"
     failure = invalid("policy_violation", message)
-    raise RefusedError(failure, scrubbed(document["model"], rules), verdict.actions)
+    raise InadmissibleError(failure, scrubbed(document["model"], rules), verdict.actions)
 
 
 def _streaming(request: Request, document: dict[str, Any]) -> Request:

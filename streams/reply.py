@@ -22,7 +22,7 @@ REMEMBERED = 100_000
 _OK = 200
 
 
-class Reply:
+class ReplyStage:
     """The stage: ``RequestSettled`` in, one reply out if somebody waits.
 
     A call stage that crashes may settle a request twice: two records, one reply. What stays possible is a crash of this

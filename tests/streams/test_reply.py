@@ -10,7 +10,7 @@ from schemas.events import Failure, Header, ReplyTo, RequestSettled
 from schemas.headers import OUTCOME, STATUS, last
 from schemas.records import Output, Record
 from schemas.vectors import packed
-from streams.reply import Reply
+from streams.reply import ReplyStage
 from streams.settings import Settings
 from streams.stage import DeadLetterError
 from tests.making import admitted, make_request, now_ms
@@ -52,7 +52,7 @@ def record(event: RequestSettled, offset: int = 1) -> Record:
 
 
 def reply(event: RequestSettled) -> Output:
-    (output,) = Reply(Settings()).handle(record(event))
+    (output,) = ReplyStage(Settings()).handle(record(event))
     return output
 
 
@@ -94,7 +94,7 @@ def test_no_answer_is_an_error_object_with_its_status_in_the_headers() -> None:
 def test_a_reply_topic_that_is_gone_costs_a_dead_letter_with_the_place_of_the_outcome() -> None:
     outcome = record(answered(), offset=7)
 
-    (output,) = Reply(Settings()).handle(outcome)
+    (output,) = ReplyStage(Settings()).handle(outcome)
 
     assert (output.else_dead_letter, output.origin) == ("llm.outcomes.v1-dlt", outcome)
 
@@ -111,11 +111,11 @@ def test_a_correlation_that_was_not_sent_does_not_come_back() -> None:
 
 
 def test_nobody_waits_and_nothing_is_written() -> None:
-    assert Reply(Settings()).handle(record(answered(reply_to=None))) == []
+    assert ReplyStage(Settings()).handle(record(answered(reply_to=None))) == []
 
 
 def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
-    stage, event = Reply(Settings()), answered()
+    stage, event = ReplyStage(Settings()), answered()
 
     first = stage.handle(record(event, offset=1))
     second = stage.handle(record(event.model_copy(update={"replayed": True}), offset=2))
@@ -125,7 +125,7 @@ def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
 
 
 def test_a_record_that_is_read_again_is_replied_to_again() -> None:
-    stage, event = Reply(Settings()), answered()
+    stage, event = ReplyStage(Settings()), answered()
 
     assert len(stage.handle(record(event, offset=1))) == len(stage.handle(record(event, offset=1))) == 1
 
@@ -139,7 +139,7 @@ def test_a_record_that_is_read_again_is_replied_to_again() -> None:
     ],
 )
 def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> None:
-    stage, event = Reply(Settings()), answered()
+    stage, event = ReplyStage(Settings()), answered()
     again = event.model_copy(update={"request": event.request.model_copy(update=change), "replayed": True})
 
     stage.handle(record(event, offset=1))
@@ -148,7 +148,7 @@ def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> 
 
 
 def test_only_the_latest_replies_are_remembered() -> None:
-    stage, events = Reply(Settings(), remembered=2), [answered() for _ in range(3)]
+    stage, events = ReplyStage(Settings(), remembered=2), [answered() for _ in range(3)]
 
     for offset, event in enumerate(events):
         stage.handle(record(event, offset))
@@ -160,7 +160,7 @@ def test_only_the_latest_replies_are_remembered() -> None:
 @pytest.mark.parametrize("value", [None, b"hello", encode(admitted())])
 def test_what_is_no_outcome_is_a_dead_letter(value: bytes | None) -> None:
     with pytest.raises(DeadLetterError):
-        Reply(Settings()).handle(Record("llm.outcomes.v1", 0, 0, 0, None, value, ()))
+        ReplyStage(Settings()).handle(Record("llm.outcomes.v1", 0, 0, 0, None, value, ()))
 
 
 def test_vectors_come_as_their_caller_asked_for_them() -> None:
