@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import re
 import shutil
@@ -67,6 +68,7 @@ def main() -> int:
     asked = make_parser().parse_args()
     console = Console(stderr=asked.json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="sluice-chaos-"))
+    logging.basicConfig(filename=folder / "harness.log", force=True)  # what its own Kafka clients complain of
     began = time.monotonic()
 
     def say(message: str) -> None:
@@ -80,7 +82,7 @@ def main() -> int:
     if result.ledger.holds and not asked.keep:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        console.print(f"what the processes said is in {folder / 'logs'}", soft_wrap=True)
+        console.print(f"what the processes said is in {folder}", soft_wrap=True)
     return 0 if result.ledger.holds else 1
 
 

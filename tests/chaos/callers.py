@@ -69,7 +69,6 @@ class Ask:
     def answer(self, status: int, code: str = "", text: str = "") -> None:
         """Take a reply."""
         self.status, self.code, self.text, self.answered_at = status, code, text, time.time()
-        self.accepted = True
         self.replies += 1
 
 
@@ -118,13 +117,13 @@ class HttpCaller:
             "x-request-timeout": str(int(PATIENCE_S)),
         }
         async with self._client.post(url, data=ask.body, headers=headers) as answer:
+            # a refusal at the door is under an id of its own
+            ask.accepted |= answer.headers.get("x-request-id") == ask.request_id
             if answer.content_type == "text/event-stream":
-                ask.accepted = True
                 ask.answer(answer.status, *await _drained(answer))
                 return
             code, text = _read(await answer.read())
         if code in {"restarting", "broker_unavailable"}:
-            ask.accepted |= code == "restarting"
             raise AskAgain(code)
         ask.answer(answer.status, code, text)
 

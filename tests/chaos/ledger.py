@@ -5,6 +5,7 @@ Pure. Each line of it says what must hold, how many things were looked at, and w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -156,11 +157,13 @@ def _letters(found: Evidence) -> Line:
 def _counts(found: Evidence) -> dict[str, int]:
     log, calls = found.log, [call for of_one in found.calls.values() for call in of_one]
     attempts = [attempt for of_one in log.attempts.values() for attempt in of_one.values()]
-    outcomes = [ends[0].outcome for ends in log.ends.values()]
+    outcomes = [ends[0].outcome for request_id, ends in log.ends.items() if request_id in log.requests]
+    told = Counter(ask.code for ask in found.asks if ask.code)
     return {
         "requests asked": len(found.asks),
         "requests accepted": len(log.requests),
         **{f"requests {outcome}": outcomes.count(outcome) for outcome in sorted(set(outcomes))},
+        **{f"callers told {code}": count for code, count in sorted(told.items())},
         "refused at the door": len(log.ends.keys() - log.requests),
         "ends written again": sum(max(0, sum(not end.replayed for end in ends) - 1) for ends in log.ends.values()),
         "replies written again": sum(max(0, times - 1) for times in log.replies.values()),
