@@ -147,7 +147,9 @@ def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple
         inner = content
         for section in sections:
             if isinstance(inner, dict):
-                inner = inner.setdefault(section, {})
+                if inner.get(section) is None:
+                    inner[section] = {}
+                inner = inner[section]
         if isinstance(inner, dict):  # else the file is wrong there, and is told so
             inner[name] = environ[variable]
     return said

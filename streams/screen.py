@@ -50,6 +50,8 @@ def curl(settings: Settings) -> str:
 def produce(settings: Settings) -> str:
     """A first request over Kafka, for a shell."""
     topics = settings.topics
+    open_to_all = settings.kafka.security.security_protocol == "PLAINTEXT"
+    login = "" if open_to_all else "  # and your own login: docs/kafka-security.md"
     topic = next(iter(topics.tenant_requests.values()), topics.requests).name
     return f"""\
 {_beside_python("python")} - <<'END'
@@ -59,7 +61,7 @@ from aiokafka import AIOKafkaProducer
 async def main():
     body = {{"model": "{first_model(settings)}", "messages":
             [{{"role": "user", "content": "Hello"}}]}}
-    producer = AIOKafkaProducer(bootstrap_servers="{settings.kafka.bootstrap_servers}")
+    producer = AIOKafkaProducer(bootstrap_servers="{settings.kafka.bootstrap_servers}"{login})
     async with producer:
         record = json.dumps(body).encode()
         await producer.send_and_wait("{topic}", record)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from connectors.kafka.security import OAuth, Security
 from connectors.providers import KINDS
 from connectors.providers.provider import ProviderSettings
 from streams import configuration, settings
@@ -130,6 +131,13 @@ def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
         assert field.is_required() == ("needed" in meaning), name
         if isinstance(field.default, str | int | float | Path) and field.default != "":
             assert f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`" == default
+
+
+@pytest.mark.parametrize(("heading", "model"), [("Settings", Security), ("Tokens", OAuth)])
+def test_every_word_of_kafkas_security_has_its_row(heading: str, model: type[BaseModel]) -> None:
+    said = {name for row in rows(section(PAGES["docs/kafka-security.md"], heading)) for name in words(row[0])}
+
+    assert said == model.model_fields.keys()
 
 
 def test_every_part_of_a_rule_is_named() -> None:

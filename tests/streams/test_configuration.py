@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from streams.configuration import OVERRIDES, load
 from streams.settings import ConfigurationError, Settings
@@ -174,15 +175,28 @@ def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reach
     )
 
 
+SECURED = {
+    "SLUICE_KAFKA": "kafka:9093",
+    "SLUICE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "SLUICE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "SLUICE_KAFKA_USERNAME": "me",
+    "SLUICE_KAFKA_PASSWORD": "canary",
+    "SLUICE_KAFKA_SSL_CAFILE": "ca.pem",
+    "SLUICE_KAFKA_SSL_CERTFILE": "own.pem",
+    "SLUICE_KAFKA_SSL_KEYFILE": "own.key",
+}
+
+
 @pytest.mark.parametrize(("variable", "steps"), OVERRIDES.items())
 def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
-    value = "1" if variable != "SLUICE_HTTP_INSTANCE" else "0"
+    environ = SECURED if variable in SECURED else {variable: "1" if variable != "SLUICE_HTTP_INSTANCE" else "0"}
 
-    found: object = load(environ={variable: value})
+    found: object = load(environ=environ)
     for step in steps:
         found = getattr(found, step)
 
-    assert str(found) == value
+    said = found.get_secret_value() if isinstance(found, SecretStr) else str(found)
+    assert said == environ[variable]
 
 
 @pytest.mark.parametrize(
@@ -208,3 +222,26 @@ def test_a_fault_is_a_plain_sentence_that_names_the_place(tmp_path: Path, text: 
 
     assert said.startswith(f"sluice.yaml: {expected}")
     assert "Input" not in said
+
+
+def test_contradictory_words_about_kafkas_security_are_one_sentence_with_their_place(tmp_path: Path) -> None:
+    text = "kafka: {bootstrap_servers: 'k:1', security: {security_protocol: SASL_SSL, sasl_mechanism: PLAIN}}"
+
+    assert fault(write(tmp_path, text)) == "sluice.yaml: kafka.security: PLAIN needs a username and a password"
+    assert fault(write(tmp_path, "kafka: {security: {security_protocol: SSL}}")) == (
+        "sluice.yaml: kafka: security is SSL, and the Kafka that `sluice up` starts has none:"
+        " name yours in bootstrap_servers"
+    )
+
+
+def test_a_section_that_is_empty_takes_what_the_environment_says(tmp_path: Path) -> None:
+    file = write(tmp_path, "kafka:\n  security:\n")
+
+    assert load(file, SECURED).kafka.security.username == "me"
+
+
+def test_how_to_get_into_kafka_decides_about_no_request_and_is_in_no_event(tmp_path: Path) -> None:
+    settings = load(environ=SECURED)
+
+    assert settings.hash == load(environ={}).hash
+    assert "canary" not in settings.public + repr(settings) + repr(settings.kafka.cluster)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connectors.embedded.server_properties import server_properties
+from connectors.embedded.server_properties import Guard, Listener, server_properties
 from schemas.topics import MAX_MESSAGE_BYTES
 
 
@@ -40,3 +40,17 @@ def test_three_keep_three_copies_and_do_with_two() -> None:
     assert found["controller.quorum.voters"] == "1@127.0.0.1:9093,2@127.0.0.1:9094,3@127.0.0.1:9095"
     assert found["offsets.topic.replication.factor"] == "3"
     assert found["transaction.state.log.min.isr"] == "2"
+
+
+def test_a_guarded_door_stands_beside_the_plain_one_with_settings_of_its_own() -> None:
+    door = Listener("LOGIN", 9094, "SASL_SSL", {"sasl.enabled.mechanisms": "PLAIN"})
+    guard = Guard([door], settings={"super.users": "User:ANONYMOUS"})
+
+    text = server_properties(Path("/data"), 1, 9092, {1: 9093}, guard)
+
+    found = dict(line.split("=", 1) for line in text.splitlines())
+    assert found["listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093"
+    assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094"
+    assert found["listener.security.protocol.map"] == "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LOGIN:SASL_SSL"
+    assert found["listener.name.login.sasl.enabled.mechanisms"] == "PLAIN"
+    assert found["super.users"] == "User:ANONYMOUS"

@@ -1,0 +1,171 @@
+"""Every client of the project through every guarded door of a real Kafka, and what is said when it stays shut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Sequence
+
+import pytest
+
+from connectors.kafka import Cluster, Groups, Producer, Reader, SecurityError, ensure_topics, group_assignments, lag
+from connectors.kafka.connection import administration
+from connectors.kafka.follower import Follower
+from schemas.records import Output, Record
+from schemas.topics import Topics
+from streams.worker import Worker
+from tests.fixtures.certificates import Authority
+from tests.fixtures.identity_provider import IdentityProvider
+from tests.fixtures.secured import PASSWORD, USER, WAYS, SecuredKafka
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+
+class Echo:
+    """Each admitted record goes on as it came."""
+
+    name = "route"
+
+    def __init__(self, topics: Topics) -> None:
+        self._to, self._letters = topics.routed.name, topics.admitted.dead_letters
+
+    def handle(self, record: Record) -> Sequence[Output]:
+        return [Output(self._to, record.key, record.value, else_dead_letter=self._letters)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
+    cluster, topics = secured.cluster(way), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
+    await ensure_topics(cluster, (*topics.all, *topics.dead_letters), 1)
+    followed: list[Record] = []
+    follower = Follower(cluster, topics.admitted.name, followed.append)
+    worker, groups = Worker(Echo(topics), topics, cluster), Groups(cluster)
+
+    async with contextlib.AsyncExitStack() as leaving:
+        await worker.start()
+        leaving.push_async_callback(worker.stop)
+        leaving.push_async_callback(follower.stop)
+        leaving.push_async_callback(groups.close)
+        producer = await leaving.enter_async_context(Producer(cluster))
+        reader = await leaving.enter_async_context(Reader(cluster, [(topics.routed.name, 0)], begin="beginning"))
+        await producer.send(Output(topics.admitted.name, b"k", b"through"))
+        routed = await eventually(reader.read, within=30)
+        await follower.follow(0, 0)
+        missing = await eventually(lambda: groups.missing(topics, ["route"]))
+        held = await group_assignments(cluster, topics.group("route"))
+        behind = await lag(cluster, topics.group("audit"), [topics.admitted])
+
+    assert [record.value for record in routed] == [record.value for record in followed] == [b"through"]
+    assert missing == {"route": []}
+    assert (topics.admitted.name, 0) in held
+    assert behind == {(topics.admitted.name, 0): 1}
+
+
+async def refused(cluster: Cluster) -> str:
+    """What a client says that can't get in; it must say so within seconds."""
+    began = time.monotonic()
+    with pytest.raises(SecurityError) as raised:
+        async with administration(cluster):
+            pass
+    assert time.monotonic() - began < 15
+    return str(raised.value).replace(str(cluster), "KAFKA")
+
+
+@pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredKafka, way: str) -> None:
+    said = await refused(secured.cluster(way, password="canary-wrong"))
+
+    assert said == f"Kafka at KAFKA refuses our login by {way}; check username and password under kafka.security"
+
+
+async def test_a_worker_and_a_producer_say_the_same(secured: SecuredKafka) -> None:
+    cluster = secured.cluster("SCRAM-SHA-512", password="canary-wrong")
+
+    for client in (Producer(cluster), Reader(cluster, [("any", 0)])):
+        with pytest.raises(SecurityError, match="refuses our login by SCRAM-SHA-512"):
+            await client.start()
+
+
+async def test_a_listener_is_known_by_what_it_does(secured: SecuredKafka) -> None:
+    plain, guarded = secured.broker.bootstrap_servers, secured.address("PLAIN")
+    trust = {"ssl_cafile": str(secured.authority.file)}
+    encrypted = {"security_protocol": "SSL", **trust}
+    settings = secured.settings("PLAIN")
+
+    def cluster(at: str, **said: object) -> Cluster:
+        return Cluster(at, type(secured.cluster("PLAIN").security).model_validate(said))
+
+    assert await refused(cluster(guarded)) == closed("PLAINTEXT")
+    assert await refused(cluster(guarded, **encrypted)) == closed("SSL")
+    assert await refused(cluster(plain, **encrypted)) == closed("SSL")
+    assert "wants no login there" in await refused(
+        cluster(plain, security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", username=USER, password=PASSWORD)
+    )
+    assert "does not take PLAIN; kafka.security.sasl_mechanism" in await refused(
+        cluster(secured.address("OAUTHBEARER"), **settings)
+    )
+
+
+def closed(protocol: str) -> str:
+    return (
+        f"Kafka at KAFKA closes the connection before it answers; kafka.security.security_protocol is {protocol},"
+        " and its listener seems to have another"
+    )
+
+
+async def test_certificates_that_are_not_trusted_are_told_apart(secured: SecuredKafka) -> None:
+    stranger = Authority(secured.folder, "stranger")
+    certfile, keyfile = stranger.vouch("nobody")
+    own = {"ssl_certfile": str(certfile), "ssl_keyfile": str(keyfile), "ssl_password": ""}
+
+    theirs = await refused(secured.cluster("PLAIN", ssl_cafile=str(stranger.file)))
+    ours = await refused(secured.cluster("mTLS", **own))
+    none = await refused(secured.cluster("mTLS", ssl_certfile="", ssl_keyfile="", ssl_password=""))
+
+    assert "has a certificate that we do not trust" in theirs
+    assert "kafka.security.ssl_cafile" in theirs
+    assert "does not accept our certificate" in ours
+    assert "check kafka.security.ssl_certfile" in none
+
+
+async def test_a_token_is_asked_for_once_by_all_clients(secured: SecuredKafka) -> None:
+    oauth = {**secured.settings("OAUTHBEARER")["oauth"], "scope": "kafka once"}
+    cluster = secured.cluster("OAUTHBEARER", oauth=oauth)
+
+    for _ in range(3):
+        async with administration(cluster):
+            pass
+
+    asked = [form for form in secured.provider.forms if form.get("scope") == "kafka once"]
+    assert asked == [{"grant_type": "client_credentials", "scope": "kafka once"}]
+
+
+async def test_a_token_that_is_not_given_or_not_taken_is_said(secured: SecuredKafka) -> None:
+    oauth, foreign = secured.settings("OAUTHBEARER")["oauth"], IdentityProvider()
+    with contextlib.closing(foreign):
+        elsewhere = {**oauth, "token_endpoint_url": f"{foreign.url}/token"}
+
+        wrong = await refused(secured.cluster("OAUTHBEARER", oauth={**oauth, "client_secret": "canary-wrong"}))
+        stolen = await refused(secured.cluster("OAUTHBEARER", oauth=elsewhere))
+
+    assert "refuses client 'sluice:1' with status 401" in wrong
+    assert "canary" not in wrong
+    assert "does not take our token" in stolen
+
+
+async def test_no_client_of_a_refused_login_is_left_over(secured: SecuredKafka) -> None:
+    before = asyncio.all_tasks()
+
+    await refused(secured.cluster("SCRAM-SHA-512", password="canary-wrong"))
+
+    await eventually(lambda: asyncio.all_tasks() == before)
+
+
+async def test_what_an_acl_forbids_is_said_to_be_forbidden(secured: SecuredKafka) -> None:
+    cluster = secured.cluster("SCRAM-SHA-512")
+
+    with pytest.raises(SecurityError, match=r"forbids us what we ask \(GroupAuthorizationFailedError\)"):
+        await group_assignments(cluster, "another-prefix")
