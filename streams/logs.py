@@ -40,6 +40,24 @@ def _placed(_logger: object, _method: str, line: EventDict) -> EventDict:
     return line
 
 
+def _one_line(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """A line of what a caller may have named: nothing in it ends the line or speaks to the terminal.
+
+    JSON escapes all of that by itself. Besides control characters it is whatever is not seen, or turns the text around.
+    """
+    return {_visible(name): _shown(value) for name, value in line.items()}
+
+
+def _shown(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float) else _visible(str(value))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
 class _Ours(logging.Handler):
     """What libraries say, in our way."""
 
@@ -53,6 +71,7 @@ class _Ours(logging.Handler):
 def configure(level: str = "warning", *, process: str = "") -> None:
     """Say what is shown: ours from this level on, with the name of this process on each line."""
     number = logging.getLevelNamesMapping()[level.upper()]
+    for_people = [_one_line, structlog.dev.ConsoleRenderer()]
     structlog.contextvars.bind_contextvars(**({"process": process} if process else {}))
     structlog.configure(
         processors=[
@@ -60,7 +79,7 @@ def configure(level: str = "warning", *, process: str = "") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _placed,
-            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+            *(for_people if sys.stderr.isatty() else [structlog.processors.JSONRenderer()]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

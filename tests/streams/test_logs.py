@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -100,6 +101,44 @@ def test_on_a_terminal_a_line_is_for_people(
     (line,) = lines(capsys)
     assert "store failed" in line
     assert not line.startswith("{")
+
+
+COLOUR = re.compile(r"\x1b\[\d*m")
+"""The renderer's own, on a terminal."""
+FORGED = (
+    '7\n{"event":"started","level":"info"}',
+    "7\r2026-01-01 [error] all keys leaked",
+    "7\x1b[2J\x1b]0;owned\x07",
+    "7\x9b31m",
+    "7\u2028next\x85next\x0bnext\x0c",
+    "\u202ekcatta",
+    "7\x00",
+)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_a_caller_names_can_neither_end_a_line_nor_speak_to_the_terminal(
+    forged: str, is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    logs.configure(process=forged)
+
+    structlog.get_logger().warning(forged, model=forged, ids=[forged], at={forged: forged}, why=ValueError(forged))
+    logging.getLogger("some.library").warning("odd header: %s", forged)
+
+    written = capsys.readouterr().err
+    assert written.count("\n") == 2
+    assert COLOUR.sub("", written).replace("\n", "").isprintable()
+
+
+def test_a_forged_line_off_a_terminal_is_a_value_in_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+
+    structlog.get_logger().warning("refused", model='x"}\n{"event": "forged"}')
+
+    (line,) = map(json.loads, lines(capsys))
+    assert line["model"] == 'x"}\n{"event": "forged"}'
 
 
 def test_a_place_has_the_innermost_frame_first_and_no_message() -> None:
