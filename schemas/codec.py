@@ -5,14 +5,17 @@ A record is ``0x00``, the schema's id as four bytes, and bare Avro. Ids come wit
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import struct
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import fastavro
 
+from schemas.compiled import reader, writer
 from schemas.events import EVENTS, Event
 
 MAGIC = 0
@@ -42,28 +45,38 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
     return schema
 
 
+def _tree(event: type[Event], version: int) -> Any:  # noqa: ANN401 - a JSON tree
+    return _plain(json.loads(files("schemas").joinpath("avro", schema_file(event, version)).read_text("utf-8")))
+
+
+@functools.cache
 def _load(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's parsed schema
-    text = files("schemas").joinpath("avro", schema_file(event, version)).read_text("utf-8")
-    return fastavro.parse_schema(_plain(json.loads(text)), named_schemas={})
+    return fastavro.parse_schema(_tree(event, version), named_schemas={})
 
 
-_WRITERS: dict[int, tuple[type[Event], Any]] = {
+_OLDER: dict[int, tuple[type[Event], Any]] = {
     100 * event.number + version: (event, _load(event, version))
     for event in EVENTS
-    for version in range(1, event.version + 1)
+    for version in range(1, event.version)
 }
-_CURRENT: dict[type[Event], tuple[bytes, Any]] = {
-    event: (_FRAME.pack(MAGIC, schema_id(event)), _WRITERS[schema_id(event)][1]) for event in EVENTS
-}
+_FRAMES = {event: _FRAME.pack(MAGIC, schema_id(event)) for event in EVENTS}
+_BY_ID = {schema_id(event): event for event in EVENTS}
+
+
+@functools.cache
+def _writer(event: type[Event]) -> Callable[[Event], bytes]:
+    return writer(_tree(event, event.version))
+
+
+@functools.cache
+def _reader(event: type[Event]) -> Callable[[bytes, int], tuple[Event, int]]:
+    return reader(_tree(event, event.version))
 
 
 def encode(event: Event) -> bytes:
     """The record's value."""
-    frame, schema = _CURRENT[type(event)]
-    buffer = io.BytesIO()
-    buffer.write(frame)
-    fastavro.schemaless_writer(buffer, schema, event.model_dump())
-    return buffer.getvalue()
+    kind = type(event)
+    return _FRAMES[kind] + _writer(kind)(event)
 
 
 def is_framed(value: bytes) -> bool:
@@ -81,15 +94,24 @@ def decode(value: bytes) -> Event:
     if len(value) < _FRAME.size or not is_framed(value):
         raise UndecodableError("the value is not Avro in Confluent framing (zero byte, 4-byte schema id)")
     number = _FRAME.unpack_from(value)[1]
-    if number not in _WRITERS:
+    event = _BY_ID.get(number) or _OLDER.get(number, (None,))[0]
+    if event is None:
         raise UndecodableError(f"schema id {number} is not one of Sluice's")
-    event, writer = _WRITERS[number]
-    buffer = io.BytesIO(value)
-    buffer.seek(_FRAME.size)
     try:
-        decoded = event.model_validate(fastavro.schemaless_reader(buffer, writer, _CURRENT[event][1]))
+        decoded, end = _reader(event)(value, _FRAME.size) if number in _BY_ID else _resolved(number, value)
     except Exception as error:
         raise UndecodableError(f"the bytes are not a {event.__name__} ({type(error).__name__})") from error
-    if buffer.tell() != len(value):
-        raise UndecodableError(f"{len(value) - buffer.tell()} bytes are left over behind {event.__name__}")
+    if end > len(value):
+        raise UndecodableError(f"the bytes end within a {event.__name__}")
+    if end < len(value):
+        raise UndecodableError(f"{len(value) - end} bytes are left over behind {event.__name__}")
     return decoded
+
+
+def _resolved(number: int, value: bytes) -> tuple[Event, int]:
+    """What an older version has written, as the event is today: fastavro knows Avro's rules for that."""
+    event, writer_schema = _OLDER[number]
+    buffer = io.BytesIO(value)
+    buffer.seek(_FRAME.size)
+    read = fastavro.schemaless_reader(buffer, writer_schema, _load(event, event.version))
+    return event.model_validate(read), buffer.tell()

@@ -5,6 +5,7 @@ Every header that we originate is UTF-8 text. A caller's correlation bytes are e
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")
+_CLOUDEVENTS_1 = ("ce_specversion", b"1.0")
+_AVRO = ("content-type", b"application/avro")
 _MOST_DIGITS = 10
 """Of a partition: more are no partition of anybody's, and would not fit into the event."""
 
@@ -143,21 +146,26 @@ def cloudevent(
 
     The event's id is made of the request's, so that a stage that runs twice writes the same one twice.
     """
-    name = type(event).__name__
-    headers: list[tuple[str, bytes | None]] = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", f"{request_id}/{name}{serial}".encode()),
-        ("ce_source", f"/sluice/{source}".encode()),
-        ("ce_type", f"sluice.llm.{name}.v{event.version}".encode()),
+    kind = type(event)
+    headers = (
+        _CLOUDEVENTS_1,
+        ("ce_id", f"{request_id}/{kind.__name__}{serial}".encode()),
+        *_of_kind(kind, source),
         ("ce_time", rfc3339(time_ms).encode()),
-        ("content-type", b"application/avro"),
+        _AVRO,
         (REQUEST_ID, request_id.encode()),
-    ]
-    if traceparent:
-        headers.append(("traceparent", traceparent.encode()))
-    return tuple(headers)
+    )
+    return (*headers, ("traceparent", traceparent.encode())) if traceparent else headers
 
 
+@functools.cache
+def _of_kind(kind: type[Event], source: str) -> Headers:
+    """What is the same in all events of a class from one stage."""
+    name = f"sluice.llm.{kind.__name__}.v{kind.version}"
+    return ("ce_source", f"/sluice/{source}".encode()), ("ce_type", name.encode())
+
+
+@functools.lru_cache(maxsize=256)
 def rfc3339(time_ms: int) -> str:
     """A point in time as text, in UTC with milliseconds."""
     moment = datetime.fromtimestamp(time_ms / 1000, UTC)

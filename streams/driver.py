@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,11 +29,13 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode.utils.futures import maybe_async
 
 from connectors.kafka.connection import Bootstrap, client_settings
 from connectors.kafka.errors import NoSuchTopicError
 from connectors.kafka.producer import LARGEST
 from schemas.records import Output
+from streams.rhythm import Rhythm
 from streams.tracker import Tracker
 
 SCHEME = "sluice"
@@ -86,7 +88,24 @@ class Batch:
 
 
 class Thread(stock.AIOKafkaConsumerThread):
-    """The consumer's own thread: heartbeats and fetches go on while the stage thinks."""
+    """What Faust calls the consumer's thread, here on the app's own loop: no stage blocks it."""
+
+    def __init__(self, consumer: Consumer, **kwargs: Any) -> None:
+        super().__init__(consumer, thread_loop=consumer.loop, **kwargs)
+
+    async def start(self) -> None:
+        """Serve in a task where stock Faust starts a thread."""
+        self._thread_started.set()
+        self._thread_running = self.parent_loop.create_future()
+        self._serving = asyncio.ensure_future(self._serve())
+        await self._thread_running
+
+    async def _gather_remaining_tasks(self) -> None:
+        """The loop is everybody's: its other tasks are not ours to cancel."""
+
+    async def call_thread(self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Call it; it may be no coroutine."""
+        return await maybe_async(fun(*args, **kwargs))
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -106,13 +125,17 @@ class Consumer(stock.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tracker = Tracker()
+        self._rhythm = Rhythm()
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
+        await asyncio.sleep(self._rhythm.pause_s(time.monotonic()))
         fetched = await super()._getmany(active_partitions, timeout)
-        return {tp: [Batch(records)] for tp, records in fetched.items() if records}
+        brought = {tp: [Batch(records)] for tp, records in fetched.items() if records}
+        self._rhythm.beat(sum(len(records) for records in fetched.values()), time.monotonic())
+        return brought
 
     def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
         return ConsumerMessage(

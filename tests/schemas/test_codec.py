@@ -100,7 +100,7 @@ def test_bytes_left_over_are_counted() -> None:
 
 
 def test_a_cut_record_is_no_event() -> None:
-    with pytest.raises(UndecodableError, match=r"^the bytes are not a FeedbackGiven"):
+    with pytest.raises(UndecodableError, match=r"^the bytes (are not|end within) a FeedbackGiven"):
         decode(encode(FEEDBACK)[:-1])
 
 
@@ -142,7 +142,7 @@ def test_a_record_of_an_older_version_is_read_with_the_defaults_of_today(monkeyp
     older = json.loads((AVRO / "FeedbackGiven.v1.avsc").read_text("utf-8"))
     older["fields"] = [field for field in older["fields"] if field["name"] != "score"]
     parsed = fastavro.parse_schema(codec._plain(older), named_schemas={})
-    monkeypatch.setitem(codec._WRITERS, 799, (FeedbackGiven, parsed))
+    monkeypatch.setitem(codec._OLDER, 799, (FeedbackGiven, parsed))
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, parsed, FEEDBACK.model_dump(exclude={"score"}))
 
