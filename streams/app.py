@@ -101,8 +101,15 @@ def _end_within(seconds: float) -> None:
 
 def _worker(name: str, settings: Settings) -> Worker:
     stage = make_stage(name, settings)
-    kafka, in_flight = settings.kafka, settings.calls_in_flight
-    return Worker(stage, settings.topics, kafka.cluster, in_flight=in_flight, instance_id=kafka.instance_id)
+    kafka = settings.kafka
+    return Worker(
+        stage,
+        settings.topics,
+        kafka.cluster,
+        in_flight=settings.calls_in_flight,
+        batch_share=settings.overload.batch_share,
+        instance_id=kafka.instance_id,
+    )
 
 
 async def _work(worker: Worker, settings: Settings) -> object:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
-from schemas.records import Record
+from streams.intake import Delivered
 from streams.logs import why
 from streams.stage import StoringStage
-from streams.tracker import Delivery
 
 log = structlog.get_logger()
 
@@ -20,8 +19,6 @@ SECONDS = 1.0
 """A batch is stored when it has this many rows, this many bytes, or is this old."""
 AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before the same batch is offered again; then the last one, for as long as the store is away."""
-
-Delivered = tuple[Record, Delivery]
 
 
 class Buffer:

@@ -8,12 +8,13 @@ commit, and can wait 1.5 s in a fetch. Here, instead:
 - a full queue blocks the fetch loop until there is room, with no pause and no timer in it;
 - the producer is idempotent, waits for all in-sync replicas, and never waits for a topic that does not exist.
 
-Every override has a test on a real broker in ``tests/flow/test_driver.py``, so that a release that breaks one is seen.
+Every override has a test on a real broker in ``tests/flow/test_worker.py``, so that a release that breaks one is seen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -23,8 +24,10 @@ from typing import Any, cast
 import aiokafka
 import faust
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -73,6 +76,8 @@ class App(faust.App):
 
     fetch: Fetch = PROMPT
     kafka: Bootstrap
+    wants: Callable[[str], bool] = staticmethod(lambda _: True)
+    """Whether more of this topic's records may be fetched now."""
 
 
 class Batch:
@@ -113,7 +118,17 @@ class Thread(stock.AIOKafkaConsumerThread):
             setattr(consumer._client, f"_{name}", value)  # Faust has credentials of its own, which can say less
         fetch = cast("App", self.app).fetch
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch.min_bytes, fetch.max_wait_ms
+        # topic by topic: one worker has the same partition of every topic, and so all that is known about its requests
+        consumer._partition_assignment_strategy = [RangePartitionAssignor]
+        consumer.commit = functools.partial(self._commit_telling, consumer.commit)
         return consumer
+
+    async def _commit_telling(
+        self, commit: Callable[[Any], Awaitable[None]], offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> None:
+        """Commit, and tell with each position how many records beyond it are finished: they wait for nobody."""
+        tracker = cast("Consumer", self.consumer).tracker
+        await commit({tp: OffsetAndMetadata(at.offset, str(tracker.ahead(tp))) for tp, at in offsets.items()})
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's false alarms are off: the worker watches progress itself."""
@@ -126,13 +141,17 @@ class Consumer(stock.Consumer):
         super().__init__(*args, **kwargs)
         self.tracker = Tracker()
         self._rhythm = Rhythm()
+        self._told: dict[TP, tuple[int, int]] = {}
+        """What was committed last: the position, and how many records beyond it are finished."""
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
         await asyncio.sleep(self._rhythm.pause_s(time.monotonic()))
-        fetched = await super()._getmany(active_partitions, timeout)
+        wants = cast("App", self.app).wants
+        wanted = {tp for tp in active_partitions or () if wants(tp.topic)}
+        fetched = await super()._getmany(wanted, timeout) if wanted else {}
         brought = {tp: [Batch(records)] for tp, records in fetched.items() if records}
         self._rhythm.beat(sum(len(records) for records in fetched.values()), time.monotonic())
         return brought
@@ -169,11 +188,14 @@ class Consumer(stock.Consumer):
     def _new_offset(self, tp: TP) -> int | None:
         return self.tracker.position(tp)
 
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return self._told.get(tp) != (offset, self.tracker.ahead(tp))
+
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        before = {tp: self._committed_offset[tp] for tp in offsets}
+        told = {tp: (offset, self.tracker.ahead(tp)) for tp, offset in offsets.items()}
         committed = await super()._commit_offsets(offsets, start_new_transaction)
-        if not committed:  # stock Faust takes it for done, and would not try again
-            self._committed_offset.update(before)
+        if committed:  # else it is tried again, where stock Faust takes it for done
+            self._told.update(told)
         return committed
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -184,6 +206,8 @@ class Consumer(stock.Consumer):
             except Exception as error:  # noqa: BLE001 - a commit that fails only costs repeated deliveries
                 log.warning("commit before revocation failed", error=type(error).__name__)
         self.tracker.revoke(revoked)
+        for tp in revoked:
+            self._told.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
 
@@ -267,13 +291,14 @@ SETTINGS: Mapping[str, Any] = {
     "broker_commit_interval": 0.5,
     "broker_session_timeout": 10.0,
     "broker_heartbeat_interval": 3.0,
-    "broker_request_timeout": 30.0,
+    "broker_request_timeout": 15.0,
     "broker_rebalance_timeout": 30.0,
     "broker_max_poll_interval": 3600.0,
+    "broker_max_poll_records": 2000,  # tiny ones must not fill the memory
     "consumer_auto_offset_reset": "earliest",
     "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
     "producer_max_request_size": LARGEST,
     "producer_max_batch_size": 128 * 1024,
-    "producer_request_timeout": 30.0,
+    "producer_request_timeout": 15.0,
 }
 """What every app of ours is made with. Times in seconds."""

@@ -80,6 +80,11 @@ class Tracker:
         held.deliver(offset)
         return Delivery(held, offset)
 
+    def ahead(self, partition: Hashable) -> int:
+        """How many records beyond the position are finished."""
+        held = self._partitions.get(partition)
+        return held.span - held.open if held else 0
+
     def revoke(self, partitions: Iterable[Hashable]) -> None:
         """Another worker gets these: forget them."""
         for partition in partitions:

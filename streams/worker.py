@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import cast
 
 import faust
+import structlog
 from faust.types import TP, StreamT
 from mode import CrashingSupervisor
 
@@ -23,10 +24,14 @@ from schemas.records import Output, Record
 from schemas.topics import Topics
 from streams import driver
 from streams.asking import MAX_DEADLINE_MS
-from streams.buffer import Buffer, Delivered
+from streams.buffer import Buffer
+from streams.intake import Delivered, Intake
+from streams.logs import where
 from streams.outbox import Outbox
 from streams.stage import DecidingStage, Stage, WorkingStage
 from streams.tracker import Delivery, Tracker
+
+log = structlog.get_logger()
 
 DRAIN_S = 8.0
 """How long a stopping worker waits for what is under way; the rest is delivered again to the next one."""
@@ -42,18 +47,30 @@ class Worker:
     """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``."""
 
     def __init__(
-        self, stage: Stage, topics: Topics, bootstrap: Bootstrap, *, in_flight: int = 2000, instance_id: str = ""
+        self,
+        stage: Stage,
+        topics: Topics,
+        bootstrap: Bootstrap,
+        *,
+        in_flight: int = 2000,
+        batch_share: float = 0.5,
+        instance_id: str = "",
     ) -> None:
         self.stage = stage
         self._instance_id = instance_id or None
         self._slots = asyncio.Semaphore(in_flight)
+        self._batch_places = max(1, int(batch_share * in_flight))
+        self._topics = topics
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
         self._progress = time.monotonic()
         self._buffer: Buffer | None = None
-        self._prepared: set[int] = set()
+        self._prepared: set[tuple[str, int]] = set()
         self._patience_s = STALLED_S
         self._take = self._choose()
+        lanes = topics.is_batch if self._buffer is None else lambda _: False  # nobody waits for a row
+        self._intake = Intake(lanes, lambda: self._batch_places)
+        self._beginning: asyncio.Task[None] | None = None
         self._app = self._make_app(topics, bootstrap)
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
 
@@ -62,6 +79,7 @@ class Worker:
         broker = f"{driver.SCHEME}://{bootstrap}"
         app = driver.App(topics.group(self.stage.name), broker=broker, **settings)
         app.kafka = bootstrap
+        app.wants = self._intake.wants
         app.fetch = driver.PATIENT if hasattr(self.stage, "store") else driver.PROMPT
         names = [topic.name for topic in topics.read_by(self.stage.name)]
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
@@ -87,13 +105,15 @@ class Worker:
     async def start(self) -> None:
         """Join the group. Partitions come a moment later: see ``assigned``."""
         await self._app.start()
+        self._beginning = asyncio.create_task(self._begin())
 
     async def stop(self) -> None:
         """Read no more, wait for what is under way, commit, leave the group."""
         await self._app.stop()
-        for task in self._tasks:
+        left = {*self._tasks, *({self._beginning} if self._beginning else ())}
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         if not hasattr(self.stage, "handle"):
             await cast("WorkingStage", self.stage).close()
 
@@ -108,8 +128,9 @@ class Worker:
 
     async def _revoked(self, _: object, /, *revoked: Iterable[TP], **__: object) -> None:
         """Between two owners of a partition. Faust has forgotten what it delivered of it, and so has the tracker."""
-        for partition in {place.partition for places in revoked for place in places} & self._prepared:
-            self._prepared.discard(partition)
+        gone = {(place.topic, place.partition) for places in revoked for place in places} & self._prepared
+        self._prepared -= gone
+        for partition in {partition for _, partition in gone}:
             cast("WorkingStage", self.stage).revoke(partition)
 
     async def ended(self) -> BaseException | None:
@@ -147,20 +168,34 @@ class Worker:
     # --- its work
 
     async def _consume(self, stream: StreamT[object]) -> None:
-        """Walk through what comes, a batch of one partition at a time, as long as there is room."""
+        """Take in what comes, the records of one partition at a time, as long as there is room."""
         async for event in cast("faust.Stream[object]", stream).noack().events():
-            batch: list[Delivered] = []
             if not self.open:  # nobody can finish anything while nothing comes: the time of waiting does not count
                 self._progress = time.monotonic()
-            for raw in cast("list[driver.ConsumerRecord]", event.value):
-                record = Record(
-                    raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
-                )
-                batch.append((record, self._tracker.deliver(event.message.tp, raw.offset)))
-            await self._take(batch)
+            place = event.message.tp
+            await self._intake.put(
+                [
+                    (
+                        Record(
+                            raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
+                        ),
+                        self._tracker.deliver(place, raw.offset),
+                    )
+                    for raw in cast("list[driver.ConsumerRecord]", event.value)
+                ]
+            )
             while self._tracker.span > MAX_SPAN:
                 self._finished.clear()
                 await self._finished.wait()
+
+    async def _begin(self) -> None:
+        """Begin with what was taken in, until cancelled. What goes wrong here is no record's fault: the worker ends."""
+        try:
+            while True:
+                await self._take(await self._intake.next())
+        except Exception as error:  # noqa: BLE001 - told where the worker is watched
+            log.error("worker failed", stage=self.stage.name, error=type(error).__name__, where=where(error))
+            await self._app.crash(error)
 
     async def _decide(self, batch: list[Delivered]) -> None:
         """Let the stage think about each record and post what it says; the batch is finished when all is on the log."""
@@ -177,13 +212,27 @@ class Worker:
 
     async def _work(self, batch: list[Delivered]) -> None:
         """Start the work on each record as soon as there is a slot for it."""
-        first = batch[0][0]
-        if first.partition not in self._prepared:
-            await cast("WorkingStage", self.stage).prepare(first.partition, first.timestamp_ms)
-            self._prepared.add(first.partition)
+        if not await self._is_prepared(batch):
+            return
         for record, delivery in batch:
             await self._slots.acquire()
+            if delivery.lost:  # while it waited: another worker has it now
+                self._slots.release()
+                continue
+            self._batch_places -= self._topics.is_batch(record.topic)
             self._spawn(self._work_on(record, delivery))
+
+    async def _is_prepared(self, batch: list[Delivered]) -> bool:
+        """Let the stage learn what others did with this partition; False if it was lost meanwhile."""
+        stage, (first, delivery) = cast("WorkingStage", self.stage), batch[0]
+        if (first.topic, first.partition) in self._prepared:
+            return True
+        await stage.prepare(first.partition, first.timestamp_ms)
+        if delivery.lost:
+            stage.revoke(first.partition)
+            return False
+        self._prepared.add((first.topic, first.partition))
+        return True
 
     async def _work_on(self, record: Record, delivery: Delivery) -> None:
         try:
@@ -197,6 +246,8 @@ class Worker:
             await self._settle([(record, delivery)], posted)
         finally:
             self._slots.release()
+            self._batch_places += self._topics.is_batch(record.topic)
+            self._intake.wake()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

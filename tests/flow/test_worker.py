@@ -158,7 +158,7 @@ async def test_an_output_to_a_missing_topic_costs_a_dead_letter_and_no_time(
     await send(broker, topics.admitted.name, [b"a", b"b", b"c"])
 
     async with running(Echo(topics, to=f"{topics.prefix}replies.nobody"), topics, broker) as worker:
-        await until(lambda: worker.assigned == 4)
+        await until(lambda: worker.assigned == 8)
         began = time.monotonic()
         letters = await read(broker, topics.admitted.dead_letters, 3)
 
@@ -217,7 +217,7 @@ async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next
         await until(lambda: worker.open == 20)
 
         async with running(second, topics, broker) as other:
-            await until(lambda: other.assigned == 2 and worker.assigned == 2)
+            await until(lambda: other.assigned == 4 and worker.assigned == 4)
             first.release.set()
             await until(lambda: other.open == 0 and worker.open == 0 and second.calls.total() > 0)
 
