@@ -1,4 +1,4 @@
-"""What a worker has fetched and not yet begun: interactive records first, batch records a few at a time between them."""
+"""What a worker has fetched and not begun: interactive records first, between them a few batch records each time."""
 
 from __future__ import annotations
 
