@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, Tag, TypeAdapter, ValidationError, WrapValidator, model_validator
+from pydantic import Field, Tag, TypeAdapter, ValidationError, WithJsonSchema, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.events import Failure, Operation
@@ -76,10 +76,16 @@ def _stop(value: object, _: object) -> object:
     return value
 
 
+STOP = {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}, "maxItems": 4}]}
+
+
 def _tool_choice(value: object, _: object) -> object:
     if not (value is None or isinstance(value, dict) or value in ("none", "auto", "required")):
         raise PydanticCustomError(OWN + "tool_choice", "must be none, auto, required, or an object that names a tool")
     return value
+
+
+TOOL_CHOICE = {"anyOf": [{"enum": ["none", "auto", "required", None]}, {"type": "object"}]}
 
 
 class ChatBody(Shape):
@@ -99,10 +105,10 @@ class ChatBody(Shape):
     presence_penalty: Penalty | None = None
     response_format: ResponseFormat | None = None
     seed: int | None = None
-    stop: Annotated[Any, WrapValidator(_stop)] = None
+    stop: Annotated[Any, WrapValidator(_stop), WithJsonSchema(STOP)] = None
     stream: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    tool_choice: Annotated[Any, WrapValidator(_tool_choice)] = None
+    tool_choice: Annotated[Any, WrapValidator(_tool_choice), WithJsonSchema(TOOL_CHOICE)] = None
     tools: Annotated[list[Tool], Field(max_length=128, fail_fast=True)] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -141,11 +147,17 @@ def _tokens(value: list[object]) -> bool:
     return all(type(item) is int for item in value)
 
 
+_TEXT = {"type": "string", "minLength": 1}
+_TOKEN = {"type": "integer"}
+_MANY = (_TEXT, _TOKEN, {"type": "array", "items": _TOKEN, "minItems": 1})
+INPUT = {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 1, "maxItems": MAX_INPUTS} for item in _MANY)]}
+
+
 class EmbeddingsBody(Shape):
     """``POST /v1/embeddings``."""
 
     model: Annotated[str, Field(min_length=1)]
-    input: Annotated[Any, WrapValidator(_input)]
+    input: Annotated[Any, WrapValidator(_input), WithJsonSchema(INPUT)]
     dimensions: Count | None = None
     encoding_format: Literal["float", "base64"] | None = None
     metadata: Metadata | None = None

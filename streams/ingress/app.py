@@ -22,6 +22,7 @@ from streams.ingress.keys import Keyring
 from streams.ingress.log import Log
 from streams.ingress.metrics import Metrics
 from streams.ingress.models import ModelsEndpoint
+from streams.ingress.openapi import document
 from streams.ingress.operations import Desk, OperationEndpoint
 from streams.ingress.polling import Lookup, PollingEndpoint
 from streams.ingress.pressure import Pressure
@@ -84,6 +85,7 @@ class Ingress:
             Route("/healthz", probes.healthz),
             Route("/readyz", probes.readyz),
             Route("/metrics", probes.metrics),
+            Route("/openapi.json", document.get),
         ]
         self._app = Door(_application(routes, metrics), metrics)
 
