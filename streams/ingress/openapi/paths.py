@@ -32,9 +32,11 @@ _REQUEST_ID = parameter("request_id", {"type": "string", "format": "uuid"}, "The
 _MODEL = parameter("model", {"type": "string", "minLength": 1}, "A configured name.", "path")
 
 
-def _content(schema: str, *also: str) -> JSON:
-    content: JSON = {TYPE: {"schema": {"$ref": f"{PLACE}{schema}"}}}
-    return content | {kind: {"schema": {"type": "string"}} for kind in also}
+def _content(schema: str, kind: str = TYPE) -> JSON:
+    return {kind: {"schema": {"$ref": f"{PLACE}{schema}"}}}
+
+
+STREAM = _content("StreamEvent", "text/event-stream")
 
 
 def _answer(status: int, content: JSON, *headers: JSON) -> JSON:
@@ -62,7 +64,7 @@ def _operation(summary: str, body: str, answer: str, error: str = "Error") -> JS
             "parameters": ASKING,
             "requestBody": {"required": True, "content": _content(body)},
             "responses": {
-                "200": _answer(200, _content(answer, "text/event-stream"), STAMPED, REPLIED),
+                "200": _answer(200, _content(answer) | STREAM, STAMPED, REPLIED),
                 "202": _answer(202, _content("Accepted"), STAMPED, LOCATION),
                 **_errors(OPERATION, error),
             },
@@ -82,10 +84,6 @@ def _reading(summary: str, answer: JSON, *parameters: JSON, errors: Iterable[int
             },
         }
     }
-
-
-def _stream() -> JSON:
-    return {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 def _feedback() -> JSON:
@@ -124,7 +122,7 @@ def paths() -> dict[str, JSON]:
             "What became of a request.", _content("RecordedRequest"), _REQUEST_ID, errors=(404, 503)
         ),
         "/v1/requests/{request_id}/stream": _reading(
-            "The chunks of a streamed answer, from a number on.", _stream(), _REQUEST_ID, *RESUMING, errors=(404,)
+            "The chunks of a streamed answer, from a number on.", STREAM, _REQUEST_ID, *RESUMING, errors=(404,)
         ),
         "/v1/feedback": _feedback(),
         "/v1/models": _reading("The configured names that this caller may use.", _content("Models")),
