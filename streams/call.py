@@ -217,9 +217,12 @@ class CallStage:
         )
 
     def _written(self, event: AttemptStarted | AttemptFinished, at_ms: int, partition: int) -> Output:
-        """Put an attempt beside its request, so that who gets the one partition can read the other."""
+        """Put an attempt beside its request, so that who gets the one partition can read the other.
+
+        Who has lost the request begins nothing, and tells how it ended what was begun.
+        """
         output = written(event, self._topics.attempts, self.name, at_ms, serial=f"/{event.attempt}")
-        return dataclasses.replace(output, partition=partition, even_if_lost=True)
+        return dataclasses.replace(output, partition=partition, even_if_lost=isinstance(event, AttemptFinished))
 
     def _settled(self, routed: RequestRouted, end: End) -> Output:
         event = end_of(routed, end, self._now())

@@ -44,6 +44,7 @@ from streams.tracker import Tracker
 SCHEME = "sluice"
 HAND_OVER_S = 3.0
 """How long the producer may take to accept a record. It waits for room, and for topics that are gone."""
+CONFIRM_AGAIN_S = 0.2
 LOOK_AGAIN_S = 1.0
 """How often at most the broker is asked about a topic that it did not know."""
 REMEMBERED_MISSING = 1000
@@ -172,6 +173,21 @@ class Consumer(stock.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    async def confirm(self) -> None:
+        """Return when the group has taken our positions, so that all partitions that we have are ours.
+
+        It takes none of a member that it has given up; then this waits until those partitions are revoked here too.
+        """
+        while held := {
+            tp: position for tp in self.tracker.partitions if (position := self.tracker.position(tp)) is not None
+        }:
+            try:
+                await self._thread._ensure_consumer().commit({tp: OffsetAndMetadata(at, "") for tp, at in held.items()})
+            except KafkaError:
+                await asyncio.sleep(CONFIRM_AGAIN_S)
+            else:
+                return
 
     def on_buffer_full(self, tp: TP) -> None:
         """No pause: the fetch loop waits at the full queue, and goes on the moment there is room."""

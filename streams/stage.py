@@ -15,8 +15,15 @@ class DeadLetterError(Exception):
     """
 
 
+class LostError(Exception):
+    """Raised by ``Emit``: another worker has the record that is worked on. Whatever was begun with it ends here."""
+
+
 Emit = Callable[[Output], Awaitable[None]]
-"""Write a record and wait until the broker has it on all in-sync replicas."""
+"""Write a record and wait until the broker has it on all in-sync replicas.
+
+Raises ``LostError`` if the record that led to it is another worker's by now; not for outputs ``even_if_lost``.
+"""
 
 
 class DecidingStage(Protocol):

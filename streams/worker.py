@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -28,7 +29,8 @@ from streams.buffer import Buffer
 from streams.intake import Delivered, Intake
 from streams.logs import where
 from streams.outbox import Outbox
-from streams.stage import DecidingStage, Stage, WorkingStage
+from streams.pulse import Pulse
+from streams.stage import DecidingStage, LostError, Stage, WorkingStage
 from streams.tracker import Delivery, Tracker
 
 log = structlog.get_logger()
@@ -70,7 +72,8 @@ class Worker:
         self._take = self._choose()
         lanes = topics.is_batch if self._buffer is None else lambda _: False  # nobody waits for a row
         self._intake = Intake(lanes, lambda: self._batch_places)
-        self._beginning: asyncio.Task[None] | None = None
+        self._pulse = Pulse(lambda: cast("driver.Consumer", self._app.consumer).confirm())
+        self._running: list[asyncio.Task[None]] = []
         self._app = self._make_app(topics, bootstrap)
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
 
@@ -105,12 +108,12 @@ class Worker:
     async def start(self) -> None:
         """Join the group. Partitions come a moment later: see ``assigned``."""
         await self._app.start()
-        self._beginning = asyncio.create_task(self._begin())
+        self._running = [asyncio.create_task(self._begin()), asyncio.create_task(self._pulse.run())]
 
     async def stop(self) -> None:
         """Read no more, wait for what is under way, commit, leave the group."""
         await self._app.stop()
-        left = {*self._tasks, *({self._beginning} if self._beginning else ())}
+        left = {*self._tasks, *self._running}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -237,9 +240,12 @@ class Worker:
     async def _work_on(self, record: Record, delivery: Delivery) -> None:
         try:
             try:
-                outputs: Sequence[Output] = await cast("WorkingStage", self.stage).work(record, self._outbox.emit)
+                emit = functools.partial(self._emit, delivery)
+                outputs: Sequence[Output] = await cast("WorkingStage", self.stage).work(record, emit)
                 wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
                 posted = [(output, await self._outbox.post(output)) for output in wanted]
+            except LostError:
+                posted = []
             except Exception as error:  # noqa: BLE001 - see _decide
                 letter = self._outbox.dead(record, error)
                 posted = [(letter, await self._outbox.post(letter))]
@@ -248,6 +254,23 @@ class Worker:
             self._slots.release()
             self._batch_places += self._topics.is_batch(record.topic)
             self._intake.wake()
+
+    async def _emit(self, delivery: Delivery, output: Output) -> None:
+        """Write one output for a stage that goes on only then, and only if the record is still this worker's.
+
+        Raises:
+            LostError: another worker has the record, and the output was not one that is written even so.
+
+        """
+        if not output.even_if_lost:
+            await self._pulse.sure()
+            if delivery.lost:
+                raise LostError
+        await self._outbox.emit(output)
+        if not output.even_if_lost:  # a process may be held up at any line
+            await self._pulse.sure()
+            if delivery.lost:
+                raise LostError
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -38,4 +38,5 @@ def written_of_target(event: TargetStateChanged, topic: Topic, stage: str) -> Ou
     """Write what happened to a target, under its name, so that its states stay in order."""
     target = f"{event.provider}/{event.model}"
     headers = cloudevent(event, event.worker, stage, event.changed_at, "", serial=f"/{target}/{event.changed_at}")
-    return Output(topic.name, target.encode(), encode(event), tuple(item for item in headers if item[0] != REQUEST_ID))
+    told = tuple(item for item in headers if item[0] != REQUEST_ID)
+    return Output(topic.name, target.encode(), encode(event), told, even_if_lost=True)
