@@ -1,0 +1,146 @@
+"""No address that a caller names is visited by us, whatever kind of provider stands behind: not even looked up.
+
+Otherwise a picture's URL would be a way into the network that the gateway stands in, and to its cloud's metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+import pytest
+
+from connectors.providers import KINDS, make, parse_settings
+from connectors.providers.provider import Call, ProviderError
+from schemas import openai
+from streams.fronts.anthropic import AnthropicFront
+from streams.fronts.responses import ResponsesFront
+from tests.connectors.providers.recording import SPOKEN, Recording, made, recordings, settings_for
+from tests.connectors.wire_double import wire
+
+SECRET = b"what only this machine may read"
+
+
+class Trap:
+    """A server that nobody has any business with."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.port = 0
+
+    async def visited(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        writer.close()
+
+    def addresses(self, file: Path) -> list[str]:
+        """It by its own name, by others, and a file."""
+        hosts = (f"127.0.0.1:{self.port}", f"localhost:{self.port}", f"[::ffff:127.0.0.1]:{self.port}")
+        return [f"http://{host}/a.png" for host in hosts] + [f"https://127.0.0.1:{self.port}/a.png", file.as_uri()]
+
+
+@pytest.fixture
+async def trap() -> AsyncIterator[Trap]:
+    made_trap = Trap()
+    server = await asyncio.start_server(made_trap.visited, "127.0.0.1", 0)
+    made_trap.port = server.sockets[0].getsockname()[1]
+    yield made_trap
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    path.write_bytes(SECRET)
+    return path
+
+
+def chat(address: str) -> list[dict[str, Any]]:
+    """Bodies that name an address, each at another place."""
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": address}},
+        {"type": "file", "file": {"file_data": address, "filename": "a.png"}},
+        {"type": "file", "file": {"file_id": address}},
+        {"type": "input_audio", "input_audio": {"data": address, "format": "wav"}},
+    ]
+    return [{"model": "m", "messages": [{"role": "user", "content": [part]}]} for part in parts]
+
+
+def call(body: dict[str, Any]) -> Call:
+    return Call("r1", "chat", "m", body, timeout_s=5.0)
+
+
+def forbidden(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("an address was visited")
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+def test_a_request_is_written_without_a_socket_and_without_a_file(
+    kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = made(kind)
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+
+    for address in (*Trap().addresses(file), "http://169.254.169.254/latest/meta-data", "ftp://example.org/a"):
+        for body in chat(address):
+            with contextlib.suppress(ProviderError):
+                written = orjson.dumps(provider.write(call(body)).body)
+
+                assert SECRET not in written
+                assert base64.b64encode(SECRET) not in written
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+async def test_a_whole_call_goes_to_the_provider_and_nowhere_else(kind: str, trap: Trap, file: Path) -> None:
+    async with wire() as double:
+        double.answer(400, {"error": {"message": "no"}})
+        provider = make("p", parse_settings(settings_of(kind, double.url.removesuffix("/v1"))))
+
+        for address in trap.addresses(file):
+            for body in chat(address):
+                with contextlib.suppress(ProviderError):
+                    await provider.complete(call(body))
+        reached = len(double.requests)
+        await provider.close()
+
+    assert trap.visits == 0
+    assert not any(SECRET in body or base64.b64encode(SECRET) in body for _, _, body in double.requests)
+    assert reached or kind in REFUSES
+
+
+REFUSES = {"bedrock", "simulated"}
+"""Bedrock takes bytes alone, so that nothing is sent; the simulated provider sends nothing at all."""
+
+
+def settings_of(kind: str, base: str) -> dict[str, Any]:
+    if kind == "simulated":
+        return {"kind": kind}
+    any_recording: Recording = next(iter(recordings(kind).values()))
+    return settings_for(kind, any_recording, base)
+
+
+@pytest.mark.parametrize("front", [AnthropicFront(), ResponsesFront()], ids=["messages", "responses"])
+def test_an_api_in_front_hands_an_address_on_and_does_not_visit_it(
+    front: AnthropicFront | ResponsesFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    address = "http://169.254.169.254/latest/meta-data"
+    picture = {"type": "image", "source": {"type": "url", "url": address}}
+    said: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [picture]}]}
+    if isinstance(front, ResponsesFront):
+        said = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": address}]}]}
+
+    written = front.ask(orjson.dumps(said))
+
+    assert isinstance(written, bytes)
+    assert openai.fault("chat", orjson.loads(written)) is None
+    assert address.encode() in written
