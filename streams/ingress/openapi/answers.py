@@ -73,7 +73,7 @@ ANSWERS: dict[str, JSON] = {
     ),
     "StreamEvent": {
         **_object({"data": TEXT}, {"id": {"type": "string", "pattern": "^[0-9]+$"}, "event": TEXT}),
-        "description": "One event of a stream. data is JSON of the API that was asked, or [DONE]; id is a chunk's number.",
+        "description": "One event of a stream: data is JSON of the API that was asked, or [DONE]; id is a chunk's.",
     },
     "Error": _object({"error": _FAULT}),
     "AnthropicError": _object({"type": {"const": "error"}, "error": _object({"type": TEXT, "message": TEXT})}),
