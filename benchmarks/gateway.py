@@ -1,52 +1,36 @@
-"""A gateway of the benchmark's own: `sluice up` in a fresh directory on free ports, and what its processes cost."""
+"""A gateway of the benchmark's own: `sluice up` in a fresh directory on free ports, and more call workers beside it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU seconds and resident megabytes of each process."""
-
-    cpu_s: dict[str, float]
-    rss_mb: dict[str, float]
-
-    def since(self, before: Cost) -> dict[str, float]:
-        """CPU seconds spent since then, by process."""
-        return {name: self.cpu_s[name] - before.cpu_s.get(name, 0.0) for name in self.cpu_s}
+READY_WITHIN_S = 60.0
+ASSIGNED = re.compile(r'^sluice_worker_partitions\{stage="call"\} ([1-9])', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where it is."""
+    """Where it is, and its processes by name."""
 
     http: str
     kafka: str
     clickhouse: str
     pids: dict[str, int]
-
-    def cost(self) -> Cost:
-        """What each process has used until now."""
-        cpu, rss = {}, {}
-        for name, pid in self.pids.items():
-            process = psutil.Process(pid)
-            times = process.cpu_times()
-            cpu[name] = times.user + times.system
-            rss[name] = process.memory_info().rss / 1e6
-        return Cost(cpu, rss)
+    environ: Mapping[str, str]
+    """What another process of it needs to know."""
 
 
 def free_port() -> int:
@@ -56,11 +40,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def gateway(config: str = "") -> Iterator[Gateway]:
-    """Run one, with this configuration (YAML), until the block ends."""
+def gateway(config: Mapping[str, object]) -> Iterator[Gateway]:
+    """Run one with this configuration until the block ends."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         file = Path(folder) / "sluice.yaml"
-        file.write_text(config or "{}", "utf-8")
+        file.write_text(json.dumps(config), "utf-8")  # which is YAML too
         environ = {
             **os.environ,
             "SLUICE_CONFIG": str(file),
@@ -78,7 +62,48 @@ def gateway(config: str = "") -> Iterator[Gateway]:
             if not line:
                 sys.exit("bench: the gateway did not start; what it said stands above")
             places = json.loads(line)
-            yield Gateway(places["http"], places["kafka"], places["clickhouse"], places["pids"])
+            environ["SLUICE_KAFKA"] = places["kafka"]
+            yield Gateway(places["http"], places["kafka"], places["clickhouse"], places["pids"], environ)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
+
+
+@contextlib.contextmanager
+def more_call_workers(at: Gateway, count: int) -> Iterator[None]:
+    """Run so many more beside the gateway's own, as a second machine would; each has partitions when the block begins.
+
+    They are among the gateway's processes meanwhile, as `call 2` and so on.
+    """
+    with contextlib.ExitStack() as stack:
+        for number in range(2, count + 2):
+            stack.enter_context(_call_worker(at, f"call {number}"))
+        yield
+
+
+@contextlib.contextmanager
+def _call_worker(at: Gateway, name: str) -> Iterator[None]:
+    port = free_port()
+    own = {"SLUICE_INSTANCE_ID": f"bench-{name.replace(' ', '-')}", "SLUICE_HEALTH_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "streams.cli", "run", "call"], env={**at.environ, **own})
+    try:
+        _until_assigned(port, process)
+        at.pids[name] = process.pid
+        yield
+    finally:
+        at.pids.pop(name, None)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _until_assigned(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < end and process.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page,
+        ):
+            if ASSIGNED.search(page.read().decode()):
+                return
+        time.sleep(0.2)
+    sys.exit("bench: another call worker got no partition; what it said stands above")

@@ -1,0 +1,65 @@
+"""Kafka's own callers: one that waits for each reply, and one that only puts requests on the log."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from benchmarks.bench import SIMULATED, Bench, question
+from benchmarks.load import Outcome
+
+REQUESTS = "llm.requests.v1"
+REPLIES = "llm.replies.bench"
+PATIENCE_S = 10.0
+
+
+async def one_in_flight(bench: Bench) -> None:
+    """One caller: a plain JSON record out, its reply back."""
+    await bench.measure("Kafka closed loop, 1 in flight", _closed(bench))
+
+
+async def put(bench: Bench, body: bytes, count: int) -> None:
+    """Put the same request on the log so often, for nobody who waits."""
+    async with AIOKafkaProducer(bootstrap_servers=bench.at.kafka, linger_ms=5) as producer:
+        sent = [await producer.send(REQUESTS, body) for _ in range(count)]
+        await asyncio.gather(*sent)
+
+
+async def _closed(bench: Bench) -> Outcome:
+    await _make_topic(bench.at.kafka)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bench.at.kafka, fetch_max_wait_ms=100)
+    async with AIOKafkaProducer(bootstrap_servers=bench.at.kafka) as producer, consumer:
+        consumer.assign([TopicPartition(REPLIES, 0)])
+        await consumer.seek_to_end()
+        outcome, started = Outcome(), time.perf_counter()
+        while time.perf_counter() < started + bench.options.seconds:
+            sent = time.perf_counter()
+            try:
+                await asyncio.wait_for(_request(producer, consumer), PATIENCE_S)
+                outcome.latencies_ms.append((time.perf_counter() - sent) * 1000)
+            except TimeoutError:
+                outcome.errors += 1
+        outcome.seconds = time.perf_counter() - started
+        return outcome
+
+
+async def _request(producer: AIOKafkaProducer, consumer: AIOKafkaConsumer) -> None:
+    correlation = uuid.uuid4().bytes
+    headers = [("kafka_replyTopic", REPLIES.encode()), ("kafka_correlationId", correlation)]
+    await producer.send_and_wait(REQUESTS, question(SIMULATED), headers=headers)
+    while dict((await consumer.getone()).headers).get("kafka_correlationId") != correlation:
+        pass
+
+
+async def _make_topic(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        if REPLIES not in await admin.list_topics():
+            await admin.create_topics([NewTopic(REPLIES, 1, 1)])
+    finally:
+        await admin.close()

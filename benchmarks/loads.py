@@ -1,0 +1,48 @@
+"""The loads by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from benchmarks import kafka, slow, streaming
+from benchmarks.bench import Bench
+from benchmarks.load import closed, opened
+from benchmarks.peers import compared
+
+Load = Callable[[Bench], Awaitable[None]]
+
+
+def _http_closed(in_flight: int) -> Load:
+    async def run(bench: Bench) -> None:
+        load = closed(bench.connection, in_flight, bench.options.seconds)
+        await bench.measure(f"HTTP closed loop, {in_flight} in flight", load)
+
+    return run
+
+
+def _http_open(rate: int) -> Load:
+    async def run(bench: Bench) -> None:
+        await bench.measure(f"HTTP open loop, {rate}/s", opened(bench.connection, rate, bench.options.seconds))
+
+    return run
+
+
+async def _sustained(bench: Bench) -> None:
+    seconds = bench.options.sustained
+    load = closed(bench.connection, 200, seconds)
+    await bench.measure(f"HTTP closed loop, 200 in flight, sustained for {seconds:g} s", load)
+
+
+LOADS: Mapping[str, Load] = {
+    "http-1": _http_closed(1),
+    "http-100": _http_closed(100),
+    "http-open": _http_open(200),
+    "kafka-1": kafka.one_in_flight,
+    "compare": compared,
+    "streams": streaming.spread,
+    "streams-burst": streaming.burst,
+    "slow": slow.beside_short,
+    "sustained": _sustained,
+}
+ON_DEMAND = frozenset({"sustained"})
+"""Those that run only if they are asked for."""
