@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
+from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,6 +16,7 @@ from benchmarks.load import Outcome
 
 REQUESTS = "llm.requests.v1"
 REPLIES = "llm.replies.bench"
+CALL_GROUP = "llm.call"
 PATIENCE_S = 10.0
 
 
@@ -56,10 +59,24 @@ async def _request(producer: AIOKafkaProducer, consumer: AIOKafkaConsumer) -> No
 
 
 async def _make_topic(bootstrap: str) -> None:
+    async with _admin(bootstrap) as admin:
+        if REPLIES not in await admin.list_topics():
+            await admin.create_topics([NewTopic(REPLIES, 1, 1)])
+
+
+async def members(bootstrap: str, group: str) -> int:
+    """How many workers share a group's partitions; 0 while they are being shared out."""
+    async with _admin(bootstrap) as admin:
+        (response,) = await admin.describe_consumer_groups([group])
+    (found,) = response.to_object()["groups"]
+    return len(found["members"]) if found["state"] == "Stable" else 0
+
+
+@contextlib.asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        if REPLIES not in await admin.list_topics():
-            await admin.create_topics([NewTopic(REPLIES, 1, 1)])
+        yield admin
     finally:
         await admin.close()

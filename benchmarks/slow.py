@@ -8,9 +8,9 @@ import time
 
 from benchmarks import clickhouse, kafka
 from benchmarks.bench import SLOW, Bench, Row, question
-from benchmarks.gateway import more_call_workers
 from benchmarks.load import closed
 from benchmarks.processes import rss_mb
+from benchmarks.workers import call_workers
 
 SHORT_IN_FLIGHT = 50
 LOOK_S = 0.1
@@ -23,7 +23,7 @@ async def beside_short(bench: Bench) -> None:
     """Short calls alone, and then beside so many slow ones over so many call workers."""
     options = bench.options
     slow = f"{options.calls:,} calls of {options.seconds_per_call:g} s"
-    with more_call_workers(bench.at, options.workers - 1):
+    async with call_workers(bench.at, options.workers):
         await closed(bench.connection, SHORT_IN_FLIGHT, min(2.0, options.seconds))  # warm
         alone = await _short(bench, "alone", options.seconds)
         began, idle = time.monotonic(), _call_memory(bench)
