@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -17,6 +17,10 @@ from streams.stage import Emit
 COALESCE_S = 0.03
 """Chunks gather until the next multiple of this. The first never waits; of the others a reader sees no difference. The
 streams of a worker so write in the same moments, in shared batches: a chunk by itself costs the broker 0.3 ms."""
+LONGEST_COALESCE_S = 0.12
+UNHURRIED = 50
+"""Streams at once up to which chunks gather no longer than that. Of more, each a little longer: so their number costs
+less than it grows, and eight times a second is still faster than anybody reads."""
 
 Chunk = dict[str, Any]
 
@@ -26,6 +30,9 @@ class ChunkWriter:
 
     The provider is never made to wait: what the log has not taken yet gathers here, bounded by the answer's own limit.
     """
+
+    open: ClassVar[int] = 0
+    """Streams that this process writes now."""
 
     def __init__(self, request: Request, attempt: int, emit: Emit, else_dead_letter: str, *, usage: bool) -> None:
         self._request = request
@@ -59,6 +66,13 @@ class ChunkWriter:
             await self._writing
 
     async def _write(self) -> None:
+        ChunkWriter.open += 1
+        try:
+            await self._write_all()
+        finally:
+            ChunkWriter.open -= 1
+
+    async def _write_all(self) -> None:
         sequence = 0
         while self._pending or not self._closed:
             if not self._pending:
@@ -66,7 +80,8 @@ class ChunkWriter:
                 await self._more.wait()
                 continue
             if sequence and not self._closed:
-                await asyncio.sleep(COALESCE_S - time.monotonic() % COALESCE_S)
+                interval_s = coalesce_s(ChunkWriter.open)
+                await asyncio.sleep(interval_s - time.monotonic() % interval_s)
             chunk = self._pending.pop(0)
             await self._emit(self._output(chunk, sequence))
             sequence += 1
@@ -90,6 +105,11 @@ class ChunkWriter:
             self._else_dead_letter,
             even_if_lost=True,
         )
+
+
+def coalesce_s(streams: int) -> float:
+    """How long chunks gather while there are so many streams."""
+    return min(COALESCE_S * max(1.0, streams / UNHURRIED), LONGEST_COALESCE_S)
 
 
 async def handed_on(provider: Provider, call: Call, writer: ChunkWriter) -> Answer:

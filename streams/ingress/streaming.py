@@ -108,6 +108,8 @@ class Streams:
     def __init__(self) -> None:
         self._by_call: dict[str, Stream] = {}
         self._by_id: OrderedDict[str, Stream] = OrderedDict()
+        self._bytes = 0
+        """Of all that are kept by id."""
 
     @contextlib.contextmanager
     def open(
@@ -133,6 +135,7 @@ class Streams:
         if stream is None:
             return
         if isinstance(arrived, Piece):
+            self._forget(stream.request_id)
             stream.add(arrived)
             self._keep(stream)
         else:
@@ -144,11 +147,17 @@ class Streams:
         return stream if stream is not None and stream.tenant == tenant else None
 
     def _keep(self, stream: Stream) -> None:
+        """Remember as the newest; forget the oldest as far as it is too old or all of it is too much."""
         self._by_id[stream.request_id] = stream
-        self._by_id.move_to_end(stream.request_id)
+        self._bytes += stream.size
         horizon = time.monotonic() - KEPT_S
         while len(self._by_id) > 1:
             oldest = next(iter(self._by_id.values()))
-            if oldest.touched > horizon and sum(kept.size for kept in self._by_id.values()) <= KEPT_BYTES:
+            if oldest.touched > horizon and self._bytes <= KEPT_BYTES:
                 return
-            self._by_id.popitem(last=False)
+            self._forget(oldest.request_id)
+
+    def _forget(self, request_id: str) -> None:
+        stream = self._by_id.pop(request_id, None)
+        if stream is not None:
+            self._bytes -= stream.size

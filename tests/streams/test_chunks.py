@@ -8,7 +8,7 @@ import orjson
 from schemas.events import Header, ReplyTo
 from schemas.headers import last
 from schemas.records import Output
-from streams.chunks import ChunkWriter, join
+from streams.chunks import COALESCE_S, LONGEST_COALESCE_S, UNHURRIED, ChunkWriter, coalesce_s, join
 from tests.making import make_request
 
 
@@ -94,3 +94,9 @@ def test_only_plain_text_of_one_choice_is_joined() -> None:
     assert not join(text("a"), finished)
     assert not join(text("a"), {"choices": [{"index": 0, "delta": {"tool_calls": []}}]})
     assert join(text("a"), text("b"))
+
+
+def test_many_streams_gather_longer_up_to_a_bound() -> None:
+    waits = [coalesce_s(streams) for streams in (0, 1, UNHURRIED, 2 * UNHURRIED, 1000 * UNHURRIED)]
+
+    assert waits == [COALESCE_S, COALESCE_S, COALESCE_S, 2 * COALESCE_S, LONGEST_COALESCE_S]
