@@ -63,8 +63,8 @@ schemas: $(SETUP) ## generate the .avsc files from the event classes
 docs: $(SETUP) ## generate the tables of parameters in docs/providers.md
 	@$(BIN)/python -m connectors.providers
 
-bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table
-	@$(BIN)/python -m benchmarks
+bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table (ARGS="--seconds 60 --only compare slow")
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: $(SETUP) ## break everything under load and draw up the ledger (DURATION=30m FAULTS=kill,provider SEED=1 RATE=20)
 	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
