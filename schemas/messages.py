@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, Tag, model_validator
+from pydantic import ConfigDict, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.shapes import TAGGED, TEXT_OR_PARTS, Shape, Text, chosen_by
@@ -134,8 +134,17 @@ class UserMessage(Shape):
     name: str | None = None
 
 
+_SAYING = ("content", "refusal", "tool_calls", "function_call", "audio")
+"""An assistant's message has one of them at least."""
+_SAYS_ONE: dict[str, JsonValue] = {
+    "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in _SAYING]
+}
+
+
 class AssistantMessage(Shape):
     """From the model, earlier."""
+
+    model_config = ConfigDict(json_schema_extra=_SAYS_ONE)
 
     content: AssistantContent | None = None
     name: str | None = None
@@ -146,7 +155,7 @@ class AssistantMessage(Shape):
 
     @model_validator(mode="after")
     def _says_something(self) -> AssistantMessage:
-        if all(part is None for part in (self.content, self.refusal, self.tool_calls, self.function_call, self.audio)):
+        if all(getattr(self, name) is None for name in _SAYING):
             raise PydanticCustomError(TAGGED + "content", "is missing: only a message with tool_calls may have none")
         return self
 

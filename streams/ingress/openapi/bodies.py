@@ -14,25 +14,29 @@ JSON = dict[str, Any]
 
 PLACE = "#/components/schemas/"
 
+_TEXT: JSON = {"type": "string"}
+_BLOCK: JSON = {"type": "object", "required": ["type"], "properties": {"type": _TEXT}}
+_WORDS: JSON = {"required": ["type", "text"], "properties": {"type": {"const": "text"}, "text": _TEXT}}
+_BLOCKS: JSON = {"type": "array", "items": {"anyOf": [_BLOCK | _WORDS, _BLOCK]}}
 _TURN: JSON = {
     "type": "object",
     "required": ["role", "content"],
-    "properties": {
-        "role": {"enum": ["user", "assistant"]},
-        "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
-    },
+    "properties": {"role": {"enum": ["user", "assistant"]}, "content": {"anyOf": [_TEXT, _BLOCKS]}},
 }
 _TURNS: JSON = {"type": "array", "items": _TURN, "minItems": 1}
+_OBJECT: JSON = {"type": ["object", "null"]}
 _KNOWN: dict[str, JSON] = {
     "model": {"type": "string", "minLength": 1},
     "messages": _TURNS,
-    "input": {"anyOf": [{"type": "string"}, _TURNS]},
+    "system": {"anyOf": [{"type": ["string", "null"]}, _BLOCKS]},
+    "input": {"anyOf": [_TEXT, _TURNS]},
     "instructions": {"type": ["string", "null"]},
     "stream": {"type": ["boolean", "null"]},
     "max_tokens": {"type": ["integer", "null"], "minimum": 1},
     "max_output_tokens": {"type": ["integer", "null"], "minimum": 1},
     "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
     "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+    **dict.fromkeys(("metadata", "thinking", "output_config", "text", "reasoning"), _OBJECT),
     "tools": {"type": ["array", "null"], "items": {"type": "object"}},
 }
 """Of the parameters of the APIs in front: those whose type can be said in a line."""
