@@ -1,84 +1,33 @@
-"""Faust's Kafka driver with what a slow-call pipeline needs. With ``worker.py`` the only place that knows Faust.
-
-Stock Faust costs a framework round per record, commits past a record that is still under way, commits after a failed
-commit, and can wait 1.5 s in a fetch. Here, instead:
-
-- one message is all that a fetch brought of one partition (``Batch``);
-- what is committed is our tracker's position, nothing else, also right before a partition is given away;
-- a full queue blocks the fetch loop until there is room, with no pause and no timer in it;
-- the producer is idempotent, waits for all in-sync replicas, and never waits for a topic that does not exist.
-
-Every override has a test on a real broker in ``tests/flow/test_worker.py``, so that a release that breaks one is seen.
-"""
+"""The consumer: batches in, the tracker's positions out, and nothing handed from thread to thread."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import tempfile
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import aiokafka
-import faust
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
-from mode.utils.futures import maybe_async
 
-from connectors.kafka.connection import Bootstrap, client_settings
-from connectors.kafka.errors import NoSuchTopicError
-from connectors.kafka.producer import LARGEST
-from schemas.records import Output
+from connectors.kafka.connection import client_settings
+from streams.driver.app import App
 from streams.rhythm import Rhythm
 from streams.tracker import Tracker
 
-SCHEME = "sluice"
-HAND_OVER_S = 3.0
-"""How long the producer may take to accept a record. It waits for room, and for topics that are gone."""
 CONFIRM_AGAIN_S = 0.2
-LOOK_AGAIN_S = 1.0
-"""How often at most the broker is asked about a topic that it did not know."""
-REMEMBERED_MISSING = 1000
-"""Names of missing topics kept at most: callers choose them."""
-
-__all__ = ["SCHEME", "SETTINGS", "Batch", "ConsumerRecord", "KafkaError", "NoSuchTopicError", "TooLargeError"]
-
-TooLargeError = MessageSizeTooLargeError
-"""A record is larger than the producer may send."""
+"""Between two questions whether the group still knows us."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """How patient a consumer is: the broker answers when it has so many bytes, or after so long."""
-
-    min_bytes: int = 1
-    max_wait_ms: int = 100
-
-
-PROMPT = Fetch()
-"""For stages that somebody waits for. The longest an empty fetch is held; a literal 1500 in Faust: p99 was 21 ms."""
-PATIENT = Fetch(min_bytes=256 * 1024, max_wait_ms=400)
-"""For audit: nobody waits for a row, and a fetch for each record costs as much as all other stages together."""
-
-
-class App(faust.App):
-    """A Faust app that knows how patient its consumer is, and how to get into its Kafka."""
-
-    fetch: Fetch = PROMPT
-    kafka: Bootstrap
-    wants: Callable[[str], bool] = staticmethod(lambda _: True)
-    """Whether more of this topic's records may be fetched now."""
 
 
 class Batch:
@@ -109,9 +58,10 @@ class Thread(stock.AIOKafkaConsumerThread):
     async def _gather_remaining_tasks(self) -> None:
         """The loop is everybody's: its other tasks are not ours to cancel."""
 
-    async def call_thread(self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call it; it may be no coroutine."""
-        return await maybe_async(fun(*args, **kwargs))
+        called = fun(*args, **kwargs)
+        return await called if inspect.isawaitable(called) else called
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -225,96 +175,3 @@ class Consumer(stock.Consumer):
         for tp in revoked:
             self._told.pop(tp, None)
         await super().on_partitions_revoked(revoked)
-
-
-class Producer(stock.Producer):
-    """Idempotent, acknowledged by all in-sync replicas, and quick to say that a topic does not exist."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._known: dict[str, set[int]] = {}
-        self._missing: dict[str, float] = {}
-
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
-
-    def _settings_auth(self) -> Mapping[str, Any]:
-        return client_settings(cast("App", self.app).kafka)
-
-    async def flush(self) -> None:
-        """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
-
-    async def write(self, output: Output) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future is done when all in-sync replicas have it.
-
-        Raises:
-            NoSuchTopicError: after one look at the broker's metadata, not repeated for a second.
-
-        """
-        producer = self._ensure_producer()
-        if not self._exists(output):
-            await self._look_up(producer, output.topic)
-            if not self._exists(output):
-                place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
-                raise NoSuchTopicError(f"{place} does not exist")
-        headers = list(output.headers)
-        try:
-            async with asyncio.timeout(HAND_OVER_S):
-                future: asyncio.Future[Any] = await producer.send(
-                    output.topic, output.value, key=output.key, partition=output.partition, headers=headers
-                )
-        except TimeoutError:
-            self._known.pop(output.topic, None)  # it may have been deleted: look again before the next try
-            raise KafkaTimeoutError(f"{output.topic} took no record within {HAND_OVER_S:g} s") from None
-        except KafkaError as error:
-            if not (error.retriable or isinstance(error, TooLargeError)):
-                await self.app.crash(error)  # the producer is broken for good: a new process is the cure
-            raise
-        return future
-
-    def _exists(self, output: Output) -> bool:
-        partitions = self._known.get(output.topic)
-        return partitions is not None and (output.partition is None or output.partition in partitions)
-
-    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, topic: str) -> None:
-        """Ask the broker for all topics: asking for one by name would wait for it to appear."""
-        if time.monotonic() - self._missing.get(topic, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
-            return
-        cluster = await producer.client.fetch_all_metadata()
-        self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
-        if len(self._missing) >= REMEMBERED_MISSING:
-            self._missing.clear()
-        self._missing[topic] = time.monotonic()
-
-
-class Transport(stock.Transport):
-    """The two together, under the URL scheme ``sluice://``."""
-
-
-# class attributes: inside the class body these names would mean Faust's own
-Transport.Consumer, Transport.Producer = Consumer, Producer
-drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
-
-SETTINGS: Mapping[str, Any] = {
-    "store": "memory://",
-    "datadir": tempfile.gettempdir(),  # Faust makes the folder; nothing of ours is in it
-    "web_enabled": False,
-    "topic_disable_leader": True,
-    "topic_allow_declare": False,
-    "table_standby_replicas": 0,
-    "stream_wait_empty": False,  # our own drain waits, and only as long as it may
-    "stream_buffer_maxsize": 16,  # batches, not records
-    "broker_commit_interval": 0.5,
-    "broker_session_timeout": 10.0,
-    "broker_heartbeat_interval": 3.0,
-    "broker_request_timeout": 15.0,
-    "broker_rebalance_timeout": 30.0,
-    "broker_max_poll_interval": 3600.0,
-    "broker_max_poll_records": 2000,  # tiny ones must not fill the memory
-    "consumer_auto_offset_reset": "earliest",
-    "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
-    "producer_max_request_size": LARGEST,
-    "producer_max_batch_size": 128 * 1024,
-    "producer_request_timeout": 15.0,
-}
-"""What every app of ours is made with. Times in seconds."""
