@@ -95,6 +95,10 @@ class Consumer(stock.Consumer):
         self._told: dict[TP, tuple[int, int]] = {}
         """What was committed last: the position, and how many records beyond it are finished."""
 
+    def assignment(self) -> set[TP]:
+        """The partitions that this worker has: none before it has started."""
+        return set() if self._thread._consumer is None else cast("set[TP]", super().assignment())
+
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
 

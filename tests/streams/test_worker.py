@@ -46,6 +46,12 @@ class Stream:
         yield SimpleNamespace(value=[record], message=SimpleNamespace(tp=TP("t", 0)))
 
 
+async def test_a_worker_that_has_not_started_has_no_partitions() -> None:
+    worker = Worker(Endless(), Topics(), "127.0.0.1:1")
+
+    assert (worker.assigned, worker.open, worker.healthy) == (0, 0, True)
+
+
 async def test_time_without_work_does_not_make_a_worker_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
