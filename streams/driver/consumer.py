@@ -97,7 +97,7 @@ class Consumer(stock.Consumer):
 
     def assignment(self) -> set[TP]:
         """The partitions that this worker has: none before it has started."""
-        return set() if self._thread._consumer is None else cast("set[TP]", super().assignment())
+        return set() if self._thread._consumer is None else super().assignment()
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)

@@ -8,7 +8,8 @@ import structlog.testing
 
 from schemas.records import Record
 from streams import buffer
-from streams.buffer import Buffer, Delivered
+from streams.buffer import Buffer
+from streams.intake import Delivered
 from streams.tracker import Tracker
 from tests.polling import eventually
 
