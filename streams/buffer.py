@@ -34,7 +34,7 @@ class Buffer:
         self._closing = False
         self._flusher: asyncio.Task[None] | None = None
 
-    async def put(self, batch: list[Delivered]) -> None:
+    async def take(self, batch: list[Delivered]) -> None:
         """Take these in; returns when there is room for more."""
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
@@ -81,11 +81,20 @@ class Buffer:
                 break
         self._finish(batch)
 
-    async def close(self, within_s: float) -> None:
-        """Store what is here, for at most so long; what is left is delivered again to the next worker."""
+    def revoke(self, places: set[tuple[str, int]]) -> None:
+        """Do nothing: a row that is stored twice counts once."""
+
+    async def drain(self) -> None:
+        """Store what is here."""
         self._closing = True
         self._filled.set()
         self._taken.set()
         if self._flusher is not None:
-            await asyncio.wait([self._flusher], timeout=within_s)
+            await asyncio.wait([self._flusher])
+
+    async def close(self) -> None:
+        """Give up what is not stored; it is delivered again to the next worker."""
+        if self._flusher is not None:
             self._flusher.cancel()
+            await asyncio.wait([self._flusher])
+        await self._stage.close()

@@ -34,6 +34,7 @@ class Intake:
         self._first: deque[list[Delivered]] = deque()
         self._later: deque[Delivered] = deque()
         self._changed = asyncio.Event()
+        self._closed = False
 
     async def put(self, batch: list[Delivered]) -> None:
         """Take the records of one partition; returns when there is room for more."""
@@ -53,9 +54,15 @@ class Intake:
         """Something has changed: records came, or places became free."""
         self._changed.set()
 
+    def close(self) -> None:
+        """Give nothing more: what was not begun is delivered again, to the next worker."""
+        self._closed = True
+
     async def next(self) -> list[Delivered]:
         """The next records of one partition. Those whose partition was lost meanwhile are passed over."""
         while True:
+            if self._closed:
+                await asyncio.get_running_loop().create_future()
             batch = self._first.popleft() if self._first else self._slice()
             kept = [(record, delivery) for record, delivery in batch if not delivery.lost]
             if batch:

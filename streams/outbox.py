@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -71,6 +71,13 @@ class Outbox:
                 return
             posted = await self.post(output)
             attempt += 1
+
+    async def deliver_all(
+        self, posted: Sequence[tuple[Output, Awaitable[object] | None]], wanted: Callable[[], bool]
+    ) -> None:
+        """Wait until all of these are on the log, one after the other."""
+        for output, future in posted:
+            await self.deliver(output, future, wanted)
 
     async def emit(self, output: Output) -> None:
         """For a stage that must know its record on the log before it goes on."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import cast
+from collections.abc import Awaitable, Iterable
+from typing import Protocol, cast
 
 import faust
 import structlog
@@ -26,12 +25,14 @@ from schemas.topics import Topics
 from streams import driver
 from streams.asking import MAX_DEADLINE_MS
 from streams.buffer import Buffer
+from streams.deciding import Deciding
 from streams.intake import Delivered, Intake
 from streams.logs import where
 from streams.outbox import Outbox
 from streams.pulse import Pulse
-from streams.stage import DecidingStage, LostError, Stage, WorkingStage
-from streams.tracker import Delivery, Tracker
+from streams.stage import DecidingStage, Stage, WorkingStage
+from streams.tracker import Tracker
+from streams.working import Slots, Working
 
 log = structlog.get_logger()
 
@@ -45,8 +46,38 @@ waits for the longest call on top, and one that stores waits for its store as lo
 LONGEST_CALL_S = MAX_DEADLINE_MS / 1000
 
 
+class Way(Protocol):
+    """How one kind of stage takes records."""
+
+    async def take(self, batch: list[Delivered]) -> None:
+        """Begin with the records of one partition; returns when there is room for more."""
+        ...
+
+    def revoke(self, places: set[tuple[str, int]]) -> None:
+        """These topics and partitions are another worker's from now on."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until what was begun is done."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what is not done, and let go of everything."""
+        ...
+
+
 class Worker:
-    """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``."""
+    """Runs one stage. ``start``, then wait until it has ``ended``, or tell it to ``stop``.
+
+    Args:
+        stage: what to run.
+        topics: the map of the log.
+        bootstrap: where Kafka is.
+        in_flight: records under way at once, for a stage that works.
+        batch_share: the part of these that the batch lane may have.
+        instance_id: Kafka's ``group.instance.id``; empty for a member that comes and goes.
+
+    """
 
     def __init__(
         self,
@@ -60,22 +91,26 @@ class Worker:
     ) -> None:
         self.stage = stage
         self._instance_id = instance_id or None
-        self._slots = asyncio.Semaphore(in_flight)
-        self._batch_places = max(1, int(batch_share * in_flight))
-        self._topics = topics
-        self._tasks: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
         self._progress = time.monotonic()
-        self._buffer: Buffer | None = None
-        self._prepared: set[tuple[str, int]] = set()
-        self._patience_s = STALLED_S
-        self._take = self._choose()
-        lanes = topics.is_batch if self._buffer is None else lambda _: False  # nobody waits for a row
-        self._intake = Intake(lanes, lambda: self._batch_places)
-        self._pulse = Pulse(lambda: cast("driver.Consumer", self._app.consumer).confirm())
         self._running: list[asyncio.Task[None]] = []
-        self._app = self._make_app(topics, bootstrap)
         self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
+        self._pulse = Pulse(self._confirm)
+        lanes = (lambda _: False) if hasattr(stage, "store") else topics.is_batch  # nobody waits for a row
+        self._intake = Intake(lanes, lambda: self._slots.for_batch)
+        self._slots = Slots(in_flight, batch_share, topics.is_batch, self._intake.wake)
+        self._way, self._patience_s = self._choose()
+        self._app = self._make_app(topics, bootstrap)
+
+    def _choose(self) -> tuple[Way, float]:
+        """How this kind of stage takes records, and how long it may finish none while it has some."""
+        if hasattr(self.stage, "handle"):
+            return Deciding(cast("DecidingStage", self.stage), self._outbox, self._finish), STALLED_S
+        if hasattr(self.stage, "work"):
+            stage = cast("WorkingStage", self.stage)
+            working = Working(stage, self._outbox, self._finish, self._slots, self._pulse.sure)
+            return working, LONGEST_CALL_S + STALLED_S
+        return Buffer(self.stage, self._finish), math.inf
 
     def _make_app(self, topics: Topics, bootstrap: Bootstrap) -> driver.App:
         settings = {**driver.SETTINGS, "consumer_group_instance_id": self._instance_id}
@@ -83,7 +118,7 @@ class Worker:
         app = driver.App(topics.group(self.stage.name), broker=broker, **settings)
         app.kafka = bootstrap
         app.wants = self._intake.wants
-        app.fetch = driver.PATIENT if hasattr(self.stage, "store") else driver.PROMPT
+        app.fetch = driver.PATIENT if isinstance(self._way, Buffer) else driver.PROMPT
         names = [topic.name for topic in topics.read_by(self.stage.name)]
         source = app.topic(*names, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
         app.agent(source, name=self.stage.name, supervisor_strategy=CrashingSupervisor)(self._consume)
@@ -91,17 +126,6 @@ class Worker:
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.finalize()
         return app
-
-    def _choose(self) -> Callable[[list[Delivered]], Awaitable[None]]:
-        """How this kind of stage takes a batch."""
-        if hasattr(self.stage, "handle"):
-            return self._decide
-        if hasattr(self.stage, "work"):
-            self._patience_s = LONGEST_CALL_S + STALLED_S
-            return self._work
-        self._patience_s = math.inf
-        self._buffer = Buffer(self.stage, self._finish)
-        return self._buffer.put
 
     # --- its life
 
@@ -113,28 +137,20 @@ class Worker:
     async def stop(self) -> None:
         """Read no more, wait for what is under way, commit, leave the group."""
         await self._app.stop()
-        left = {*self._tasks, *self._running}
-        for task in left:
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        if not hasattr(self.stage, "handle"):
-            await cast("WorkingStage", self.stage).close()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._way.close()
 
     async def _drain(self, *_: object, **__: object) -> None:
         """Between the last fetch and the last commit."""
-        if self._buffer is not None:
-            await self._buffer.close(DRAIN_S)
+        self._intake.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while self._tasks:  # what was taken in already may still begin
-                    await asyncio.wait(list(self._tasks))
+            await asyncio.wait_for(self._way.drain(), DRAIN_S)
 
     async def _revoked(self, _: object, /, *revoked: Iterable[TP], **__: object) -> None:
         """Between two owners of a partition. Faust has forgotten what it delivered of it, and so has the tracker."""
-        gone = {(place.topic, place.partition) for places in revoked for place in places} & self._prepared
-        self._prepared -= gone
-        for partition in {partition for _, partition in gone}:
-            cast("WorkingStage", self.stage).revoke(partition)
+        self._way.revoke({(place.topic, place.partition) for places in revoked for place in places})
 
     async def ended(self) -> BaseException | None:
         """Wait until the worker can't go on, and say why. A new process is then the best cure."""
@@ -163,10 +179,17 @@ class Worker:
 
     @property
     def _tracker(self) -> Tracker:
-        return cast("driver.Consumer", self._app.consumer).tracker
+        return self._consumer.tracker
+
+    @property
+    def _consumer(self) -> driver.Consumer:
+        return cast("driver.Consumer", self._app.consumer)
 
     async def _write(self, output: Output) -> Awaitable[object]:
         return await cast("driver.Producer", self._app.producer).write(output)
+
+    async def _confirm(self) -> None:
+        await self._consumer.confirm()
 
     # --- its work
 
@@ -195,92 +218,10 @@ class Worker:
         """Begin with what was taken in, until cancelled. What goes wrong here is no record's fault: the worker ends."""
         try:
             while True:
-                await self._take(await self._intake.next())
+                await self._way.take(await self._intake.next())
         except Exception as error:  # noqa: BLE001 - told where the worker is watched
             log.error("worker failed", stage=self.stage.name, error=type(error).__name__, where=where(error))
             await self._app.crash(error)
-
-    async def _decide(self, batch: list[Delivered]) -> None:
-        """Let the stage think about each record and post what it says; the batch is finished when all is on the log."""
-        stage = cast("DecidingStage", self.stage)
-        posted: list[tuple[Output, Awaitable[object] | None]] = []
-        for record, _ in batch:
-            try:
-                outputs = stage.handle(record)
-                posted += [(output, await self._outbox.post(output)) for output in outputs]
-            except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, its neighbours go on
-                letter = self._outbox.dead(record, error)
-                posted.append((letter, await self._outbox.post(letter)))
-        self._spawn(self._settle(batch, posted))
-
-    async def _work(self, batch: list[Delivered]) -> None:
-        """Start the work on each record as soon as there is a slot for it."""
-        if not await self._is_prepared(batch):
-            return
-        for record, delivery in batch:
-            await self._slots.acquire()
-            if delivery.lost:  # while it waited: another worker has it now
-                self._slots.release()
-                continue
-            self._batch_places -= self._topics.is_batch(record.topic)
-            self._spawn(self._work_on(record, delivery))
-
-    async def _is_prepared(self, batch: list[Delivered]) -> bool:
-        """Let the stage learn what others did with this partition; False if it was lost meanwhile."""
-        stage, (first, delivery) = cast("WorkingStage", self.stage), batch[0]
-        if (first.topic, first.partition) in self._prepared:
-            return True
-        await stage.prepare(first.partition, first.timestamp_ms)
-        if delivery.lost:
-            stage.revoke(first.partition)
-            return False
-        self._prepared.add((first.topic, first.partition))
-        return True
-
-    async def _work_on(self, record: Record, delivery: Delivery) -> None:
-        try:
-            try:
-                emit = functools.partial(self._emit, delivery)
-                outputs: Sequence[Output] = await cast("WorkingStage", self.stage).work(record, emit)
-                wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
-                posted = [(output, await self._outbox.post(output)) for output in wanted]
-            except LostError:
-                posted = []
-            except Exception as error:  # noqa: BLE001 - see _decide
-                letter = self._outbox.dead(record, error)
-                posted = [(letter, await self._outbox.post(letter))]
-            await self._settle([(record, delivery)], posted)
-        finally:
-            self._slots.release()
-            self._batch_places += self._topics.is_batch(record.topic)
-            self._intake.wake()
-
-    async def _emit(self, delivery: Delivery, output: Output) -> None:
-        """Write one output for a stage that goes on only then, and only if the record is still this worker's.
-
-        Raises:
-            LostError: another worker has the record, and the output was not one that is written even so.
-
-        """
-        if not output.even_if_lost:
-            await self._pulse.sure()
-            if delivery.lost:
-                raise LostError
-        await self._outbox.emit(output)
-        if not output.even_if_lost:  # a process may be held up at any line
-            await self._pulse.sure()
-            if delivery.lost:
-                raise LostError
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _settle(self, batch: list[Delivered], posted: list[tuple[Output, Awaitable[object] | None]]) -> None:
-        for output, future in posted:
-            await self._outbox.deliver(output, future, lambda: not all(delivery.lost for _, delivery in batch))
-        self._finish(batch)
 
     def _finish(self, batch: list[Delivered]) -> None:
         for _, delivery in batch:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -57,6 +58,13 @@ class Rig:
         ]
 
 
+async def close(filled: Buffer, within_s: float) -> None:
+    """As a stopping worker does."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(filled.drain(), within_s)
+    await filled.close()
+
+
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(buffer, "AGAIN_S", (0.01, 0.02))
@@ -64,14 +72,14 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     made = Rig()
     yield made
     made.store.open.set()
-    await made.buffer.close(1)
+    await close(made.buffer, 1)
 
 
 async def test_so_many_rows_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "ROWS", 3)
 
-    await rig.buffer.put(rig.delivered(1, 2))
-    await rig.buffer.put(rig.delivered(3))
+    await rig.buffer.take(rig.delivered(1, 2))
+    await rig.buffer.take(rig.delivered(3))
 
     await eventually(lambda: rig.finished == [1, 2, 3])
     assert rig.store.offered == [[1, 2, 3]]
@@ -80,8 +88,8 @@ async def test_so_many_rows_are_worth_an_insert(rig: Rig, monkeypatch: pytest.Mo
 async def test_so_many_bytes_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "BYTES", 100)
 
-    await rig.buffer.put(rig.delivered(1, size=99))
-    await rig.buffer.put(rig.delivered(2, size=1))
+    await rig.buffer.take(rig.delivered(1, size=99))
+    await rig.buffer.take(rig.delivered(2, size=1))
 
     await eventually(lambda: rig.store.offered == [[1, 2]])
 
@@ -91,7 +99,7 @@ async def test_a_batch_that_is_old_enough_is_stored_though_it_is_small(
 ) -> None:
     monkeypatch.setattr(buffer, "SECONDS", 0.05)
 
-    await rig.buffer.put(rig.delivered(1))
+    await rig.buffer.take(rig.delivered(1))
 
     await eventually(lambda: rig.finished == [1])
 
@@ -102,8 +110,8 @@ async def test_a_store_that_fails_is_offered_the_very_same_batch_again(
     monkeypatch.setattr(buffer, "ROWS", 2)
     rig.store.fails = 4
 
-    await rig.buffer.put(rig.delivered(1, 2))
-    await rig.buffer.put(rig.delivered(3))
+    await rig.buffer.take(rig.delivered(1, 2))
+    await rig.buffer.take(rig.delivered(3))
 
     await eventually(lambda: rig.finished == [1, 2])
     assert rig.store.offered == [[1, 2]] * 5
@@ -114,7 +122,7 @@ async def test_a_failing_store_is_logged_without_anybodys_text(rig: Rig, monkeyp
     rig.store.fails = 1
 
     with structlog.testing.capture_logs() as lines:
-        await rig.buffer.put(rig.delivered(1))
+        await rig.buffer.take(rig.delivered(1))
         await eventually(lambda: rig.finished == [1])
 
     (line,) = lines
@@ -126,7 +134,7 @@ async def test_nothing_is_finished_before_it_is_stored(rig: Rig, monkeypatch: py
     monkeypatch.setattr(buffer, "ROWS", 1)
     rig.store.open.clear()
 
-    await rig.buffer.put(rig.delivered(1))
+    await rig.buffer.take(rig.delivered(1))
     await eventually(lambda: rig.store.offered == [[1]])
 
     assert rig.finished == []
@@ -139,10 +147,10 @@ async def test_a_full_batch_behind_a_slow_store_makes_the_reader_wait(
 ) -> None:
     monkeypatch.setattr(buffer, "ROWS", 2)
     rig.store.open.clear()
-    await rig.buffer.put(rig.delivered(1, 2))
+    await rig.buffer.take(rig.delivered(1, 2))
     await eventually(lambda: rig.store.offered == [[1, 2]])
 
-    waiting = asyncio.create_task(rig.buffer.put(rig.delivered(3, 4)))
+    waiting = asyncio.create_task(rig.buffer.take(rig.delivered(3, 4)))
     done, _ = await asyncio.wait([waiting], timeout=0.1)
 
     assert not done
@@ -156,7 +164,7 @@ async def test_a_batch_whose_partitions_all_went_to_others_is_given_up(
 ) -> None:
     monkeypatch.setattr(buffer, "ROWS", 1)
     rig.store.fails = 1_000_000
-    await rig.buffer.put(rig.delivered(1))
+    await rig.buffer.take(rig.delivered(1))
     await eventually(lambda: rig.store.offered)
 
     rig.tracker.revoke(["t0"])
@@ -166,18 +174,18 @@ async def test_a_batch_whose_partitions_all_went_to_others_is_given_up(
 
 
 async def test_closing_stores_what_is_there(rig: Rig) -> None:
-    await rig.buffer.put(rig.delivered(1, 2, 3))
+    await rig.buffer.take(rig.delivered(1, 2, 3))
 
-    await rig.buffer.close(5)
+    await close(rig.buffer, 5)
 
     assert rig.finished == [1, 2, 3]
 
 
 async def test_closing_takes_no_longer_than_it_may_and_finishes_nothing_that_is_not_stored(rig: Rig) -> None:
     rig.store.open.clear()
-    await rig.buffer.put(rig.delivered(1))
+    await rig.buffer.take(rig.delivered(1))
 
-    await asyncio.wait_for(rig.buffer.close(0.1), 2)
+    await asyncio.wait_for(close(rig.buffer, 0.1), 2)
 
     assert rig.finished == []
 
@@ -185,16 +193,16 @@ async def test_closing_takes_no_longer_than_it_may_and_finishes_nothing_that_is_
 async def test_a_reader_that_waits_for_room_is_let_go_when_it_closes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "ROWS", 1)
     rig.store.open.clear()
-    await rig.buffer.put(rig.delivered(1))
+    await rig.buffer.take(rig.delivered(1))
     await eventually(lambda: rig.store.offered)
-    waiting = asyncio.create_task(rig.buffer.put(rig.delivered(2)))
+    waiting = asyncio.create_task(rig.buffer.take(rig.delivered(2)))
 
-    await rig.buffer.close(0.1)
+    await close(rig.buffer, 0.1)
 
     await asyncio.wait_for(waiting, 1)
 
 
 async def test_a_buffer_that_never_had_anything_closes_at_once(rig: Rig) -> None:
-    await asyncio.wait_for(rig.buffer.close(5), 1)
+    await asyncio.wait_for(close(rig.buffer, 5), 1)
 
     assert rig.store.offered == []

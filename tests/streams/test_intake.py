@@ -91,3 +91,16 @@ async def test_a_backlog_of_batch_records_ends_their_fetching_only() -> None:
 
     assert not intake.wants("batch")
     assert intake.wants("now")
+
+
+async def test_who_is_closed_gives_nothing_more() -> None:
+    tracker, intake = Tracker(), Intake(is_batch, lambda: 100)
+    await intake.put(fetched(tracker, "now", 2))
+
+    intake.close()
+    waiting = asyncio.ensure_future(intake.next())
+    await asyncio.sleep(0.01)
+    waited = not waiting.done()
+    waiting.cancel()
+
+    assert waited

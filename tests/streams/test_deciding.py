@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+from schemas.records import Output, Record
+from streams.deciding import Deciding
+from streams.intake import Delivered
+from streams.outbox import Outbox
+from streams.tracker import Tracker
+
+
+class Log:
+    """Takes what is written, and acknowledges it when it is let."""
+
+    def __init__(self) -> None:
+        self.written: list[Output] = []
+        self.acknowledge = asyncio.Event()
+
+    async def write(self, output: Output) -> Awaitable[object]:
+        self.written.append(output)
+        return asyncio.ensure_future(self.acknowledge.wait())
+
+
+class Echo:
+    """Says what it was told; of `bad` it can make nothing."""
+
+    name = "echo"
+
+    def handle(self, record: Record) -> Sequence[Output]:
+        if record.value == b"bad":
+            raise ValueError
+        return [Output("out", record.key, record.value, ())]
+
+
+def fetched(*values: bytes) -> list[Delivered]:
+    tracker = Tracker()
+    return [
+        (Record("in", 0, offset, 0, None, value, ()), tracker.deliver(("in", 0), offset))
+        for offset, value in enumerate(values)
+    ]
+
+
+async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
+    log = Log()
+    finished: list[list[Delivered]] = []
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), finished.append)
+    batch = fetched(b"a", b"b")
+
+    await deciding.take(batch)
+    await asyncio.sleep(0.01)
+    before = list(finished)
+    log.acknowledge.set()
+    await deciding.drain()
+
+    assert [output.value for output in log.written] == [b"a", b"b"]
+    assert before == []
+    assert finished == [batch]
+
+
+async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neighbours() -> None:
+    log = Log()
+    log.acknowledge.set()
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), lambda _: None)
+
+    await deciding.take(fetched(b"a", b"bad", b"c"))
+    await deciding.drain()
+
+    assert [(output.topic, output.value) for output in log.written] == [
+        ("out", b"a"),
+        ("in-dlt", b"bad"),
+        ("out", b"c"),
+    ]
+
+
+async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() -> None:
+    log = Log()
+    finished: list[list[Delivered]] = []
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), finished.append)
+    await deciding.take(fetched(b"a"))
+
+    await asyncio.wait_for(deciding.close(), 1)
+
+    assert finished == []
