@@ -80,6 +80,8 @@ def _ended(
             "usage": result.usage,
             "cost_usd": None if cost is None else f"{cost:f}",
             "key_index": result.key_index,
+            "sent": result.sent.decode(),
+            "changes": result.changes,
             **more,
         }
     )
@@ -90,8 +92,6 @@ def _answered(answer: Answer) -> dict[str, object]:
         "response_id": answer.response_id,
         "response_model": answer.response_model,
         "finish_reasons": answer.finish_reasons,
-        "sent": answer.sent.decode(),
-        "changes": answer.changes,
         "native_usage": orjson.dumps(answer.native_usage).decode() if answer.native_usage is not None else "",
     }
 
@@ -113,6 +113,7 @@ def _too_large(answer: Answer, size: int) -> ProviderError:
     message = f"it has {size} bytes, and a record holds {MAX_ANSWER_BYTES}; ask for less at once"
     error = ProviderError("answer_too_large", message, http_status=answer.http_status)
     error.usage, error.key_index = answer.usage, answer.key_index
+    error.sent, error.changes = answer.sent, answer.changes
     return error
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+import orjson
+
 from schemas.events import (
     AttemptFinished,
     AttemptStarted,
+    Change,
     ConfigurationApplied,
     Event,
     FeedbackGiven,
@@ -27,7 +30,10 @@ Facts = dict[str, object]
 
 @singledispatch
 def facts(event: Event) -> Facts:
-    """The columns of an event. A text is kept once: input when it is admitted, output when an attempt brings it."""
+    """The columns of an event. A text is kept once: input when it is admitted, output when an attempt brings it.
+
+    What a provider was sent is another text, if it was translated: it is the input of the attempt.
+    """
     raise NotImplementedError(f"{type(event).__name__} has no columns yet: say them in streams/facts.py")
 
 
@@ -100,6 +106,8 @@ def _(event: AttemptFinished) -> Facts:
         "retry_after_ms": event.retry_after_ms,
         "key_index": event.key_index,
         "response_id": event.response_id or None,
+        "changes": changed(event.changes) or None,
+        "native_usage": event.native_usage or None,
     }
     return (
         asked(event.request)
@@ -119,6 +127,7 @@ def _(event: AttemptFinished) -> Facts:
             "cost_usd": event.cost_usd,
             "duration_ms": event.finished_at - event.started_at,
             "attributes": {name: str(value) for name, value in said.items() if value is not None},
+            "input": event.sent,
             "output": event.body,
         }
     )
@@ -230,6 +239,11 @@ def counted(usage: Usage) -> Facts:
 def actions(taken: tuple[PolicyAction, ...]) -> list[str]:
     """What each rule did, as ``rule:action``: never how often, so that few strings serve many rows."""
     return [f"{action.rule}:{action.action}" for action in taken]
+
+
+def changed(changes: tuple[Change, ...]) -> str:
+    """How what was sent differs from what was asked, as JSON; empty if it does not. Never a value."""
+    return orjson.dumps([change.model_dump() for change in changes]).decode() if changes else ""
 
 
 def correlation(request: Request) -> str:

@@ -11,13 +11,13 @@ import dataclasses
 import functools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
-from connectors.http import Client, NoResponseError, Response, Streamed
+from connectors.http import Client, NoResponseError, Response
 from connectors.providers.assembly import JSON, Assembly
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
@@ -40,6 +40,26 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Beside those that every call has."""
     changes: Sequence[Change] = ()
+
+
+class _Record(TypedDict):
+    sent: bytes
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """The same as it goes over the wire."""
+
+    url: httpx.URL
+    body: bytes
+    headers: Mapping[str, str]
+    changes: tuple[Change, ...]
+
+    @property
+    def record(self) -> _Record:
+        """What is kept of it: the body only if it is not what was asked."""
+        return {"sent": self.body if self.changes else b"", "changes": self.changes}
 
 
 class Decoder(Protocol):
@@ -124,18 +144,21 @@ class HttpProvider:
             ProviderError: it did not answer, or not with what was asked for.
 
         """
+        sending = None
         try:
-            outgoing, url, content, headers = self._outgoing(call)
-            response = await self._client.post(url, content, timeout_s=call.timeout_s, headers=headers)
+            sending = self._sending(call)
+            response = await self._client.post(
+                sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
+            )
             response = dataclasses.replace(response, content=self._scrubber.body(response.content))
             if response.status != OK:
                 raise self._refused(response)
             answer = self.read(call, _json(response), response)
-            return _with_record(answer, content, outgoing.changes, response)
+            return dataclasses.replace(answer, **sending.record, rates=rate_state(response.headers))
         except NoResponseError as error:
-            raise self._unanswered(error) from error
+            raise self._failed(_unanswered(error), sending) from error
         except ProviderError as error:
-            raise self._without_secrets(error) from None
+            raise self._failed(error, sending) from None
 
     async def stream(self, call: Call) -> AsyncIterator[JSON | Answer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
@@ -144,11 +167,13 @@ class HttpProvider:
             ProviderError: as ``complete``, also in the middle of the stream.
 
         """
-        assembly, decoder = Assembly(), self.decoder(call)
+        assembly, decoder, sending = Assembly(), self.decoder(call), None
         until_s = asyncio.get_running_loop().time() + max(call.timeout_s - MARGIN_S, call.timeout_s / 2)
         try:
-            outgoing, url, content, headers = self._outgoing(call)
-            async with self._client.stream(url, content, timeout_s=call.timeout_s, headers=headers) as response:
+            sending = self._sending(call)
+            async with self._client.stream(
+                sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
+            ) as response:
                 if response.status != OK:
                     refused = await response.whole()
                     raise self._refused(dataclasses.replace(refused, content=self._scrubber.body(refused.content)))
@@ -159,34 +184,34 @@ class HttpProvider:
                 for chunk in decoder.finish():
                     assembly.add(chunk)
                     yield chunk
-                yield _with_record(_streamed(assembly, decoder), content, outgoing.changes, response)
+                answer = _streamed(assembly, decoder)
+                yield dataclasses.replace(answer, **sending.record, rates=rate_state(response.headers))
         except NoResponseError as error:
-            raise _with_partial(self._unanswered(error), assembly, decoder) from error
+            raise self._failed(_with_partial(_unanswered(error), assembly, decoder), sending) from error
         except ProviderError as error:
-            raise self._without_secrets(_with_partial(error, assembly, decoder)) from None
+            raise self._failed(_with_partial(error, assembly, decoder), sending) from None
 
     async def close(self) -> None:
         """Give back the connections."""
         await self._client.close()
 
-    def _outgoing(self, call: Call) -> tuple[Outgoing, httpx.URL, bytes, Mapping[str, str]]:
+    def _sending(self, call: Call) -> _Sending:
         outgoing = self.write(call)
-        url, content = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
-        return outgoing, url, content, {**outgoing.headers, **self.sign(url, content)}
+        url, body = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
+        return _Sending(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
 
     def _refused(self, response: Response) -> ProviderError:
         error = self.refusal(response)
         error.rates = rate_state(response.headers)
         return error
 
-    def _without_secrets(self, error: ProviderError) -> ProviderError:
-        """Make sure of it: some servers repeat the key that they did not like."""
+    def _failed(self, error: ProviderError, sending: _Sending | None) -> ProviderError:
+        """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
+        if sending is not None:
+            error.sent, error.changes = sending.record["sent"], sending.record["changes"]
         error.message = self._scrubber.message(error.message)
         error.args = (error.message,)
         return error
-
-    def _unanswered(self, error: NoResponseError) -> ProviderError:
-        return self._without_secrets(ProviderError(error.error_type, str(error), http_status=error.http_status))
 
     @functools.cached_property
     def _scrubber(self) -> Scrubber:
@@ -219,8 +244,5 @@ def _with_partial(error: ProviderError, assembly: Assembly, decoder: Decoder) ->
     return error
 
 
-def _with_record(answer: Answer, sent: bytes, changes: Sequence[Change], response: Response | Streamed) -> Answer:
-    rates = rate_state(response.headers)
-    if not changes and rates is None:
-        return answer
-    return dataclasses.replace(answer, sent=sent if changes else b"", changes=tuple(changes), rates=rates)
+def _unanswered(error: NoResponseError) -> ProviderError:
+    return ProviderError(error.error_type, str(error), http_status=error.http_status)

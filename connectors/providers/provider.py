@@ -121,15 +121,16 @@ class ProviderError(Exception):
         """What had come of a stream before it broke off, as a completion."""
         self.usage = Usage()
         """What is to be paid all the same."""
+        self.sent: bytes = b""
+        """The body that went out, if it was translated."""
+        self.changes: tuple[Change, ...] = ()
+        """What of it was translated or left out."""
         self.rates: RateState | None = None
         """What the provider said of its rate limits."""
         self.key_index: int | None = None
         """Which of several keys was used, from 0."""
         self.another_key = False
         """The key was refused, and another one is there: worth another try at once."""
-
-    key_index: int | None = None
-    """Which of several keys was used, from 0."""
 
 
 class Provider(Protocol):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -11,6 +12,7 @@ from schemas.events import (
     EVENTS,
     AttemptFinished,
     AttemptStarted,
+    Change,
     Event,
     Failure,
     FeedbackGiven,
@@ -153,6 +155,43 @@ def test_a_text_is_kept_once_among_the_events() -> None:
     ]
 
     assert [(row["input"], row["output"]) for row in rows] == [("asked", ""), ("", "answered"), ("", "")]
+
+
+def test_an_attempt_says_what_its_provider_was_sent_and_how_that_differs_from_what_was_asked() -> None:
+    finished = AttemptFinished(
+        request=REQUEST,
+        attempt=1,
+        provider="p",
+        model="m",
+        worker="w",
+        started_at=NOW,
+        finished_at=NOW,
+        sent='{"maxTokens": 5}',
+        changes=(
+            Change(param="max_tokens", action="renamed", detail="maxTokens"),
+            Change(param="seed", action="dropped", detail="there is none"),
+        ),
+        native_usage='{"inputTokens": 3}',
+    )
+
+    row = event_of(record(TOPICS.attempts.name, finished))
+
+    assert row["input"] == '{"maxTokens": 5}'
+    assert row["attributes"]["native_usage"] == '{"inputTokens": 3}'
+    assert json.loads(row["attributes"]["changes"]) == [
+        {"param": "max_tokens", "action": "renamed", "detail": "maxTokens"},
+        {"param": "seed", "action": "dropped", "detail": "there is none"},
+    ]
+
+
+def test_an_attempt_that_sent_what_was_asked_keeps_no_second_copy_of_it() -> None:
+    finished = AttemptFinished(
+        request=REQUEST, attempt=1, provider="p", model="m", worker="w", started_at=NOW, finished_at=NOW
+    )
+
+    row = event_of(record(TOPICS.attempts.name, finished))
+
+    assert (row["input"], row["attributes"]) == ("", {})
 
 
 def test_a_settled_request_has_a_row_with_the_time_that_each_stage_took() -> None:
