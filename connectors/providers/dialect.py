@@ -11,13 +11,13 @@ import dataclasses
 import functools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypedDict
+from typing import Any, ClassVar, Protocol
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
-from connectors.http import Client, NoResponseError, Response
+from connectors.http import Client, NoResponseError, Response, Streamed
 from connectors.providers.assembly import JSON, Assembly
 from connectors.providers.errors import refusal
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
@@ -42,11 +42,6 @@ class Outgoing:
     changes: Sequence[Change] = ()
 
 
-class _Record(TypedDict):
-    sent: bytes
-    changes: tuple[Change, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """The same as it goes over the wire."""
@@ -57,9 +52,9 @@ class _Sending:
     changes: tuple[Change, ...]
 
     @property
-    def record(self) -> _Record:
-        """What is kept of it: the body only if it is not what was asked."""
-        return {"sent": self.body if self.changes else b"", "changes": self.changes}
+    def sent(self) -> bytes:
+        """What is kept of the body: all of it, unless it is what was asked."""
+        return self.body if self.changes else b""
 
 
 class Decoder(Protocol):
@@ -154,7 +149,7 @@ class HttpProvider:
             if response.status != OK:
                 raise self._refused(response)
             answer = self.read(call, _json(response), response)
-            return dataclasses.replace(answer, **sending.record, rates=rate_state(response.headers))
+            return _with_record(answer, sending, response)
         except NoResponseError as error:
             raise self._failed(_unanswered(error), sending) from error
         except ProviderError as error:
@@ -184,8 +179,7 @@ class HttpProvider:
                 for chunk in decoder.finish():
                     assembly.add(chunk)
                     yield chunk
-                answer = _streamed(assembly, decoder)
-                yield dataclasses.replace(answer, **sending.record, rates=rate_state(response.headers))
+                yield _with_record(_streamed(assembly, decoder), sending, response)
         except NoResponseError as error:
             raise self._failed(_with_partial(_unanswered(error), assembly, decoder), sending) from error
         except ProviderError as error:
@@ -208,7 +202,7 @@ class HttpProvider:
     def _failed(self, error: ProviderError, sending: _Sending | None) -> ProviderError:
         """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
         if sending is not None:
-            error.sent, error.changes = sending.record["sent"], sending.record["changes"]
+            error.sent, error.changes = sending.sent, sending.changes
         error.message = self._scrubber.message(error.message)
         error.args = (error.message,)
         return error
@@ -242,6 +236,11 @@ def _with_partial(error: ProviderError, assembly: Assembly, decoder: Decoder) ->
     """Keep what had come: it is paid for."""
     error.partial, error.usage = assembly.body, decoder.usage
     return error
+
+
+def _with_record(answer: Answer, sending: _Sending, response: Response | Streamed) -> Answer:
+    rates = rate_state(response.headers)
+    return dataclasses.replace(answer, sent=sending.sent, changes=sending.changes, rates=rates)
 
 
 def _unanswered(error: NoResponseError) -> ProviderError:

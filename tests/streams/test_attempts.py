@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from connectors.providers.provider import Answer, ProviderError
-from schemas.events import AttemptStarted, ReplyTo, RequestRouted, Usage
+from schemas.events import AttemptStarted, Change, ReplyTo, RequestRouted, Usage
 from streams.attempts import End, end_of, finished, is_repeat
 from streams.cost import Prices
 from streams.failures import EXPIRED
@@ -51,6 +51,15 @@ def test_a_failure_keeps_its_hint_and_status() -> None:
 
     assert (event.error_type, event.http_status, event.error_message) == ("rate_limited", 429, "slow down")
     assert (event.retry_after_ms, event.body, event.attempt, event.finished_at) == (1001, "", 2, 9)
+
+
+def test_a_failure_keeps_what_had_been_sent_and_what_was_left_out() -> None:
+    error = ProviderError("invalid_request", "no", http_status=400)
+    error.sent, error.changes = b'{"a": 1}', (Change(param="seed", action="dropped"),)
+
+    event = finished(started(routed()), error, 9, prices())
+
+    assert (event.sent, event.changes) == ('{"a": 1}', error.changes)
 
 
 def test_a_request_that_expired_before_any_attempt_has_none() -> None:

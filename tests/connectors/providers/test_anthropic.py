@@ -55,3 +55,18 @@ async def test_embeddings_are_refused_before_anything_is_sent() -> None:
         await provider.close()
         assert (caught.value.error_type, caught.value.param) == ("invalid_request", "model")
         assert double.requests == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_is_refused_by_the_provider_finds_on_record_what_it_was_sent(stream: bool) -> None:
+    async with wire() as double:
+        double.answer(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}})
+        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
+        call = Call("r1", "chat", "claude-haiku-4-5", {**BODY, "seed": 1}, 5.0, stream=stream)
+
+        with pytest.raises(ProviderError) as caught:
+            _ = [item async for item in provider.stream(call)] if stream else await provider.complete(call)
+
+        await provider.close()
+        assert caught.value.sent == double.requests[0][2]
+        assert ("seed", "dropped") in [(change.param, change.action) for change in caught.value.changes]
