@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -221,8 +220,15 @@ class CallStage:
 
         Who has lost the request begins nothing, and tells how it ended what was begun.
         """
-        output = written(event, self._topics.attempts, self.name, at_ms, serial=f"/{event.attempt}")
-        return dataclasses.replace(output, partition=partition, even_if_lost=isinstance(event, AttemptFinished))
+        return written(
+            event,
+            self._topics.attempts,
+            self.name,
+            at_ms,
+            serial=f"/{event.attempt}",
+            partition=partition,
+            even_if_lost=isinstance(event, AttemptFinished),
+        )
 
     def _settled(self, routed: RequestRouted, end: End) -> Output:
         event = end_of(routed, end, self._now())

@@ -18,7 +18,16 @@ from schemas.topics import Topic
 RequestEvent = RequestAdmitted | RequestRouted | AttemptStarted | AttemptFinished | RequestSettled
 
 
-def written(event: RequestEvent, topic: Topic, stage: str, at_ms: int, *, serial: str = "") -> Output:
+def written(
+    event: RequestEvent,
+    topic: Topic,
+    stage: str,
+    at_ms: int,
+    *,
+    serial: str = "",
+    partition: int | None = None,
+    even_if_lost: bool = False,
+) -> Output:
     """Write an event under its request's id.
 
     Args:
@@ -27,11 +36,14 @@ def written(event: RequestEvent, topic: Topic, stage: str, at_ms: int, *, serial
         stage: who says so.
         at_ms: when, in milliseconds since the epoch.
         serial: tells several events of one class and request apart.
+        partition: if not that of the request's id.
+        even_if_lost: whether it is written by a worker that has lost the request meanwhile.
 
     """
     request = event.request
     headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
-    return Output(topic.name, request.request_id.encode(), encode(event), headers)
+    key = request.request_id.encode()
+    return Output(topic.name, key, encode(event), headers, partition, even_if_lost=even_if_lost)
 
 
 def written_of_target(event: TargetStateChanged, topic: Topic, stage: str) -> Output:
