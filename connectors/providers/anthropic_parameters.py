@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic_models import MODELS, Traits
-from connectors.providers.parameters import DROP, PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
 from schemas.events import Operation
 
 NO_SUCH_SETTING = dropped("Anthropic has no such setting")
@@ -34,7 +34,8 @@ CHAT = Parameters(
         **dict.fromkeys(("cache_control", "inference_geo", "speed"), PASS),
         **dict.fromkeys(("seed", "frequency_penalty", "presence_penalty", "verbosity", "prediction"), NO_SUCH_SETTING),
         **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention", "service_tier"), NO_SUCH_SETTING),
-        **dict.fromkeys(("metadata", "store"), DROP),
+        "metadata": dropped("Anthropic takes no labels"),
+        "store": dropped("Anthropic keeps no answers", default=False),
         "functions": refused("use tools"),
         "function_call": refused("use tool_choice"),
         "logit_bias": refused("Anthropic has no such setting"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic_models import MODELS
-from connectors.providers.parameters import DROP, PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
 from schemas.events import Operation
 
 NO_SETTING = "Converse has no such setting"
@@ -28,13 +28,14 @@ CHAT = Parameters(
     {
         **SAMPLING,
         **dict.fromkeys(("max_tokens", "max_completion_tokens"), Rule("rename", to="maxTokens", low=1)),
-        **dict.fromkeys(("stop", "tools", "tool_choice", "parallel_tool_calls", "response_format"), TRANSFORM),
+        **dict.fromkeys(("stop", "tools", "tool_choice", "response_format"), TRANSFORM),
+        "parallel_tool_calls": Rule("transform", why="false is refused beside tools: Converse can't promise one call"),
         **dict.fromkeys(("reasoning_effort", "metadata", "additionalModelRequestFields"), TRANSFORM),
         **dict.fromkeys(("guardrailConfig", "performanceConfig"), PASS),
         "service_tier": Rule("transform", default="auto"),
         **dict.fromkeys(("frequency_penalty", "presence_penalty"), dropped(NO_SETTING, default=0)),
         **dict.fromkeys(("seed", "verbosity", "prediction", "prompt_cache_key"), dropped(NO_SETTING)),
-        **dict.fromkeys(("user", "safety_identifier"), DROP),
+        **dict.fromkeys(("user", "safety_identifier"), dropped("Converse takes no end user")),
         "store": dropped("Bedrock keeps no answers", default=False),
         "n": refused("Converse makes one answer a call", default=1),
         "logprobs": refused(NO_LOGPROBS, default=False),
@@ -59,7 +60,7 @@ EMBEDDINGS = Parameters(
         "dimensions": TRANSFORM,
         "encoding_format": Rule("transform", why="base64 is made here, of the floats"),
         "input_type": refused("only Cohere's models have it"),
-        **dict.fromkeys(("user", "metadata"), DROP),
+        **dict.fromkeys(("user", "metadata"), dropped("InvokeModel takes neither labels nor an end user")),
     },
     models=(("*cohere.embed*", {"input_type": PASS}),),
 )

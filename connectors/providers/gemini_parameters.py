@@ -36,7 +36,7 @@ CHAT = Parameters(
         "reasoning_effort": Rule("transform", "thinkingConfig"),
         "tools": Rule("transform", "tools.functionDeclarations", default=[]),
         "tool_choice": Rule("transform", "toolConfig"),
-        "parallel_tool_calls": Rule("transform", default=True),
+        "parallel_tool_calls": Rule("transform", why="false is refused beside tools", default=True),
         "modalities": refused("it answers in text", ["text"]),
         "audio": refused("it answers in text"),
         "logit_bias": refused("it has no bias for single tokens", {}),

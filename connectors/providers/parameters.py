@@ -37,7 +37,6 @@ class Rule:
 
 
 PASS = Rule("pass")
-DROP = Rule("drop")
 TRANSFORM = Rule("transform")
 
 

@@ -33,6 +33,20 @@ def test_every_kind_has_its_table_of_chat(kind: str) -> None:
     assert f"`{kind}`" in tables.page()
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"simulated"}))
+def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
+    tables_of_kind = tables.parameters(kind).values()
+
+    rules = [
+        rule
+        for table in tables_of_kind
+        for rules in (table.rules, *(exceptions for _, exceptions in table.models), {"others": table.unknown})
+        for rule in rules.values()
+    ]
+
+    assert [rule for rule in rules if rule.action in {"drop", "error"} and not rule.why] == []
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
