@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
 from schemas.events import Header, ReplyTo
 from schemas.headers import last
 from schemas.records import Output
+from streams import chunks
 from streams.chunks import COALESCE_S, LONGEST_COALESCE_S, UNHURRIED, ChunkWriter, coalesce_s, join
 from tests.making import make_request
 
@@ -46,6 +48,40 @@ async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_corre
     assert [last(output.headers, "sluice-sequence") for output in log.outputs] == [b"0", b"1", b"2"]
     assert {(output.topic, output.partition, output.key) for output in log.outputs} == {("replies", 2, b"k")}
     assert last(log.outputs[0].headers, "c") == b"\xff"
+
+
+async def test_all_that_gathered_goes_together_however_many_pieces_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "COALESCE_S", 0.05)
+    log = Log()
+    writer = a_writer(log)
+    writer.write(text("first"))
+    await asyncio.sleep(0.001)
+
+    for number in range(20):  # of different choices, so that nothing is joined
+        writer.write(text("more", index=number))
+    await asyncio.sleep(0.12)
+
+    assert len(log.outputs) == 21
+    await writer.close()
+
+
+async def test_the_first_word_goes_at_once_though_a_chunk_without_words_came_before_it() -> None:
+    log = Log()
+    writer = a_writer(log)
+
+    writer.write({"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
+    await asyncio.sleep(0.001)
+    writer.write(text("first"))
+    await asyncio.sleep(0.001)
+    at_once = list(log.texts)
+    writer.write(text("second"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    then = list(log.texts)
+    await writer.close()
+
+    assert (at_once, then) == (["", "first"], ["", "first"])
+    assert log.texts == ["", "first", "second"]
 
 
 async def test_the_first_chunk_goes_at_once_and_small_ones_behind_it_are_joined() -> None:

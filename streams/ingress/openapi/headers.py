@@ -53,7 +53,7 @@ STAMPED: JSON = {
 
 REPLIED: JSON = {
     "x-sluice-outcome": _returned({"enum": list(get_args(Outcome))}, "How the request ended."),
-    "x-sluice-target": _returned({"type": "string"}, "The provider/model that answered."),
+    "x-sluice-target": _returned({"type": "string"}, "The provider/model that answered, or failed last."),
 }
 """On a reply, also on one that is an error."""
 
