@@ -33,13 +33,13 @@ class Outbox:
         self._stage = stage
         self._group = group
 
-    async def post(self, output: Output) -> Awaitable[object] | None:
-        """Hand one output to the producer; None if that failed and ``deliver`` has to try again."""
+    async def post(self, output: Output, origin: Record | None = None) -> Awaitable[object] | None:
+        """Hand one output, that this record led to, to the producer; None if ``deliver`` has to try again."""
         try:
             return await self._write(output)
         except NoSuchTopicError as error:
             if output.else_dead_letter:
-                return await self.post(self.undeliverable(output, error, str(error)))
+                return await self.post(self.undeliverable(output, error, str(error), origin))
             log.error("topic is missing: run `sluice topics`", stage=self._stage, topic=output.topic)
         except TooLargeError:
             log.error("record is too large for its topic", stage=self._stage, topic=output.topic)
@@ -49,7 +49,11 @@ class Outbox:
         return None
 
     async def deliver(
-        self, output: Output, posted: Awaitable[object] | None, wanted: Callable[[], bool] = lambda: True
+        self,
+        output: Output,
+        posted: Awaitable[object] | None,
+        wanted: Callable[[], bool] = lambda: True,
+        origin: Record | None = None,
     ) -> None:
         """Wait until an output is on the log, posting it again as long as it is wanted.
 
@@ -63,13 +67,14 @@ class Outbox:
                 except KafkaError as error:
                     log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
                     if isinstance(error, REFUSALS) and output.else_dead_letter:
-                        output = self.undeliverable(output, error, f"{output.topic} does not take this record")
+                        reason = f"{output.topic} does not take this record"
+                        output = self.undeliverable(output, error, reason, origin)
                 else:
                     return
             await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
             if not wanted():
                 return
-            posted = await self.post(output)
+            posted = await self.post(output, origin)
             attempt += 1
 
     async def deliver_all(
@@ -79,9 +84,9 @@ class Outbox:
         for output, future in posted:
             await self.deliver(output, future, wanted)
 
-    async def emit(self, output: Output) -> None:
-        """For a stage that must know its record on the log before it goes on."""
-        await self.deliver(output, await self.post(output))
+    async def emit(self, output: Output, origin: Record | None = None) -> None:
+        """For a stage that must know an output on the log before it goes on with the record that led to it."""
+        await self.deliver(output, await self.post(output, origin), origin=origin)
 
     def dead(self, record: Record, error: Exception) -> Output:
         """The record, untouched, for the dead-letter topic of where it came from."""
@@ -94,13 +99,13 @@ class Outbox:
             log.error("dead letter", stage=self._stage, error=type(error).__name__, where=where(error), **place)
         return laid_aside(record, stage=self._stage, group=self._group, error=type(error).__name__, reason=reason)
 
-    def undeliverable(self, output: Output, error: Exception, reason: str) -> Output:
+    def undeliverable(self, output: Output, error: Exception, reason: str, origin: Record | None = None) -> Output:
         """An output for a topic that a caller named and that does not exist, or does not take it.
 
         It never had a place there, so it tells that of the record that it answers; its reason names the topic.
         """
         log.warning("reply can't be delivered", stage=self._stage, topic=output.topic)
-        origin = output.origin
+        origin = output.origin or origin
         headers = dead_letter(
             origin.topic if origin else output.topic,
             origin.partition if origin else -1,

@@ -102,7 +102,7 @@ class Working:
     async def _work(self, record: Record, delivery: Delivery) -> None:
         try:
             try:
-                outputs = await self._stage.work(record, functools.partial(self._emit, delivery))
+                outputs = await self._stage.work(record, functools.partial(self._emit, record, delivery))
                 wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
                 posted = [(output, await self._outbox.post(output)) for output in wanted]
             except LostError:
@@ -115,13 +115,13 @@ class Working:
         finally:
             self._slots.give_back(record)
 
-    async def _emit(self, delivery: Delivery, output: Output) -> None:
+    async def _emit(self, record: Record, delivery: Delivery, output: Output) -> None:
         """Write one output for a stage that goes on only then: see ``streams.stage.Emit``."""
         if output.even_if_lost:
-            await self._outbox.emit(output)
+            await self._outbox.emit(output, record)
             return
         await self._still_ours(delivery)
-        await self._outbox.emit(output)
+        await self._outbox.emit(output, record)
         await self._still_ours(delivery)  # a process may be held up at any line
 
     async def _still_ours(self, delivery: Delivery) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -101,6 +102,21 @@ async def test_a_callers_topic_that_refuses_the_record_costs_a_dead_letter_too()
     (letter,) = broker.log
     assert letter.topic == "llm.outcomes.v1-dlt"
     assert SECRET not in str(letter)
+
+
+@pytest.mark.parametrize("error", [(), (MessageSizeTooLargeError(),)])
+async def test_the_dead_letter_of_a_chunk_tells_the_place_of_the_record_that_is_worked_on(
+    error: tuple[Any, ...],
+) -> None:
+    routed = Record("llm.routed.v1", 2, 9, 1_790_000_000_000, b"k", b"a plan", ())
+    missing = () if error else (NoSuchTopicError("llm.replies.shop does not exist"),)
+    broker = Broker(handing=missing, answering=error)
+
+    await asyncio.wait_for(broker.outbox.emit(THEIRS, routed), 5)
+
+    (letter,) = broker.log
+    assert last(letter.headers, "__connect.errors.topic") == b"llm.routed.v1"
+    assert last(letter.headers, "__connect.errors.offset") == b"9"
 
 
 @pytest.mark.parametrize("where", ["handing", "answering"])
