@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from connectors.kafka.security import OAuth, Security
 from connectors.providers import KINDS
 from connectors.providers.provider import ProviderSettings
-from streams import configuration, settings
+from streams import configuration, sections, settings
 from tests.command_line import named, understood
 
 ROOT = Path(__file__).parents[1]
@@ -27,10 +27,10 @@ PROSE = {page: FENCE.sub("", text) for page, text in PAGES.items()}
 CONFIGURATION = PAGES["docs/configuration.md"]
 SECTIONS: dict[str, type[BaseModel]] = {
     "At the top": settings.Settings,
-    "`kafka`": settings.Kafka,
-    "`http`": settings.Http,
-    "`overload`": settings.Overload,
-    "`clickhouse`": settings.ClickHouse,
+    "`kafka`": sections.Kafka,
+    "`http`": sections.Http,
+    "`overload`": sections.Overload,
+    "`clickhouse`": sections.ClickHouse,
     "A provider": ProviderSettings,
     "A model": settings.Model,
     "A tenant": settings.Tenant,

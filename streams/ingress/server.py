@@ -19,7 +19,8 @@ from streams.ingress.log import Replies
 from streams.ingress.lookup import Lookup
 from streams.ingress.replies import follow
 from streams.ingress.watching import watch
-from streams.settings import OPEN_TENANT, ClickHouse, ConfigurationError, Http, Settings
+from streams.sections import ClickHouse, Http
+from streams.settings import OPEN_TENANT, ConfigurationError, Settings
 
 GRACE_S = 10.0
 """How long those who wait may go on waiting once the ingress is told to stop."""

@@ -27,7 +27,8 @@ from streams.call import CallStage
 from streams.claims import Claims
 from streams.question import body_of, fingerprint, marked
 from streams.recall import Recall
-from streams.settings import Kafka, Settings
+from streams.sections import Kafka
+from streams.settings import Settings
 from streams.worker import Worker
 from streams.writing import written
 from tests.making import chat, now_ms, routed

@@ -16,7 +16,7 @@ from schemas.records import Record
 from schemas.topics import Topics
 from streams import stores
 from streams.audit import Audit, make_audit, token_of
-from streams.settings import ClickHouse as ClickHouseSettings
+from streams.sections import ClickHouse as ClickHouseSettings
 from streams.settings import ConfigurationError, Settings
 
 pytestmark = pytest.mark.flow

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streams.settings import ClickHouse, Http, Settings
+from streams.sections import ClickHouse, Http
+from streams.settings import Settings
 
 HASH = "sha256:" + "0" * 64
 

@@ -21,7 +21,8 @@ from schemas.records import Output, Record
 from schemas.topics import Topics
 from streams.ingress import server
 from streams.ingress.server import bound, live, serve
-from streams.settings import ConfigurationError, Http, Settings
+from streams.sections import Http
+from streams.settings import ConfigurationError, Settings
 from tests.polling import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
 from tests.streams.ingress.gateway import CHAT, Gateway
