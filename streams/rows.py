@@ -15,9 +15,10 @@ from schemas.records import Record
 from schemas.stages import STAGES
 from schemas.topics import Topics
 from streams import columns
-from streams.facts import Facts, actions, asked, counted, facts, trace_id
+from streams.facts import facts
 from streams.reception import identified
 from streams.settings import OPEN_TENANT
+from streams.told import Facts, actions, asked, counted, trace_id
 
 VERSIONS = 2**64 - 1
 """From here a row's version falls with its offset, so that of two ends of a request the first on the log stays."""
