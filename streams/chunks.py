@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import orjson
@@ -18,10 +20,10 @@ COALESCE_S = 0.03
 """Chunks gather until the next multiple of this. The first word never waits, nor what comes before it; of the others a
 reader sees no difference. The streams of a worker so write in the same moments, in shared batches: a chunk by itself
 costs the broker 0.3 ms."""
-LONGEST_COALESCE_S = 0.12
+MOST_TURNS = 4
 UNHURRIED = 50
-"""Streams at once up to which chunks gather no longer than that. Of more, each a little longer: so their number costs
-less than it grows, and eight times a second is still faster than anybody reads."""
+"""Streams at once up to which each writes at every such moment. More of them take turns, up to so many: what they cost
+grows less than their number, no moment is everybody's, and eight times a second is still faster than anybody reads."""
 
 Chunk = dict[str, Any]
 
@@ -34,6 +36,7 @@ class ChunkWriter:
 
     open: ClassVar[int] = 0
     """Streams that this process writes now."""
+    _numbers: ClassVar[Iterator[int]] = itertools.count()
 
     def __init__(self, request: Request, attempt: int, emit: Emit, else_dead_letter: str, *, usage: bool) -> None:
         self._request = request
@@ -41,6 +44,7 @@ class ChunkWriter:
         self._emit = emit
         self._else_dead_letter = else_dead_letter
         self._usage = usage
+        self._number = next(self._numbers)
         self._pending: list[Chunk] = []
         self._more = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
@@ -81,8 +85,7 @@ class ChunkWriter:
                 await self._more.wait()
                 continue
             if begun and not self._closed:
-                interval_s = coalesce_s(ChunkWriter.open)
-                await asyncio.sleep(interval_s - time.monotonic() % interval_s)
+                await asyncio.sleep(until_turn_s(self._number, ChunkWriter.open, time.monotonic()))
             for _ in range(len(self._pending)):  # pieces of a tool's call are not joined: all that gathered goes
                 chunk = self._pending.pop(0)
                 begun = begun or says(chunk)
@@ -110,9 +113,11 @@ class ChunkWriter:
         )
 
 
-def coalesce_s(streams: int) -> float:
-    """How long chunks gather while there are so many streams."""
-    return min(COALESCE_S * max(1.0, streams / UNHURRIED), LONGEST_COALESCE_S)
+def until_turn_s(number: int, streams: int, now_s: float) -> float:
+    """How long the stream of this number waits for its next moment, while there are so many."""
+    turns = min(-(-streams // UNHURRIED), MOST_TURNS) or 1
+    interval_s = turns * COALESCE_S
+    return interval_s - (now_s - number % turns * COALESCE_S) % interval_s
 
 
 async def handed_on(provider: Provider, call: Call, writer: ChunkWriter) -> Answer:

@@ -10,7 +10,7 @@ from schemas.events import Header, ReplyTo
 from schemas.headers import last
 from schemas.records import Output
 from streams import chunks
-from streams.chunks import COALESCE_S, LONGEST_COALESCE_S, UNHURRIED, ChunkWriter, coalesce_s, join
+from streams.chunks import COALESCE_S, MOST_TURNS, UNHURRIED, ChunkWriter, join, until_turn_s
 from tests.making import make_request
 
 
@@ -132,7 +132,12 @@ def test_only_plain_text_of_one_choice_is_joined() -> None:
     assert join(text("a"), text("b"))
 
 
-def test_many_streams_gather_longer_up_to_a_bound() -> None:
-    waits = [coalesce_s(streams) for streams in (0, 1, UNHURRIED, 2 * UNHURRIED, 1000 * UNHURRIED)]
+@pytest.mark.parametrize(
+    ("streams", "turns"), [(0, 1), (1, 1), (UNHURRIED, 1), (UNHURRIED + 1, 2), (10_000, MOST_TURNS)]
+)
+def test_many_streams_take_turns(streams: int, turns: int) -> None:
+    moments = [round((7.001 + until_turn_s(number, streams, 7.001)) / COALESCE_S, 6) for number in range(turns)]
 
-    assert waits == [COALESCE_S, COALESCE_S, COALESCE_S, 2 * COALESCE_S, LONGEST_COALESCE_S]
+    assert all(moment == round(moment) for moment in moments)
+    assert sorted(round(moment) % turns for moment in moments) == list(range(turns))
+    assert all(0 < until_turn_s(number, streams, 7.001) <= turns * COALESCE_S for number in range(turns))
