@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from connectors.providers.assembly import chunks_of
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
-from connectors.providers.simulated_answers import chat_answer, embeddings_answer
+from connectors.providers.simulated_answers import MOST_DIMENSIONS, chat_answer, embeddings_answer
 from schemas.events import ErrorType
 from schemas.sentences import place, sentence
 
@@ -63,10 +63,10 @@ class Mood(ProviderSettings):
     """Calls per second and worker; one more is rate_limited, with a hint when to come again."""
     hang_rate: float = Field(default=0.0, ge=0, le=1)
     """The part of the calls that never end by themselves."""
-    reply_tokens: int = Field(default=32, ge=1)
+    reply_tokens: int = Field(default=32, ge=1, le=100_000)
     chunk_ms: float = Field(default=0.0, ge=0)
     """Between two words of a stream."""
-    dimensions: int = Field(default=8, ge=1, le=8192)
+    dimensions: int = Field(default=8, ge=1, le=MOST_DIMENSIONS)
     """Of an embedding, unless the request says."""
 
 

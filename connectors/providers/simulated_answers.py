@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from connectors.providers.parameters import invalid
 from connectors.providers.provider import Answer
 from schemas.events import Usage
 
@@ -22,6 +23,10 @@ WORDS = ("the", "water", "runs", "down", "to", "the", "gate", "and", "waits", "u
 def tokens(text: str) -> int:
     """Guess the tokens of a text; at least one."""
     return max(1, math.ceil(len(text) / CHARS_PER_TOKEN))
+
+
+MOST_DIMENSIONS = 8192
+"""Of an embedding."""
 
 
 def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int, *, echo: bool) -> Answer:
@@ -150,9 +155,16 @@ def smallest(schema: object) -> object:
 
 
 def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Answer:
-    """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them."""
+    """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them.
+
+    Raises:
+        ProviderError: invalid_request, more dimensions than any provider has: they would take the worker's memory.
+
+    """
     inputs = _inputs(body.get("input"))
     size = body.get("dimensions") or dimensions
+    if size > MOST_DIMENSIONS:
+        raise invalid("dimensions", f"dimensions must be at most {MOST_DIMENSIONS} for simulated models, not {size}.")
     vectors = [unit_vector(item, size) for item in inputs]
     usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else tokens(item) for item in inputs))
     answer = {

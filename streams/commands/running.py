@@ -43,7 +43,7 @@ def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
 
     from streams.app import run
 
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the consumers' own threads follow it
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     sys.exit(asyncio.run(run(stages, with_log(ctx, secrets=True))))
 
 

@@ -8,6 +8,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
+from connectors.providers.provider import ProviderError
 from connectors.providers.simulated_answers import chat_answer, embeddings_answer, smallest
 
 SCHEMA = {
@@ -139,3 +140,10 @@ def test_all_four_forms_of_input_are_counted(given: object, vectors: int, tokens
 
     assert len(made.body["data"]) == vectors
     assert made.usage.input_tokens == tokens
+
+
+def test_more_dimensions_than_a_worker_has_memory_for_are_refused_by_name() -> None:
+    with pytest.raises(ProviderError, match="at most 8192") as refused:
+        embeddings_answer({"input": "a", "dimensions": 2_036_496_312}, "echo", 8)
+
+    assert (refused.value.error_type, refused.value.param) == ("invalid_request", "dimensions")
