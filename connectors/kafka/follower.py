@@ -13,7 +13,6 @@ from aiokafka.errors import KafkaError
 from connectors.kafka.connection import Bootstrap, client_settings
 from connectors.kafka.reader import as_record
 from schemas.records import Record
-from schemas.topics import MAX_MESSAGE_BYTES
 
 log = structlog.get_logger()
 
@@ -78,7 +77,6 @@ class Follower:
             **client_settings(self._bootstrap),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         ) as client:
             assigned: frozenset[TopicPartition] = frozenset()
             while True:

@@ -12,7 +12,6 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
 from connectors.kafka.errors import NoSuchTopicError
 from schemas.records import Record
-from schemas.topics import MAX_MESSAGE_BYTES
 
 _FETCH_WAIT_MS = 100
 """How long the broker holds a fetch that finds nothing; a record that comes is answered with at once."""
@@ -50,7 +49,6 @@ class Reader:
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         )
         try:
             async with explained(self._bootstrap):

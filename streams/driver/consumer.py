@@ -13,7 +13,7 @@ import aiokafka
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -138,7 +138,7 @@ class Consumer(stock.Consumer):
         }:
             try:
                 await self._thread._ensure_consumer().commit({tp: OffsetAndMetadata(at, "") for tp, at in held.items()})
-            except KafkaError:
+            except (KafkaError, ConsumerStoppedError):
                 await asyncio.sleep(CONFIRM_AGAIN_S)
             else:
                 return
