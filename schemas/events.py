@@ -332,6 +332,18 @@ class TargetStateChanged(Event):
     changed_at: Millis
 
 
+class AttemptWithdrawn(Event):
+    """No provider was called after all: the request went to another worker before. Its number is free again."""
+
+    number: ClassVar[int] = 10
+    request: Request
+    attempt: int
+    provider: str
+    model: str
+    worker: str
+    withdrawn_at: Millis
+
+
 EVENTS: tuple[type[Event], ...] = (
     RequestReceived,
     RequestAdmitted,
@@ -342,4 +354,5 @@ EVENTS: tuple[type[Event], ...] = (
     FeedbackGiven,
     ConfigurationApplied,
     TargetStateChanged,
+    AttemptWithdrawn,
 )

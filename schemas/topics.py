@@ -11,6 +11,7 @@ from typing import Literal
 from schemas.events import (
     AttemptFinished,
     AttemptStarted,
+    AttemptWithdrawn,
     ConfigurationApplied,
     Event,
     FeedbackGiven,
@@ -104,7 +105,7 @@ class Topics:
         }
         self.admitted = self.interactive.admitted
         self.routed = self.interactive.routed
-        self.attempts = topic("attempts.v1", (AttemptStarted, AttemptFinished), 3 * DAY)
+        self.attempts = topic("attempts.v1", (AttemptStarted, AttemptFinished, AttemptWithdrawn), 3 * DAY)
         self.outcomes = topic("outcomes.v1", (RequestSettled,), 14 * DAY)
         self.ingress_replies = topic("replies.ingress.v1", (), HOUR)
         self.feedback = topic("feedback.v1", (FeedbackGiven,), 14 * DAY)

@@ -11,6 +11,7 @@ from connectors.providers.provider import Answer, ProviderError
 from schemas.events import (
     AttemptFinished,
     AttemptStarted,
+    AttemptWithdrawn,
     Failure,
     Outcome,
     Request,
@@ -59,6 +60,18 @@ def finished(
             return _ended(started, result, finished_at, prices, **_answered(result), body=body.decode())
         result = _too_large(result, len(body))
     return _ended(started, result, finished_at, prices, **_failed(result))
+
+
+def withdrawn(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
+    """Take an attempt back that was not made, at this time in milliseconds since the epoch."""
+    return AttemptWithdrawn(
+        request=started.request,
+        attempt=started.attempt,
+        provider=started.provider,
+        model=started.model,
+        worker=started.worker,
+        withdrawn_at=withdrawn_at,
+    )
 
 
 def _ended(

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from connectors.providers import make
 from connectors.providers.provider import Provider
 from schemas.codec import decode
-from schemas.events import AttemptFinished, AttemptStarted, Failure, Outcome, RequestRouted, Target
+from schemas.events import AttemptStarted, Failure, Outcome, RequestRouted, Target
 from schemas.records import Output, Record
-from streams.attempts import End, end_of, finished
+from streams.attempts import End, end_of, finished, withdrawn
 from streams.calling import called
 from streams.claims import Finished, Fresh, InDoubt
 from streams.cost import Prices
@@ -27,9 +27,9 @@ from streams.repeats import end_for, stream_again
 from streams.retry import GiveUp, WaitThen, next_step
 from streams.settings import Settings
 from streams.slots import Slots
-from streams.stage import DeadLetterError, Emit
+from streams.stage import DeadLetterError, Emit, LostError
 from streams.walk import Walk, begin
-from streams.writing import written, written_of_target
+from streams.writing import AttemptEvent, written, written_of_attempt, written_of_target
 
 
 class CallStage:
@@ -177,8 +177,7 @@ class CallStage:
             return turn is not None
         result = None
         try:
-            started = self._started(walk, target, turn)
-            await walk.emit(self._written(started, started.started_at, walk.partition))
+            started = await self._start(walk, target, turn)
             timeout_s = (started.expires_at - self._now()) / 1000
             result = await called(
                 gate.provider(walk.lane), walk, started, timeout_s, self._topics.outcomes.dead_letters
@@ -187,9 +186,20 @@ class CallStage:
             gate.leave(turn, result, target.timeout_ms / 1000)
             self._tell(walk.emit)
         ended = finished(started, result, self._now(), self._prices)
-        output = self._written(ended, ended.finished_at, walk.partition)
+        output = self._written(ended, walk)
         walk.add(place, ended, output if ended.error_type else marked(output, walk.asked))
         return True
+
+    async def _start(self, walk: Walk, target: Target, turn: Turn) -> AttemptStarted:
+        """Put it on the log that a call begins; or that none does, for who has the request now would wait for it."""
+        started = self._started(walk, target, turn)
+        try:
+            await walk.emit(self._written(started, walk))
+        except LostError as lost:
+            if lost.written:
+                await walk.emit(self._written(withdrawn(started, self._now()), walk))
+            raise
+        return started
 
     def _tell(self, emit: Emit) -> None:
         """Write what is new about targets, beside the requests: none of them waits for it."""
@@ -215,20 +225,8 @@ class CallStage:
             in_flight_limit=turn.limit,
         )
 
-    def _written(self, event: AttemptStarted | AttemptFinished, at_ms: int, partition: int) -> Output:
-        """Put an attempt beside its request, so that who gets the one partition can read the other.
-
-        Who has lost the request begins nothing, and tells how it ended what was begun.
-        """
-        return written(
-            event,
-            self._topics.attempts,
-            self.name,
-            at_ms,
-            serial=f"/{event.attempt}",
-            partition=partition,
-            even_if_lost=isinstance(event, AttemptFinished),
-        )
+    def _written(self, event: AttemptEvent, walk: Walk) -> Output:
+        return written_of_attempt(event, self._topics.attempts, self.name, walk.partition)
 
     def _settled(self, routed: RequestRouted, end: End) -> Output:
         event = end_of(routed, end, self._now())

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.codec import decode
-from schemas.events import AttemptFinished, AttemptStarted
+from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn
 from schemas.records import Record
 from streams.attempts import End
 from streams.question import asked_in
@@ -178,6 +178,8 @@ class Claims:
             self.started(event, record.partition)
         elif isinstance(event, AttemptFinished):
             self.finished(event, record.partition, asked_in(record))
+        elif isinstance(event, AttemptWithdrawn):
+            self.withdrawn(event)
 
     def started(self, event: AttemptStarted, partition: int) -> None:
         """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
@@ -199,6 +201,13 @@ class Claims:
             entry.end = End(event.request, "answered", None, entry.attempts, event.finished_at, asked)
         entry.wake()
         self._keep(request_id, entry)
+
+    def withdrawn(self, event: AttemptWithdrawn) -> None:
+        """Take in that an attempt was not made: who waits for its end need not."""
+        entry = self._idle.get(event.request.request_id)
+        if entry is not None and entry.open is not None and entry.open.worker == event.worker:
+            entry.open = None
+            entry.wake()
 
     def _observed(self, request_id: str, partition: int) -> _Entry | None:
         if request_id in self._running:

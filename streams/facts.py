@@ -7,6 +7,7 @@ from functools import singledispatch
 from schemas.events import (
     AttemptFinished,
     AttemptStarted,
+    AttemptWithdrawn,
     ConfigurationApplied,
     Event,
     FeedbackGiven,
@@ -89,6 +90,18 @@ def _(event: AttemptStarted) -> Facts:
             "waited_ms": str(event.waited_ms),
             "in_flight_limit": str(event.in_flight_limit),
         },
+    }
+
+
+@facts.register
+def _(event: AttemptWithdrawn) -> Facts:
+    return asked(event.request) | {
+        "event_time": event.withdrawn_at,
+        "stage": "call",
+        "provider": event.provider,
+        "provider_model": event.model,
+        "attempt": event.attempt,
+        "worker": event.worker,
     }
 
 

@@ -16,7 +16,16 @@ class DeadLetterError(Exception):
 
 
 class LostError(Exception):
-    """Raised by ``Emit``: another worker has the record that is worked on. Whatever was begun with it ends here."""
+    """Raised by ``Emit``: another worker has the record that is worked on. Whatever was begun with it ends here.
+
+    Args:
+        written: whether the output is on the log for all that.
+
+    """
+
+    def __init__(self, *, written: bool) -> None:
+        super().__init__("another worker has this record")
+        self.written = written
 
 
 Emit = Callable[[Output], Awaitable[None]]

@@ -73,6 +73,7 @@ class Working:
         self._sure = sure
         self._prepared: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def take(self, batch: list[Delivered]) -> None:
         """Start the work on each record as soon as there is a slot for it."""
@@ -80,7 +81,7 @@ class Working:
             return
         for record, delivery in batch:
             await self._slots.take(record)
-            if delivery.lost:  # while it waited: another worker has it now
+            if delivery.lost or self._closing:  # since it began to wait: it is another worker's to begin
                 self._slots.give_back(record)
                 continue
             task = asyncio.ensure_future(self._work(record, delivery))
@@ -120,14 +121,14 @@ class Working:
         if output.even_if_lost:
             await self._outbox.emit(output, record)
             return
-        await self._still_ours(delivery)
+        await self._still_ours(delivery, written=False)
         await self._outbox.emit(output, record)
-        await self._still_ours(delivery)  # a process may be held up at any line
+        await self._still_ours(delivery, written=True)  # a process may be held up at any line
 
-    async def _still_ours(self, delivery: Delivery) -> None:
+    async def _still_ours(self, delivery: Delivery, *, written: bool) -> None:
         await self._sure()
         if delivery.lost:
-            raise LostError
+            raise LostError(written=written)
 
     def revoke(self, places: set[tuple[str, int]]) -> None:
         """Tell the stage, once for each partition, whatever topics it is of."""
@@ -137,7 +138,8 @@ class Working:
             self._stage.revoke(partition)
 
     async def drain(self) -> None:
-        """Wait until what is under way has ended."""
+        """Begin nothing more, and wait until what is under way has ended."""
+        self._closing = True
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 

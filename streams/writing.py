@@ -6,6 +6,7 @@ from schemas.codec import encode
 from schemas.events import (
     AttemptFinished,
     AttemptStarted,
+    AttemptWithdrawn,
     RequestAdmitted,
     RequestRouted,
     RequestSettled,
@@ -15,7 +16,8 @@ from schemas.headers import REQUEST_ID, cloudevent
 from schemas.records import Output
 from schemas.topics import Topic
 
-RequestEvent = RequestAdmitted | RequestRouted | AttemptStarted | AttemptFinished | RequestSettled
+AttemptEvent = AttemptStarted | AttemptFinished | AttemptWithdrawn
+RequestEvent = RequestAdmitted | RequestRouted | AttemptEvent | RequestSettled
 
 
 def written(
@@ -44,6 +46,22 @@ def written(
     headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
     key = request.request_id.encode()
     return Output(topic.name, key, encode(event), headers, partition, even_if_lost=even_if_lost)
+
+
+def written_of_attempt(event: AttemptEvent, topic: Topic, stage: str, partition: int) -> Output:
+    """Write what became of an attempt beside its request, so that who gets the one partition can read the other.
+
+    Who has lost the request begins nothing, and tells how it ended what was begun.
+    """
+    match event:
+        case AttemptStarted():
+            at_ms = event.started_at
+        case AttemptFinished():
+            at_ms = event.finished_at
+        case AttemptWithdrawn():
+            at_ms = event.withdrawn_at
+    ends = not isinstance(event, AttemptStarted)
+    return written(event, topic, stage, at_ms, serial=f"/{event.attempt}", partition=partition, even_if_lost=ends)
 
 
 def written_of_target(event: TargetStateChanged, topic: Topic, stage: str) -> Output:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from connectors.kafka.reader import as_record
 from schemas import headers
 from schemas.codec import UndecodableError, decode
-from schemas.events import AttemptFinished, AttemptStarted, RequestSettled
+from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
 from schemas.records import Record
 from schemas.topics import Topic, Topics
 from streams.reception import request_id_of
@@ -81,6 +81,8 @@ def _take(found: OnTheLog, record: Record) -> None:
         return  # a planted one; its row and its dead letter are counted
     if isinstance(event, RequestSettled):
         found.ends.setdefault(event.request.request_id, []).append(End(event.outcome, event.replayed))
+    elif isinstance(event, AttemptWithdrawn):
+        found.attempts[event.request.request_id].pop((event.attempt, event.worker), None)
     elif isinstance(event, AttemptStarted | AttemptFinished):
         attempts = found.attempts.setdefault(event.request.request_id, {})
         attempt = attempts.setdefault((event.attempt, event.worker), Attempt())

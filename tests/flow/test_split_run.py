@@ -33,7 +33,7 @@ class Split:
     def start(self) -> None:
         """Run everything, and wait until both doors say that a request would be answered."""
         for stage in STAGES:
-            self.workers.append((stage, self._river.popen("run", stage)))
+            self.join(stage)
         for instance in range(2):
             door = replace(self._river, http="", ports=River(self._river.folder).ports)
             port = str(door.ports["HTTP_PORT"])
@@ -43,6 +43,10 @@ class Split:
             self.doors.append(door)
         for door in self.doors:
             until_ready(door)
+
+    def join(self, stage: str) -> None:
+        """Start one more worker of a stage."""
+        self.workers.append((stage, self._river.popen("run", stage)))
 
     def stop_one(self, stage: str) -> int:
         """SIGTERM to one worker of a stage; its exit code."""
@@ -91,6 +95,17 @@ def test_both_doors_answer(split: Split) -> None:
 
         assert status == 200
         assert answer["choices"]
+
+
+def test_a_worker_that_joins_under_load_costs_no_request_its_answer(split: Split) -> None:
+    working = "SELECT uniqExact(worker) AS n FROM events WHERE event_type = 'AttemptStarted'"
+    with Load(split.doors[0], "sim/echo?latency_ms=200") as load:
+        split.doors[1].until_rows(f"{working} HAVING n = {STAGES.count('call')}", within_s=60)
+
+        split.join("call")
+
+        split.doors[1].until_rows(f"{working} HAVING n > {STAGES.count('call')}", within_s=60)
+    check_the_record(split.doors[1], load.accepted)
 
 
 @pytest.mark.parametrize("stage", ["call", "filter"])

@@ -10,13 +10,22 @@ import pytest
 
 from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
 from connectors.providers.rotation import Rotation
-from schemas.events import AttemptFinished, AttemptStarted, ReplyTo, RequestRouted, RequestSettled, Usage
+from schemas.events import (
+    AttemptFinished,
+    AttemptStarted,
+    AttemptWithdrawn,
+    ReplyTo,
+    RequestRouted,
+    RequestSettled,
+    Usage,
+)
 from schemas.headers import last
 from schemas.records import Output, Record
 from schemas.topics import MAX_ANSWER_BYTES
+from streams.attempts import withdrawn
 from streams.call import CallStage
 from streams.settings import Settings
-from streams.stage import DeadLetterError
+from streams.stage import DeadLetterError, LostError
 from tests.making import admitted, chat, now_ms, read, record, routed
 from tests.polling import eventually
 
@@ -359,6 +368,39 @@ async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_start
 
     assert [type(event) for event in outputs] == [AttemptFinished]
     assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_who_loses_a_request_before_the_call_takes_back_what_the_log_says_of_it(written: bool) -> None:
+    stage, provider = scripted(answer)
+    log = Log()
+
+    async def lose(output: Output) -> None:
+        (event,) = read(output)
+        if not isinstance(event, AttemptStarted):
+            await log.emit(output)
+            return
+        raise LostError(written=written)
+
+    with pytest.raises(LostError):
+        await stage.work(record(routed()), lose)
+
+    assert [(type(event), event.attempt) for event in log.events] == [(AttemptWithdrawn, 1)] * written
+    assert not provider.calls
+
+
+async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    start = a_start(event, expires_at=now_ms() + 20_000)
+    stage.claims.observe(record(start))
+    task = asyncio.create_task(work(event, stage))
+    await asyncio.sleep(0)
+
+    stage.claims.observe(record(withdrawn(start, now_ms())))
+    settled = (await task)[-1]
+
+    assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 1, 1)
 
 
 @pytest.mark.parametrize("on_in_doubt", ["retry", "fail"])

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from schemas.records import Output, Record
 from streams.intake import Delivered
 from streams.outbox import Outbox
-from streams.stage import Emit
+from streams.stage import Emit, LostError
 from streams.tracker import Tracker
 from streams.working import Slots, Working
 from tests.polling import eventually
@@ -24,9 +24,14 @@ class Stage:
         self.ready = asyncio.Event()
         self.ready.set()
         self.begun = 0
+        self.lost: list[LostError] = []
 
     async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
-        await emit(Output("begun", None, record.value, ()))
+        try:
+            await emit(Output("begun", None, record.value, ()))
+        except LostError as lost:
+            self.lost.append(lost)
+            raise
         self.begun += 1
         await self.release.wait()
         return [Output("done", None, record.value, ()), Output("told", None, record.value, (), even_if_lost=True)]
@@ -51,6 +56,8 @@ class Rig:
         self.certain = asyncio.Event()
         self.certain.set()
         self.freed = 0
+        self.lose_with = ""
+        """The output with which the partition goes to another worker."""
         self.slots = Slots(slots, batch_share, lambda topic: topic == "batch", self._free)
         outbox = Outbox(self._write, "work", "g")
         self.working = Working(self.stage, outbox, self._finish, self.slots, self._sure)
@@ -63,6 +70,8 @@ class Rig:
 
     async def _write(self, output: Output) -> Awaitable[object]:
         self.written.append(output.topic)
+        if output.topic == self.lose_with:
+            self.tracker.revoke([("in", 3)])
         return asyncio.sleep(0)
 
     def _finish(self, batch: list[Delivered]) -> None:
@@ -137,6 +146,33 @@ async def test_who_loses_it_later_writes_only_what_is_written_even_so() -> None:
     await rig.working.drain()
 
     assert rig.written == ["begun", "told"]
+
+
+async def test_who_was_told_to_stop_while_a_partition_is_prepared_begins_nothing_of_it() -> None:
+    rig = Rig()
+    rig.stage.ready.clear()
+    taking = asyncio.ensure_future(rig.working.take(rig.fetched(0, 1)))
+    await eventually(lambda: rig.stage.prepared)
+
+    await rig.working.drain()
+    rig.stage.ready.set()
+    await taking
+    await rig.working.drain()
+
+    assert (rig.stage.begun, rig.written) == (0, [])
+    assert rig.slots.for_batch == 5
+    assert rig.freed == 2
+
+
+async def test_who_loses_a_record_while_it_is_written_that_it_begins_is_told_so() -> None:
+    rig = Rig()
+    rig.lose_with = "begun"
+
+    await rig.working.take(rig.fetched(0))
+    await rig.working.drain()
+
+    assert (rig.written, rig.stage.begun) == (["begun"], 0)
+    assert [lost.written for lost in rig.stage.lost] == [True]
 
 
 async def test_batch_records_have_a_part_of_the_slots() -> None:
