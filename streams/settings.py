@@ -125,7 +125,7 @@ class Tenant(Section):
     lane: Lane = "interactive"
     """Batch: its requests come after all that somebody waits for, however they are sent."""
     max_in_flight: int | None = Field(default=None, ge=1)
-    """Of its callers over HTTP, how many may wait at once at one ingress; one more is refused with 429."""
+    """Of its requests over HTTP, how many may be under way at once at one ingress; one more is refused with 429."""
 
 
 class Price(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.events import Failure, Request
 from streams.ingress.pressure import Pressure
 from streams.ingress.refusals import OURS, RefusedError
-from streams.ingress.waiters import Waiters
+from streams.ingress.under_way import UnderWay
 from streams.settings import Settings
 
 LEAST_RETRY_S = 1.0
@@ -16,10 +16,10 @@ BATCH_RETRY_S = 30.0
 class Admission:
     """The bounds at the door."""
 
-    def __init__(self, settings: Settings, pressure: Pressure, waiters: Waiters) -> None:
+    def __init__(self, settings: Settings, pressure: Pressure, under_way: UnderWay) -> None:
         self._settings = settings
         self._pressure = pressure
-        self._waiters = waiters
+        self._under_way = under_way
 
     def check(self, request: Request) -> None:
         """Let the request in.
@@ -36,7 +36,7 @@ class Admission:
 
     def _check_tenant(self, tenant: str) -> None:
         most = self._settings.tenant(tenant).max_in_flight
-        if most is not None and self._waiters.of(tenant) >= most:
+        if most is not None and self._under_way.of(tenant) >= most:
             raise _too_many(f"{most} requests of yours are under way already, the most that may be. Wait for one.")
 
     def _check_batch(self) -> None:

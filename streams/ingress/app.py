@@ -32,6 +32,7 @@ from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
 from streams.ingress.replies import Piece, Reply
 from streams.ingress.server_sent import ResumeEndpoint
 from streams.ingress.streaming import Streams
+from streams.ingress.under_way import UnderWay
 from streams.ingress.waiters import Waiters
 from streams.settings import Settings
 
@@ -47,7 +48,7 @@ class Ingress:
     """The ASGI application, with the two things that its surroundings do to it: deliver replies, and stop it."""
 
     def __init__(self, settings: Settings, log: Log, missing: Missing, lookup: Lookup) -> None:
-        topics, metrics, keyring = settings.topics, Metrics(), Keyring(settings)
+        topics, metrics, keyring, under_way = settings.topics, Metrics(), Keyring(settings), UnderWay(settings)
         self._waiters, answers = Waiters(settings.http.max_waiting), Answers()
         metrics.waiting.set_function(lambda: len(self._waiters))
         metrics.kept.set_function(lambda: answers.bytes)
@@ -61,8 +62,9 @@ class Ingress:
             address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings)),
             keyring=keyring,
             waiters=self._waiters,
+            under_way=under_way,
             answers=answers,
-            admission=Admission(settings, pressure, self._waiters),
+            admission=Admission(settings, pressure, under_way),
             recorder=Recorder(log, topics.outcomes, metrics, settings.hash),
             metrics=metrics,
             body_limit=settings.http.body_limit_bytes,

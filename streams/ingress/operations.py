@@ -31,6 +31,7 @@ from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailab
 from streams.ingress.replies import Piece, Reply, respond
 from streams.ingress.server_sent import begun, respond_stream
 from streams.ingress.streaming import Streams
+from streams.ingress.under_way import UnderWay
 from streams.ingress.waiters import NoReply, Waiter, Waiters
 from streams.settings import Settings
 
@@ -52,6 +53,7 @@ class Desk:
     address: ReplyAddress
     keyring: Keyring
     waiters: Waiters
+    under_way: UnderWay
     answers: Answers
     admission: Admission
     recorder: Recorder
@@ -65,6 +67,7 @@ class Desk:
         self.streams.take(reply)
         if isinstance(reply, Piece):
             return
+        self.under_way.end(reply.correlation)
         if not self.waiters.deliver(reply) and not self.answers.settle(reply):
             self.metrics.unclaimed.inc()
 
@@ -135,14 +138,14 @@ class OperationEndpoint:
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         request, correlation = addressed(call.request, self._desk.address)
-        seconds = (request.deadline_at - request.received_at) / 1000 + SLACK_S
+        seconds = _patience_s(request)
         with contextlib.ExitStack() as stack:
-            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds, request.tenant))
+            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
             stream = None
             if MAY_STREAM in call.body:
                 writer = functools.partial(self._front.writer, call.asked)
                 stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds, writer))
-            await self._publish(request, call.body)
+            await self._publish(request, correlation, call.body)
             watch = asyncio.create_task(_watch(receive, waiter))
             try:
                 if stream is not None and await begun(stream, waiter):
@@ -159,18 +162,19 @@ class OperationEndpoint:
             raise _no_reply(end, request.request_id)
 
     async def _accept(self, call: Call, send: Send) -> None:
-        request, _ = addressed(call.request, self._desk.address)
+        request, correlation = addressed(call.request, self._desk.address)
         is_new = self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
         try:
-            await self._publish(request, call.body)
+            await self._publish(request, correlation, call.body)
         except RefusedError:
             if is_new:
                 self._desk.answers.forget(request.request_id)
             raise
         await _send_accepted(send, request.request_id)
 
-    async def _publish(self, request: Request, body: bytes) -> None:
+    async def _publish(self, request: Request, correlation: str, body: bytes) -> None:
         """Put the request on the log; from here on it will be settled, whatever becomes of its caller."""
+        self._desk.under_way.begin(request, correlation, _patience_s(request))
         event = RequestReceived(request=request, body=body)
         headers = cloudevent(event, request.request_id, "ingress", request.received_at, request.traceparent)
         topic = self._desk.settings.topics.way(request.lane).requests
@@ -179,12 +183,18 @@ class OperationEndpoint:
         try:
             await self._desk.log.send(output)
         except KafkaFaultError as error:
+            self._desk.under_way.end(correlation)
             _log.warning("request.unacknowledged", request_id=request.request_id, reason=str(error))
             raise unavailable(
                 "broker_unavailable",
                 "The event log did not acknowledge the request in time. Send it again, with the same Idempotency-Key.",
             ) from error
         self._desk.metrics.acknowledged.observe(time.perf_counter() - started)
+
+
+def _patience_s(request: Request) -> float:
+    """How long a reply is waited for."""
+    return (request.deadline_at - request.received_at) / 1000 + SLACK_S
 
 
 async def _watch(receive: Receive, waiter: Waiter) -> None:

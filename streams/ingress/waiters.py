@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections import Counter
 from typing import Self
 
 from streams.ingress.refusals import unavailable
@@ -22,9 +21,8 @@ class NoReply(enum.Enum):
 class Waiter:
     """One caller's wait, from before its request is written until its reply is here, or it is known that none comes."""
 
-    def __init__(self, waiters: Waiters, correlation: str, seconds: float, tenant: str) -> None:
+    def __init__(self, waiters: Waiters, correlation: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self.tenant = tenant
         self._waiters = waiters
         self._correlation = correlation
         self._end: asyncio.Future[Reply | NoReply] = loop.create_future()
@@ -57,16 +55,11 @@ class Waiters:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: dict[str, Waiter] = {}
-        self._tenants: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def of(self, tenant: str) -> int:
-        """How many of them are a tenant's."""
-        return self._tenants[tenant]
-
-    def enter(self, correlation: str, seconds: float, tenant: str = "") -> Waiter:
+    def enter(self, correlation: str, seconds: float) -> Waiter:
         """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves.
 
         Raises:
@@ -75,16 +68,12 @@ class Waiters:
         """
         if len(self._waiting) >= self._limit:
             raise unavailable("overloaded", f"{self._limit} callers are waiting already. Try again in a moment.")
-        waiter = self._waiting[correlation] = Waiter(self, correlation, seconds, tenant)
-        self._tenants[tenant] += 1
+        waiter = self._waiting[correlation] = Waiter(self, correlation, seconds)
         return waiter
 
     def leave(self, correlation: str) -> None:
         """Forget a caller: its reply, if it still comes, finds nobody."""
-        tenant = self._waiting.pop(correlation).tenant
-        self._tenants[tenant] -= 1
-        if not self._tenants[tenant]:
-            del self._tenants[tenant]
+        del self._waiting[correlation]
 
     def deliver(self, reply: Reply) -> bool:
         """Give a reply to its caller; False if nobody waits for it."""

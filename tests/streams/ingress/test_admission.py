@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from schemas.events import RequestSettled
+from schemas.events import RequestReceived, RequestSettled
 from streams.ingress.pressure import Pressure, Sample
 from tests.polling import eventually
+from tests.streams.ingress.fake_log import Telling, reply_record
 from tests.streams.ingress.gateway import Gateway, running
 
 KEYLESS = {"X-Request-Timeout": "20"}
@@ -67,22 +68,57 @@ async def test_the_batch_lane_is_let_in_until_its_backlog_is_full() -> None:
     assert after.json()["error"]["code"] == "overloaded"
 
 
+def answer(gateway: Gateway, *events: RequestReceived) -> None:
+    """Let the replies to these requests come."""
+    gateway.log.replies.put_nowait([reply_record(event, Telling()) for event in events])
+
+
 async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() -> None:
     async with running(tenants={"default": {"max_in_flight": 2}}) as gateway:
-        answers, gateway.log.answers = gateway.log.answers, lambda _: None
-        waiting = [asyncio.create_task(gateway.chat({"X-Request-Timeout": "0.5"})) for _ in range(2)]
+        gateway.log.answers = lambda _: None
+        waiting = [asyncio.create_task(gateway.chat()) for _ in range(2)]
         await eventually(lambda: len(gateway.log.requests()) == 2)
 
         refused = await gateway.chat()
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting)
-        gateway.log.answers = answers
+        gateway.log.answers = lambda _: Telling()
+        answer(gateway, gateway.log.requests()[0])
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         later = await gateway.chat()
+        answer(gateway, gateway.log.requests()[1])
+        await asyncio.wait(waiting)
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_in_flight")
     assert refused.headers["retry-after"] == "1"
     assert later.status_code == 200
+
+
+async def test_those_that_nobody_waits_for_are_among_them_until_their_reply_is_here() -> None:
+    async with running(tenants={"default": {"max_in_flight": 2}}) as gateway:
+        gateway.log.answers = lambda _: None
+        accepted = await gateway.chat({"Prefer": "respond-async"})
+        hung_up = asyncio.create_task(gateway.chat())
+        await eventually(lambda: len(gateway.log.requests()) == 2)
+        hung_up.cancel()
+        await asyncio.wait([hung_up])
+
+        refused = [await gateway.chat({"Prefer": "respond-async"}), await gateway.chat()]
+        answer(gateway, *gateway.log.requests())
+        await eventually(gateway.log.replies.empty)
+        gateway.log.answers = lambda _: Telling()
+        later = [await gateway.chat({"Prefer": "respond-async"}), await gateway.chat()]
+
+    assert accepted.status_code == 202
+    assert [response.status_code for response in refused] == [429, 429]
+    assert [response.status_code for response in later] == [202, 200]
+
+
+async def test_one_that_the_log_did_not_take_is_not_among_them() -> None:
+    async with running(tenants={"default": {"max_in_flight": 1}}) as gateway:
+        gateway.log.available = False
+        await gateway.chat({"Prefer": "respond-async"})
+        gateway.log.available = True
+
+        assert (await gateway.chat({"Prefer": "respond-async"})).status_code == 202
 
 
 async def test_what_is_known_of_the_backlog_is_measured(gateway: Gateway) -> None:

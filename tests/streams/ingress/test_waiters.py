@@ -57,13 +57,3 @@ async def test_giving_up_ends_every_wait() -> None:
         waiters.give_up()
 
         assert [await one.ended(), await two.ended()] == [NoReply.CLOSING, NoReply.CLOSING]
-
-
-async def test_they_are_counted_by_tenant_until_they_leave() -> None:
-    waiters = Waiters(5)
-
-    with waiters.enter("a", 10, "acme"), waiters.enter("b", 10, "globex"):
-        with waiters.enter("c", 10, "acme"):
-            assert (waiters.of("acme"), waiters.of("globex")) == (2, 1)
-
-        assert (waiters.of("acme"), waiters.of("nobody")) == (1, 0)
