@@ -15,12 +15,8 @@ from connectors.providers import KINDS
 from connectors.providers.provider import ProviderSettings
 from streams import configuration, sections, settings
 from tests.command_line import named, understood
+from tests.pages import PAGES, ROOT, rows, section, words
 
-ROOT = Path(__file__).parents[1]
-PAGES = {
-    str(path.relative_to(ROOT)): path.read_text("utf-8")
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *ROOT.glob("docs/*.md"))
-}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in FENCE.findall(text)]
 PROSE = {page: FENCE.sub("", text) for page, text in PAGES.items()}
@@ -48,23 +44,6 @@ class Anything(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return f"the {name}"
-
-
-def section(page: str, heading: str) -> str:
-    """What stands under a heading that begins so."""
-    found = re.search(rf"^## {re.escape(heading)}.*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert found is not None, heading
-    return found[1]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The tables' rows, but for their heads."""
-    lines = re.findall(r"^\| (`.*)\|$", text, re.MULTILINE)
-    return [[cell.strip() for cell in line.split("|")] for line in lines]
-
-
-def words(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
 
 
 CONFIGS = [(page, block) for page, kind, block in BLOCKS if kind == "yaml"]
