@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from connectors.providers.provider import Call, ProviderError
 from connectors.providers.simulated import Mood, Simulated
 from schemas.events import Target
+from schemas.headers import last
+from schemas.records import Output
 from streams import gates as gates_module
 from streams.gate import Turn
 from streams.gates import Gates
+from tests.making import now_ms, read, record, routed
+from tests.polling import eventually
+from tests.streams.calls import Log, answer, down, fragile, work
 
 MOOD = Mood.model_validate({"max_in_flight": 1, "breaker": {"min_calls": 1}})
 CALL = Call("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
@@ -65,3 +72,88 @@ async def test_callers_that_invent_models_fill_no_memory(monkeypatch: pytest.Mon
 
     assert held.of(a_target("1")) is first
     assert held.of(a_target("2")) is not second
+
+
+async def test_a_target_that_has_failed_too_often_is_passed_over_without_an_attempt() -> None:
+    stage, provider = fragile(down)
+    for _ in range(2):
+        await work(routed("sim/echo", max_attempts=1), stage)
+    log = Log()
+
+    finished, settled = await work(routed("sim/echo", "spare/echo"), stage, log)
+
+    assert len(provider.calls) == 2
+    assert [event.provider for event in log.events] == ["spare"]
+    assert (finished.attempt, settled.outcome, settled.provider) == (1, "answered", "spare")
+
+
+async def test_if_it_is_the_only_one_the_request_fails_at_once_and_says_when_to_come_again() -> None:
+    stage, provider = fragile(down)
+    for _ in range(2):
+        await work(routed(max_attempts=1), stage)
+
+    (settled,) = await work(routed(), stage)
+
+    assert (settled.outcome, settled.attempts, len(provider.calls)) == ("failed", 0, 2)
+    assert (settled.failure.status, settled.failure.code) == (503, "provider_unavailable")
+    assert 4000 < settled.failure.retry_after_ms <= 5000
+
+
+async def test_a_target_that_closes_during_a_requests_own_retries_is_not_waited_for() -> None:
+    stage, provider = fragile(down)
+    log = Log()
+
+    finished, settled = await work(routed("sim/echo", "spare/echo", max_attempts=9), stage, log)
+
+    assert (len(provider.calls), settled.provider, finished.attempt) == (2, "spare", 3)
+
+
+async def test_the_change_is_on_the_log_for_all_to_see() -> None:
+    stage, _ = fragile(down)
+    log = Log()
+
+    for _ in range(2):
+        await work(routed(max_attempts=1), stage, log)
+
+    await eventually(lambda: any(output.topic == "llm.health.v1" for output in log.outputs))
+    (told,) = [output for output in log.outputs if output.topic == "llm.health.v1"]
+    (event,) = read(told)
+    assert (told.key, told.partition, last(told.headers, "request_id")) == (b"sim/echo", None, None)
+    assert (event.state, event.reason, event.failure_ratio, event.worker) == ("open", "server", 1.0, "w1")
+
+
+async def test_a_topic_for_the_news_that_is_missing_delays_no_request() -> None:
+    stage, _ = fragile(down)
+
+    async def stuck(output: Output) -> None:
+        if output.topic == "llm.health.v1":
+            await asyncio.Event().wait()
+
+    for _ in range(2):
+        await stage.work(record(routed("sim/echo", max_attempts=1)), stuck)
+    outputs = await stage.work(record(routed("sim/echo", "spare/echo")), stuck)
+
+    assert read(*outputs)[-1].outcome == "answered"
+    await stage.close()
+
+
+async def test_a_rate_limit_without_room_before_the_deadline_sends_the_call_to_the_next_target() -> None:
+    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 1})
+    log = Log()
+
+    ends = [(await work(routed("sim/echo", "spare/echo"), stage, log))[-1] for _ in range(2)]
+
+    assert [end.provider for end in ends] == ["sim", "spare"]
+    assert len(provider.calls) == 1
+    assert [event.waited_ms for event in log.events] == [0, 0]
+
+
+async def test_a_worker_keeps_to_the_part_of_a_rate_limit_that_its_partitions_are() -> None:
+    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 80})
+    for partition in (0, 1):
+        await stage.prepare(partition, 0)
+
+    ends = [(await work(routed(deadline_at=now_ms() + 400), stage))[-1].outcome for _ in range(5)]
+
+    assert ends == ["answered"] * 4 + ["failed"]
+    assert len(provider.calls) == 4

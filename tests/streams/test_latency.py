@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.providers.provider import Answer, Call
 from schemas.events import Plan, Target
 from streams.latency import DECAY_S, UNKNOWN_S, PeakEwma, soonest_first
+from tests.making import now_ms, record, routed
+from tests.streams.calls import a_start, answer, fragile, work
 
 
 def a_plan(*models: str) -> Plan:
@@ -95,3 +99,27 @@ def test_the_soonest_comes_first_and_of_equals_the_one_that_was_written_first() 
 
 def test_what_was_tried_stays_in_front_so_that_nobody_is_called_again_from_the_start() -> None:
     assert ordered({"slow": 2.0, "fast": 0.1, "tried": 9.0}, "tried", "tried") == ["tried", "fast", "slow"]
+
+
+async def test_by_latency_the_target_that_answers_sooner_is_called_first() -> None:
+    async def slow(call: Call) -> Answer:
+        await asyncio.sleep(0.05)
+        return await answer(call)
+
+    stage, provider = fragile(slow)
+    event = [routed("sim/echo", "spare/echo", policy="latency") for _ in range(4)]
+
+    ends = [(await work(each, stage))[-1].provider for each in event]
+
+    assert ends == ["sim", "spare", "spare", "spare"]
+    assert len(provider.calls) == 1
+
+
+async def test_by_latency_a_request_goes_on_after_a_crash_where_it_stood() -> None:
+    stage, provider = fragile(answer)
+    event = routed("spare/echo", "sim/echo", policy="latency", max_attempts=2)
+    stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
+
+    finished, settled = await work(event, stage)
+
+    assert (settled.provider, finished.attempt, len(provider.calls)) == ("sim", 2, 1)

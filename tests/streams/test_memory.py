@@ -4,14 +4,19 @@ import asyncio
 import time
 from typing import cast
 
+import pytest
+
 from connectors.kafka.follower import Follower
-from schemas.events import AttemptStarted, Request
+from connectors.providers.provider import Answer, Call
+from schemas.events import AttemptFinished, AttemptStarted, Request
 from schemas.identity import named_request_id
-from streams.attempts import End
+from streams.attempts import End, withdrawn
 from streams.claims import Finished, Fresh, InDoubt
 from streams.memory import CLOCK_SKEW_MS, Memory
 from streams.recall import Recall
-from tests.making import make_request, now_ms, record
+from tests.making import make_request, now_ms, record, routed
+from tests.polling import eventually
+from tests.streams.calls import a_start, answer, never, scripted, work
 from tests.streams.test_recall import PARTITION, Shelf, answered, named
 
 
@@ -146,3 +151,120 @@ async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_reco
     await memory.learn(PARTITION, now)
 
     assert followed.asked == [since_ms - CLOCK_SKEW_MS for since_ms in (now, now - 7000, now)]
+
+
+async def test_a_redelivered_request_joins_the_running_call() -> None:
+    gate = asyncio.Event()
+
+    async def wait(call: Call) -> Answer:
+        await gate.wait()
+        return await answer(call)
+
+    stage, provider = scripted(wait)
+    event = routed()
+    both = [asyncio.create_task(work(event, stage)) for _ in range(2)]
+    await eventually(lambda: provider.calls)
+
+    gate.set()
+    first, second = await asyncio.gather(*both)
+
+    assert len(provider.calls) == 1
+    assert second == [first[-1]]
+
+
+async def test_a_cancelled_call_leaves_nothing_running_and_can_be_worked_again() -> None:
+    stage, provider = scripted(never)
+    event = routed()
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(work(event, stage))
+    await eventually(lambda: provider.calls)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    provider.act = answer
+    outcome = await work(event, stage)
+
+    assert asyncio.all_tasks() == before
+    assert outcome[-1].outcome == "answered"
+
+
+async def test_who_waited_for_a_cancelled_call_takes_it_over() -> None:
+    stage, provider = scripted(never)
+    event = routed()
+    runner, joiner = (asyncio.create_task(work(event, stage)) for _ in range(2))
+    await eventually(lambda: provider.calls)
+
+    provider.act = answer
+    runner.cancel()
+
+    assert (await joiner)[-1].outcome == "answered"
+    assert len(provider.calls) == 2
+
+
+async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_started() -> None:
+    async def lose(_: Call) -> Answer:
+        stage.claims.revoke(3)
+        raise TimeoutError
+
+    stage, provider = scripted(lose)
+
+    outputs = await work(routed(), stage)
+
+    assert [type(event) for event in outputs] == [AttemptFinished]
+    assert len(provider.calls) == 1
+
+
+async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    start = a_start(event, expires_at=now_ms() + 20_000)
+    stage.claims.observe(record(start))
+    task = asyncio.create_task(work(event, stage))
+    await asyncio.sleep(0)
+
+    stage.claims.observe(record(withdrawn(start, now_ms())))
+    settled = (await task)[-1]
+
+    assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 1, 1)
+
+
+@pytest.mark.parametrize("on_in_doubt", ["retry", "fail"])
+async def test_an_attempt_in_doubt_is_tried_again_or_failed_as_the_route_says(on_in_doubt: str) -> None:
+    stage, provider = scripted(answer)
+    event = routed(on_in_doubt=on_in_doubt)
+    stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
+
+    settled = (await work(event, stage))[-1]
+
+    if on_in_doubt == "retry":
+        assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 2, 1)
+    else:
+        assert (settled.outcome, settled.failure.code, len(provider.calls)) == ("failed", "in_doubt", 0)
+
+
+async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() -> None:
+    stage, provider = scripted(never)
+    event = routed()
+    start = a_start(event, expires_at=now_ms() + 20_000)
+    stage.claims.observe(record(start))
+    task = asyncio.create_task(work(event, stage))
+    await asyncio.sleep(0)
+
+    fields = start.model_dump(exclude={"expires_at", "waited_ms", "in_flight_limit"})
+    stage.claims.observe(record(AttemptFinished.model_validate({**fields, "finished_at": 9, "body": "{}"})))
+    (settled,) = await task
+
+    assert (settled.outcome, settled.output, settled.replayed) == ("answered", "{}", False)
+    assert not provider.calls
+
+
+async def test_a_worker_that_dies_of_a_request_again_and_again_is_not_fed_it_for_ever() -> None:
+    stage, provider = scripted(answer)
+    event = routed(max_attempts=3)
+    stage.claims.observe(record(a_start(event, attempt=3, expires_at=now_ms() - 1)))
+
+    (settled,) = await work(event, stage)
+
+    assert (settled.outcome, settled.failure.code) == ("failed", "timeout")
+    assert not provider.calls

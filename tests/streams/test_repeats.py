@@ -6,15 +6,18 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.events import AttemptFinished, RequestRouted
+from schemas.events import AttemptFinished, ReplyTo, RequestRouted
 from schemas.headers import ATTEMPT, SEQUENCE, last
 from schemas.identity import named_request_id
 from schemas.records import Output
 from streams.attempts import End, end_of
+from streams.call import CallStage
 from streams.failures import NAME_TAKEN
 from streams.question import body_of, fingerprint
 from streams.repeats import end_for, stream_again
-from tests.making import chat, now_ms, routed
+from streams.settings import Settings
+from tests.making import chat, now_ms, record, routed
+from tests.streams.calls import SIM, answer, scripted, work
 
 NAMED = named_request_id("acme", "order-7")
 ANSWER = {
@@ -124,3 +127,37 @@ async def test_a_refusal_has_no_chunks() -> None:
     other = repeat(event, chat(text="something else", stream=True))
 
     assert await streamed(other, end_for(other, answered(event))) == []
+
+
+async def test_a_redelivered_request_that_has_ended_gets_the_same_end_again() -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    first = await work(event, stage)
+
+    again = await work(dataclasses.replace(record(event), offset=99), stage)
+
+    assert again == [first[-1]]
+    assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize("change", [{"received_at": 5}, {"reply_to": ReplyTo(topic="llm.replies.elsewhere")}])
+async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, Any]) -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    first = (await work(event, stage))[-1]
+    again = event.model_copy(update={"request": event.request.model_copy(update=change)})
+
+    (settled,) = await work(again, stage)
+
+    assert (settled.replayed, settled.output, settled.outcome) == (True, first.output, "answered")
+    assert settled.request == again.request
+    assert (settled.called_at, settled.answered_at) == (None, None)
+    assert len(provider.calls) == 1
+
+
+async def test_a_failed_end_is_remembered_too() -> None:
+    stage = CallStage(Settings.model_validate(SIM), "w1")
+    event = routed("sim/fail-invalid_request")
+    first = await work(event, stage)
+
+    assert await work(event, stage) == [first[-1]]

@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from connectors.providers.provider import Answer, Call
 from schemas.events import Lane
+from streams.call import CallStage
 from streams.room import Room
+from streams.settings import Settings
+from tests.making import chat, now_ms, routed
+from tests.polling import eventually
+from tests.streams.calls import Scripted, answer, never, work
 
 
 async def test_there_is_room_for_so_many() -> None:
@@ -81,3 +89,59 @@ async def test_it_tells_by_its_pace_how_long_it_will_take_to_be_through() -> Non
     assert (room.held, room.turnover_s()) == (6, 6 * 10.0 / 5)
     for task in waiting:
         task.cancel()
+
+
+async def test_a_provider_has_only_as_many_calls_at_once_as_it_takes() -> None:
+    running: list[int] = []
+
+    async def count(call: Call) -> Answer:
+        running.append(running[-1] + 1 if running else 1)
+        await asyncio.sleep(0.001)
+        running.append(running[-1] - 1)
+        return await answer(call)
+
+    settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 3}}})
+    stage = CallStage(settings, "w1", providers={"sim": Scripted(count)})
+
+    await asyncio.gather(*(work(routed(), stage) for _ in range(20)))
+
+    assert max(running) == 3
+
+
+async def test_who_finds_no_room_until_its_deadline_expires_without_a_call() -> None:
+    settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 1}}})
+    provider = Scripted(never)
+    stage = CallStage(settings, "w1", providers={"sim": provider})
+    first = asyncio.create_task(work(routed(), stage))
+    await eventually(lambda: provider.calls)
+
+    (settled,) = await work(routed(deadline_at=now_ms() + 60), stage)
+
+    assert (settled.outcome, settled.attempts) == ("expired", 0)
+    first.cancel()
+    await asyncio.wait({first})
+
+
+async def test_a_batch_takes_its_share_of_a_provider_and_interactive_calls_go_past_what_waits() -> None:
+    gate, order = asyncio.Event(), list[str]()
+
+    async def held(call: Call) -> Answer:
+        order.append(call.body["user"])
+        await gate.wait()
+        return await answer(call)
+
+    settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 4}}})
+    stage = CallStage(settings, "w1", providers={"sim": Scripted(held)})
+
+    def asked(who: str) -> asyncio.Task[Sequence[Any]]:
+        lane = "batch" if who == "batch" else "interactive"
+        return asyncio.create_task(work(routed(body=chat(user=who), lane=lane), stage))
+
+    tasks = [asked("batch") for _ in range(50)]
+    await eventually(lambda: len(order) == 2)
+    tasks += [asked("person") for _ in range(6)]
+    await eventually(lambda: len(order) == 4)
+    gate.set()
+    await asyncio.gather(*tasks)
+
+    assert order == ["batch"] * 2 + ["person"] * 6 + ["batch"] * 48

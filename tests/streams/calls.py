@@ -1,0 +1,97 @@
+"""A call stage over providers that do what a test says, and what it wants on the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, ClassVar
+
+from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
+from schemas.events import AttemptStarted, RequestRouted, Usage
+from schemas.records import Output, Record
+from streams.call import CallStage
+from streams.settings import Settings
+from tests.making import read, record
+
+SIM = {"providers": {"sim": {"kind": "simulated"}, "spare": {"kind": "simulated"}}}
+
+
+class Log:
+    """What the stage wanted on the log before it went on."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+
+    async def emit(self, output: Output) -> None:
+        self.outputs.append(output)
+
+    @property
+    def events(self) -> list[Any]:
+        return read(*self.outputs)
+
+
+class Scripted:
+    """A provider that does what the test says, once per call."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(self, act: Callable[[Call], Awaitable[Answer]]) -> None:
+        self.act = act
+        self.calls: list[Call] = []
+        self.closed = False
+
+    async def complete(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return await self.act(call)
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield await self.complete(call)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def answer(_: Call) -> Answer:
+    return Answer({"id": "1", "choices": []}, 200, Usage(input_tokens=10, output_tokens=5), "1", "m-2", ("stop",))
+
+
+async def never(_: Call) -> Answer:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def down(_: Call) -> Answer:
+    raise ProviderError("server", "down", http_status=500)
+
+
+def scripted(act: Callable[[Call], Awaitable[Answer]]) -> tuple[CallStage, Scripted]:
+    provider = Scripted(act)
+    settings = Settings.model_validate({**SIM, "prices": {"sim/echo": {"input_mtok": 1, "output_mtok": 2}}})
+    return CallStage(settings, "w1", providers={"sim": provider}, draw=lambda: 0.0), provider
+
+
+def fragile(act: Callable[[Call], Awaitable[Answer]], **more: Any) -> tuple[CallStage, Scripted]:
+    """A stage whose first provider is left alone from its second failure on."""
+    provider = Scripted(act)
+    sim = {"kind": "simulated", "breaker": {"min_calls": 2}, **more}
+    settings = Settings.model_validate({"providers": {"sim": sim, "spare": {"kind": "simulated"}}})
+    return CallStage(settings, "w1", providers={"sim": provider, "spare": Scripted(answer)}, draw=lambda: 0.0), provider
+
+
+async def work(event: RequestRouted | Record, stage: CallStage | None = None, log: Log | None = None) -> Sequence[Any]:
+    """The events that the stage writes in the end."""
+    stage = stage or CallStage(Settings.model_validate(SIM), "w1", draw=lambda: 0.0)
+    given = record(event) if isinstance(event, RequestRouted) else event
+    return read(*await stage.work(given, (log or Log()).emit))
+
+
+def a_start(event: RequestRouted, expires_at: int, attempt: int = 1) -> AttemptStarted:
+    return AttemptStarted(
+        request=event.request,
+        attempt=attempt,
+        provider="sim",
+        model="echo",
+        worker="dead",
+        started_at=expires_at - 1000,
+        expires_at=expires_at,
+    )
