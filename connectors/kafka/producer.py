@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
 from connectors.kafka.errors import BrokerUnavailableError, NoSuchTopicError, RecordRefusedError
+from connectors.kafka.lines import Lines
 from schemas.records import Output
 from schemas.topics import MAX_MESSAGE_BYTES
 
@@ -41,6 +42,7 @@ class Producer:
         self._bootstrap = bootstrap
         self._delivery_timeout_s = delivery_timeout_s
         self._client: AIOKafkaProducer | None = None
+        self._lines = Lines()
         self._renewing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
         self._missing: dict[str, float] = {}
@@ -93,13 +95,14 @@ class Producer:
     async def _delivered(self, output: Output) -> bool:
         """Try once; False if another try is worth it."""
         client = self._running()
-        await self._exists(client, output)
         try:
-            # no await between the check and this: for a topic that it does not know, this client would wait for its
-            # full timeout, and from then on ask for the metadata of that topic alone
-            acknowledged = await client.send(
-                output.topic, output.value, output.key, output.partition, headers=list(output.headers)
-            )
+            async with self._lines.at(output.topic, output.partition):
+                await self._exists(client, output)
+                # no await between the check and this: for a topic that it does not know, this client would wait for
+                # its full timeout, and from then on ask for the metadata of that topic alone
+                acknowledged = await client.send(
+                    output.topic, output.value, output.key, output.partition, headers=list(output.headers)
+                )
             await acknowledged
         except KafkaError as error:
             if isinstance(error, _OUT_OF_STEP) or client._sender.sender_task.done():  # noqa: SLF001 - nothing public tells

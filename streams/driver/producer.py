@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -13,6 +14,7 @@ from faust.transport.drivers import aiokafka as stock
 
 from connectors.kafka.connection import client_settings
 from connectors.kafka.errors import NoSuchTopicError
+from connectors.kafka.lines import Lines
 from schemas.records import Output
 from streams.driver.app import App
 
@@ -34,6 +36,7 @@ class Producer(stock.Producer):
         super().__init__(*args, **kwargs)
         self._known: dict[str, set[int]] = {}
         self._missing: dict[str, float] = {}
+        self._lines = Lines()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
@@ -49,14 +52,16 @@ class Producer(stock.Producer):
 
         Raises:
             NoSuchTopicError: after one look at the broker's metadata, not repeated for a second.
+            KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
 
         """
-        producer = self._ensure_producer()
-        if not self._exists(output):
-            await self._look_up(producer, output.topic)
+        async with self._lines.at(output.topic, output.partition):
+            producer = self._ensure_producer()
             if not self._exists(output):
-                place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
-                raise NoSuchTopicError(f"{place} does not exist")
+                await self._look_up(producer, output)
+            return await self._hand_over(producer, output)
+
+    async def _hand_over(self, producer: aiokafka.AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
         headers = list(output.headers)
         try:
             async with asyncio.timeout(HAND_OVER_S):
@@ -76,12 +81,16 @@ class Producer(stock.Producer):
         partitions = self._known.get(output.topic)
         return partitions is not None and (output.partition is None or output.partition in partitions)
 
-    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, topic: str) -> None:
+    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, output: Output) -> None:
         """Ask the broker for all topics: asking for one by name would wait for it to appear."""
-        if time.monotonic() - self._missing.get(topic, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
-            return
-        cluster = await producer.client.fetch_all_metadata()
-        self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
-        if len(self._missing) >= REMEMBERED_MISSING:
-            self._missing.clear()
-        self._missing[topic] = time.monotonic()
+        missed_s = self._missing.get(output.topic, -math.inf)
+        if time.monotonic() - missed_s >= LOOK_AGAIN_S:
+            cluster = await producer.client.fetch_all_metadata()
+            self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
+            if self._exists(output):
+                return
+            if len(self._missing) >= REMEMBERED_MISSING:
+                self._missing.clear()
+            self._missing[output.topic] = time.monotonic()
+        place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
+        raise NoSuchTopicError(f"{place} does not exist")
