@@ -88,15 +88,16 @@ class CallStage:
             raise DeadLetterError(f"{type(routed).__name__} does not belong on {record.topic}")
         claim = await self._memory.claim(routed.request, record.partition)
         if isinstance(claim, Finished):
-            return [await self._again(routed, claim.end, emit)]
+            return [await self._again(routed, claim.end, emit, record.partition)]
         if isinstance(claim, InDoubt) and routed.plan.on_in_doubt == "fail":
-            return [self._settled(routed, End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now()))]
+            end = End(routed.request, "failed", IN_DOUBT, claim.attempts, self._now())
+            return [self._settled(routed, end, record.partition)]
         return await self._run(begin(self._ordered(routed, claim), record.partition, emit, claim))
 
-    async def _again(self, routed: RequestRouted, end: End, emit: Emit) -> Output:
+    async def _again(self, routed: RequestRouted, end: End, emit: Emit, partition: int) -> Output:
         end = end_for(routed, end)
         await stream_again(routed, end, emit, self._topics.outcomes.dead_letters)
-        return self._settled(routed, end)
+        return self._settled(routed, end, partition)
 
     def _ordered(self, routed: RequestRouted, claim: Fresh | InDoubt) -> RequestRouted:
         """Put the targets in order, if that was left to us."""
@@ -139,7 +140,7 @@ class CallStage:
             end = await self._walk(walk)
         finally:
             self.claims.release(walk.request_id, end, walk.attempts)
-        return walk.last if end is None else (*walk.last, self._settled(walk.routed, end))
+        return walk.last if end is None else (*walk.last, self._settled(walk.routed, end, walk.partition))
 
     async def _walk(self, walk: Walk) -> End | None:
         """Attempt after attempt, as ``next_step`` says; None if the request is another worker's by now."""
@@ -228,9 +229,9 @@ class CallStage:
     def _written(self, event: AttemptEvent, walk: Walk) -> Output:
         return written_of_attempt(event, self._topics.attempts, self.name, walk.partition)
 
-    def _settled(self, routed: RequestRouted, end: End) -> Output:
+    def _settled(self, routed: RequestRouted, end: End, partition: int) -> Output:
         event = end_of(routed, end, self._now())
-        return written(event, self._topics.outcomes, self.name, event.settled_at)
+        return written(event, self._topics.outcomes, self.name, event.settled_at, partition=partition)
 
     def _end(self, walk: Walk, failure: Failure | None) -> End:
         outcome: Outcome = "answered" if failure is None else "expired" if failure is EXPIRED else "failed"

@@ -16,6 +16,7 @@ from schemas.records import Output, Record
 from streams.dead_letters import laid_aside
 from streams.failures import EXPIRED
 from streams.permissions import Permissions
+from streams.placing import place
 from streams.policy import Rules, screen, scrubbed
 from streams.reception import Arrival, UnreadableError, receive
 from streams.settings import Settings
@@ -51,14 +52,14 @@ class Filter:
         try:
             arrival = receive(record, self._settings, now)
         except UnreadableError as error:
-            ended = self._ended(error.request, InadmissibleError(error.failure), now)
+            ended = self._ended(error.request, InadmissibleError(error.failure), now, record)
             return [ended, self._laid_aside(record, error)] if error.dead_letter else [ended]
         try:
             admitted = self.decide(arrival, now)
         except InadmissibleError as refusal:
-            return [self._ended(arrival.request, refusal, now)]
+            return [self._ended(arrival.request, refusal, now, record)]
         topic = self._settings.topics.way(admitted.request.lane).admitted
-        return [written(admitted, topic, self.name, now)]
+        return [written(admitted, topic, self.name, now, partition=self._place(admitted.request, record))]
 
     def decide(self, arrival: Arrival, now: int) -> RequestAdmitted:
         """Say what goes on.
@@ -97,7 +98,10 @@ class Filter:
         batch = document.get("service_tier") == "flex" or (model is not None and model.lane == "batch")
         return request.model_copy(update={"lane": "batch"}) if batch else request
 
-    def _ended(self, request: Request, refusal: InadmissibleError, now: int) -> Output:
+    def _place(self, request: Request, record: Record) -> int | None:
+        return place(request, record, self._settings.kafka.partitions)
+
+    def _ended(self, request: Request, refusal: InadmissibleError, now: int, record: Record) -> Output:
         event = turned_away(
             _clean(request, self._rules(request.tenant)),
             "expired" if refusal.failure is EXPIRED else "refused",
@@ -107,7 +111,8 @@ class Filter:
             actions=refusal.actions,
             config_hash=self._settings.hash,
         )
-        return written(event, self._settings.topics.outcomes, self.name, now)
+        topic = self._settings.topics.outcomes
+        return written(event, topic, self.name, now, partition=self._place(request, record))
 
     def _laid_aside(self, record: Record, error: UnreadableError) -> Output:
         group = self._settings.topics.group(self.name)

@@ -96,12 +96,12 @@ class Route:
             raise DeadLetterError(f"{type(admitted).__name__} does not belong on {record.topic}")
         now = int(self._clock() * 1000)
         if now >= admitted.request.deadline_at:
-            return [self._end(admitted, "expired", EXPIRED, now)]
+            return [self._end(admitted, "expired", EXPIRED, now, record.partition)]
         planned = plan(admitted, self._settings)
         if isinstance(planned, Failure):
-            return [self._end(admitted, "refused", planned, now)]
+            return [self._end(admitted, "refused", planned, now, record.partition)]
         topic = self._settings.topics.way(admitted.request.lane).routed
-        return [written(self._routed(admitted, planned, now), topic, self.name, now)]
+        return [written(self._routed(admitted, planned, now), topic, self.name, now, partition=record.partition)]
 
     def _routed(self, admitted: RequestAdmitted, planned: Plan, now: int) -> RequestRouted:
         return RequestRouted(
@@ -116,6 +116,6 @@ class Route:
             config_hash=self._settings.hash,
         )
 
-    def _end(self, admitted: RequestAdmitted, outcome: Outcome, failure: Failure, now: int) -> Output:
+    def _end(self, admitted: RequestAdmitted, outcome: Outcome, failure: Failure, now: int, partition: int) -> Output:
         event = settled(admitted, outcome, failure, now, config_hash=self._settings.hash)
-        return written(event, self._settings.topics.outcomes, self.name, now)
+        return written(event, self._settings.topics.outcomes, self.name, now, partition=partition)

@@ -32,6 +32,7 @@ from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
 from streams.ingress.replies import Piece, Reply
 from streams.ingress.server_sent import ResumeEndpoint
 from streams.ingress.streaming import Streams
+from streams.ingress.turns import Turns
 from streams.ingress.under_way import UnderWay
 from streams.ingress.waiters import Waiters
 from streams.settings import Settings
@@ -56,10 +57,11 @@ class Ingress:
         metrics.backlog.labels("interactive").set_function(lambda: pressure.waiting)
         metrics.backlog.labels("batch").set_function(lambda: pressure.batch)
         metrics.expected.set_function(lambda: pressure.wait_s)
+        turns = Turns()
         self._desk = Desk(
             log=log,
             settings=settings,
-            address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings)),
+            address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings), turns),
             keyring=keyring,
             waiters=self._waiters,
             under_way=under_way,
@@ -69,6 +71,7 @@ class Ingress:
             metrics=metrics,
             body_limit=settings.http.body_limit_bytes,
             streams=Streams(),
+            turns=turns,
         )
         feedback = FeedbackEndpoint(keyring, log, settings)
         polling = PollingEndpoint(keyring, answers, lookup)

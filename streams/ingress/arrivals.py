@@ -11,6 +11,7 @@ from streams import asking
 from streams.asking import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS, trace
 from streams.ingress.keys import Caller
 from streams.ingress.refusals import bad_request
+from streams.ingress.turns import Turns
 from streams.settings import Settings
 
 CORRELATION = "correlation-id"
@@ -20,17 +21,16 @@ CORRELATION = "correlation-id"
 class ReplyAddress:
     """Where this instance of the ingress waits: its own partitions of the reply topic, used in turn."""
 
-    def __init__(self, topic: str, partitions: tuple[int, ...]) -> None:
+    def __init__(self, topic: str, partitions: tuple[int, ...], turns: Turns) -> None:
         self._topic = topic
         self._partitions = partitions
-        self._turn = 0
+        self._turns = turns
 
     def next(self, request_id: str, correlation: str) -> ReplyTo:
         """The address to put on one request."""
-        self._turn = (self._turn + 1) % len(self._partitions)
         return ReplyTo(
             topic=self._topic,
-            partition=self._partitions[self._turn],
+            partition=self._partitions[self._turns.among(len(self._partitions))],
             key=request_id.encode(),
             correlation=(Header(name=CORRELATION, value=correlation.encode()),),
         )

@@ -16,6 +16,7 @@ from connectors.kafka import KafkaFaultError
 from schemas.codec import encode
 from schemas.events import Failure, Operation, Request, RequestReceived
 from schemas.headers import cloudevent
+from schemas.identity import is_named
 from schemas.records import Output
 from streams.fronts.front import Front
 from streams.ingress.admission import Admission
@@ -31,6 +32,7 @@ from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailab
 from streams.ingress.replies import Piece, Reply, respond
 from streams.ingress.server_sent import begun, respond_stream
 from streams.ingress.streaming import Streams
+from streams.ingress.turns import Turns
 from streams.ingress.under_way import UnderWay
 from streams.ingress.waiters import NoReply, Waiter, Waiters
 from streams.settings import Settings
@@ -61,6 +63,11 @@ class Desk:
     body_limit: int
     """Bytes."""
     streams: Streams
+    turns: Turns
+
+    def place(self, request: Request) -> int | None:
+        """The partition of a request: its id's if its caller may repeat it, else whose turn it is."""
+        return None if is_named(request.request_id) else self.turns.among(self.settings.kafka.partitions)
 
     def deliver(self, reply: Reply | Piece) -> None:
         """Take a reply, or a chunk before it, to whoever asked: a waiting caller, else one that polls."""
@@ -178,7 +185,7 @@ class OperationEndpoint:
         event = RequestReceived(request=request, body=body)
         headers = cloudevent(event, request.request_id, "ingress", request.received_at, request.traceparent)
         topic = self._desk.settings.topics.way(request.lane).requests
-        output = Output(topic.name, request.request_id.encode(), encode(event), headers)
+        output = Output(topic.name, request.request_id.encode(), encode(event), headers, self._desk.place(request))
         started = time.perf_counter()
         try:
             await self._desk.log.send(output)

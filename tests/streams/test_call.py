@@ -59,7 +59,7 @@ async def test_attempts_stay_in_the_requests_partition_and_what_was_begun_ends_o
     for output in (*log.outputs, finished):
         assert (output.topic, output.partition) == ("llm.attempts.v1", 2)
     assert [output.even_if_lost for output in (*log.outputs, finished)] == [False, True]
-    assert (settled.topic, settled.partition, settled.even_if_lost) == ("llm.outcomes.v1", None, False)
+    assert (settled.topic, settled.partition, settled.even_if_lost) == ("llm.outcomes.v1", 2, False)
     assert {output.key for output in (*log.outputs, finished, settled)} == {event.request.request_id.encode()}
     assert last(finished.headers, "ce_id") == f"{event.request.request_id}/AttemptFinished/1".encode()
     assert last(settled.headers, "traceparent") == event.request.traceparent.encode()

@@ -68,7 +68,7 @@ def test_a_request_is_admitted_under_its_id() -> None:
     assert (output.topic, output.key, output.partition) == (
         "llm.admitted.v1",
         event.request.request_id.encode(),
-        None,
+        1,
     )
     assert last(output.headers, "ce_type") == b"sluice.llm.RequestAdmitted.v1"
     assert (event.model, event.labels, event.actions) == ("demo", {"team": "shop"}, ())

@@ -16,6 +16,7 @@ from streams.ingress.arrivals import (
 )
 from streams.ingress.keys import Caller
 from streams.ingress.refusals import RefusedError
+from streams.ingress.turns import HOLD_S, Turns
 from streams.settings import Settings
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -113,10 +114,13 @@ def test_more_instances_than_partitions_leave_some_without() -> None:
 
 
 def test_replies_are_asked_for_on_own_partitions_in_turn_with_a_correlation_of_their_own() -> None:
-    address = ReplyAddress("llm.replies.ingress.v1", (1, 3))
+    now = [0.0]
+    address = ReplyAddress("llm.replies.ingress.v1", (1, 3), Turns(lambda: now[0]))
     request = arrived({})
 
-    (first, one), (second, two) = addressed(request, address), addressed(request, address)
+    first, one = addressed(request, address)
+    now[0] += HOLD_S
+    second, two = addressed(request, address)
 
     assert first.reply_to is not None
     assert second.reply_to is not None

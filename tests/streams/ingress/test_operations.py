@@ -71,6 +71,15 @@ async def test_an_idempotency_key_gives_the_same_id_to_every_try_but_each_try_it
     assert addresses[0] != addresses[1]
 
 
+async def test_what_may_be_repeated_goes_where_its_name_belongs_and_the_rest_where_it_is_turn(gateway: Gateway) -> None:
+    await gateway.chat({"Idempotency-Key": "order-7"})
+    await asyncio.gather(*(gateway.chat() for _ in range(3)))
+
+    named, *unnamed = (output.partition for output in gateway.log.written)
+    assert named is None
+    assert all(partition in range(4) for partition in unnamed)
+
+
 async def test_many_callers_each_get_their_own_reply(gateway: Gateway) -> None:
     gateway.log.answers = lambda event: Telling(body=event.body)
 
