@@ -16,7 +16,6 @@ from benchmarks.load import closed
 from benchmarks.loads import LOADS
 from benchmarks.provider import Provider, provider
 
-WARM_S = 3.0
 STORED_S = 3.0
 """After which all that was settled can be queried."""
 
@@ -42,7 +41,8 @@ async def run(asked: Asked) -> Bench:
         double = Provider(asked.provider) if asked.provider else stack.enter_context(provider())
         at = stack.enter_context(gateway(configuration(asked.options, double.url)))
         bench = Bench(at, double, asked.options)
-        await closed(bench.connection, 20, min(WARM_S, asked.options.seconds))
+        print(f"bench: warming up, {asked.options.warm:g} s", file=sys.stderr, flush=True)
+        await closed(bench.connection, 50, asked.options.warm)
         for name in asked.names:
             print(f"bench: {name}", file=sys.stderr, flush=True)
             await LOADS[name](bench)

@@ -33,6 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> Asked:
         parser.error(f"--peer-pid: there is no --peer {', '.join(sorted(unknown))}")
     options = Options(
         seconds=found.seconds,
+        warm=found.warm,
         sustained=found.sustained or usual.sustained,
         calls=found.calls,
         workers=found.workers,
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = Options()
     add("--only", nargs="+", choices=tuple(LOADS), metavar="LOAD", help=f"of {', '.join(LOADS)}")
     add("--seconds", type=float, default=usual.seconds, help="of each load (default: %(default)g)")
+    add("--warm", type=float, default=usual.warm, help="of a load before the first, not counted (default: %(default)g)")
     add("--sustained", type=float, metavar="SECONDS", help="run the sustained load too, for so long (the bar: 300)")
     add("--calls", type=int, default=usual.calls, help="slow calls at once (default: %(default)s)")
     add("--workers", type=int, default=usual.workers, help="call workers for them, 4 at most (default: %(default)s)")

@@ -41,6 +41,8 @@ class Options:
     """What was asked for on the command line; times in seconds."""
 
     seconds: float = 15.0
+    warm: float = 30.0
+    """Before the first load: a broker that has just started is still compiling itself."""
     sustained: float = 300.0
     calls: int = 2000
     workers: int = 1
