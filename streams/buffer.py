@@ -29,6 +29,7 @@ class Buffer:
         self._finish = finish
         self._filling: list[Delivered] = []
         self._bytes = 0
+        self._since_s = 0.0
         self._filled = asyncio.Event()
         self._taken = asyncio.Event()
         self._closing = False
@@ -38,6 +39,8 @@ class Buffer:
         """Take these in; returns when there is room for more."""
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
+        if not self._filling:
+            self._since_s = asyncio.get_running_loop().time()
         self._filling.extend(batch)
         self._bytes += sum(len(record.value or b"") for record, _ in batch)
         self._filled.set()
@@ -53,8 +56,7 @@ class Buffer:
         """Store one batch after the other."""
         while not (self._closing and not self._filling):
             await self._filled.wait()
-            deadline = asyncio.get_running_loop().time() + SECONDS
-            while not (self._full or self._closing) and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            while not (self._full or self._closing) and (left := self._left_s()) > 0:
                 self._filled.clear()
                 try:
                     await asyncio.wait_for(self._filled.wait(), left)
@@ -65,6 +67,10 @@ class Buffer:
             self._taken.set()
             if batch:
                 await self._store(batch)
+
+    def _left_s(self) -> float:
+        """Until the batch is old enough: it ages while the one before is stored."""
+        return self._since_s + SECONDS - asyncio.get_running_loop().time()
 
     async def _store(self, batch: list[Delivered]) -> None:
         """Offer the same batch until the store has it, unless every partition in it has gone to another worker."""

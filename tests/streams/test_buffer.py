@@ -104,6 +104,21 @@ async def test_a_batch_that_is_old_enough_is_stored_though_it_is_small(
     await eventually(lambda: rig.finished == [1])
 
 
+async def test_a_batch_ages_while_the_one_before_is_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer, "ROWS", 1)
+    rig.store.open.clear()
+    await rig.buffer.take(rig.delivered(0))
+    await eventually(lambda: rig.store.offered)
+    monkeypatch.setattr(buffer, "ROWS", 10)
+    monkeypatch.setattr(buffer, "SECONDS", 1.0)
+    await rig.buffer.take(rig.delivered(1))
+    await asyncio.sleep(1.0)
+
+    rig.store.open.set()
+
+    await eventually(lambda: rig.store.offered == [[0], [1]], within=0.5)
+
+
 async def test_a_store_that_fails_is_offered_the_very_same_batch_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
