@@ -10,12 +10,13 @@ import uvloop
 
 from benchmarks import clickhouse, table
 from benchmarks.arguments import Asked, parse
-from benchmarks.bench import SLOW, Bench, Options
+from benchmarks.bench import SLOW, STALLED, Bench, Options
 from benchmarks.gateway import gateway
 from benchmarks.load import closed
 from benchmarks.loads import LOADS
 from benchmarks.provider import Provider, provider
 
+NEVER_S = 3600
 STORED_S = 3.0
 """After which all that was settled can be queried."""
 
@@ -29,7 +30,10 @@ def configuration(options: Options, provider_url: str) -> dict[str, object]:
             "sim": {"kind": "simulated", "max_in_flight": room},
             "double": {"kind": "openai", "base_url": provider_url, "max_in_flight": room},
         },
-        "models": {SLOW: {"targets": [slow], "timeout_s": options.seconds_per_call * 2 + 60}},
+        "models": {
+            SLOW: {"targets": [slow], "timeout_s": options.seconds_per_call * 2 + 60},
+            STALLED: {"targets": [f"double/echo?latency_ms={NEVER_S * 1000}"], "timeout_s": NEVER_S},
+        },
         "calls_in_flight": 2 * room,  # a provider may hold four fifths of them
         "deadline_s": 600,
     }

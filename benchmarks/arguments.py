@@ -35,6 +35,7 @@ def parse(arguments: Sequence[str] | None = None) -> Asked:
         seconds=found.seconds,
         warm=found.warm,
         sustained=found.sustained or usual.sustained,
+        stall=found.stall or usual.stall,
         calls=found.calls,
         workers=found.workers,
         seconds_per_call=found.seconds_per_call,
@@ -44,7 +45,7 @@ def parse(arguments: Sequence[str] | None = None) -> Asked:
         peer_model=found.peer_model,
         peer_headers=dict(found.peer_header),
     )
-    by_default = [name for name in LOADS if name not in ON_DEMAND or found.sustained]
+    by_default = [name for name in LOADS if name not in ON_DEMAND or getattr(found, name)]
     return Asked(tuple(found.only or by_default), options, found.provider.rstrip("/"), found.json)
 
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=usual.seconds, help="of each load (default: %(default)g)")
     add("--warm", type=float, default=usual.warm, help="of a load before the first, not counted (default: %(default)g)")
     add("--sustained", type=float, metavar="SECONDS", help="run the sustained load too, for so long (the bar: 300)")
+    add("--stall", type=float, metavar="SECONDS", help="run the stall load too, for so long (the bar: 600)")
     add("--calls", type=int, default=usual.calls, help="slow calls at once (default: %(default)s)")
     add("--workers", type=int, default=usual.workers, help="call workers for them, 4 at most (default: %(default)s)")
     add("--seconds-per-call", type=float, default=usual.seconds_per_call, help="of a slow call (default: %(default)g)")

@@ -16,6 +16,8 @@ from benchmarks.provider import Provider
 PROMPT = ("The quick brown fox jumps over the lazy dog. " * 23)[:1000]
 SIMULATED = "sim/echo"
 """Answers at once, within the call worker."""
+STALLED = "stalled"
+"""An alias for a model of the provider double that never answers."""
 SLOW = "slow"
 """An alias for a model of the provider double that thinks as long as `--seconds-per-call` says."""
 
@@ -44,6 +46,7 @@ class Options:
     warm: float = 30.0
     """Before the first load: a broker that has just started is still compiling itself."""
     sustained: float = 300.0
+    stall: float = 600.0
     calls: int = 2000
     workers: int = 1
     seconds_per_call: float = 10.0

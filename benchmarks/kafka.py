@@ -15,6 +15,7 @@ from benchmarks.bench import SIMULATED, Bench, question
 from benchmarks.load import Outcome
 
 REQUESTS = "llm.requests.v1"
+BATCH_REQUESTS, BATCH_ROUTED = "llm.requests.batch.v1", "llm.routed.batch.v1"
 REPLIES = "llm.replies.bench"
 CALL_GROUP = "llm.call"
 PATIENCE_S = 10.0
@@ -25,11 +26,31 @@ async def one_in_flight(bench: Bench) -> None:
     await bench.measure("Kafka closed loop, 1 in flight", _closed(bench))
 
 
-async def put(bench: Bench, body: bytes, count: int) -> None:
+async def put(bench: Bench, body: bytes, count: int, topic: str = REQUESTS) -> None:
     """Put the same request on the log so often, for nobody who waits."""
     async with AIOKafkaProducer(bootstrap_servers=bench.at.kafka, linger_ms=5) as producer:
-        sent = [await producer.send(REQUESTS, body) for _ in range(count)]
+        sent = [await producer.send(topic, body) for _ in range(count)]
         await asyncio.gather(*sent)
+
+
+async def feed(bench: Bench, body: bytes, rate: int, seconds: float, topic: str) -> None:
+    """Put it there so often per second, for so long."""
+    end = time.monotonic() + seconds
+    async with AIOKafkaProducer(bootstrap_servers=bench.at.kafka, linger_ms=5) as producer:
+        while time.monotonic() < end:
+            second = asyncio.create_task(asyncio.sleep(1))
+            sent = [await producer.send(topic, body) for _ in range(rate)]
+            await asyncio.gather(second, *sent)
+
+
+async def waiting(bootstrap: str, topic: str, group: str) -> int:
+    """How many records of a topic a group has not finished, by its commits."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer, _admin(bootstrap) as admin:
+        (described,) = await admin.describe_topics([topic])
+        places = [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
+        ends = await consumer.end_offsets(places)
+        committed = await admin.list_consumer_group_offsets(group)
+    return sum(end - max(0, committed[place].offset if place in committed else 0) for place, end in ends.items())
 
 
 async def _closed(bench: Bench) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import kafka, slow, streaming
+from benchmarks import kafka, overload, slow, streaming
 from benchmarks.bench import Bench
 from benchmarks.load import closed, opened
 from benchmarks.peers import compared
@@ -42,7 +42,9 @@ LOADS: Mapping[str, Load] = {
     "streams": streaming.spread,
     "streams-burst": streaming.burst,
     "slow": slow.beside_short,
+    "lanes": overload.lanes,
     "sustained": _sustained,
+    "stall": overload.stall,
 }
-ON_DEMAND = frozenset({"sustained"})
-"""Those that run only if they are asked for."""
+ON_DEMAND = frozenset({"sustained", "stall"})
+"""Those that run only if they are asked for, or if their time is."""

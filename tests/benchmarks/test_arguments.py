@@ -6,13 +6,14 @@ from benchmarks.arguments import parse
 from benchmarks.bench import Peer
 
 
-def test_the_sustained_load_runs_only_if_it_is_asked_for() -> None:
-    usual, longer, alone = parse([]), parse(["--sustained", "60"]), parse(["--only", "sustained"])
+@pytest.mark.parametrize(("name", "bar"), [("sustained", 300), ("stall", 600)])
+def test_a_load_of_minutes_runs_only_if_it_is_asked_for(name: str, bar: float) -> None:
+    usual, longer, alone = parse([]), parse([f"--{name}", "60"]), parse(["--only", name])
 
-    assert "sustained" not in usual.names
-    assert longer.names[-1] == "sustained"
-    assert longer.options.sustained == 60
-    assert (alone.names, alone.options.sustained) == (("sustained",), 300)
+    assert name not in usual.names
+    assert longer.names[-1] == name
+    assert getattr(longer.options, name) == 60
+    assert (alone.names, getattr(alone.options, name)) == ((name,), bar)
 
 
 def test_a_peer_is_an_address_with_a_process_whose_cpu_counts() -> None:
