@@ -29,6 +29,8 @@ ERROR_TYPES = {
     "insufficient_quota": "rate_limit_error",
     "rate_limit_error": "rate_limit_error",
     "capacity": "overloaded_error",
+    "overloaded": "overloaded_error",
+    "provider_unavailable": "overloaded_error",
     "request_too_large": "request_too_large",
     "invalid_api_key": "authentication_error",
     "permission_error": "permission_error",

@@ -95,6 +95,6 @@ def _answer(row: Mapping[str, Any]) -> bytes:
 
 
 def _error(row: Mapping[str, Any]) -> bytes:
-    status = row["http_status"]
-    failure = Failure(status=status, type=type_of(status), code=row["error_type"], message=row["error_message"])
+    status, code = row["http_status"], row["error_type"]
+    failure = Failure(status=status, type=type_of(status, code), code=code, message=row["error_message"])
     return error_body(failure)

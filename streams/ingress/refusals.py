@@ -15,6 +15,7 @@ THEIRS = "invalid_request_error"
 """OpenAI's type of an error that the caller can mend."""
 
 _SERVER_ERROR = 500
+_TYPES = {403: "permission_error", 429: "rate_limit_error"}
 
 DO_NOT_RETRY = {"x-should-retry": "false"}
 """Understood by the OpenAI clients, which would otherwise send any 5xx again, and have it paid again."""
@@ -41,9 +42,11 @@ def unavailable(code: str, message: str) -> RefusedError:
     return RefusedError(Failure(status=503, type=OURS, code=code, message=message, retry_after_ms=1000))
 
 
-def type_of(status: int) -> str:
-    """OpenAI's type for an HTTP status, where nobody has kept a finer one."""
-    return OURS if status >= _SERVER_ERROR else THEIRS
+def type_of(status: int, code: str) -> str:
+    """OpenAI's type for an HTTP status and our code, where nobody has kept it."""
+    if code == "insufficient_quota":
+        return code
+    return _TYPES.get(status) or (OURS if status >= _SERVER_ERROR else THEIRS)
 
 
 def response(refusal: RefusedError, shaped: Callable[[bytes], bytes] = lambda error: error) -> Response:

@@ -100,6 +100,8 @@ def test_counts_leave_out_of_the_input_what_a_cache_has_read_or_written() -> Non
         ({"code": "invalid_api_key", "type": "invalid_request_error"}, "authentication_error"),
         ({"code": "model_not_found", "type": "invalid_request_error"}, "not_found_error"),
         ({"code": "capacity", "type": "server_error"}, "overloaded_error"),
+        ({"code": "overloaded", "type": "server_error"}, "overloaded_error"),
+        ({"code": "provider_unavailable", "type": "server_error"}, "overloaded_error"),
         ({"code": "insufficient_quota", "type": "insufficient_quota"}, "rate_limit_error"),
         ({"code": "policy_violation", "type": "permission_error"}, "permission_error"),
         ({"code": "network", "type": "server_error"}, "api_error"),

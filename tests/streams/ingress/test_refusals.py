@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from schemas.events import Failure
 from streams.ingress.refusals import OURS, THEIRS, RefusedError, response, type_of
@@ -24,5 +25,16 @@ def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
     assert made.headers["content-type"] == "application/json"
 
 
-def test_a_status_alone_tells_whose_fault_it_was() -> None:
-    assert [type_of(status) for status in (400, 429, 500, 504)] == [THEIRS, THEIRS, OURS, OURS]
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        ((400, "invalid_value"), THEIRS),
+        ((403, "model_not_allowed"), "permission_error"),
+        ((429, "too_many_in_flight"), "rate_limit_error"),
+        ((429, "insufficient_quota"), "insufficient_quota"),
+        ((503, "capacity"), OURS),
+        ((504, "deadline_exceeded"), OURS),
+    ],
+)
+def test_a_status_and_a_code_tell_the_type_again(failure: tuple[int, str], kind: str) -> None:
+    assert type_of(*failure) == kind
