@@ -122,6 +122,7 @@ def _worker(name: str, settings: Settings) -> Worker:
         settings.topics,
         kafka.cluster,
         in_flight=settings.calls_in_flight,
+        in_flight_bytes=settings.calls_in_flight_bytes,
         batch_share=settings.overload.batch_share,
         instance_id=kafka.instance_id,
     )

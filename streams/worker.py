@@ -74,6 +74,7 @@ class Worker:
         topics: the map of the log.
         bootstrap: where Kafka is.
         in_flight: records under way at once, for a stage that works.
+        in_flight_bytes: the same, of their values together.
         batch_share: the part of these that the batch lane may have.
         instance_id: Kafka's ``group.instance.id``; empty for a member that comes and goes.
 
@@ -86,6 +87,7 @@ class Worker:
         bootstrap: Bootstrap,
         *,
         in_flight: int = 2000,
+        in_flight_bytes: int = 256 * 1024 * 1024,
         batch_share: float = 0.5,
         instance_id: str = "",
     ) -> None:
@@ -98,7 +100,7 @@ class Worker:
         self._pulse = Pulse(self._confirm)
         lanes = (lambda _: False) if hasattr(stage, "store") else topics.is_batch  # nobody waits for a row
         self._intake = Intake(lanes, lambda: self._slots.for_batch)
-        self._slots = Slots(in_flight, batch_share, topics.is_batch, self._intake.wake)
+        self._slots = Slots(in_flight, in_flight_bytes, batch_share, topics.is_batch, self._intake.wake)
         self._way, self._patience_s = self._choose()
         self._app = self._make_app(topics, bootstrap)
 

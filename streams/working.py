@@ -15,10 +15,11 @@ from streams.tracker import Delivery
 
 
 class Slots:
-    """How many records may be under way at once; of the batch lane no more than a part of that.
+    """How many records may be under way at once, and how large; of the batch lane no more than a part of that.
 
     Args:
         total: records.
+        most_bytes: of their values together; a larger one is under way alone.
         batch_share: the part, above 0 and up to 1.
         is_batch: whether a topic is of the batch lane.
         freed: told whenever one has ended.
@@ -26,22 +27,37 @@ class Slots:
     """
 
     def __init__(
-        self, total: int, batch_share: float, is_batch: Callable[[str], bool], freed: Callable[[], None]
+        self,
+        total: int,
+        most_bytes: int,
+        batch_share: float,
+        is_batch: Callable[[str], bool],
+        freed: Callable[[], None],
     ) -> None:
         self.for_batch = max(1, int(batch_share * total))
         """How many of the batch lane may be begun now."""
         self._free = asyncio.Semaphore(total)
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._lighter = asyncio.Event()
         self._is_batch = is_batch
         self._freed = freed
 
     async def take(self, record: Record) -> None:
-        """Wait for a slot."""
+        """Wait for a slot, and until the record is not too much with the others. One at a time may wait."""
         await self._free.acquire()
+        size = len(record.value or b"")
+        while self._bytes and self._bytes + size > self._most_bytes:
+            self._lighter.clear()
+            await self._lighter.wait()
+        self._bytes += size
         self.for_batch -= self._is_batch(record.topic)
 
     def give_back(self, record: Record) -> None:
         """Free the slot of a record that has ended."""
         self._free.release()
+        self._bytes -= len(record.value or b"")
+        self._lighter.set()
         self.for_batch += self._is_batch(record.topic)
         self._freed()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Sequence
 
 from schemas.records import Output, Record
@@ -48,7 +49,7 @@ class Stage:
 
 
 class Rig:
-    def __init__(self, slots: int = 10, batch_share: float = 0.5) -> None:
+    def __init__(self, slots: int = 10, batch_share: float = 0.5, most_bytes: int = 1000) -> None:
         self.stage = Stage()
         self.tracker = Tracker()
         self.written: list[str] = []
@@ -58,7 +59,7 @@ class Rig:
         self.freed = 0
         self.lose_with = ""
         """The output with which the partition goes to another worker."""
-        self.slots = Slots(slots, batch_share, lambda topic: topic == "batch", self._free)
+        self.slots = Slots(slots, most_bytes, batch_share, lambda topic: topic == "batch", self._free)
         outbox = Outbox(self._write, "work", "g")
         self.working = Working(self.stage, outbox, self._finish, self.slots, self._sure)
 
@@ -198,3 +199,22 @@ async def test_a_record_waits_for_a_slot() -> None:
 
     assert begun == 1
     assert sorted(rig.finished) == [0, 1]
+
+
+async def test_records_that_are_too_large_together_wait_for_each_other_and_one_too_large_goes_alone() -> None:
+    rig = Rig(most_bytes=4)
+    small, large, last = (
+        (dataclasses.replace(record, value=b"v" * size), delivery)
+        for (record, delivery), size in zip(rig.fetched(0, 1, 2), (4, 9, 4), strict=True)
+    )
+
+    taking = asyncio.ensure_future(rig.working.take([small, large, last]))
+    await eventually(lambda: rig.stage.begun)
+    await asyncio.sleep(0.01)
+    begun_at_first = rig.stage.begun
+    rig.stage.release.set()
+    await taking
+    await rig.working.drain()
+
+    assert begun_at_first == 1
+    assert rig.finished == [0, 1, 2]
