@@ -49,7 +49,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
             from streams.recall import Recall
 
             bootstrap, attempts = settings.kafka.cluster, settings.topics.attempts.name
-            follow = functools.partial(Follower, bootstrap, attempts)
+            follow = functools.partial(Follower, bootstrap)
             recall = Recall(functools.partial(Lookback, bootstrap, attempts))
             return CallStage(settings, incarnation.own(), follow=follow, recall=recall)
         case "reply":

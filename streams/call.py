@@ -50,7 +50,7 @@ class CallStage:
     ) -> None:
         if providers is None:
             providers = {name: make(name, provider) for name, provider in settings.providers.items()}
-        self._memory = Memory(worker, clock, follow, recall)
+        self._memory = Memory(worker, clock, settings.topics, follow, recall)
         self.claims = self._memory.claims
         self._slots = Slots(settings.calls_in_flight, settings.overload.provider_share if len(providers) > 1 else 1.0)
         self._gates = Gates(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.codec import decode
-from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn
+from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
 from schemas.records import Record
 from streams.attempts import End
 from streams.question import asked_in
@@ -145,7 +145,7 @@ class Claims:
         entry = self._running.pop(request_id)
         entry.end, entry.attempts = end, attempts
         entry.wake()
-        if end is not None or (attempts and not entry.lost):
+        if end is not None or attempts:
             self._keep(request_id, entry)
 
     def lost(self, request_id: str) -> bool:
@@ -167,7 +167,7 @@ class Claims:
     # --- what the log says
 
     def observe(self, record: Record) -> None:
-        """Take in a record of ``llm.attempts.v1``, in the log's order.
+        """Take in a record of ``llm.attempts.v1`` or of ``llm.outcomes.v1``, in the log's order.
 
         Raises:
             UndecodableError: it is no event.
@@ -180,6 +180,8 @@ class Claims:
             self.finished(event, record.partition, asked_in(record))
         elif isinstance(event, AttemptWithdrawn):
             self.withdrawn(event)
+        elif isinstance(event, RequestSettled) and not event.replayed:
+            self.settled(event, record.partition)
 
     def started(self, event: AttemptStarted, partition: int) -> None:
         """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
@@ -208,6 +210,17 @@ class Claims:
         if entry is not None and entry.open is not None and entry.open.worker == event.worker:
             entry.open = None
             entry.wake()
+
+    def settled(self, event: RequestSettled, partition: int) -> None:
+        """Take in that a request has ended without an answer; of an answer its attempt tells."""
+        entry = self._observed(event.request.request_id, partition)
+        if entry is None or event.outcome == "answered":
+            return
+        self._forget(event.request.request_id)
+        entry.open = None
+        entry.end = End(event.request, event.outcome, event.failure, entry.attempts, event.settled_at)
+        entry.wake()
+        self._keep(event.request.request_id, entry)
 
     def _observed(self, request_id: str, partition: int) -> _Entry | None:
         if request_id in self._running:

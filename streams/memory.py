@@ -12,6 +12,7 @@ from schemas.codec import UndecodableError
 from schemas.events import Request
 from schemas.identity import is_named
 from schemas.records import Record
+from schemas.topics import Topics
 from streams import incarnation
 from streams.claims import Claims, Finished, Fresh, InDoubt, Running
 from streams.recall import Recall
@@ -24,18 +25,25 @@ CLOCK_SKEW_MS = 60_000
 """How far the clocks of two machines may be apart without an attempt being overlooked."""
 
 Follow = Callable[[Callable[[Record], None]], Follower]
+"""Makes a follower that hands its records on."""
 
 
 class Memory:
     """The claims, kept up with the log; the answers of a day behind them."""
 
     def __init__(
-        self, worker: str, clock: Callable[[], float], follow: Follow | None = None, recall: Recall | None = None
+        self,
+        worker: str,
+        clock: Callable[[], float],
+        topics: Topics,
+        follow: Follow | None = None,
+        recall: Recall | None = None,
     ) -> None:
         self.claims = Claims(gone=incarnation.gone)
         self._worker = worker.encode()
         self._clock = clock
         self._follower = follow(self._observe) if follow is not None else None
+        self._attempts, self._outcomes = topics.attempts.name, topics.outcomes.name
         self._recall = recall
         self._since: dict[int, int] = {}
 
@@ -71,14 +79,17 @@ class Memory:
         if self._recall is not None and known_ms is None:
             self._recall.learn(partition, begin_ms)
         if self._follower is not None:
-            await self._follower.follow(partition, begin_ms)
+            await self._follower.follow(self._attempts, partition, begin_ms)
+            await self._follower.follow(self._outcomes, partition, begin_ms)
+            self._follower.leave(self._outcomes, partition)  # from now on no other worker writes an end there
 
     def leave(self, partition: int) -> None:
         """Let go of a partition that another worker has now."""
         self._since.pop(partition, None)
         self.claims.revoke(partition)
         if self._follower is not None:
-            self._follower.leave(partition)
+            self._follower.leave(self._attempts, partition)
+            self._follower.leave(self._outcomes, partition)
         if self._recall is not None:
             self._recall.leave(partition)
 
@@ -94,12 +105,13 @@ class Memory:
         await asyncio.wait({claim.done}, timeout=left_s)
 
     def _observe(self, record: Record) -> None:
-        """Take in an attempt of another worker; of our own we know all but its place on the log."""
-        if self._recall is not None:
+        """Take in an attempt of another worker, of our own we know all but its place on the log; or an end."""
+        if self._recall is not None and record.topic == self._attempts:
             self._recall.observe(record)
-        if self._worker in (record.value or b""):
+        if self._worker in (record.value or b"") and record.topic == self._attempts:
             return
         try:
             self.claims.observe(record)
         except UndecodableError as error:
-            log.warning("attempt is unreadable", partition=record.partition, offset=record.offset, reason=str(error))
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            log.warning("record is unreadable", record=place, reason=str(error))

@@ -120,6 +120,7 @@ class Working:
         try:
             try:
                 outputs = await self._stage.work(record, functools.partial(self._emit, record, delivery))
+                await self._sure()
                 wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
                 posted = [(output, await self._outbox.post(output)) for output in wanted]
             except LostError:

@@ -22,11 +22,10 @@ _AGAIN_S = 0.5
 
 
 class Follower:
-    """Reads some partitions of one topic, without a group, and hands every record on in the log's order."""
+    """Reads some partitions, without a group, and hands every record on, those of a partition in the log's order."""
 
-    def __init__(self, bootstrap: Bootstrap, topic: str, deliver: Callable[[Record], None]) -> None:
+    def __init__(self, bootstrap: Bootstrap, deliver: Callable[[Record], None]) -> None:
         self._bootstrap = bootstrap
-        self._topic = topic
         self._deliver = deliver
         self._positions: dict[TopicPartition, int] = {}
         self._wanted: dict[TopicPartition, tuple[int, asyncio.Future[None]]] = {}
@@ -35,23 +34,23 @@ class Follower:
         """Whether a partition is to be read from elsewhere than where the client stands."""
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, partition: int, since_ms: int) -> None:
+    async def follow(self, topic: str, partition: int, since_ms: int) -> None:
         """Read a partition from this time on; returns when all that is on it now has been handed on.
 
         One that is followed already is read again from there.
         Waits while Kafka is away: what is not known can't be acted on.
         """
         caught_up = asyncio.get_running_loop().create_future()
-        self._wanted[TopicPartition(self._topic, partition)] = (since_ms, caught_up)
+        self._wanted[TopicPartition(topic, partition)] = (since_ms, caught_up)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         await asyncio.wait([caught_up, self._task], return_when=asyncio.FIRST_COMPLETED)
         if not caught_up.done():
             self._task.result()  # it never ends by itself: this raises what broke it
 
-    def leave(self, partition: int) -> None:
+    def leave(self, topic: str, partition: int) -> None:
         """Read this partition no more; whoever still waits for it need not."""
-        place = TopicPartition(self._topic, partition)
+        place = TopicPartition(topic, partition)
         self._positions.pop(place, None)
         for waiting in (self._wanted, self._ends):
             _, caught_up = waiting.pop(place, (0, None))
@@ -69,7 +68,7 @@ class Follower:
         while True:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 await self._read()
-            log.warning("following again", topic=self._topic)
+            log.warning("following again", topics=sorted({place.topic for place in self._positions}))
             await asyncio.sleep(_AGAIN_S)
 
     async def _read(self) -> None:

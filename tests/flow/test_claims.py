@@ -66,7 +66,7 @@ async def working(
     provider: Counting, topics: Topics, broker: EmbeddedBroker, name: str = "here"
 ) -> AsyncIterator[Worker]:
     settings = Settings(kafka=Kafka(topic_prefix=topics.prefix))
-    follow = functools.partial(Follower, broker.bootstrap_servers, topics.attempts.name)
+    follow = functools.partial(Follower, broker.bootstrap_servers)
     recall = Recall(functools.partial(Lookback, broker.bootstrap_servers, topics.attempts.name))
     stage = CallStage(settings, name, follow=follow, recall=recall, providers={"sim": provider})
     worker = Worker(stage, topics, broker.bootstrap_servers)

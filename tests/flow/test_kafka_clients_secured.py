@@ -41,7 +41,7 @@ async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
     cluster, topics = secured.cluster(way), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
     await ensure_topics(cluster, (*topics.all, *topics.dead_letters), 1)
     followed: list[Record] = []
-    follower = Follower(cluster, topics.admitted.name, followed.append)
+    follower = Follower(cluster, followed.append)
     worker, groups = Worker(Echo(topics), topics, cluster), Groups(cluster)
 
     async with contextlib.AsyncExitStack() as leaving:
@@ -53,7 +53,7 @@ async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
         reader = await leaving.enter_async_context(Reader(cluster, [(topics.routed.name, 0)], begin="beginning"))
         await producer.send(Output(topics.admitted.name, b"k", b"through"))
         routed = await eventually(reader.read, within=30)
-        await follower.follow(0, 0)
+        await follower.follow(topics.admitted.name, 0, 0)
         missing = await eventually(lambda: groups.missing(topics, ["route"]))
         held = await group_assignments(cluster, topics.group("route"))
         behind = await lag(cluster, topics.group("audit"), [topics.admitted])

@@ -7,13 +7,16 @@ from typing import cast
 import pytest
 
 from connectors.kafka.follower import Follower
-from connectors.providers.provider import Answer, Call
+from connectors.providers.provider import Answer, Call, ProviderError
 from schemas.events import AttemptFinished, AttemptStarted, Request
 from schemas.identity import named_request_id
+from schemas.topics import Topics
 from streams.attempts import End, withdrawn
 from streams.claims import Finished, Fresh, InDoubt
+from streams.failures import unavailable
 from streams.memory import CLOCK_SKEW_MS, Memory
 from streams.recall import Recall
+from streams.settled import settled
 from tests.making import make_request, now_ms, record, routed
 from tests.polling import eventually
 from tests.streams.calls import a_start, answer, never, scripted, work
@@ -23,7 +26,7 @@ from tests.streams.test_recall import PARTITION, Shelf, answered, named
 def remembering(shelf: Shelf | None = None) -> tuple[Memory, Recall]:
     shelf = shelf if shelf is not None else Shelf()
     recall = Recall(lambda: shelf)
-    return Memory("w1", time.time, recall=recall), recall
+    return Memory("w1", time.time, Topics(), recall=recall), recall
 
 
 def started(request: Request, expires_in_ms: int) -> AttemptStarted:
@@ -39,7 +42,7 @@ def started(request: Request, expires_in_ms: int) -> AttemptStarted:
 
 
 async def test_without_any_knowledge_a_request_is_fresh() -> None:
-    memory = Memory("w1", time.time)
+    memory = Memory("w1", time.time, Topics())
 
     assert await memory.claim(named(), PARTITION) == Fresh()
 
@@ -90,7 +93,7 @@ async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_o
 
 async def test_a_call_elsewhere_is_waited_for_until_its_time_is_over_and_is_then_in_doubt() -> None:
     request = make_request()
-    memory = Memory("w1", time.time)
+    memory = Memory("w1", time.time, Topics())
     memory.claims.observe(record(started(request, expires_in_ms=50)))
 
     claim = await memory.claim(request, PARTITION)
@@ -125,16 +128,18 @@ async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
 
 
 class Followed:
-    """A follower that notes what it is asked."""
+    """A follower that notes what it is asked, and what it is left with."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.asked: list[tuple[str, int]] = []
+        self.held: set[tuple[str, int]] = set()
 
-    async def follow(self, _: int, since_ms: int) -> None:
-        self.asked.append(since_ms)
+    async def follow(self, topic: str, partition: int, since_ms: int) -> None:
+        self.asked.append((topic, since_ms))
+        self.held.add((topic, partition))
 
-    def leave(self, _: int) -> None:
-        pass
+    def leave(self, topic: str, partition: int) -> None:
+        self.held.discard((topic, partition))
 
     async def stop(self) -> None:
         pass
@@ -142,7 +147,7 @@ class Followed:
 
 async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_record_on() -> None:
     followed = Followed()
-    memory = Memory("w1", time.time, lambda _: cast("Follower", followed))
+    memory = Memory("w1", time.time, Topics(), lambda _: cast("Follower", followed))
     now = now_ms()
 
     for since_ms in (now, now + 5, now - 7000, now - 50):
@@ -150,7 +155,13 @@ async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_reco
     memory.leave(PARTITION)
     await memory.learn(PARTITION, now)
 
-    assert followed.asked == [since_ms - CLOCK_SKEW_MS for since_ms in (now, now - 7000, now)]
+    topics = Topics()
+    assert followed.asked == [
+        (topic.name, since_ms - CLOCK_SKEW_MS)
+        for since_ms in (now, now - 7000, now)
+        for topic in (topics.attempts, topics.outcomes)
+    ]
+    assert followed.held == {(topics.attempts.name, PARTITION)}
 
 
 async def test_a_redelivered_request_joins_the_running_call() -> None:
@@ -268,3 +279,32 @@ async def test_a_worker_that_dies_of_a_request_again_and_again_is_not_fed_it_for
 
     assert (settled.outcome, settled.failure.code) == ("failed", "timeout")
     assert not provider.calls
+
+
+async def test_what_another_worker_failed_without_a_call_is_not_called_after_all() -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    ended = settled(event, "failed", unavailable(3.0), now_ms())
+    stage.claims.observe(record(ended, Topics().outcomes.name))
+
+    (again,) = await work(event, stage)
+
+    assert (again.outcome, again.failure.code, again.settled_at) == ("failed", "provider_unavailable", ended.settled_at)
+    assert not provider.calls
+
+
+async def test_a_call_that_failed_while_its_partition_went_and_came_back_is_not_numbered_twice() -> None:
+    async def lose_and_fail(_: Call) -> Answer:
+        stage.revoke(3)
+        raise ProviderError("server", "it broke")
+
+    async def act(call: Call) -> Answer:
+        return await (answer if provider.calls[1:] else lose_and_fail)(call)
+
+    stage, provider = scripted(act)
+    event = routed()
+
+    (failed,) = await work(event, stage)
+    answered_later, end = (await work(event, stage))[-2:]
+
+    assert (failed.attempt, answered_later.attempt, end.attempts, len(provider.calls)) == (1, 2, 2, 2)

@@ -218,3 +218,20 @@ async def test_records_that_are_too_large_together_wait_for_each_other_and_one_t
 
     assert begun_at_first == 1
     assert rig.finished == [0, 1, 2]
+
+
+async def test_who_was_held_up_at_its_work_ends_nothing_before_it_is_sure_what_is_its_own() -> None:
+    rig = Rig()
+    await rig.working.take(rig.fetched(0))
+    await eventually(lambda: rig.stage.begun)
+
+    rig.certain.clear()
+    rig.stage.release.set()
+    await asyncio.sleep(0.01)
+    doubtful = list(rig.written)
+    rig.tracker.revoke([("in", 3)])
+    rig.certain.set()
+    await rig.working.drain()
+
+    assert doubtful == ["begun"]
+    assert rig.written == ["begun", "told"]

@@ -16,7 +16,7 @@ async def test_a_partition_that_is_followed_already_is_read_again_from_further_b
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     seen: list[Record] = []
-    follower = Follower(broker.bootstrap_servers, topics.attempts.name, seen.append)
+    follower = Follower(broker.bootstrap_servers, seen.append)
     async with Producer(broker.bootstrap_servers) as producer:
 
         async def write(value: bytes) -> None:
@@ -24,9 +24,9 @@ async def test_a_partition_that_is_followed_already_is_read_again_from_further_b
 
         await write(b"1")
         await write(b"2")
-        await follower.follow(1, 2**41)  # beyond all that is there
+        await follower.follow(topics.attempts.name, 1, 2**41)  # beyond all that is there
         before = [record.value for record in seen]
-        await follower.follow(1, 0)
+        await follower.follow(topics.attempts.name, 1, 0)
         caught_up = [record.value for record in seen]
         await write(b"3")
         await eventually(lambda: len(seen) > 2)
@@ -35,3 +35,20 @@ async def test_a_partition_that_is_followed_already_is_read_again_from_further_b
     assert before == []
     assert caught_up == [b"1", b"2"]
     assert [record.value for record in seen] == [b"1", b"2", b"3"]
+
+
+async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: EmbeddedBroker, topics: Topics) -> None:
+    seen: list[Record] = []
+    follower = Follower(broker.bootstrap_servers, seen.append)
+    async with Producer(broker.bootstrap_servers) as producer:
+        await follower.follow(topics.attempts.name, 1, 0)
+        await producer.send(Output(topics.outcomes.name, b"k", b"end", partition=1))
+
+        await follower.follow(topics.outcomes.name, 1, 0)
+        follower.leave(topics.outcomes.name, 1)
+        await producer.send(Output(topics.outcomes.name, b"k", b"later", partition=1))
+        await producer.send(Output(topics.attempts.name, b"k", b"attempt", partition=1))
+        await eventually(lambda: len(seen) > 1)
+    await follower.stop()
+
+    assert [record.value for record in seen] == [b"end", b"attempt"]
