@@ -14,6 +14,7 @@ from schemas.identity import is_named
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import incarnation
+from streams.attempts import End, is_repeat
 from streams.claims import Claims, Finished, Fresh, InDoubt, Running
 from streams.recall import Recall
 
@@ -54,6 +55,8 @@ class Memory:
             claim = self.claims.lookup(request.request_id, int(self._clock() * 1000))
             if isinstance(claim, Running):
                 await self._wait(claim)
+            elif isinstance(claim, Finished) and _is_tried_anew(request, claim.end):
+                return Fresh(claim.end.attempts)
             elif recall is None or not isinstance(claim, Fresh):
                 return claim
             elif end := await recall.end(request, partition):
@@ -115,3 +118,11 @@ class Memory:
         except UndecodableError as error:
             place = f"{record.topic}/{record.partition}/{record.offset}"
             log.warning("record is unreadable", record=place, reason=str(error))
+
+
+def _is_tried_anew(request: Request, end: End) -> bool:
+    """Whether a caller asks again for what failed, and this worker knows no more of it than that: not what was asked.
+
+    Such an end is the log's redelivery's alone. It may be that of another question under the same name.
+    """
+    return end.outcome != "answered" and not end.asked and is_repeat(request, end.request)

@@ -162,9 +162,9 @@ class Settings(Section):
     batch_deadline_s: float = Field(default=3600.0, gt=0, le=3600)
     """The same for a request that says that it is of the batch lane."""
     calls_in_flight: int = Field(default=2000, ge=1)
-    calls_in_flight_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
-    """Of their records; a larger one is called alone."""
     """Per call worker."""
+    calls_in_flight_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
+    """The same, of their records together; a larger one is called alone."""
     overload: Overload = Overload()
 
     @model_validator(mode="before")

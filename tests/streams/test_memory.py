@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from schemas.events import AttemptFinished, AttemptStarted, Request
 from schemas.identity import named_request_id
 from schemas.topics import Topics
 from streams.attempts import End, withdrawn
+from streams.call import CallStage
 from streams.claims import Finished, Fresh, InDoubt
 from streams.failures import unavailable
 from streams.memory import CLOCK_SKEW_MS, Memory
@@ -226,13 +228,19 @@ async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_start
     assert len(provider.calls) == 1
 
 
-async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> None:
-    stage, provider = scripted(answer)
+async def waiting(stage: CallStage) -> tuple[AttemptStarted, asyncio.Task[Sequence[Any]]]:
+    """A request at which another worker is, and our wait for it."""
     event = routed()
     start = a_start(event, expires_at=now_ms() + 20_000)
     stage.claims.observe(record(start))
     task = asyncio.create_task(work(event, stage))
     await asyncio.sleep(0)
+    return start, task
+
+
+async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> None:
+    stage, provider = scripted(answer)
+    start, task = await waiting(stage)
 
     stage.claims.observe(record(withdrawn(start, now_ms())))
     settled = (await task)[-1]
@@ -256,11 +264,7 @@ async def test_an_attempt_in_doubt_is_tried_again_or_failed_as_the_route_says(on
 
 async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() -> None:
     stage, provider = scripted(never)
-    event = routed()
-    start = a_start(event, expires_at=now_ms() + 20_000)
-    stage.claims.observe(record(start))
-    task = asyncio.create_task(work(event, stage))
-    await asyncio.sleep(0)
+    start, task = await waiting(stage)
 
     fields = start.model_dump(exclude={"expires_at", "waited_ms", "in_flight_limit"})
     stage.claims.observe(record(AttemptFinished.model_validate({**fields, "finished_at": 9, "body": "{}"})))
@@ -291,6 +295,17 @@ async def test_what_another_worker_failed_without_a_call_is_not_called_after_all
 
     assert (again.outcome, again.failure.code, again.settled_at) == ("failed", "provider_unavailable", ended.settled_at)
     assert not provider.calls
+
+
+async def test_who_asks_again_under_the_name_of_what_was_refused_or_failed_elsewhere_is_called() -> None:
+    stage, provider = scripted(answer)
+    name = named_request_id("default", "order-7")
+    first, again = routed(request_id=name), routed(request_id=name, received_at=now_ms() + 1)
+    stage.claims.observe(record(settled(first, "refused", unavailable(3.0), now_ms()), Topics().outcomes.name))
+
+    end = (await work(again, stage))[-1]
+
+    assert (end.outcome, end.replayed, len(provider.calls)) == ("answered", False, 1)
 
 
 async def test_a_call_that_failed_while_its_partition_went_and_came_back_is_not_numbered_twice() -> None:

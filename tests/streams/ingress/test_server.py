@@ -256,8 +256,6 @@ async def test_on_kafka_every_caller_gets_its_own_reply(on_kafka: OnKafka) -> No
     assert {response.headers["x-request-id"] for response in responses} == {
         event.request.request_id for event in on_kafka.requests
     }
-    partitions = {event.request.reply_to.partition for event in on_kafka.requests if event.request.reply_to}
-    assert partitions <= {0, 1, 2, 3}
 
 
 @pytest.mark.flow
