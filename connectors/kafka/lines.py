@@ -26,6 +26,10 @@ class Lines:
             line = self._lines[topic, partition] = asyncio.Lock()
         return line
 
+    def stands(self, topic: str, partition: int | None) -> bool:
+        """Whether somebody is in line before a place."""
+        return (topic, partition) in self._lines
+
     def __len__(self) -> int:
         """How many there are."""
         return len(self._lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -20,6 +20,7 @@ from aiokafka.errors import (
 from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
 from connectors.kafka.errors import BrokerUnavailableError, NoSuchTopicError, RecordRefusedError
 from connectors.kafka.lines import Lines
+from connectors.kafka.straight import appended
 from schemas.records import Output
 from schemas.topics import MAX_MESSAGE_BYTES
 
@@ -96,14 +97,7 @@ class Producer:
         """Try once; False if another try is worth it."""
         client = self._running()
         try:
-            async with self._lines.at(output.topic, output.partition):
-                await self._exists(client, output)
-                # no await between the check and this: for a topic that it does not know, this client would wait for
-                # its full timeout, and from then on ask for the metadata of that topic alone
-                acknowledged = await client.send(
-                    output.topic, output.value, output.key, output.partition, headers=list(output.headers)
-                )
-            await acknowledged
+            await (self._appended(client, output) or await self._sent(client, output))
         except KafkaError as error:
             if isinstance(error, _OUT_OF_STEP) or client._sender.sender_task.done():  # noqa: SLF001 - nothing public tells
                 await self._renew(client)
@@ -112,6 +106,20 @@ class Producer:
                 raise RecordRefusedError(why) from error
             return False
         return True
+
+    def _appended(self, client: AIOKafkaProducer, output: Output) -> asyncio.Future[Any] | None:
+        """Go the short way, if nobody is in line before us."""
+        return None if self._lines.stands(output.topic, output.partition) else appended(client, output)
+
+    async def _sent(self, client: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
+        async with self._lines.at(output.topic, output.partition):
+            await self._exists(client, output)
+            # no await between the check and this: for a topic that it does not know, this client would wait for
+            # its full timeout, and from then on ask for the metadata of that topic alone
+            acknowledged: asyncio.Future[Any] = await client.send(
+                output.topic, output.value, output.key, output.partition, headers=list(output.headers)
+            )
+        return acknowledged
 
     def _running(self) -> AIOKafkaProducer:
         if self._client is None:

@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as stock
 from connectors.kafka.connection import client_settings
 from connectors.kafka.errors import NoSuchTopicError
 from connectors.kafka.lines import Lines
+from connectors.kafka.straight import appended
 from schemas.records import Output
 from streams.driver.app import App
 
@@ -55,6 +56,10 @@ class Producer(stock.Producer):
             KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
 
         """
+        if not self._lines.stands(output.topic, output.partition):
+            future = appended(self._ensure_producer(), output)
+            if future is not None:
+                return future
         async with self._lines.at(output.topic, output.partition):
             producer = self._ensure_producer()
             if not self._exists(output):
