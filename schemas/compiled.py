@@ -17,11 +17,14 @@ from pydantic import BaseModel
 
 from schemas import events
 from schemas.events import Event
+from schemas.recurring import KEY, Recurring
 
 Schema = Any
 """A parsed JSON tree of an Avro schema, without logical types."""
 _SLOTS = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
 """All that a pydantic model holds: filled without validation, since the schema has said what may be there."""
+_RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring()}
+"""Of the classes whose parts are the same in one event after the other."""
 
 
 def writer(schema: Schema) -> Callable[[Event], bytes]:
@@ -29,10 +32,8 @@ def writer(schema: Schema) -> Callable[[Event], bytes]:
     lines = ["def write(event):", "    parts = []", "    out = parts.append"]
     lines += [f"    {line}" for line in _written(schema, "event", itertools.count())]
     lines.append("    return join(parts)")
-    write: Callable[[Event], bytes] = _made(
-        "write", lines, {"join": b"".join, "length": _length, "double": struct.Struct("<d").pack}
-    )
-
+    names = {"join": b"".join, "length": _length, "double": struct.Struct("<d").pack, **_recurring()}
+    write: Callable[[Event], bytes] = _made("write", lines, names)
     return write
 
 
@@ -46,12 +47,22 @@ def reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
         "new": object.__new__,
         **{f"set_{slot}": vars(BaseModel)[f"__{slot}__"].__set__ for slot in _SLOTS},
         "double": struct.Struct("<d").unpack_from,
+        **_recurring(),
     }
     lines = ["def read(data, at):"]
     lines += [f"    {line}" for line in _read(schema, "event", itertools.count(), names)]
     lines.append("    return event, at")
     read: Callable[[bytes, int], tuple[Event, int]] = _made("read", lines, names)
     return read
+
+
+def _recurring() -> dict[str, Any]:
+    """What the lines call that find and keep such parts."""
+    return {
+        f"{what}_{name}": getattr(known, what)
+        for name, known in _RECURRING.items()
+        for what in ("by_key", "by_id", "keep")
+    }
 
 
 def _made(name: str, lines: list[str], names: dict[str, Any]) -> Any:  # noqa: ANN401 - the function that it says
@@ -82,9 +93,7 @@ def _written(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]
     kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
     name = f"v{next(serial)}"
     if kind == "record":
-        yield f"{name} = {value}.__dict__"
-        for field in schema["fields"]:
-            yield from _written(field["type"], f"{name}[{field['name']!r}]", serial)
+        yield from _record_written(schema, value, name, serial)
     elif kind == "union":
         yield f"{name} = {value}"
         yield f"if {name} is None: out(b'\\0')"
@@ -112,6 +121,23 @@ def _written(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]
             "double": f"out(double({value}))",
             "boolean": f"out(b'\\1' if {value} else b'\\0')",
         }[kind]
+
+
+def _record_written(schema: Schema, value: str, name: str, serial: Iterator[int]) -> Iterator[str]:
+    kind = schema["name"]
+    fields = [f"{name} = {value}.__dict__"]
+    for field in schema["fields"]:
+        fields += _written(field["type"], f"{name}[{field['name']!r}]", serial)
+    if kind not in _RECURRING:
+        yield from fields
+        return
+    yield f"{name}o = {value}"
+    yield f"known = by_id_{kind}.get(id({name}o))"
+    yield f"if known is not None and known[0] is {name}o: out(known[1])"
+    yield "else:"
+    yield f"    {name}b = len(parts)"
+    yield from _indented(iter(fields))
+    yield f"    keep_{kind}(join(parts[{name}b:]), {name}o)"
 
 
 def _indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
@@ -153,7 +179,7 @@ def _read(
     """The lines that read such a value into a variable."""
     kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
     if kind == "record":
-        yield from _record(schema, into, serial, names)
+        yield from _record_read(schema, into, serial, names)
     elif kind == "union":
         yield "n = data[at]; at += 1"
         yield f"if n == 0: {into} = None"
@@ -180,6 +206,21 @@ def _read(
         yield "n = data[at]; at += 1"
         yield "if n > 1: raise ValueError('neither true nor false')"
         yield f"{into} = n == 1"
+
+
+def _record_read(schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any]) -> Iterator[str]:
+    kind = schema["name"]
+    lines = _record(schema, into, serial, names)
+    if kind not in _RECURRING:
+        yield from lines
+        return
+    yield f"known = by_key_{kind}.get(data[at : at + {KEY}])"
+    yield "if known is not None and data.startswith(known[0], at):"
+    yield f"    {into} = known[1]; at += len(known[0])"
+    yield "else:"
+    yield f"    {into}b = at"
+    yield from _indented(lines)
+    yield f"    if at <= len(data): keep_{kind}(data[{into}b:at], {into})"
 
 
 def _record(schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any]) -> Iterator[str]:

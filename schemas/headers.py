@@ -165,11 +165,15 @@ def _of_kind(kind: type[Event], source: str) -> Headers:
     return ("ce_source", f"/sluice/{source}".encode()), ("ce_type", name.encode())
 
 
-@functools.lru_cache(maxsize=256)
 def rfc3339(time_ms: int) -> str:
     """A point in time as text, in UTC with milliseconds."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, milliseconds = divmod(time_ms, 1000)
+    return f"{_second(second)}.{milliseconds:03}Z"
+
+
+@functools.lru_cache(maxsize=256)
+def _second(time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat().removesuffix("+00:00")
 
 
 def dead_letter(  # noqa: D417 - the parameters are the record's own

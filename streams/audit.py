@@ -13,14 +13,13 @@ from connectors.clickhouse import ClickHouse, ClickHouseError
 from connectors.embedded.clickhouse_http import Endpoint
 from schemas.records import Record
 from schemas.topics import Topics
-from streams import columns, stores
+from streams import stores
+from streams.columns import EVENTS, REQUESTS
 from streams.rows import RowMaker
 from streams.settings import ConfigurationError, Settings
 
 log = structlog.get_logger()
 
-_EVENTS = tuple(column.name for column in columns.EVENTS)
-_REQUESTS = tuple(column.name for column in columns.REQUESTS)
 _WRITE_NOTHING = (
     "INSERT INTO requests_log SELECT * FROM requests_log LIMIT 0",
     "INSERT INTO events_log SELECT * FROM events_log LIMIT 0",
@@ -71,8 +70,8 @@ class Audit:
         token = token_of(records)
         # ends first: a request that is there has its events a moment later, never the other way round
         ends = [(record, rows.request) for record, rows in made if rows.request is not None]
-        self._insert("requests_log", _REQUESTS, ends, token)
-        self._insert("events_log", _EVENTS, [(record, rows.event) for record, rows in made], token)
+        self._insert("requests_log", REQUESTS.names, ends, token)
+        self._insert("events_log", EVENTS.names, [(record, rows.event) for record, rows in made], token)
 
     def _insert(
         self, table: str, names: Sequence[str], rows: Sequence[tuple[Record, list[object]]], token: str
@@ -92,7 +91,7 @@ class Audit:
 
     def _note(self, table: str, record: Record, error: ClickHouseError) -> None:
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
-        self._clickhouse.insert("events_log", _EVENTS, [self._maker.stub(record, f"{table}: {error}")])
+        self._clickhouse.insert("events_log", EVENTS.names, [self._maker.stub(record, f"{table}: {error}")])
         place = f"{record.topic}/{record.partition}/{record.offset}"
         log.error("row refused", table=table, record=place, reason=str(error))
 

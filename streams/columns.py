@@ -6,9 +6,9 @@ A value that a column can't hold is brought to the nearest that it can: a wild c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Any
 
 NIL = "00000000-0000-0000-0000-000000000000"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -18,20 +18,11 @@ NAME_LENGTH = 256
 """Of what should be one of few names, but may come from a caller."""
 MAX_COST_USD = Decimal(10) ** 6
 
-Fit = Callable[[object], object]
-
-
-class Column(NamedTuple):
-    """One column."""
-
-    name: str
-    blank: object
-    fit: Fit
+Fit = Callable[[Any], object]
 
 
 def _within(most: int) -> Fit:
-    def fit(value: object) -> int:
-        assert isinstance(value, int)
+    def fit(value: int) -> int:
         return value if 0 <= value <= most else min(max(value, 0), most)
 
     return fit
@@ -41,17 +32,15 @@ def _nullable(fit: Fit) -> Fit:
     return lambda value: None if value is None else fit(value)
 
 
-def _name(value: object) -> str:
-    assert isinstance(value, str)
+def _name(value: str) -> str:
     return value if len(value) <= NAME_LENGTH else value[:NAME_LENGTH]
 
 
-def _names(value: object) -> list[str]:
-    return [_name(item) for item in value]  # type: ignore[attr-defined]
+def _names(value: Iterable[str]) -> list[str]:
+    return [_name(item) for item in value]
 
 
-def _map(value: object) -> dict[str, str]:
-    assert isinstance(value, Mapping)
+def _map(value: Mapping[str, str]) -> dict[str, str]:
     return {_name(key): item for key, item in value.items()}
 
 
@@ -85,15 +74,31 @@ _KINDS: dict[str, tuple[object, Fit]] = {
 }
 
 
-def _columns(**kinds: str) -> tuple[Column, ...]:
-    """Columns by kind, each kind with its names."""
-    by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
-    return tuple(
-        Column(name, *_KINDS[by_kind.get(kind, kind)]) for kind, names in kinds.items() for name in names.split()
-    )
+class Table:
+    """The columns of one table, told by kind, each kind with its names."""
+
+    def __init__(self, **kinds: str) -> None:
+        by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
+        columns = {name: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for name in names.split()}
+        self.names = tuple(columns)
+        self._blanks = [blank for blank, _ in columns.values()]
+        self._places = {name: (place, fit) for place, (name, (_, fit)) in enumerate(columns.items())}
+
+    def row(self, *told: Mapping[str, object]) -> list[object]:
+        """Values in the order of the columns, each as its column can hold it; of two for one column, the later one.
+
+        What is for no column is left out.
+        """
+        made, places = self._blanks.copy(), self._places
+        for values in told:
+            for name, value in values.items():
+                if name in places:
+                    place, fit = places[name]
+                    made[place] = fit(value)
+        return made
 
 
-EVENTS = _columns(
+EVENTS = Table(
     name="tenant event_type event_id stage source key_id operation provider request_model provider_model"
     " response_model outcome error_type worker config_hash kafka_topic idempotency_key correlation_id trace_id",
     text="error_message input output",
@@ -109,7 +114,7 @@ EVENTS = _columns(
 )
 """Of ``events_log``; the table fills ``ingested_at`` itself."""
 
-REQUESTS = _columns(
+REQUESTS = Table(
     name="tenant key_id source operation request_model provider provider_model response_model response_id outcome"
     " error_type config_hash idempotency_key trace_id",
     text="error_message input output",
@@ -126,8 +131,3 @@ REQUESTS = _columns(
     map="labels",
 )
 """Of ``requests_log``."""
-
-
-def row(columns: tuple[Column, ...], values: Mapping[str, object]) -> list[object]:
-    """The values in the order of the columns, each as its column can hold it."""
-    return [fit(values[name]) if name in values else blank for name, blank, fit in columns]

@@ -14,7 +14,7 @@ from schemas.events import Event, RequestReceived, RequestSettled
 from schemas.records import Record
 from schemas.stages import STAGES
 from schemas.topics import Topics
-from streams import columns
+from streams.columns import EVENTS, REQUESTS
 from streams.facts import facts
 from streams.reception import identified
 from streams.settings import OPEN_TENANT
@@ -30,7 +30,7 @@ _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What one record becomes, in the order of ``columns.EVENTS`` and ``columns.REQUESTS``."""
+    """What one record becomes, in the order of ``EVENTS`` and ``REQUESTS``."""
 
     event: list[object]
     request: list[object] | None = None
@@ -54,22 +54,20 @@ class RowMaker:
         """Both rows of a record. Never raises: what can't be read becomes a row that says so."""
         place = _place(record)
         if record.topic in self._dead:
-            return Rows(columns.row(columns.EVENTS, place | self._buried(record)))
+            return Rows(EVENTS.row(place, self._buried(record)))
         if record.topic in self._requests:
-            return Rows(columns.row(columns.EVENTS, place | self._arrived(record)))
+            return Rows(EVENTS.row(place, self._arrived(record)))
         try:
             event = decode(record.value or b"")
         except UndecodableError as error:
             broken = {"event_type": "Undecodable", "attributes": {"reason": str(error)}}
-            return Rows(columns.row(columns.EVENTS, place | broken))
-        said = place | {"event_type": type(event).__name__} | facts(event) | _written_by(record)
-        return Rows(columns.row(columns.EVENTS, said), self._end(record, event))
+            return Rows(EVENTS.row(place, broken))
+        row = EVENTS.row(place, {"event_type": type(event).__name__}, facts(event), _written_by(record))
+        return Rows(row, self._end(record, event))
 
     def stub(self, record: Record, reason: str) -> list[object]:
         """The row of a record whose own row the table refused: that it was there, where, and why it is no more."""
-        return columns.row(
-            columns.EVENTS, _place(record) | {"event_type": "Unstorable", "attributes": {"reason": reason}}
-        )
+        return EVENTS.row(_place(record), {"event_type": "Unstorable", "attributes": {"reason": reason}})
 
     def _arrived(self, record: Record) -> Facts:
         """A record on a request topic: our event, plain JSON, which is as good as one, or what is neither."""
@@ -128,7 +126,7 @@ class RowMaker:
 
     def _end(self, record: Record, event: Event) -> list[object] | None:
         ended = isinstance(event, RequestSettled) and not event.replayed and record.topic == self._topics.outcomes.name
-        return columns.row(columns.REQUESTS, _place(record) | _request(event, record)) if ended else None  # type: ignore[arg-type]
+        return REQUESTS.row(_place(record), _request(event, record)) if ended else None  # type: ignore[arg-type]
 
 
 def _place(record: Record) -> Facts:

@@ -33,7 +33,7 @@ from schemas.events import (
 from schemas.headers import Headers, dead_letter
 from schemas.records import Record
 from schemas.topics import Topics
-from streams import columns
+from streams.columns import EVENTS, REQUESTS
 from streams.rows import RowMaker
 
 MASKED = (PolicyAction(rule="pii.EMAIL_ADDRESS", action="mask"),)
@@ -80,12 +80,8 @@ class Log:
         made = [(make.rows(record), record.timestamp_ms + delay_ms) for record in self.records]
         events = [[*rows.event, came] for rows, came in made]
         ends = [[*rows.request, came] for rows, came in made if rows.request is not None]
-        clickhouse.insert("events_log", _names(columns.EVENTS), events)
-        clickhouse.insert("requests_log", _names(columns.REQUESTS), ends)
-
-
-def _names(known: tuple[columns.Column, ...]) -> list[str]:
-    return [*(column.name for column in known), "ingested_at"]
+        clickhouse.insert("events_log", [*EVENTS.names, "ingested_at"], events)
+        clickhouse.insert("requests_log", [*REQUESTS.names, "ingested_at"], ends)
 
 
 @dataclass

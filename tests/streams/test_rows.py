@@ -87,12 +87,12 @@ def record(topic: str, value: Event | bytes | None, headers: Headers = (), **cha
 
 
 def event_of(record: Record) -> dict[str, Any]:
-    return dict(zip((column.name for column in columns.EVENTS), MAKER.rows(record).event, strict=True))
+    return dict(zip(columns.EVENTS.names, MAKER.rows(record).event, strict=True))
 
 
 def request_of(record: Record) -> dict[str, Any] | None:
     row = MAKER.rows(record).request
-    return None if row is None else dict(zip((column.name for column in columns.REQUESTS), row, strict=True))
+    return None if row is None else dict(zip(columns.REQUESTS.names, row, strict=True))
 
 
 def test_every_event_has_its_columns() -> None:

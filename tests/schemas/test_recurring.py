@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from schemas.codec import UndecodableError, decode, encode
+from schemas.events import AttemptStarted, Request, RequestReceived
+from schemas.recurring import KEY, Recurring
+
+REQUEST = Request(
+    request_id="0192f0c1-2345-7abc-8def-0123456789ab",
+    tenant="acme",
+    operation="chat",
+    source="http",
+    received_at=1_700_000_000_000,
+    deadline_at=1_700_000_060_000,
+)
+
+
+def received(request: Request) -> bytes:
+    return encode(RequestReceived(request=request, body=b"{}"))
+
+
+def started(request: Request) -> bytes:
+    told = {"attempt": 1, "provider": "sim", "model": "echo", "worker": "w", "waited_ms": 0, "in_flight_limit": 0}
+    return encode(AttemptStarted(request=request, started_at=1, expires_at=2, **told))
+
+
+def request_in(value: bytes) -> Request:
+    event = decode(value)
+    assert isinstance(event, RequestReceived | AttemptStarted)
+    return event.request
+
+
+def test_a_request_is_read_once_for_all_its_events() -> None:
+    first, second = request_in(received(REQUEST)), request_in(started(REQUEST))
+
+    assert first == REQUEST
+    assert second is first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tenant": "emca"}, {"tenant": "acme-and-more"}, {"deadline_at": 1_700_000_060_001}, {"lane": "batch"}],
+)
+def test_another_under_the_same_id_is_another(change: dict[str, object]) -> None:
+    other = REQUEST.model_copy(update=change)
+
+    for asked in (REQUEST, other, REQUEST):
+        assert request_in(received(asked)) == asked
+
+
+def test_what_was_read_from_bytes_that_ended_too_early_is_not_kept() -> None:
+    request = REQUEST.model_copy(update={"request_id": "0192f0c1-2345-7abc-8def-ba9876543210"})
+    value = received(request)
+
+    for end in range(len(value)):
+        with pytest.raises(UndecodableError):
+            decode(value[:end])
+
+    assert request_in(value) == request
+
+
+def test_a_copy_is_written_as_what_it_is() -> None:
+    copy = REQUEST.model_copy(update={"tenant": "another"})
+
+    assert received(copy) != received(REQUEST)
+    assert request_in(received(copy)).tenant == "another"
+
+
+def test_too_many_are_forgotten_together_and_read_again() -> None:
+    known = Recurring[str](most=2)
+
+    for number in range(3):
+        known.keep(b"%d" % number + b" " * KEY, f"part {number}")
+
+    assert [part for _, part in known.by_key.values()] == ["part 2"]
+    assert len(known.by_id) == 1
