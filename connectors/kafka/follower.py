@@ -17,7 +17,10 @@ from schemas.records import Record
 log = structlog.get_logger()
 
 _LOOK_MS = 200
-"""How long a change of partitions may wait for a fetch that is under way."""
+"""How long a change of partitions may wait for a fetch that is under way, and a record for the next one."""
+_PATIENT_BYTES = 256 * 1024
+"""Once caught up, a fetch comes back with so much, or after the time above: for each record it would cost more than the
+call that wrote it."""
 _AGAIN_S = 0.5
 
 
@@ -76,6 +79,7 @@ class Follower:
             **client_settings(self._bootstrap),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            fetch_max_wait_ms=_LOOK_MS,
         ) as client:
             assigned: frozenset[TopicPartition] = frozenset()
             while True:
@@ -88,6 +92,7 @@ class Follower:
                 if not assigned:
                     await asyncio.sleep(_LOOK_MS / 1000)
                     continue
+                client._fetcher._fetch_min_bytes = 1 if self._ends else _PATIENT_BYTES  # noqa: SLF001 - no setting that can change
                 for place, records in (await client.getmany(timeout_ms=_LOOK_MS)).items():
                     if place in self._positions:
                         for record in records:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import confluent_kafka
 import pytest
@@ -215,9 +215,12 @@ async def test_what_a_worker_has_answered_itself_it_finds_again_on_the_log(
     provider = Counting()
     provider.let.set()
 
-    async with working(provider, topics, broker):
+    async with working(provider, topics, broker) as worker:
+        recall = cast("CallStage", worker.stage)._memory._recall
+        assert recall is not None
         await put(broker, topics, asked("order-7", received_at=5))
         (first,) = await outcomes(broker, topics, 1)
+        await eventually(lambda: recall._bookmarks.find(named_request_id("acme", "order-7")) is not None)
         await put(broker, topics, asked("order-7"))
         again = (await outcomes(broker, topics, 2))[-1]
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import itertools
+import time
+
 import pytest
 
 from connectors.embedded.broker import EmbeddedBroker
@@ -52,3 +56,18 @@ async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: 
     await follower.stop()
 
     assert [record.value for record in seen] == [b"end", b"attempt"]
+
+
+async def test_once_caught_up_it_takes_many_records_at_a_time(broker: EmbeddedBroker, topics: Topics) -> None:
+    came_s: list[float] = []
+    follower = Follower(broker.bootstrap_servers, lambda _: came_s.append(time.monotonic()))
+    await follower.follow(topics.attempts.name, 1, 0)
+    async with Producer(broker.bootstrap_servers) as producer:
+        for _ in range(20):
+            await producer.send(Output(topics.attempts.name, b"k", b"v", partition=1))
+            await asyncio.sleep(0.03)
+        await eventually(lambda: len(came_s) == 20)
+    await follower.stop()
+
+    pauses = [later - earlier for earlier, later in itertools.pairwise(came_s)]
+    assert sum(pause > 0.015 for pause in pauses) < 10
