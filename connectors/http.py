@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import aiohttp
@@ -19,6 +18,7 @@ import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from schemas.events import ErrorType
+from schemas.fixed import fixed
 from schemas.topics import MAX_ANSWER_BYTES
 
 CONNECT_TIMEOUT_S = 5.0
@@ -87,7 +87,7 @@ class NoResponseError(Exception):
         """None if not even that came."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Response:
     """A whole response, whatever its status."""
 

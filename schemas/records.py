@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from schemas.fixed import fixed
 from schemas.headers import Headers
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Record:
     """One record as it came from the log."""
 
@@ -20,7 +19,7 @@ class Record:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Output:
     """One record to write. Without a partition, the key decides (murmur2, as in every Kafka client)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import orjson
 
@@ -18,13 +17,14 @@ from schemas.events import (
     RequestRouted,
     RequestSettled,
 )
+from schemas.fixed import fixed
 from schemas.topics import MAX_ANSWER_BYTES
 from schemas.vectors import packed
 from streams.cost import Prices
 from streams.settled import settled
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class End:
     """How a request ended."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from schemas.codec import decode
 from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
+from schemas.fixed import fixed
 from schemas.records import Record
 from streams.attempts import End
 from streams.question import asked_in
@@ -25,14 +26,14 @@ ENTRY_BYTES = 1000
 """About what it takes to remember a request without its answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Fresh:
     """Nobody is at it. ``attempts`` have failed already."""
 
     attempts: tuple[AttemptFinished, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Running:
     """Somebody is at it: wait for ``done``, then look again."""
 
@@ -41,14 +42,14 @@ class Running:
     """Milliseconds since the epoch; None if it runs in this worker, where ``done`` comes for certain."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Finished:
     """It has had its end."""
 
     end: End
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class InDoubt:
     """Another worker started this attempt, its time is over, and nobody knows what became of it."""
 

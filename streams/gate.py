@@ -6,11 +6,11 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import get_args
 
 from connectors.providers.provider import Answer, Provider, ProviderError, ProviderSettings
 from schemas.events import ErrorType, Lane
+from schemas.fixed import fixed
 from streams.breaker import Breaker, Entry, StateChange
 from streams.concurrency import OVERLOAD, Concurrency
 from streams.latency import PeakEwma
@@ -29,7 +29,7 @@ PATIENCE_S = 30.0
 """A call that is cut off earlier, and before its target's timeout, was given too little time by its caller."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Turn:
     """The leave to make one call. It must be given back."""
 
@@ -42,7 +42,7 @@ class Turn:
     """On calls under way at once, as it was then."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class PassedOver:
     """The target is not to be called now."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from schemas.events import PolicyAction
+from schemas.fixed import fixed
 from streams.deny import Deny
 from streams.detectors import detector
 from streams.settings import Entity, Policy
@@ -27,7 +28,7 @@ class Rules:
         """Whether anything can be refused or changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Verdict:
     """What became of a body."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from schemas import headers, openai
 from schemas.codec import UndecodableError, decode, is_framed
 from schemas.events import Failure, Lane, Request, RequestReceived
 from schemas.faults import invalid
+from schemas.fixed import fixed
 from schemas.headers import BadHeaderError
 from schemas.identity import named_request_id, recorded_request_id
 from schemas.records import Record
@@ -20,7 +20,7 @@ from streams import asking
 from streams.settings import OPEN_TENANT, Settings
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Arrival:
     """A request that can be read, though its body may still be nonsense."""
 

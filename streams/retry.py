@@ -6,10 +6,10 @@ The one place that retries anything: providers and their HTTP client never do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connectors.providers.provider import FALLBACK, RETRYABLE
 from schemas.events import ErrorType, Failure, Plan
+from schemas.fixed import fixed
 from streams.failures import EXPIRED, failure_of, unavailable
 
 FIRST_DELAY_S = 0.5
@@ -19,7 +19,7 @@ LONGEST_HINT_S = 60.0
 """A server that wants to be left alone for longer is left alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Tried:
     """An attempt that failed, or that was not made."""
 
@@ -36,14 +36,14 @@ class Tried:
     """It was not called at all: it is left alone, or its rate limit has no room before the deadline."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class CallNow:
     """Call this target of the plan."""
 
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class WaitThen:
     """Wait so many seconds, then call this target."""
 
@@ -51,7 +51,7 @@ class WaitThen:
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class GiveUp:
     """Settle the request as failed, or as expired if its deadline has passed."""
 

@@ -6,11 +6,11 @@ Pure, and the same for the same record however often it is read: that is what ma
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from schemas import headers as wire
 from schemas.codec import UndecodableError, decode, is_framed
 from schemas.events import Event, RequestReceived, RequestSettled
+from schemas.fixed import fixed
 from schemas.records import Record
 from schemas.stages import STAGES
 from schemas.topics import Topics
@@ -28,7 +28,7 @@ _SOURCES = {f"/sluice/{stage}": stage for stage in (*STAGES, "ingress")}
 _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Rows:
     """What one record becomes, in the order of ``EVENTS`` and ``REQUESTS``."""
 

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Protocol
 
 import httpx
@@ -24,13 +24,14 @@ from connectors.providers.provider import Answer, Call, ProviderError, ProviderS
 from connectors.providers.rates import rate_state
 from connectors.providers.scrubbing import Scrubber
 from schemas.events import Change, Usage
+from schemas.fixed import fixed
 
 OK = 200
 MARGIN_S = 0.05
 """Of a stream's time, kept back to say what had come of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Outgoing:
     """A request in the provider's own words."""
 
@@ -42,7 +43,7 @@ class Outgoing:
     changes: Sequence[Change] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Sending:
     """The same as it goes over the wire."""
 

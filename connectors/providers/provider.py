@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from connectors.providers.limits import Configured
 from connectors.providers.protection import BreakerSettings, RateLimit, RateState
 from schemas.events import Change, ErrorType, OnOversize, Operation, Usage
+from schemas.fixed import fixed
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
 """Worth another try at the same target."""
@@ -56,7 +56,7 @@ class ProviderSettings(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Call:
     """One call to make: an OpenAI-shaped body for a model of the provider's own naming."""
 
@@ -71,7 +71,7 @@ class Call:
     """For whoever stands before the provider and keeps to its limits."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Answer:
     """What came back, in OpenAI's shape, with what the record keeps beside it."""
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.kafka import KafkaFaultError
 from schemas.codec import encode
 from schemas.events import Failure, Operation, Request, RequestReceived
+from schemas.fixed import fixed
 from schemas.headers import cloudevent
 from schemas.identity import is_named
 from schemas.records import Output
@@ -79,7 +80,7 @@ class Desk:
             self.metrics.unclaimed.inc()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Call:
     """One call that was let in."""
 

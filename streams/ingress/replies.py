@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 from starlette.types import Send
 
+from schemas.fixed import fixed
 from schemas.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
 from schemas.records import Record
 from streams.fronts.front import Front
@@ -23,7 +23,7 @@ class UnreadableReplyError(ValueError):
     """A record on the reply topic is no reply of ours. The message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Reply:
     """One reply, read."""
 
@@ -38,7 +38,7 @@ class Reply:
     """Whether the answer was asked for in chunks."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Piece:
     """One chunk of a streamed answer, read."""
 

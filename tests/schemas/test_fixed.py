@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from schemas.fixed import fixed
+
+
+@fixed
+class Point:
+    x: int
+    y: int = 0
+
+
+def test_it_is_a_value() -> None:
+    assert Point(1) == Point(1, 0) != Point(1, 1)
+    assert {Point(1), Point(1, 0)} == {Point(1)}
+    assert repr(Point(1)) == "Point(x=1, y=0)"
+    assert dataclasses.replace(Point(1), y=2) == Point(1, 2)
+
+
+def test_it_has_no_room_for_more() -> None:
+    with pytest.raises(AttributeError):
+        Point(1).z = 3  # type: ignore[attr-defined]
+
+
+def test_the_type_checker_lets_nobody_change_it() -> None:
+    # mypy would complain about the comment if it did not complain about the line
+    Point(1).x = 2  # type: ignore[misc]
