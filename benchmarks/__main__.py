@@ -17,8 +17,6 @@ from benchmarks.loads import LOADS
 from benchmarks.provider import Provider, provider
 
 NEVER_S = 3600
-STORED_S = 3.0
-"""After which all that was settled can be queried."""
 
 
 def configuration(options: Options, provider_url: str) -> dict[str, object]:
@@ -50,7 +48,7 @@ async def run(asked: Asked) -> Bench:
         for name in asked.names:
             print(f"bench: {name}", file=sys.stderr, flush=True)
             await LOADS[name](bench)
-        await asyncio.sleep(STORED_S)
+        await asyncio.sleep(clickhouse.STORED_S)
         for row in bench.rows:
             row.stored_p99_ms = (
                 clickhouse.ingest_p99_ms(at, row.begin_ms, row.end_ms) if "ingress" in row.cpu_ms else None

@@ -66,6 +66,6 @@ async def _stored(bench: Bench) -> int:
     """Wait until all of them are stored as answered; how many are, in the end."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(bench.options.seconds_per_call + STORED_WITHIN_S):
-            while clickhouse.answered(bench.at, SLOW) < bench.options.calls:
+            while clickhouse.answered(bench.at, SLOW)[0] < bench.options.calls:
                 await asyncio.sleep(1)
-    return clickhouse.answered(bench.at, SLOW)
+    return clickhouse.answered(bench.at, SLOW)[0]

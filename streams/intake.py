@@ -1,4 +1,4 @@
-"""What a worker has fetched and not begun: interactive records first, between them a few batch records each time."""
+"""What a worker has fetched and not begun: interactive records first, and a few batch records when there are none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from schemas.records import Record
+from streams.courtesy import Courtesy
 from streams.tracker import Delivery
 
 Delivered = tuple[Record, Delivery]
@@ -34,6 +35,7 @@ class Intake:
         self._first: deque[list[Delivered]] = deque()
         self._later: deque[Delivered] = deque()
         self._changed = asyncio.Event()
+        self._courtesy = Courtesy(self.wake)
         self._closed = False
 
     async def put(self, batch: list[Delivered]) -> None:
@@ -42,6 +44,7 @@ class Intake:
             self._later.extend(batch)
         else:
             self._first.append(batch)
+            self._courtesy.meet()
         self.wake()
         while len(self._first) >= WAITING:
             await self._changes()
@@ -73,11 +76,15 @@ class Intake:
                 await self._changes()
 
     def _slice(self) -> list[Delivered]:
-        """A few batch records of one partition, as many as there are places for."""
+        """A few batch records of one partition, as many as there are places for, when it is their turn."""
         batch: list[Delivered] = []
+        if self._courtesy.resting:
+            return batch
         most = min(SLICE, self._places())
         while self._later and len(batch) < most and _together(self._later[0][0], batch):
             batch.append(self._later.popleft())
+        if batch:
+            self._courtesy.rest()
         return batch
 
     async def _changes(self) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from schemas.records import Record
+from streams import courtesy
 from streams.intake import BATCH_WAITING, SLICE, WAITING, Delivered, Intake
 from streams.tracker import Tracker
 
@@ -29,6 +32,23 @@ async def test_interactive_records_come_before_the_rest_of_a_batch() -> None:
     assert [len(each) for each in (first, second, third)] == [SLICE, 3, SLICE]
     assert second[0][0].topic == "now"
     assert [record.offset for record, _ in third] == list(range(SLICE, 2 * SLICE))
+
+
+async def test_while_the_batch_lane_rests_only_interactive_records_are_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courtesy, "LOOK_S", 0.2)
+    tracker, intake = Tracker(), Intake(is_batch, lambda: 100)
+    await intake.put(fetched(tracker, "batch", 2 * SLICE))
+    await intake.next()
+
+    waiting = asyncio.ensure_future(intake.next())
+    await asyncio.sleep(0.05)
+    rests = not waiting.done()
+    await intake.put(fetched(tracker, "now", 1))
+    now = await asyncio.wait_for(waiting, 0.1)
+    later = await intake.next()
+
+    assert rests
+    assert [each[0][0].topic for each in (now, later)] == ["now", "batch"]
 
 
 async def test_no_more_batch_records_are_begun_than_there_are_places() -> None:

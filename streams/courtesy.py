@@ -1,0 +1,60 @@
+"""How the batch lane leaves the machine to those who wait: it rests after every slice, the longer the busier it is.
+
+How busy, a loop tells by itself: asked to come round in a millisecond it comes later, since it has work of its own, or
+since other processes have the processors. Nobody has to say how fast a machine is, or who else is on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+LOOK_S = 0.001
+"""After a slice, the loop should come round in this time."""
+TOLERATED_S = 0.002
+"""As much later is no sign of anything."""
+TIMES = 20.0
+"""For each second that it came too late the batch lane rests so many."""
+LONGEST_S = 1.0
+"""It never rests longer at a time, so that it goes on in any case."""
+LATELY_S = 10.0
+"""Who waited so long ago is no reason to rest."""
+
+
+class Courtesy:
+    """Says when the next slice of the batch lane may be begun.
+
+    Args:
+        wake: told when it may again.
+
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._met_s = float("-inf")
+        self.resting = False
+        """Whether no slice may be begun now."""
+
+    def meet(self) -> None:
+        """Somebody came who waits."""
+        self._met_s = asyncio.get_running_loop().time()
+
+    def rest(self) -> None:
+        """Rest now, a slice having been begun, until it is known how busy everything is, and then accordingly."""
+        self.resting = True
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + LOOK_S
+        loop.call_at(due_s, self._look, due_s)
+
+    def _look(self, due_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        late_s = now_s - due_s
+        if late_s <= TOLERATED_S or now_s - self._met_s > LATELY_S:
+            self._go_on()
+        else:
+            loop.call_later(min(TIMES * late_s, LONGEST_S), self._go_on)
+
+    def _go_on(self) -> None:
+        self.resting = False
+        self._wake()
