@@ -64,7 +64,8 @@ class Row:
     p95_ms: float
     p99_ms: float
     rate: float
-    errors: int
+    errors: Mapping[str, int]
+    """What came instead of answers, and how often."""
     cpu_ms: dict[str, float]
     """Of each process, per answered request."""
     client_cpu_ms: float

@@ -28,8 +28,8 @@ class Connection:
         """Another one that asks the same."""
         return Connection(*self._asks)
 
-    async def ask(self) -> bool:
-        """Send the request, read the answer; whether it was a 200.
+    async def ask(self) -> int:
+        """Send the request, read the answer; its status.
 
         Raises:
             OSError, EOFError, asyncio.LimitOverrunError: the connection is of no more use, until it is closed.
@@ -38,7 +38,7 @@ class Connection:
         reader = await self._send()
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         await _body(reader, head)
-        return head.startswith(b"http/1.1 200")
+        return int(head.split(maxsplit=2)[1])
 
     async def stream(self) -> tuple[float, bytes]:
         """Send a request for a stream, read it to its end; when its first event came, and all events as they came.

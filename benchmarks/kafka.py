@@ -66,7 +66,7 @@ async def _closed(bench: Bench) -> Outcome:
                 await asyncio.wait_for(_request(producer, consumer), PATIENCE_S)
                 outcome.latencies_ms.append((time.perf_counter() - sent) * 1000)
             except TimeoutError:
-                outcome.errors += 1
+                outcome.errors["no reply in time"] += 1
         outcome.seconds = time.perf_counter() - started
         return outcome
 

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from benchmarks.connection import Connection
 
-Ask = Callable[[Connection], Awaitable[float | None]]
-"""Asks once; when the answer was there, by the performance counter, or None if it was none that counts."""
+_OK = 200
+
+Ask = Callable[[Connection], Awaitable[float]]
+"""Asks once; when the answer was there, by the performance counter. Raises ``NoAnswerError`` if it is none."""
+
+
+class NoAnswerError(Exception):
+    """What came is no answer that counts. The message says what it is."""
 
 
 @dataclass(slots=True)
@@ -22,7 +29,8 @@ class Outcome:
     """What a run of load saw."""
 
     latencies_ms: list[float] = field(default_factory=list)
-    errors: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    """What came instead of answers, and how often."""
     seconds: float = 0.0
 
     @property
@@ -36,19 +44,22 @@ class Outcome:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
-async def whole(connection: Connection) -> float | None:
+async def whole(connection: Connection) -> float:
     """Ask for an answer in one piece."""
-    return time.perf_counter() if await connection.ask() else None
+    status = await connection.ask()
+    if status != _OK:
+        raise NoAnswerError(f"HTTP {status}")
+    return time.perf_counter()
 
 
 async def _timed(ask: Ask, connection: Connection, outcome: Outcome, due: float) -> None:
     try:
         answered = await ask(connection)
-    except (OSError, EOFError, asyncio.LimitOverrunError):
+    except (OSError, EOFError, asyncio.LimitOverrunError) as error:
         connection.close()  # the next request opens it again
-        answered = None
-    if answered is None:
-        outcome.errors += 1
+        outcome.errors[type(error).__name__] += 1
+    except NoAnswerError as error:
+        outcome.errors[str(error)] += 1
     else:
         outcome.latencies_ms.append((answered - due) * 1000)
 

@@ -7,7 +7,7 @@ import re
 
 from benchmarks.bench import Bench, question
 from benchmarks.connection import Connection
-from benchmarks.load import Ask, closed, opened
+from benchmarks.load import Ask, NoAnswerError, closed, opened
 
 OPEN = 200
 """Streams at once."""
@@ -38,13 +38,15 @@ def _connection(bench: Bench) -> Connection:
     return bench.connection(question(MODEL, PROMPT, stream=True))
 
 
-async def _first_word(connection: Connection) -> float | None:
+async def _first_word(connection: Connection) -> float:
     first, events = await connection.stream()
-    return first - FIRST_MS / 1000 if in_order(events) else None
+    if not in_order(events):
+        raise NoAnswerError("words out of order")
+    return first - FIRST_MS / 1000
 
 
 first_word: Ask = _first_word
-"""When the first event came, less the provider's own time; nothing if the words are not those that were asked for."""
+"""When the first event came, less the provider's own time; no answer if the words are not those that were asked for."""
 
 
 def in_order(events: bytes) -> bool:

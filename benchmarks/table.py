@@ -56,7 +56,7 @@ def _figures(row: Row) -> dict[str, str]:
         "added p50": _figure(row.added_p50_ms),
         "added p99": _figure(row.added_p99_ms),
         "req/s": f"{row.rate:.0f}",
-        "errors": str(row.errors),
+        "errors": ", ".join(f"{what}: {count}" for what, count in row.errors.items()) or "0",
         "CPU ms/req": f"{sum(row.cpu_ms.values()):.2f}" if row.cpu_ms else "",
         "of which": _each(row.cpu_ms) if len(row.cpu_ms) > 1 else "",
         "client CPU": f"{row.client_cpu_ms:.2f}",
