@@ -8,6 +8,8 @@ KEY = 37
 """So many of the first bytes find it: a request's id, with its length."""
 MOST = 2048
 """Of one class, about 4 MB; then all are forgotten, and those that go on are read once more."""
+LARGEST = 1024
+"""Bytes of a part that is kept: callers say how long their names and correlations are."""
 
 P = TypeVar("P")
 
@@ -23,7 +25,9 @@ class Recurring(Generic[P]):
         self._most = most
 
     def keep(self, data: bytes, part: P) -> None:
-        """Keep a part and its bytes, all of them."""
+        """Keep a part and its bytes, all of them, if they are few."""
+        if len(data) > LARGEST:
+            return
         if len(self.by_id) >= self._most:
             self.by_key.clear()
             self.by_id.clear()

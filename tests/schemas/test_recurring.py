@@ -4,7 +4,7 @@ import pytest
 
 from schemas.codec import UndecodableError, decode, encode
 from schemas.events import AttemptStarted, Request, RequestReceived
-from schemas.recurring import KEY, Recurring
+from schemas.recurring import KEY, LARGEST, Recurring
 
 REQUEST = Request(
     request_id="0192f0c1-2345-7abc-8def-0123456789ab",
@@ -75,3 +75,12 @@ def test_too_many_are_forgotten_together_and_read_again() -> None:
 
     assert [part for _, part in known.by_key.values()] == ["part 2"]
     assert len(known.by_id) == 1
+
+
+def test_a_large_part_is_not_kept() -> None:
+    known = Recurring[str]()
+
+    known.keep(b" " * (LARGEST + 1), "part")
+
+    assert not known.by_key
+    assert not known.by_id
