@@ -72,6 +72,8 @@ def _made(name: str, lines: list[str], names: dict[str, Any]) -> Any:  # noqa: A
 
 _SEVEN = 0x7F
 """The bits of a byte that count; the eighth says whether another byte follows."""
+_LONGEST = 9
+"""Of the bytes that follow the first: ten hold 64 bits."""
 
 # --- writing
 
@@ -155,6 +157,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     end = at + 1
     while data[end] > _SEVEN:
         end += 1
+        if end - at >= _LONGEST:  # anybody may write a megabyte of them
+            raise ValueError("a number of more than 64 bits")
     return _number(data[at - 1 : end + 1]), end + 1
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,15 @@ def test_a_number_of_more_than_64_bits_is_none() -> None:
 
     with pytest.raises(ValueError, match="64 bits"):
         reader(schema)(b"\xff" * 10 + b"\x01", 0)
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\x80"])
+def test_a_number_of_megabytes_is_refused_without_reading_it(byte: bytes) -> None:
+    schema = {"type": "record", "name": "Usage", "fields": [{"name": "input_tokens", "type": "long"}]}
+    data = byte * 8_000_000 + b"\x01"
+
+    began = time.process_time()
+    with pytest.raises(ValueError, match="64 bits"):
+        reader(schema)(data, 0)
+
+    assert time.process_time() - began < 1  # every byte of it shifted would take hours
