@@ -83,6 +83,8 @@ class Follower:
         ) as client:
             assigned: frozenset[TopicPartition] = frozenset()
             while True:
+                hurries = self._wanted or self._ends
+                client._fetcher._fetch_min_bytes = 1 if hurries else _PATIENT_BYTES  # noqa: SLF001 - no setting can change
                 await self._find(client)
                 if self._moved or assigned != frozenset(self._positions):
                     self._moved, assigned = False, frozenset(self._positions)
@@ -92,7 +94,6 @@ class Follower:
                 if not assigned:
                     await asyncio.sleep(_LOOK_MS / 1000)
                     continue
-                client._fetcher._fetch_min_bytes = 1 if self._ends else _PATIENT_BYTES  # noqa: SLF001 - no setting that can change
                 for place, records in (await client.getmany(timeout_ms=_LOOK_MS)).items():
                     if place in self._positions:
                         for record in records:
@@ -103,8 +104,8 @@ class Follower:
     async def _find(self, client: AIOKafkaConsumer) -> None:
         """Find where to begin with the partitions that were asked for, and how far they go now."""
         for place, (since_ms, caught_up) in list(self._wanted.items()):
+            end = (await client.end_offsets([place]))[place]  # first, so that what comes between the two is read
             begin = (await client.offsets_for_times({place: since_ms}))[place]
-            end = (await client.end_offsets([place]))[place]
             if self._wanted.get(place) == (since_ms, caught_up):  # not left meanwhile
                 self._positions[place] = end if begin is None else begin.offset
                 self._ends[place] = (end, caught_up)
