@@ -1,7 +1,7 @@
 """How the batch lane leaves the machine to those who wait: it rests after every slice, the longer the busier it is.
 
-How busy, a loop tells by itself: asked to come round in a millisecond it comes later, since it has work of its own, or
-since other processes have the processors. Nobody has to say how fast a machine is, or who else is on it.
+How busy, a loop tells by itself: asked to come round in a millisecond it comes later, since it has other work, or since
+other processes have the processors. Nobody has to say how fast a machine is, or who else is on it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 LOOK_S = 0.001
-"""After a slice, the loop should come round in this time."""
+"""A slice being over, the loop should come round in this time."""
 TOLERATED_S = 0.002
 """As much later is no sign of anything."""
 TIMES = 20.0
@@ -40,8 +40,14 @@ class Courtesy:
         self._met_s = asyncio.get_running_loop().time()
 
     def rest(self) -> None:
-        """Rest now, a slice having been begun, until it is known how busy everything is, and then accordingly."""
+        """Begin no other slice for now."""
         self.resting = True
+
+    def look(self) -> None:
+        """See how busy everything is, now that the slice has been thought about, and rest accordingly."""
+        asyncio.get_running_loop().call_soon(self._ask)  # behind what the slice has set going itself
+
+    def _ask(self) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + LOOK_S
         loop.call_at(due_s, self._look, due_s)

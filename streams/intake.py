@@ -36,6 +36,7 @@ class Intake:
         self._later: deque[Delivered] = deque()
         self._changed = asyncio.Event()
         self._courtesy = Courtesy(self.wake)
+        self._given_slice = False
         self._closed = False
 
     async def put(self, batch: list[Delivered]) -> None:
@@ -62,7 +63,13 @@ class Intake:
         self._closed = True
 
     async def next(self) -> list[Delivered]:
-        """The next records of one partition. Those whose partition was lost meanwhile are passed over."""
+        """The next records of one partition; those before have been begun.
+
+        What was lost with its partition meanwhile is passed over.
+        """
+        if self._given_slice:
+            self._given_slice = False
+            self._courtesy.look()
         while True:
             if self._closed:
                 await asyncio.get_running_loop().create_future()
@@ -71,6 +78,9 @@ class Intake:
             if batch:
                 self.wake()
             if kept:
+                if self._is_batch(kept[0][0].topic):
+                    self._given_slice = True
+                    self._courtesy.rest()
                 return kept
             if not batch:
                 await self._changes()
@@ -83,8 +93,6 @@ class Intake:
         most = min(SLICE, self._places())
         while self._later and len(batch) < most and _together(self._later[0][0], batch):
             batch.append(self._later.popleft())
-        if batch:
-            self._courtesy.rest()
         return batch
 
     async def _changes(self) -> None:

@@ -35,20 +35,23 @@ async def test_interactive_records_come_before_the_rest_of_a_batch() -> None:
 
 
 async def test_while_the_batch_lane_rests_only_interactive_records_are_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courtesy, "LOOK_S", 0.2)
+    monkeypatch.setattr(courtesy, "LOOK_S", 60.0)
     tracker, intake = Tracker(), Intake(is_batch, lambda: 100)
     await intake.put(fetched(tracker, "batch", 2 * SLICE))
     await intake.next()
 
     waiting = asyncio.ensure_future(intake.next())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     rests = not waiting.done()
     await intake.put(fetched(tracker, "now", 1))
-    now = await asyncio.wait_for(waiting, 0.1)
-    later = await intake.next()
+    now = await waiting
+    later = asyncio.ensure_future(intake.next())
+    await asyncio.sleep(0)
+    still_rests = not later.done()
+    intake._courtesy._go_on()
 
-    assert rests
-    assert [each[0][0].topic for each in (now, later)] == ["now", "batch"]
+    assert (rests, still_rests) == (True, True)
+    assert [each[0][0].topic for each in (now, await later)] == ["now", "batch"]
 
 
 async def test_no_more_batch_records_are_begun_than_there_are_places() -> None:
