@@ -80,6 +80,7 @@ class Table:
     def __init__(self, **kinds: str) -> None:
         by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
         columns = {name: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for name in names.split()}
+        assert len(columns) == sum(len(names.split()) for names in kinds.values()), "a column has two kinds"
         self.names = tuple(columns)
         self._blanks = [blank for blank, _ in columns.values()]
         self._places = {name: (place, fit) for place, (name, (_, fit)) in enumerate(columns.items())}
