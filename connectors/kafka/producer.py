@@ -97,7 +97,7 @@ class Producer:
         """Try once; False if another try is worth it."""
         client = self._running()
         try:
-            await (self._appended(client, output) or await self._sent(client, output))
+            await (appended(client, self._lines, output) or await self._sent(client, output))
         except KafkaError as error:
             if isinstance(error, _OUT_OF_STEP) or client._sender.sender_task.done():  # noqa: SLF001 - nothing public tells
                 await self._renew(client)
@@ -106,10 +106,6 @@ class Producer:
                 raise RecordRefusedError(why) from error
             return False
         return True
-
-    def _appended(self, client: AIOKafkaProducer, output: Output) -> asyncio.Future[Any] | None:
-        """Go the short way, if nobody is in line before us."""
-        return None if self._lines.stands(output.topic, output.partition) else appended(client, output)
 
     async def _sent(self, client: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
         async with self._lines.at(output.topic, output.partition):

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from connectors.kafka.lines import Lines
 from schemas.records import Output
 
 _NOBODY = (None, -1)
@@ -18,18 +19,21 @@ LARGEST = 32 * 1024
 """Bytes of a value that goes the short way; what is larger is checked against the producer's limit, by ``send``."""
 
 
-def appended(producer: AIOKafkaProducer, output: Output) -> asyncio.Future[Any] | None:
-    """Append a record, if nothing has to be seen to.
+def appended(producer: AIOKafkaProducer, lines: Lines, output: Output) -> asyncio.Future[Any] | None:
+    """Append a record, if nobody is in line before its place and nothing has to be seen to.
 
     Returns:
-        What is done when all in-sync replicas have it. None if it is for ``send``: the key decides about the partition,
-        the partition has no leader that is known, its batch is full, the record is large, the producer is closed.
+        What is done when all in-sync replicas have it. None if it is for ``send``: somebody is in line, the key decides
+        about the partition, it has no leader that is known, its batch is full, the record is large, or the producer is
+        closed.
 
     """
     batches = producer._message_accumulator  # noqa: SLF001 - nothing public appends without waiting
     if output.partition is None or len(output.value or b"") > LARGEST or batches._closed or batches._exception:  # noqa: SLF001
         return None
     place = TopicPartition(output.topic, output.partition)
+    if lines.stands(output.topic, output.partition):
+        return None
     if producer.client.cluster.leader_for_partition(place) in _NOBODY:
         return None
     waiting = batches._batches.get(place)  # noqa: SLF001

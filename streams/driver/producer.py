@@ -56,10 +56,8 @@ class Producer(stock.Producer):
             KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
 
         """
-        if not self._lines.stands(output.topic, output.partition):
-            future = appended(self._ensure_producer(), output)
-            if future is not None:
-                return future
+        if (future := appended(self._ensure_producer(), self._lines, output)) is not None:
+            return future
         async with self._lines.at(output.topic, output.partition):
             producer = self._ensure_producer()
             if not self._exists(output):

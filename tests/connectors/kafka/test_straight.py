@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import Reader
+from connectors.kafka.lines import Lines
 from connectors.kafka.straight import LARGEST, appended
 from schemas.records import Output
 from schemas.topics import Topics
@@ -29,7 +30,7 @@ async def test_what_is_appended_is_on_the_log_as_it_was_given(
 ) -> None:
     headers = (("a", b"1"), ("a", b"2"), ("none", None))
     futures = [
-        appended(producer, Output(topics.admitted.name, b"key", b"%d" % number, headers, partition=2))
+        appended(producer, Lines(), Output(topics.admitted.name, b"key", b"%d" % number, headers, partition=2))
         for number in range(3)
     ]
 
@@ -47,7 +48,7 @@ async def test_what_is_appended_is_on_the_log_as_it_was_given(
 async def test_a_full_batch_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
     output = Output(topics.admitted.name, b"key", b"v" * 3000, partition=1)
 
-    first, second = appended(producer, output), appended(producer, output)
+    first, second = appended(producer, Lines(), output), appended(producer, Lines(), output)
 
     assert second is None
     assert first is not None
@@ -60,14 +61,24 @@ async def test_what_has_no_place_that_is_known_is_left_to_send(
 ) -> None:
     told: dict[str, object] = {"topic": topics.admitted.name, "key": b"key", "value": b"value", "partition": 1}
 
-    assert appended(producer, Output(**told | change)) is None  # type: ignore[arg-type]
+    assert appended(producer, Lines(), Output(**told | change)) is None  # type: ignore[arg-type]
 
 
 async def test_a_large_record_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
-    assert appended(producer, Output(topics.admitted.name, b"key", b"v" * (LARGEST + 1), partition=1)) is None
+    assert appended(producer, Lines(), Output(topics.admitted.name, b"key", b"v" * (LARGEST + 1), partition=1)) is None
 
 
 async def test_a_closed_producer_takes_nothing(topics: Topics, producer: AIOKafkaProducer) -> None:
     await producer.stop()
 
-    assert appended(producer, Output(topics.admitted.name, b"key", b"value", partition=1)) is None
+    assert appended(producer, Lines(), Output(topics.admitted.name, b"key", b"value", partition=1)) is None
+
+
+async def test_nobody_passes_those_who_stand_in_line(topics: Topics, producer: AIOKafkaProducer) -> None:
+    lines, output = Lines(), Output(topics.admitted.name, b"key", b"value", partition=1)
+
+    async with lines.at(output.topic, output.partition):
+        passed = appended(producer, lines, output)
+
+    assert passed is None
+    assert appended(producer, lines, output) is not None
