@@ -125,4 +125,4 @@ def test_a_number_of_megabytes_is_refused_without_reading_it(byte: bytes) -> Non
     with pytest.raises(ValueError, match="64 bits"):
         reader(schema)(data, 0)
 
-    assert time.process_time() - began < 1  # every byte of it shifted would take hours
+    assert time.process_time() - began < 1  # with all of it, 200 KB took 5 s, and four times as long for twice as much
