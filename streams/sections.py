@@ -34,8 +34,9 @@ class Kafka(Section):
     """How many brokers must have a record before it counts. 0: two of three copies or more, else one."""
     retention_hours: dict[Kept, Annotated[int, Field(ge=1)]] = {}
     """How long Kafka keeps what, where it shall not be as in ``schemas.topics``."""
-    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,249}$")
-    """Kafka's group.instance.id of every worker in this process: one name per process, the same after a restart.
+    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,240}$")
+    """What Kafka's group.instance.id of every worker in this process begins with: one name per process, the same after
+    a restart. See ``streams.membership``.
 
     Empty: no static membership; a worker that stops leaves its group at once.
     """

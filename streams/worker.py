@@ -28,6 +28,7 @@ from streams.buffer import Buffer
 from streams.deciding import Deciding
 from streams.intake import Delivered, Intake
 from streams.logs import where
+from streams.membership import member_name
 from streams.outbox import Outbox
 from streams.pulse import Pulse
 from streams.stage import DecidingStage, Stage, WorkingStage
@@ -76,7 +77,7 @@ class Worker:
         in_flight: records under way at once, for a stage that works.
         in_flight_bytes: the same, of their values together.
         batch_share: the part of these that the batch lane may have.
-        instance_id: Kafka's ``group.instance.id``; empty for a member that comes and goes.
+        instance_id: the name under which Kafka knows it again; empty for a member that comes and goes.
 
     """
 
@@ -92,7 +93,7 @@ class Worker:
         instance_id: str = "",
     ) -> None:
         self.stage = stage
-        self._instance_id = instance_id or None
+        self._member = member_name(instance_id, topics.read_by(stage.name))
         self._finished = asyncio.Event()
         self._progress = time.monotonic()
         self._running: list[asyncio.Task[None]] = []
@@ -115,7 +116,7 @@ class Worker:
         return Buffer(self.stage, self._finish), math.inf
 
     def _make_app(self, topics: Topics, bootstrap: Bootstrap) -> driver.App:
-        settings = {**driver.SETTINGS, "consumer_group_instance_id": self._instance_id}
+        settings = {**driver.SETTINGS, "consumer_group_instance_id": self._member}
         broker = f"{driver.SCHEME}://{bootstrap}"
         app = driver.App(topics.group(self.stage.name), broker=broker, **settings)
         app.kafka = bootstrap

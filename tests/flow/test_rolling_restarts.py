@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from connectors.embedded.broker import EmbeddedBroker
+from connectors.kafka import ensure_topics
 from schemas.records import Output, Record
 from schemas.topics import Topics
 from streams.stage import Emit
@@ -149,3 +150,31 @@ async def test_with_it_a_rolling_restart_is_no_rebalance_and_nothing_comes_again
     rebalances, again, _ = await rolling_restart(topics, broker, static=True)
 
     assert (rebalances, again) == (0, 0)
+
+
+class Silent:
+    """A stage that has nothing to say."""
+
+    name = "filter"
+
+    def handle(self, _record: Record) -> Sequence[Output]:
+        return []
+
+
+async def test_a_named_worker_that_comes_back_to_a_topic_more_has_that_one_too(
+    broker: EmbeddedBroker, topics: Topics
+) -> None:
+    more = Topics(topics.prefix, tenants=("shop",))
+    await ensure_topics(broker.bootstrap_servers, more.all, 1)
+
+    for read in (topics, more):
+        worker = Worker(Silent(), read, broker.bootstrap_servers, instance_id="up")
+        await worker.start()
+        try:
+            await has(worker, sum(topic.partitions for topic in read.read_by("filter")))
+        finally:
+            await worker.stop()
+
+
+async def has(worker: Worker, partitions: int) -> None:
+    await eventually(lambda: worker.assigned == partitions, within=60)
