@@ -14,6 +14,7 @@ from streams.ingress.replies import Reply
 KEEP_S = 3600.0
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
+ANSWERED: Outcome = "answered"
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Answer:
         return orjson.dumps(document)
 
     def _content(self) -> dict[str, object]:
-        if self.outcome == "answered":
+        if self.outcome == ANSWERED:
             return {"response": orjson.Fragment(self.body or b"null")}
         return {"error": orjson.loads(self.body)["error"] if self.body else None}
 
@@ -79,11 +80,16 @@ class Answers:
             self.bytes -= len(entry[1].body)
 
     def settle(self, reply: Reply) -> bool:
-        """Keep the end of a request; False if nobody asked for it."""
+        """Keep the end of a request; False if nobody asked for it.
+
+        Of several under one name, as of a key that was used again, an answer stays, since it was paid; else the last.
+        """
         entry = self._kept.get(reply.request_id)
         if entry is None:
             return False
         answer = entry[1]
+        if answer.outcome == ANSWERED:
+            return True
         self.bytes += len(reply.body) - len(answer.body)
         answer.outcome, answer.http_status, answer.body = reply.outcome, reply.status, reply.body
         answer.settled_at = time.time_ns() // 1_000_000

@@ -24,8 +24,10 @@ SELECT
     operation, outcome, http_status, error_type, error_message, input, output
 FROM requests
 WHERE tenant = {tenant:String} AND request_id = {id:UUID}
+ORDER BY outcome = 'answered' DESC, settled_at DESC
 LIMIT 1
 """
+"""A key that was used again after a refusal or a failure has a row for each time; an answer stays, see ``Answers``."""
 
 _RECEIVED = """
 SELECT toUnixTimestamp64Milli(event_time) AS created_at

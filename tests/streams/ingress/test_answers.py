@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from streams.ingress.answers import Answers
 from streams.ingress.replies import Reply
@@ -71,6 +72,23 @@ def test_asking_again_under_the_same_name_does_not_lose_the_answer() -> None:
     assert not is_new
     assert answer is not None
     assert answer.outcome == "answered"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "stays"),
+    [("answered", "refused", "answered"), ("refused", "answered", "answered"), ("refused", "failed", "failed")],
+)
+def test_of_two_ends_under_one_name_an_answer_stays_else_the_last(first: str, then: str, stays: str) -> None:
+    answers = Answers()
+    answers.expect("r", "acme", 0)
+
+    for outcome in (first, then):
+        assert answers.settle(reply("r", outcome.encode(), outcome))
+
+    answer = answers.get("r", "acme")
+    assert answer is not None
+    assert (answer.outcome, answer.body) == (stays, stays.encode())
+    assert answers.bytes == len(stays)
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:

@@ -41,6 +41,23 @@ async def test_a_refused_request_is_found_with_its_error(clickhouse: ClickHouse)
 
 
 @pytest.mark.flow
+@pytest.mark.parametrize(
+    ("first", "then", "found"),
+    [("answered", "refused", "answered"), ("refused", "answered", "answered"), ("refused", "failed", "failed")],
+)
+async def test_of_two_ends_under_one_name_an_answer_is_found_else_the_last(
+    clickhouse: ClickHouse, first: str, then: str, found: str
+) -> None:
+    settle(clickhouse, received_at=1_000, settled_at=2_000, outcome=first, output="{}")
+    settle(clickhouse, received_at=3_000, settled_at=4_000, outcome=then, output="{}")
+
+    answer = await Lookup(clickhouse)("acme", REQUEST_ID)
+
+    assert answer is not None
+    assert answer.outcome == found
+
+
+@pytest.mark.flow
 async def test_a_request_that_came_in_but_has_no_end_yet_is_pending(clickhouse: ClickHouse) -> None:
     row = {"tenant": "acme", "request_id": REQUEST_ID, "event_type": "RequestReceived", "event_time": 1_000}
     clickhouse.insert("events_log", list(row), [list(row.values())])
