@@ -127,6 +127,8 @@ class OperationEndpoint:
             if isinstance(body, Failure):
                 raise RefusedError(body)  # noqa: TRY301 - on the record like every other
             self._desk.admission.check(request)
+            if not wants_no_wait(headers):
+                self._desk.waiters.check()
         except RefusedError as refusal:
             # Under a fresh id, without the headers: a refused try must not end the request that another try began.
             refused = self._arrive({}, caller, scope[REQUEST_ID])

@@ -29,7 +29,12 @@ class RefusedError(Exception):
         self.failure = failure
         self.headers = dict(headers or {})
         if failure.retry_after_ms is not None:
-            self.headers["Retry-After"] = str(-(-failure.retry_after_ms // 1000))
+            self.headers |= retry_after(failure.retry_after_ms)
+
+
+def retry_after(milliseconds: int) -> dict[str, str]:
+    """When to try again: whole seconds are HTTP's, the OpenAI clients prefer the finer one."""
+    return {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
 
 
 def bad_request(code: str, message: str, param: str | None = None) -> RefusedError:

@@ -13,6 +13,7 @@ from schemas.records import Record
 from streams.fronts.front import Front
 from streams.ingress.arrivals import CORRELATION
 from streams.ingress.log import Replies
+from streams.ingress.refusals import retry_after
 
 _log = structlog.get_logger()
 _OK = 200
@@ -102,9 +103,7 @@ def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
     if reply.target:
         headers.append((b"x-sluice-target", reply.target.encode("latin-1", "replace")))
     if reply.retry_after_ms is not None:
-        # Whole seconds are HTTP's; the OpenAI clients prefer the finer one.
-        headers.append((b"retry-after", str(-(-reply.retry_after_ms // 1000)).encode()))
-        headers.append((b"retry-after-ms", str(reply.retry_after_ms).encode()))
+        headers.extend((name.encode(), value.encode()) for name, value in retry_after(reply.retry_after_ms).items())
     elif reply.status >= _SERVER_ERROR:
         # The call stage has tried all that makes sense; a client that tries again on its own pays again.
         headers.append((b"x-should-retry", b"false"))

@@ -59,8 +59,8 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, correlation: str, seconds: float) -> Waiter:
-        """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves.
+    def check(self) -> None:
+        """Let one more caller wait.
 
         Raises:
             RefusedError: 503, there are too many already.
@@ -68,6 +68,9 @@ class Waiters:
         """
         if len(self._waiting) >= self._limit:
             raise unavailable("overloaded", f"{self._limit} callers are waiting already. Try again in a moment.")
+
+    def enter(self, correlation: str, seconds: float) -> Waiter:
+        """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves."""
         waiter = self._waiting[correlation] = Waiter(self, correlation, seconds)
         return waiter
 

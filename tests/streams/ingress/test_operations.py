@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message
 
 from schemas.codec import decode
-from schemas.events import RequestReceived
+from schemas.events import RequestReceived, RequestSettled
 from streams.ingress import operations
 from tests.polling import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
@@ -114,7 +114,12 @@ async def test_a_caller_beyond_the_bound_is_refused_while_the_others_wait_on() -
         refused = await gateway.chat()
 
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.headers["retry-after-ms"] == "1000"
         assert refused.json()["error"]["code"] == "overloaded"
+        row = gateway.log.events()[-1]
+        assert isinstance(row, RequestSettled)
+        assert row.failure is not None
+        assert row.failure.code == "overloaded"
         gateway.log.replies.put_nowait([reply_record(gateway.log.requests()[0], Telling())])
         assert (await waiting).status_code == 200
 

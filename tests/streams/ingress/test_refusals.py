@@ -21,7 +21,7 @@ def test_the_response_is_openais_error_object_with_its_status() -> None:
 def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
     made = response(RefusedError(FAILURE))
 
-    assert (made.status_code, made.headers["retry-after"]) == (429, "2")
+    assert (made.status_code, made.headers["retry-after"], made.headers["retry-after-ms"]) == (429, "2", "1001")
     assert made.headers["content-type"] == "application/json"
 
 
