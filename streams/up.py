@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 
 async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
-    """Run until a signal. Exit code 0: everything that was accepted is settled and stored."""
+    """Run until a signal. Exit code 0: all ended in order, and what has no end yet is on the log for the next start."""
     console = Console(stderr=True, highlight=False)
     stop = _signalled()
     async with contextlib.AsyncExitStack() as stack:
@@ -43,7 +43,7 @@ async def up(settings: Settings, config: Path | None, *, local_model: bool, as_j
         else:
             screen.ready(console, supervisor.settings, supervisor.pids)
         await stop.wait()
-    console.print("sluice: stopped", style="dim")
+    console.print("sluice: stopped; what has no end yet is on the log, and goes on with the next start", style="dim")
     return 0
 
 
@@ -83,7 +83,7 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[object, object, None]
 
 
 async def _end(supervisor: Supervisor, console: Console) -> None:
-    with console.status("stopping: what was accepted is being settled"):
+    with console.status("stopping: what is under way is being finished"):
         await supervisor.stop()
 
 
