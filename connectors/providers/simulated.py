@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import random
+import struct
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -31,6 +31,7 @@ CUT_AFTER = 3
 
 REMEMBERED = 10_000
 """Of how many different requests we know how often they were asked."""
+_DRAWS = struct.Struct(">4I")
 
 STATUS: dict[ErrorType, int | None] = {
     "rate_limited": 429,
@@ -92,9 +93,10 @@ class Simulated:
         behaviour, mood = self._behaviour(call.model)
         self._limit(mood)
         content = hashlib.blake2b(orjson.dumps(call.body), digest_size=12).digest()
-        draw = random.Random(content + self._nth(content).to_bytes(4, "big"))  # noqa: S311 - a simulation
-        await _pass_time(mood, draw, hang=behaviour == "hang")
-        failure = behaviour.removeprefix("fail-") if behaviour.startswith("fail-") else _misfortune(mood, draw)
+        jitter, stall, fail, which = _drawn(content, self._nth(content))
+        await _pass_time(mood.latency_ms + jitter * mood.jitter_ms, hang=behaviour == "hang" or stall < mood.hang_rate)
+        misfortune = mood.failures[int(which * len(mood.failures))] if fail < mood.failure_rate else ""
+        failure = behaviour.removeprefix("fail-") if behaviour.startswith("fail-") else misfortune
         if failure:
             raise _failure(failure, self.name)
         if call.operation == "embeddings":
@@ -168,16 +170,17 @@ def _overridden(mood: Mood, query: str) -> Mood:
         raise ProviderError("invalid_request", told, http_status=400) from None
 
 
-async def _pass_time(mood: Mood, draw: random.Random, *, hang: bool) -> None:
-    delay_ms = mood.latency_ms + draw.random() * mood.jitter_ms
-    if hang or draw.random() < mood.hang_rate:
+def _drawn(content: bytes, nth: int) -> list[float]:
+    """Four numbers from 0 up to 1, the same for the same call: a generator with a seed costs ten times as much."""
+    drawn = hashlib.blake2b(content + nth.to_bytes(4, "big"), digest_size=_DRAWS.size).digest()
+    return [number / 2**32 for number in _DRAWS.unpack(drawn)]
+
+
+async def _pass_time(delay_ms: float, *, hang: bool) -> None:
+    if hang:
         await asyncio.Event().wait()
     if delay_ms:
         await asyncio.sleep(delay_ms / 1000)
-
-
-def _misfortune(mood: Mood, draw: random.Random) -> str:
-    return draw.choice(mood.failures) if draw.random() < mood.failure_rate else ""
 
 
 def _failure(name: str, provider: str) -> ProviderError:
