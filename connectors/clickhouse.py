@@ -43,6 +43,8 @@ replica that is read-only, a lost Keeper."""
 
 _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
 """What the driver puts around the engine's own words."""
+_AS_THEY_ARE = {"optimize_on_insert": 0}
+"""Else each insert is merged with itself before it is written: a seventh to a fifth of the engine's CPU for it."""
 _FORMAT = re.compile(r"\bFORMAT \w+( SETTINGS .*)?$")
 """Where a query as the engine renders it names its own format."""
 
@@ -126,7 +128,10 @@ class ClickHouse:
         return "://" in self.place
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], token: str = "") -> None:
-        """Add rows, all or none. The same ``token`` again within the table's deduplication window adds nothing."""
+        """Add rows, all or none. The same ``token`` again within the table's deduplication window adds nothing.
+
+        Two rows of one identity stay two until a merge: a view with FINAL shows one of them either way.
+        """
         if not rows:
             return
         client = self._open()
@@ -135,7 +140,7 @@ class ClickHouse:
             key = (table, tuple(columns))
             context = self._contexts.get(key) or client.create_insert_context(table, list(columns))
             self._contexts[key] = context
-            context.settings = {"insert_deduplication_token": token} if token else {}
+            context.settings = _AS_THEY_ARE | ({"insert_deduplication_token": token} if token else {})
             context.data = rows
             try:
                 client.insert(context=context)

@@ -41,6 +41,13 @@ def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouse) -
     assert 60_000 <= unsettled[0]["age_ms"] < 120_000
 
 
+def test_a_record_that_one_insert_brings_twice_is_one_row_of_the_view(clickhouse: ClickHouse) -> None:
+    row = {"tenant": "acme", "event_time": 1_000, "kafka_topic": "t", "kafka_offset": 7}
+    clickhouse.insert("events_log", list(row), [list(row.values())] * 2)
+
+    assert [one["kafka_offset"] for one in clickhouse.rows("SELECT kafka_offset FROM events")] == [7]
+
+
 def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouse) -> None:
     event(clickhouse, 0, "RequestReceived", age_s=5)
     event(clickhouse, 1, "RequestReceived", age_s=-5)
