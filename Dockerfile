@@ -1,5 +1,5 @@
 # One image for every stage: `sluice run STAGE`. No Java is needed: Kafka and ClickHouse are containers of their own.
-FROM python:3.12-slim AS build
+FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/opt/sluice
@@ -12,7 +12,7 @@ COPY dashboards dashboards
 COPY streams streams
 RUN uv sync --locked --no-dev --no-editable
 
-FROM python:3.12-slim
+FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sluice sluice \
     && install --directory --owner=sluice --mode=0750 /etc/sluice
 COPY --from=build /opt/sluice /opt/sluice
