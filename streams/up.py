@@ -43,7 +43,7 @@ async def up(settings: Settings, config: Path | None, *, local_model: bool, as_j
         else:
             screen.ready(console, supervisor.settings, supervisor.pids)
         await stop.wait()
-    console.print("sluice: stopped; what has no end yet is on the log, and goes on with the next start", style="dim")
+    console.print("sluice: stopped; what has no end yet goes on with the next start", style="dim")
     return 0
 
 
