@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -180,6 +181,8 @@ class EmbeddedBroker:
         controllers = self._controllers or {self._node: _free_port()}
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
+        shutil.rmtree(java.scratch(self.log_file), ignore_errors=True)
+        java.scratch(self.log_file).mkdir()
         content = server_properties(data, self._node, self.port, controllers, self._guard)
         properties.write_text(content, "utf-8")
         if (data / "meta.properties").exists():

@@ -18,6 +18,7 @@ _FLAGS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",  # a file in /tmp that nobody reads
     "-Djava.awt.headless=true",
     "--sun-misc-unsafe-memory-access=allow",  # else Java 24 and later warn of it at every start
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -43,7 +44,7 @@ def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock
     """
     with log.open("ab") as output, _runnable(java):
         return subprocess.Popen(  # noqa: S603 - our own program and arguments
-            _command(java, class_path, program),
+            _command(java, class_path, program, scratch(log)),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -61,7 +62,7 @@ def run(java: Path, class_path: str, program: tuple[str, ...], log: Path) -> int
 
     """
     with log.open("ab") as output, _runnable(java):
-        command = _command(java, class_path, program)
+        command = _command(java, class_path, program, scratch(log))
         return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode  # noqa: S603 - the same
 
 
@@ -78,8 +79,13 @@ def last_error(log: Path) -> str:
     return causes[-1].removeprefix("Caused by: ") if causes else lines[errors[-1]].rpartition(" ERROR ")[2]
 
 
-def _command(java: Path, class_path: str, program: tuple[str, ...]) -> list[str]:
-    return [str(java), *_FLAGS, "-cp", class_path, *program]
+def scratch(log: Path) -> Path:
+    """Where Java puts the libraries that it unpacks: beside its log. One that is killed leaves them there."""
+    return log.parent / "tmp"
+
+
+def _command(java: Path, class_path: str, program: tuple[str, ...], unpacked: Path) -> list[str]:
+    return [str(java), *_FLAGS, f"-Djava.io.tmpdir={unpacked}", "-cp", class_path, *program]
 
 
 @contextlib.contextmanager

@@ -87,6 +87,18 @@ async def test_data_is_there_after_a_crash_and_a_start(own: EmbeddedBroker) -> N
     assert await read(own) == [b"v"]
 
 
+async def test_what_java_unpacked_before_a_crash_is_gone_with_the_next_start(own: EmbeddedBroker) -> None:
+    left = own.directory / "tmp" / "libold.so"
+    await own.start()
+    own.kill()
+    left.touch()
+
+    await own.start()
+
+    assert not left.exists()
+    assert left.parent.is_dir()
+
+
 async def test_stopping_twice_or_before_a_start_is_nothing(own: EmbeddedBroker) -> None:
     await own.stop()
     await own.start()
