@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from connectors.providers.compatible import BASE_URL
 from schemas.sentences import place, sentence
+from streams import strict_yaml
 from streams.settings import HASH, NAME, TARGET, ConfigurationError, Settings
 
 OVERRIDES = {
@@ -84,7 +85,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
 
 def _read(source: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(source.read_text("utf-8"), _Loader)  # noqa: S506 - a safe one, see below
+        content = strict_yaml.read(source.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"{source}: no such file (SLUICE_CONFIG or --config names it)") from None
     except UnicodeDecodeError:
@@ -92,30 +93,10 @@ def _read(source: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{source}: can't be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{source}: {_yaml_fault(error)}") from None
+        raise ConfigurationError(f"{source}: {strict_yaml.fault(error)}") from None
     if not isinstance(content, dict | None):
         raise ConfigurationError(f"{source}: must be a mapping, like `providers: …`")
     return content or {}
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a name that stands twice: YAML would let the last win, and a policy would silently be gone."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} stands here twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml_fault(error: yaml.YAMLError) -> str:
-    """What is wrong and where; not the line itself, which may hold a secret."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return (
-        f"{place}can't be read as YAML: {getattr(error, 'problem', '') or 'it holds a character that can not be there'}"
-    )
 
 
 def _expand(value: object, environ: Mapping[str, str], path: str, unset: dict[str, str] | None) -> object:

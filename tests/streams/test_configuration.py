@@ -73,12 +73,6 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, like `providers: …`"
 
 
-def test_a_name_that_stands_twice_is_refused_since_yaml_would_forget_the_first(tmp_path: Path) -> None:
-    path = write(tmp_path, "tenants: {acme: {policy: strict}}\npolicies: {strict: {}}\ntenants: {acme: {}}\n")
-
-    assert fault(path) == "sluice.yaml: line 1, column 1: can't be read as YAML: tenants stands here twice"
-
-
 def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> None:
     path = write(
         tmp_path,
