@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors.kafka.connection import Cluster
 from connectors.kafka.security import Security
@@ -101,11 +102,29 @@ class ClickHouse(Section):
     """Of the read-only endpoint that serves chDB to others."""
     database: str = Field(default="sluice", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
+    @field_validator("url")
+    @classmethod
+    def _leads_somewhere(cls, url: str) -> str:
+        if url and not _is_of_a_server(url):
+            raise ValueError(
+                "must be http(s)://user:password@host:port, without a path; in a password / is written %2F, and # %23"
+            )
+        return url
+
     @property
     def place(self) -> str:
         """Where it is, for people: without who we are there."""
         scheme, _, rest = (self.url or f"http://127.0.0.1:{self.port}").partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _is_of_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # it quotes what it can't read, which may be a password
+        return False
+    return bool(named) and parts.path in {"", "/"} and not parts.query and not parts.fragment
 
 
 class Overload(Section):

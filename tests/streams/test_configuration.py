@@ -163,6 +163,35 @@ def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) ->
     assert said == "SLUICE_HTTP_PORT: must be a whole number"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo",
+        "ch:8123",
+        "://ch:8123",
+        "http://",
+        "http://:8123",
+        "clickhouse://ch:9000",
+        "http://ch:0",
+        "http://ch:81230",
+        "http://ch:8123/path",
+        "http://me:sk-secret#1@ch:8123",
+        "http://me:8/sk-secret@ch:8123",
+        "http://[::1",
+    ],
+)
+def test_a_clickhouse_that_no_address_leads_to_is_a_fault_of_the_variable(tmp_path: Path, url: str) -> None:
+    said = fault(write(tmp_path, ""), {"SLUICE_CLICKHOUSE_URL": url})
+
+    assert said.startswith("SLUICE_CLICKHOUSE_URL: must be http(s)://user:password@host:port")
+    assert "sk-" not in said
+
+
+@pytest.mark.parametrize("url", ["http://ch", "https://me:p%23@ch:8443/", "http://[::1]:8123", "http://me:p@w@ch"])
+def test_an_address_of_a_clickhouse_server_is_taken_as_it_is(url: str) -> None:
+    assert load(environ={"SLUICE_CLICKHOUSE_URL": url}).clickhouse.url == url
+
+
 def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reaches_into_it(tmp_path: Path) -> None:
     assert fault(write(tmp_path, "http: 8080"), {"SLUICE_HTTP_PORT": "1"}).startswith(
         "sluice.yaml: http: must be an object"
@@ -181,9 +210,12 @@ SECURED = {
 }
 
 
+FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123"}
+
+
 @pytest.mark.parametrize(("variable", "steps"), OVERRIDES.items())
 def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
-    environ = SECURED if variable in SECURED else {variable: "1" if variable != "SLUICE_HTTP_INSTANCE" else "0"}
+    environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
 
     found: object = load(environ=environ)
     for step in steps:
