@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import Error, OperationalError, Progra
 from clickhouse_connect.driver.insert import InsertContext
 
 from connectors import migrations
+from connectors.rendered import OUTFILE_REFUSED, RENDER, named_format, unwrapped, writes_a_file
 from schemas.plain import PlainError
 
 _OPTIONS = Path(__file__).parent / "embedded" / "chdb"
@@ -45,8 +46,6 @@ _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
 """What the driver puts around the engine's own words."""
 _AS_THEY_ARE = {"optimize_on_insert": 0}
 """Else each insert is merged with itself before it is written: a seventh to a fifth of the engine's CPU for it."""
-_FORMAT = re.compile(r"\bFORMAT \w+( SETTINGS .*)?$")
-"""Where a query as the engine renders it names its own format."""
 
 
 class ClickHouseError(PlainError):
@@ -148,14 +147,21 @@ class ClickHouse:
                 context.data = None
 
     def query(self, sql: str, fmt: str = "JSON", parameters: Mapping[str, object] | None = None) -> bytes:
-        """Run a query; the answer as the engine writes it, in the format that the query names, else in ``fmt``."""
+        """Run a query; the answer as the engine writes it, in the format that the query names, else in ``fmt``.
+
+        Who may only read has it written to no file: a server forbids that itself.
+        """
         client = self._open()
         with self._translated("the query"):
             if self.is_server:
                 default = {"X-ClickHouse-Format": fmt}
                 return bytes(client.raw_query(sql, parameters=dict(parameters or {}), transport_settings=default))
-            appended = None if _names_a_format(client, sql) else fmt
-            return bytes(client.raw_query(sql, parameters=dict(parameters or {}), fmt=appended))
+            rendered = _rendered(client, sql)
+            if self.read_only and writes_a_file(rendered):
+                raise ClickHouseError(f"ClickHouse refused the query: {OUTFILE_REFUSED}")
+            # the driver gives the engine in process no default
+            appended = None if named_format(rendered) else fmt
+            return bytes(client.raw_query(rendered, parameters=dict(parameters or {}), fmt=appended))
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Run a query; the answer as Python values by column name."""
@@ -202,10 +208,8 @@ class ClickHouse:
         return _Translated(self.place, what, self._secret, reveal=reveal)
 
 
-def _names_a_format(client: Client, sql: str) -> bool:
-    """Ask the engine in process, to which the driver gives no default; of what it can't read it renders nothing."""
-    asked = client.query("SELECT formatQuerySingleLineOrNull({sql:String})", parameters={"sql": sql})
-    return _FORMAT.search(asked.result_rows[0][0] or "") is not None
+def _rendered(client: Client, sql: str) -> str:
+    return str(client.query(RENDER, parameters={"sql": sql}).result_rows[0][0])
 
 
 class _Translated:
@@ -231,6 +235,6 @@ class _Translated:
         name = getattr(error, "name", None) or type(error).__name__
         detail = f"code {code}, {name}" if code else name
         if self._reveal and isinstance(error, Error):
-            told = _AROUND.sub("", " ".join(str(error).split()))
+            told = unwrapped(_AROUND.sub("", " ".join(str(error).split())))
             detail = told.replace(self._secret, "[hidden]") if self._secret else told
         return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)

@@ -21,6 +21,7 @@ import chdb
 from chdb import ChdbError
 
 from connectors.clickhouse import CHDB_OPTIONS
+from connectors.rendered import OUTFILE_REFUSED, RENDER, bare, named_format, unwrapped, writes_a_file
 
 LIMITS = {
     "max_execution_time": 60,
@@ -58,10 +59,7 @@ _REACHING = re.compile(r"\b(file|ai[A-Z]\w*)\b")
 """Scalar functions that reach out: file() reads any path without asking for a right, aiGenerate() calls out. Refused
 as words, since APPLY takes a function by its name alone."""
 
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'", re.DOTALL)
 _CALL = re.compile(r"[`\"]?(\w+)[`\"]?\s*\(")
-_OUTFILE = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
-_FORMAT = re.compile(r"\bFORMAT (\w+)$")
 _CODE = re.compile(r"Code: (\d+)\.")
 
 SYNTAX_ERROR, READONLY, ACCESS_DENIED = 62, 164, 497
@@ -135,10 +133,9 @@ class Reader:
             for statement in _preparations(database or self._database, self._mark, settings or {}):
                 handle.query(statement)
             result = handle.query(rendered, fmt, params=dict(parameters or {}))
-            named = _FORMAT.search(rendered)
             return Answer(
                 result.bytes() or b"",
-                named[1] if named else fmt,
+                named_format(rendered) or fmt,
                 result.storage_rows_read(),
                 result.storage_bytes_read(),
                 time.monotonic_ns() - begun,
@@ -159,22 +156,24 @@ class Reader:
     def _checked(self, handle: chdb.state.sqlitelike.Connection, sql: str) -> str:
         """The query as the engine renders it, if it may run."""
         try:
-            rendered = handle.query("SELECT formatQuerySingleLine({q:String})", "TSVRaw", params={"q": escape(sql)})
+            answer = handle.query(RENDER, "TSVRaw", params={"sql": escape(sql)})
         except ChdbError as error:
-            raise _unscoped(QueryError.engine(error)) from None
-        text = str(rendered.bytes().decode()).rstrip("\n")
-        refusal = self._refusal(_QUOTED.sub("''", text))
+            refused = QueryError.engine(error)
+            raise QueryError(refused.code, unwrapped(str(refused))) from None
+        rendered = str(answer.bytes().decode()).rstrip("\n")
+        refusal = self._refusal(rendered)
         if refusal:
             raise refusal
-        return text
+        return rendered
 
-    def _refusal(self, text: str) -> QueryError | None:
-        """Why a rendered query, emptied of its strings, may not run."""
+    def _refusal(self, rendered: str) -> QueryError | None:
+        """Why a rendered query may not run."""
+        text = bare(rendered)
         if not text.startswith(_KINDS):
             kind = " ".join(text.split()[:1])
             return QueryError.ours(READONLY, "READONLY", f"Cannot execute {kind} here, this endpoint only reads")
-        if _OUTFILE.search(text):
-            return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", "INTO OUTFILE would write to this machine's files")
+        if writes_a_file(rendered):
+            return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", OUTFILE_REFUSED)
         for name in (*_CALL.findall(text), *_REACHING.findall(text)):
             if name.lower() in self._refused or _REACHING.fullmatch(name):
                 return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", f"Function {name} is not allowed here")
@@ -231,11 +230,3 @@ def _identifier(name: str) -> str:
     if not re.fullmatch(r"\w+", name):
         raise QueryError.ours(81, "UNKNOWN_DATABASE", "Database does not exist")
     return name
-
-
-def _unscoped(error: QueryError) -> QueryError:
-    """A syntax error without the query that we wrapped around the caller's."""
-    return QueryError(
-        error.code,
-        re.sub(r"\.? ?: In scope SELECT formatQuerySingleLine\(.*\)(?=\. \()", "", str(error), flags=re.DOTALL),
-    )

@@ -63,10 +63,39 @@ def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> Non
         ("SELECT 'x FORMAT y' AS n", b'"n"\n"x FORMAT y"\n'),
         ("SELECT 1 AS n FORMAT TSV", b"1\n"),
         ("SELECT 1 AS n\nformat TSV SETTINGS max_threads = 1;", b"1\n"),
+        ("SELECT 1 AS n FORMAT Null", b""),
     ],
 )
 def test_a_format_that_the_query_names_wins(empty_clickhouse: ClickHouse, sql: str, answer: bytes) -> None:
     assert empty_clickhouse.query(sql, "CSVWithNames") == answer
+
+
+@pytest.mark.parametrize("sql", ["SELEC 1", "SELECT 1; SELECT 2"])
+def test_what_is_no_query_is_refused_in_the_engines_words_and_not_in_ours(
+    empty_clickhouse: ClickHouse, sql: str
+) -> None:
+    with pytest.raises(
+        ClickHouseError, match=r"^ClickHouse refused the query: Code: 62\. .*\(SYNTAX_ERROR\)"
+    ) as caught:
+        empty_clickhouse.query(sql)
+
+    assert "formatQuery" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1 INTO OUTFILE '{path}' FORMAT CSV", "select 1 into/**/outfile '{path}' truncate"]
+)
+def test_a_reader_has_nothing_written_to_a_file(
+    empty_clickhouse: ClickHouse, clickhouse_path: Path, tmp_path: Path, sql: str
+) -> None:
+    empty_clickhouse.command("SELECT 1")
+    reader = ClickHouse.embedded(clickhouse_path, empty_clickhouse.database, read_only=True)
+
+    with pytest.raises(ClickHouseError, match="INTO OUTFILE would write to this machine's files"):
+        reader.query(sql.replace("{path}", str(tmp_path / "out")))
+
+    assert list(tmp_path.iterdir()) == []
+    reader.close()
 
 
 def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouse) -> None:

@@ -81,6 +81,12 @@ def test_the_format_is_the_querys_else_the_headers_else_the_urls_else_tab_separa
     ]
 
 
+def test_a_format_that_the_engine_puts_in_backticks_is_told_as_well(http: httpx.Client) -> None:
+    response = http.get("/", params={"query": "SELECT 1 FORMAT Null"})
+
+    assert (response.status_code, response.content, response.headers["x-clickhouse-format"]) == (200, b"", "Null")
+
+
 def test_parameters_are_bound_by_the_engine(http: httpx.Client) -> None:
     response = http.get("/", params={"query": "SELECT {a:String}, {n:UInt8}", "param_a": "' OR 1", "param_n": "7"})
 
