@@ -28,8 +28,9 @@ _OPTIONS = Path(__file__).parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
 """How every handle in this process opens the engine: the first one decides for all."""
 
-# it logs what it could not write, which is somebody's data; the error comes to us as well
-logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+# the driver logs what it could not write, which is somebody's data, and what it tries again; errors come to us as well
+for _name in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 # a user who may only read may not say so again
 common.set_setting("invalid_setting_action", "drop")

@@ -140,7 +140,7 @@ def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: Cl
     assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 1}]
 
 
-def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told() -> None:
+def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = ClickHouse.server("http://writer:s%65cret@127.0.0.1:1/")
 
     with pytest.raises(ClickHouseError, match=r"ClickHouse at http://127\.0\.0\.1:1 can't be reached") as caught:
@@ -148,6 +148,7 @@ def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told() -> 
 
     assert caught.value.unavailable
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {nowhere.place}"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
