@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
+import httpx
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error, OperationalError, ProgrammingError
@@ -36,6 +37,8 @@ for _name in ("clickhouse_connect", "urllib3"):
 common.set_setting("invalid_setting_action", "drop")
 
 CONNECT_TIMEOUT_S = 5
+SIGN_OF_LIFE_S = 5
+"""How long a server may take to say that it is there, before a query is given its long time."""
 ANSWER_TIMEOUT_S = 120
 
 _PASSING = frozenset({159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
@@ -104,11 +107,15 @@ class ClickHouse:
         """Use a server's HTTP interface: ``http(s)://user:password@host:port``."""
         parts = urlsplit(url)
         secret = unquote(parts.password or "")
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = parts.port or (8443 if parts.scheme == "https" else 8123)
+        place = f"{parts.scheme}://{host}:{port}"
 
         def connect() -> Client:
+            _check_alive(place)
             return clickhouse_connect.get_client(
                 host=parts.hostname or "localhost",
-                port=parts.port or (8443 if parts.scheme == "https" else 8123),
+                port=port,
                 secure=parts.scheme == "https",
                 username=unquote(parts.username or "default"),
                 password=secret,
@@ -119,7 +126,6 @@ class ClickHouse:
                 settings={"readonly": 2} if read_only else {},
             )
 
-        place = f"{parts.scheme}://{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}"
         return cls(connect, database, place, secret=secret, read_only=read_only)
 
     @property
@@ -207,6 +213,18 @@ class ClickHouse:
 
     def _translated(self, what: str, *, reveal: bool = True) -> _Translated:
         return _Translated(self.place, what, self._secret, reveal=reveal)
+
+
+def _check_alive(place: str) -> None:
+    """See that whoever listens there says anything at all. What else may be wrong, the driver finds and says."""
+    try:
+        httpx.get(f"{place}/ping", timeout=SIGN_OF_LIFE_S)
+    except httpx.TimeoutException:
+        raise ClickHouseError(
+            f"ClickHouse at {place} can't be reached: it says nothing for {SIGN_OF_LIFE_S} s", unavailable=True
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return
 
 
 def _rendered(client: Client, sql: str) -> str:

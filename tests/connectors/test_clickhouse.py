@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,19 @@ def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplo
     assert caught.value.unavailable
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {nowhere.place}"
     assert caplog.text == ""
+
+
+def test_whoever_takes_connections_and_says_nothing_is_not_waited_for_as_long_as_a_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("connectors.clickhouse.SIGN_OF_LIFE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+
+        with pytest.raises(ClickHouseError, match=f":{port} can't be reached: it says nothing for 0.2 s") as caught:
+            ClickHouse.server(f"http://127.0.0.1:{port}").rows("SELECT 1")
+
+    assert caught.value.unavailable
 
 
 @pytest.mark.parametrize(
