@@ -6,7 +6,9 @@ rows of 1 KB into chDB, CPU of the whole process: 12 us a row so (5 to build the
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -85,11 +87,18 @@ class ClickHouse:
         self._contexts: dict[tuple[str, tuple[str, ...]], InsertContext] = {}
 
     @classmethod
-    def embedded(cls, path: Path, database: str = "sluice", *, read_only: bool = False) -> Self:
-        """Open the engine in this process over the files under ``path``: one path per process, one process per path."""
+    def embedded(
+        cls, path: Path, database: str = "sluice", *, read_only: bool = False, holders: str = "another process has them"
+    ) -> Self:
+        """Open the engine in this process over the files under ``path``: one path per process, one process per path.
+
+        ``holders`` says to people who else may have them, and what to do then.
+        """
 
         def connect() -> Client:
             path.mkdir(parents=True, exist_ok=True)
+            if _is_held_by_others(path):
+                raise ClickHouseError(f"the ClickHouse files under {path} are in use: {holders}", unavailable=True)
             try:
                 client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
             except ProgrammingError:
@@ -213,6 +222,22 @@ class ClickHouse:
 
     def _translated(self, what: str, *, reveal: bool = True) -> _Translated:
         return _Translated(self.place, what, self._secret, reveal=reveal)
+
+
+def _is_held_by_others(path: Path) -> bool:
+    """Whether another process has the engine open there. The engine itself would say so on our terminal, in its words.
+
+    It locks this file and writes its process into it.
+    """
+    try:
+        with (path / "status").open("rb") as status:
+            try:
+                fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return f"PID: {os.getpid()}" not in status.read().decode().splitlines()
+    except OSError:  # there was none yet, or the engine finds what is wrong
+        return False
+    return False
 
 
 def _check_alive(place: str) -> None:

@@ -9,6 +9,14 @@ from pathlib import Path
 from connectors.clickhouse import ClickHouse, ClickHouseError
 from streams.settings import Settings
 
+_BEFORE_A_READER = (
+    "the gateway is starting or stopping, or `sluice query` or `sluice export` reads them: try again in a moment"
+)
+_BEFORE_A_WRITER = (
+    "a gateway runs, and brings the tables up to date itself whenever it starts; or `sluice query` or `sluice export`"
+    " reads them: try again in a moment"
+)
+
 
 def path(settings: Settings) -> Path:
     """The files of the engine in process; one process at a time may have them."""
@@ -19,7 +27,7 @@ def writer(settings: Settings) -> ClickHouse:
     """Where audit writes."""
     if settings.clickhouse.url:
         return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database)
-    return ClickHouse.embedded(path(settings), settings.clickhouse.database)
+    return ClickHouse.embedded(path(settings), settings.clickhouse.database, holders=_BEFORE_A_WRITER)
 
 
 def reader(settings: Settings) -> ClickHouse:
@@ -40,4 +48,4 @@ def reader(settings: Settings) -> ClickHouse:
             f"{settings.state.resolve()}: start `sluice up`, or say with SLUICE_STATE where its data is",
             unavailable=True,
         )
-    return ClickHouse.embedded(path(settings), settings.clickhouse.database, read_only=True)
+    return ClickHouse.embedded(path(settings), settings.clickhouse.database, read_only=True, holders=_BEFORE_A_READER)

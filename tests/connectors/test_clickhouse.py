@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -206,6 +209,44 @@ def test_a_reader_may_look_and_not_touch(prices: ClickHouse, clickhouse_path: Pa
 
     assert reader.query("SELECT count() FROM prices", "TSV") == b"1\n"
     reader.close()
+
+
+OTHER = """
+import pathlib, sys
+from connectors.clickhouse import ClickHouse
+clickhouse = ClickHouse.embedded(pathlib.Path(sys.argv[1]))
+clickhouse.rows("SELECT 1")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def of_another_process(tmp_path: Path) -> Iterator[Path]:
+    """Files that a process of its own has."""
+    path = tmp_path / "clickhouse"
+    command = [sys.executable, "-c", OTHER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        yield path
+
+
+def test_files_that_another_process_has_are_said_to_be_in_use_by_us_and_not_by_the_engine(
+    of_another_process: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ClickHouseError, match=r"the ClickHouse files under .* are in use: wait for Ada$") as caught:
+        ClickHouse.embedded(of_another_process, holders="wait for Ada").rows("SELECT 1")
+
+    assert caught.value.unavailable
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_process_left_behind_is_in_nobodys_use(tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("PID: 1\nStarted at: 2026-11-24 09:30:00\n")
+
+    with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
+        ClickHouse.embedded(tmp_path).rows("SELECT 1")  # others, as the tests have
 
 
 def test_one_process_has_one_path(clickhouse_path: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,24 @@ def test_readers_ask_the_gateway_that_runs_since_it_has_the_files(tmp_path: Path
         port = running.getsockname()[1]
 
         assert stores.reader(settings(tmp_path, port=port)).place == f"http://127.0.0.1:{port}"
+
+
+def test_while_the_gateway_has_the_files_and_answers_nobody_yet_readers_and_writers_are_told_what_to_do(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    configured = settings(tmp_path, port=free_port())
+    stores.path(configured).mkdir()
+    with (stores.path(configured) / "status").open("w") as status:
+        fcntl.flock(status, fcntl.LOCK_EX)
+        status.write(f"PID: {os.getppid()}\n")
+        status.flush()
+
+        with pytest.raises(
+            ClickHouseError, match=r"in use: the gateway is starting or stopping.*: try again in a moment"
+        ):
+            stores.reader(configured).rows("SELECT 1")
+        with pytest.raises(ClickHouseError, match=r"in use: a gateway runs, and brings the tables up to date itself"):
+            stores.writer(configured).migrate()
 
 
 def test_whoever_reads_may_not_write(tmp_path: Path) -> None:
