@@ -59,6 +59,16 @@ def test_every_configuration_loads(page: str, block: str, tmp_path: Path) -> Non
     assert yaml.safe_load(block).keys() <= loaded.model_fields_set, page
 
 
+SNIPPETS = [(page, block) for page, kind, block in BLOCKS if kind == "python"]
+
+
+@pytest.mark.parametrize(("page", "block"), SNIPPETS, ids=[page for page, _ in SNIPPETS])
+def test_every_python_snippet_is_python_as_it_stands(page: str, block: str) -> None:
+    compile(block, page, "exec")
+
+    assert block.isascii(), page  # an ellipsis in a header is no header
+
+
 LINES = [
     (page, shlex.split(said, comments=True)[1:])
     for page, kind, block in BLOCKS
