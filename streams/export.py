@@ -86,7 +86,8 @@ def export(query: Readable, options: ExportOptions, progress: Progress = lambda 
                 if tally.examples == options.limit:
                     break
         progress(tally.read, total)
-        manifest = _manifest(options, filters(options, until), (sql, parameters), tally, partial)
+        first = _first_page(parameters, next(iter(tenants), ""))
+        manifest = _manifest(options, filters(options, until), (sql, first), tally, partial)
         _publish(partial, options.out, manifest)
     finally:
         partial.unlink(missing_ok=True)
@@ -108,14 +109,20 @@ def _answered(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each tenant's requests in the order of their time, a page at a time."""
     for tenant in tenants:
-        after: Parameters = {"after_ms": parameters.get("since_ms", 0), "after_id": _FIRST_ID}
+        page = _first_page(parameters, tenant)
         full = True
         while full:
-            rows = list(query.rows(sql, {**parameters, "in_tenant": tenant, **after, "page_rows": PAGE_ROWS}))
+            rows = list(query.rows(sql, page))
             yield from ((tenant, row) for row in rows)
             full = len(rows) == PAGE_ROWS
             if full:
-                after = {"after_ms": int(rows[-1]["received_ms"]), "after_id": str(rows[-1]["id"])}
+                page |= {"after_ms": int(rows[-1]["received_ms"]), "after_id": str(rows[-1]["id"])}
+
+
+def _first_page(parameters: Parameters, tenant: str) -> Parameters:
+    """All that the query of a page asks for, at a tenant's first."""
+    since_ms = parameters.get("since_ms", 0)
+    return {**parameters, "in_tenant": tenant, "after_ms": since_ms, "after_id": _FIRST_ID, "page_rows": PAGE_ROWS}
 
 
 def _take(tenant: str, row: Mapping[str, Any], file: DatasetFile, tally: Tally) -> None:

@@ -31,7 +31,9 @@ class Manifest:
     """By reason, the most frequent first."""
     filters: Filters
     sql: str
+    """The query of one page."""
     parameters: dict[str, str | int]
+    """All of its parameters, as they were for the first page of the first tenant."""
     tenants: tuple[str, ...]
     config_hashes: tuple[str, ...]
     first_received_at: str | None

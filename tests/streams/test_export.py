@@ -229,6 +229,19 @@ def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouse, out
     assert "{tenant:String}" in manifest["sql"]
 
 
+def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: ClickHouse, out: Path) -> None:
+    rows = [row(number, tenant="b" if number == 0 else "a") for number in range(4)]
+    clickhouse.insert("requests_log", COLUMNS, rows)
+    export(clickhouse, ExportOptions(out, since=START))
+    manifest = json.loads(out.with_name("rivers.jsonl.manifest.json").read_text("utf-8"))
+
+    first = list(clickhouse.rows(manifest["sql"], manifest["parameters"]))
+    second = list(clickhouse.rows(manifest["sql"], {**manifest["parameters"], "in_tenant": "b"}))
+
+    assert [json.loads(found["input"])["messages"][0]["content"] for found in (*first, *second)] == questions(out)
+    assert [len(first), len(second)] == [3, 1]
+
+
 def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouse, tmp_path: Path) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "river", "arguments": '{"city": "Köln"}'}}
     tools = [{"type": "function", "function": {"name": "river", "parameters": {"type": "object"}}}]
