@@ -1,4 +1,5 @@
-# Everything a person types. Needs Python 3.11+ and make; all else is fetched into .venv and .sluice.
+# Everything a person types. Needs Python 3.11+ and make; uv is fetched into .uv, packages into .venv, and Kafka's jars
+# into ~/.cache/sluice when it first starts. Data stays in .sluice.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
