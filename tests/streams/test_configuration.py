@@ -90,7 +90,7 @@ def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> No
     assert "sk-" not in said
 
 
-def test_variables_come_from_the_environment_wherever_they_stand(tmp_path: Path) -> None:
+def test_variables_come_from_the_environment_wherever_they_stand_in_a_value(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         'providers: {own: {kind: openai, base_url: "http://${HOST}/v1", api_key: "${KEY}"}}\n'
@@ -103,6 +103,12 @@ def test_variables_come_from_the_environment_wherever_they_stand(tmp_path: Path)
     assert settings.providers["own"].api_key is not None
     assert settings.providers["own"].api_key.get_secret_value() == "sk-secret"
     assert settings.models["m"].targets[0].target == "own/gpt-mini"
+
+
+def test_a_name_stays_as_it_is_written(tmp_path: Path) -> None:
+    path = write(tmp_path, 'models: {"${MODEL}": {targets: [sim/echo]}}')
+
+    assert load(path, {"MODEL": "fast"}).models.keys() == {"${MODEL}"}
 
 
 def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path) -> None:
