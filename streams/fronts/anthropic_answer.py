@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from streams.fronts.anthropic_messages import OWN
+from streams.fronts.front import serial
 
 JSON = dict[str, Any]
 
@@ -54,7 +55,7 @@ def message(completion: JSON) -> JSON:
     content = [*thoughts(said), *_texts(said), *(_tool_use(call) for call in said.get("tool_calls") or ())]
     reason = stop_reason(choice.get("finish_reason"), choice.get("native_finish_reason"))
     return {
-        "id": completion.get("id") or "",
+        "id": message_id(completion),
         "type": "message",
         "role": "assistant",
         "model": completion.get("model") or "",
@@ -64,6 +65,11 @@ def message(completion: JSON) -> JSON:
         **stop_details(reason, said.get("refusal")),
         "usage": usage(completion.get("usage")),
     }
+
+
+def message_id(completion: JSON) -> str:
+    """The message's id, which follows from the completion's; a Claude's own stays. A chunk serves as well."""
+    return f"msg_{serial(completion).removeprefix('msg_')}"
 
 
 def stop_reason(finish_reason: object, native: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.fronts.anthropic_answer import stop_details, stop_reason, thoughts, usage
+from streams.fronts.anthropic_answer import message_id, stop_details, stop_reason, thoughts, usage
 
 JSON = dict[str, Any]
 
@@ -137,7 +137,7 @@ class Events:
 def _message_start(chunk: JSON) -> JSON:
     """The counts are not known yet; those of ``message_delta`` are of the whole, and replace these."""
     message: JSON = {
-        "id": chunk.get("id") or "",
+        "id": message_id(chunk),
         "type": "message",
         "role": "assistant",
         "model": chunk.get("model") or "",

@@ -5,7 +5,7 @@ On the log there is one shape only. A front translates at the door, on the way i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -101,3 +101,8 @@ def stream_cut(reason: str) -> bytes:
     """The error of a stream that we end ourselves."""
     message = f"The stream was cut: {reason}."
     return error_body(Failure(status=504, type="server_error", code="stream_cut", message=message))
+
+
+def serial(completion: Mapping[str, Any]) -> str:
+    """The part of a completion's id that makes it unique. A chunk serves as well."""
+    return str(completion.get("id") or "").removeprefix("chatcmpl-")

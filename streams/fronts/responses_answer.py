@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.fronts.front import serial
+
 JSON = dict[str, Any]
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -140,8 +142,3 @@ def usage(counts: JSON | None) -> JSON | None:
 def first_choice(completion: JSON) -> JSON:
     """The choice that counts; empty if there is none."""
     return next((choice for choice in completion.get("choices") or () if not choice.get("index")), {})
-
-
-def serial(completion: JSON) -> str:
-    """The part of a completion's id that makes it unique."""
-    return str(completion.get("id") or "").removeprefix("chatcmpl-")

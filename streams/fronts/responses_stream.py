@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.providers.assembly import Assembly
-from streams.fronts.responses_answer import head, output, response, serial
+from streams.fronts.front import serial
+from streams.fronts.responses_answer import head, output, response
 
 JSON = dict[str, Any]
 

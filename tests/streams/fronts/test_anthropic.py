@@ -41,6 +41,13 @@ def test_a_request_becomes_one_that_openai_takes() -> None:
     }
 
 
+def test_who_says_no_most_tokens_is_asked_for_none() -> None:
+    asked = FRONT.ask(orjson.dumps({name: value for name, value in ASKED.items() if name != "max_tokens"}))
+
+    assert isinstance(asked, bytes)
+    assert orjson.loads(asked).keys() == {"model", "messages"}
+
+
 def test_what_can_not_be_said_is_refused_by_the_name_that_its_caller_knows() -> None:
     body = orjson.dumps({**ASKED, "mcp_servers": []})
 
@@ -63,7 +70,7 @@ def test_an_answer_becomes_a_message() -> None:
     answered = FRONT.answer(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), b"")
 
     message = orjson.loads(answered)
-    assert message["type"] == "message"
+    assert (message["id"], message["type"]) == ("msg_x", "message")
     assert message["content"] == [{"type": "text", "text": "ho"}]
 
 

@@ -33,6 +33,13 @@ def test_words_thoughts_and_calls_are_blocks_in_anthropics_order() -> None:
     assert told["stop_reason"] == "tool_use"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [("chatcmpl-7", "msg_7"), ("cmpl_7", "msg_cmpl_7"), ("msg_01XF", "msg_01XF")]
+)
+def test_the_id_is_of_anthropics_kind_and_a_claudes_own_stays(given: str, expected: str) -> None:
+    assert message({**completion({"content": "ho"}), "id": given})["id"] == expected
+
+
 def test_signed_thoughts_come_back_as_they_were() -> None:
     said = {"content": "ho", "reasoning_content": "Hm.", "extra_content": {"anthropic": {"thinking_blocks": [THOUGHT]}}}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.fronts.anthropic_answer import message
 from streams.fronts.anthropic_stream import Events
 
 JSON = dict[str, Any]
@@ -52,6 +53,14 @@ def test_words_come_as_one_block_between_a_start_and_a_stop() -> None:
         "message_stop",
     ]
     assert events[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
+
+
+def test_a_stream_has_the_id_that_the_whole_message_would_have() -> None:
+    whole: JSON = {"id": "chatcmpl-7", "choices": [{"message": {"content": "ho"}, "finish_reason": "stop"}]}
+
+    begun = told({**chunk({"content": "ho"}, "stop"), "id": "chatcmpl-7"})[0]["message"]
+
+    assert begun["id"] == message(whole)["id"] == "msg_7"
 
 
 def test_thoughts_are_a_block_of_their_own_and_get_their_signature() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import orjson
 
-from streams.fronts.front import Front, OpenAIFront, named_events, stream_cut
+from streams.fronts.front import Front, OpenAIFront, named_events, serial, stream_cut
 
 FRONT: Front = OpenAIFront()
 
@@ -38,3 +38,7 @@ def test_a_cut_stream_says_why() -> None:
 
     assert error["code"] == "stream_cut"
     assert "the deadline passed" in error["message"]
+
+
+def test_what_makes_an_id_unique_is_told_from_its_kind() -> None:
+    assert [serial({"id": "chatcmpl-7"}), serial({"id": "gen-7"}), serial({"id": None})] == ["7", "gen-7", ""]
