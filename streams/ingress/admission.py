@@ -37,12 +37,12 @@ class Admission:
     def _check_tenant(self, tenant: str) -> None:
         most = self._settings.tenant(tenant).max_in_flight
         if most is not None and self._under_way.of(tenant) >= most:
-            raise _too_many(f"{most} requests of yours are under way already, the most that may be. Wait for one.")
+            raise _too_many(f"You have as many requests under way as you may: {most}. Wait until one has its reply.")
 
     def _check_batch(self) -> None:
         most = self._settings.overload.max_batch_backlog
         if self._pressure.batch >= most:
-            raise _overloaded(f"{self._pressure.batch} requests of the batch lane are waiting already.", BATCH_RETRY_S)
+            raise _overloaded(f"Requests that wait in the batch lane: {self._pressure.batch}.", BATCH_RETRY_S)
 
     def _check_wait(self, request: Request) -> None:
         allowed_s = (request.deadline_at - request.received_at) / 1000

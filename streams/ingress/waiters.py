@@ -67,7 +67,7 @@ class Waiters:
 
         """
         if len(self._waiting) >= self._limit:
-            raise unavailable("overloaded", f"{self._limit} callers are waiting already. Try again in a moment.")
+            raise unavailable("overloaded", f"As many callers wait as may: {self._limit}. Try again in a moment.")
 
     def enter(self, correlation: str, seconds: float) -> Waiter:
         """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,19 @@ async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_in_flight")
     assert refused.headers["retry-after"] == "1"
     assert later.status_code == 200
+
+
+async def test_a_bound_of_one_is_told_as_well_as_one_of_many() -> None:
+    limits: dict[str, Any] = {"tenants": {"default": {"max_in_flight": 1}}, "overload": {"max_batch_backlog": 1}}
+    async with running(**limits) as gateway:
+        pressed(gateway.ingress.pressure, 1.0, batch=1)
+        batch = await gateway.chat({"X-Sluice-Lane": "batch"})
+        gateway.log.answers = lambda _: None
+        await gateway.chat({"Prefer": "respond-async"})
+        more = await gateway.chat()
+
+    assert "Requests that wait in the batch lane: 1." in batch.json()["error"]["message"]
+    assert more.json()["error"]["message"].startswith("You have as many requests under way as you may: 1.")
 
 
 async def test_those_that_nobody_waits_for_are_among_them_until_their_reply_is_here() -> None:
