@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from connectors.providers.compatible import BASE_URL
 from schemas.sentences import place, sentence
 from streams import strict_yaml
+from streams.meant import meant
 from streams.settings import HASH, NAME, TARGET, ConfigurationError, Settings
 
 OVERRIDES = {
@@ -77,7 +78,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError("\n".join([*_faults(error, source, overridden), *unset.values()])) from None
+        raise ConfigurationError("\n".join([*_faults(error, source, content, overridden), *unset.values()])) from None
     if needed := [fault for variable, fault in unset.items() if variable in settings.public]:
         raise ConfigurationError("\n".join(needed))  # no secret: it decides about requests, and is in the hash
     return settings
@@ -136,7 +137,9 @@ def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple
     return said
 
 
-def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str, ...], str]) -> list[str]:
+def _faults(
+    error: ValidationError, source: Path, content: dict[str, Any], overridden: Mapping[tuple[str, ...], str]
+) -> list[str]:
     """Every fault on one line, with its place; never a value, which may be a secret."""
     faults = []
     for fault in error.errors(include_input=False, include_url=False):
@@ -144,5 +147,7 @@ def _faults(error: ValidationError, source: Path, overridden: Mapping[tuple[str,
         variable = overridden.get(tuple(str(step) for step in fault["loc"]))
         where = variable or (f"{source}: {at}" if at else str(source))
         pattern = str(fault.get("ctx", {}).get("pattern", ""))
-        faults.append(f"{where}: {LOOKS.get(pattern) or sentence(fault)}")
+        near = meant(fault["loc"], content) if fault["type"] == "extra_forbidden" else ""
+        asked = f"; did you mean `{near}`?" if near else ""
+        faults.append(f"{where}: {LOOKS.get(pattern) or sentence(fault)}{asked}")
     return faults

@@ -55,14 +55,20 @@ def parse_settings(value: object) -> ProviderSettings:
     """
     if isinstance(value, ProviderSettings):
         return value
-    said = value.get("kind") if isinstance(value, dict) else None
-    kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
-    if not isinstance(value, dict) or kind is None or kind not in KINDS:
+    kind = kind_of(value)
+    if not isinstance(value, dict) or kind is None:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
     made = KINDS[kind].Settings.model_validate({**value, "kind": kind})
     for key in made.api_keys:  # each must be what the kind takes as a key
         KINDS[kind].Settings.model_validate({**value, "kind": kind, "api_key": key, "api_keys": ()})
     return made
+
+
+def kind_of(value: object) -> str | None:
+    """The kind that a provider's part of the configuration names; None if there is no such kind."""
+    said = value.get("kind") if isinstance(value, dict) else None
+    kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
+    return kind if kind in KINDS else None
 
 
 def make(name: str, settings: ProviderSettings) -> Provider:

@@ -236,6 +236,7 @@ def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[
     [
         ("kafka: {port: 99999}", "kafka.port: must be at most 65535"),
         ("nope: 1", "nope: is not known here"),
+        ("provider: {}", "provider: is not known here; did you mean `providers`?"),
         ("models: {a: {targets: [x]}}", "models.a.targets.0.target: must be provider/model"),
         ("models: {a: {targets: []}}", "models.a.targets: must not be empty"),
         (
