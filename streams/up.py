@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from streams.supervisor import Supervisor
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended before it was ready."""
+
+LINE_EVERY_S = 10.0
+"""How often a step that lasts says how far it is, where no terminal is."""
 
 
 async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
@@ -55,16 +59,25 @@ def _signalled() -> asyncio.Event:
 
 
 @contextlib.contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str], None]]:
-    """One line that changes on a terminal; elsewhere a line for each step, once."""
+def _progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+    """One line that changes on a terminal; elsewhere a line for each step, and now and then how far it is.
+
+    A step is what a message says before its colon.
+    """
     said: set[str] = set()
+    due_s = 0.0
     with console.status("starting", spinner="dots") as status:
 
         def progress(message: str) -> None:
+            nonlocal due_s
             status.update(message)
-            if not console.is_terminal and message not in said:
+            if console.is_terminal:
+                return
+            step = message.partition(": ")[0]
+            if message not in said and (step not in said or clock() >= due_s):
                 console.print(f"sluice: {message}", markup=False, soft_wrap=True)
-            said.add(message)
+                due_s = clock() + LINE_EVERY_S
+            said.update((step, message))
 
         yield progress
 
