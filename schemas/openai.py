@@ -169,6 +169,8 @@ _BODIES: dict[Operation, TypeAdapter[Any]] = {
     "embeddings": TypeAdapter(EmbeddingsBody),
 }
 
+_TOO_DEEP = invalid("invalid_json", f"the body nests deeper than {MAX_DEPTH} levels")
+
 
 def parse(body: bytes) -> dict[str, Any] | Failure:
     """The JSON object in these bytes, or why there is none. Of a name that comes twice the last counts."""
@@ -180,12 +182,19 @@ def parse(body: bytes) -> dict[str, Any] | Failure:
     except orjson.JSONDecodeError as error:
         if "UTF-8" in error.msg:  # its place is not told
             return invalid("invalid_json", "the body is not UTF-8")
+        if is_too_deep(error):
+            return _TOO_DEEP
         return invalid("invalid_json", f"the body is not valid JSON (line {error.lineno}, column {error.colno})")
     if not isinstance(document, dict):
         return invalid("invalid_json", "the body is not a JSON object")
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(document) > MAX_DEPTH:
-        return invalid("invalid_json", f"the body nests deeper than {MAX_DEPTH} levels")
+        return _TOO_DEEP
     return document
+
+
+def is_too_deep(error: orjson.JSONDecodeError) -> bool:
+    """Whether it was JSON as far as it was read: orjson reads 1,024 levels, and takes a deeper one for a fault."""
+    return "depth" in error.msg
 
 
 def depth(document: object) -> int:

@@ -170,14 +170,16 @@ def test_what_is_no_json_object_says_so(body: bytes) -> None:
     assert (failure.status, failure.code) == (400, "invalid_json")
 
 
-def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper() -> None:
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 1024, 1025, 5000])
+def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper(levels: int) -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
-    deepest, too_deep = parse(nested(MAX_DEPTH)), parse(nested(MAX_DEPTH + 1))
+    deepest, too_deep = parse(nested(MAX_DEPTH)), parse(nested(levels))
 
     assert isinstance(deepest, dict)
     assert isinstance(too_deep, Failure)
+    assert too_deep.message == "the body nests deeper than 100 levels"
 
 
 def test_a_wide_body_is_not_a_deep_one() -> None:
