@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from schemas.openai import MAX_DEPTH, depth
+from schemas.openai import MAX_DEPTH, depth, is_too_deep
 from schemas.shapes import Shape
 
 _OWN = frozenset(Shape.field_names)
@@ -29,6 +29,8 @@ _BINARY = {("image_url", "url"): _DATA_URL, ("file", "file_data"): _DATA_URL, ("
 
 _LEAST_NUMBER = 1_000_000
 """A smaller one holds no card, phone or account."""
+
+_TOO_DEEP = f"a tool call's arguments nest deeper than {MAX_DEPTH} levels"
 
 
 class UnscreenableError(Exception):
@@ -76,12 +78,14 @@ class Texts:
         """JSON in a text, as a tool's arguments are: read, since an escape can hide what it holds or be torn apart."""
         try:
             inner = orjson.loads(value)
-        except orjson.JSONDecodeError:
+        except orjson.JSONDecodeError as error:
+            if is_too_deep(error):
+                raise UnscreenableError(_TOO_DEEP) from None
             return self._text(value)  # the model's, cut off or never valid
         if not isinstance(inner, dict | list):
             return self._text(value)
         if depth(inner) > MAX_DEPTH:
-            raise UnscreenableError(f"a tool call's arguments nest deeper than {MAX_DEPTH} levels")
+            raise UnscreenableError(_TOO_DEEP)
         return orjson.dumps(self.rewritten(inner)).decode()
 
     def _number(self, value: int) -> int | str:

@@ -93,9 +93,10 @@ def test_arguments_that_are_no_json_object_are_read_as_text(arguments: str) -> N
     assert seen({"arguments": arguments})[0] == [arguments]
 
 
-def test_arguments_that_nest_too_deep_to_be_read_are_refused() -> None:
+@pytest.mark.parametrize("levels", [200, 5000])
+def test_arguments_that_nest_too_deep_to_be_read_are_refused(levels: int) -> None:
     with pytest.raises(UnscreenableError):
-        seen({"arguments": "[" * 200 + "]" * 200})
+        seen({"arguments": "[" * levels + r'"ada\u0040example.org"' + "]" * levels})
 
 
 def test_a_long_number_is_shown_and_stays_a_number_unless_it_is_changed() -> None:
