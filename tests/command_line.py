@@ -17,7 +17,7 @@ def understood(arguments: Sequence[str]) -> dict[str, Any]:
         click.ClickException: the command, an option or an argument is not one.
 
     """
-    context = click.Context(main, info_name="sluice")
+    context = click.Context(main, info_name="sluice", **main.context_settings)
     options, rest, _ = main.make_parser(context).parse_args(list(arguments))
     group: click.Group = main
     while True:
@@ -37,7 +37,7 @@ def named(words: Sequence[str]) -> None:
 
     """
     command: click.Command = main
-    context = click.Context(main, info_name="sluice")
+    context = click.Context(main, info_name="sluice", **main.context_settings)
     for word in words:
         if isinstance(command, click.Group) and not word.startswith("-"):
             _, inner, _ = command.resolve_command(context, [word])
