@@ -21,8 +21,9 @@ NOW = int(time.time() * 1000)
 
 
 def write(broker: EmbeddedBroker, topics: Topics, *values: tuple[bytes, int], **settings: Any) -> None:
-    """Write values into partition 1, each so many milliseconds old."""
-    producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap_servers, **settings})
+    """Write values into partition 1, each so many milliseconds old, in order also if some are sent again."""
+    kept = {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True}
+    producer = confluent_kafka.Producer(kept | settings)
     for value, age_ms in values:
         producer.produce(topics.attempts.name, value, b"key", partition=1, timestamp=NOW - age_ms)
     producer.flush(20)
