@@ -25,7 +25,7 @@ class Child:
         self.name = name
         self.exit_code: int | None = None
         """Of the last time that it ended by itself; negative for a signal."""
-        self._command = [sys.executable, "-m", "streams.cli", "run", *stages]
+        self._command = [sys.executable, "-P", "-m", "streams.cli", "run", *stages]  # -P: nothing of the working folder
         self._environ = {**environ, "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": name}
         self._process: asyncio.subprocess.Process | None = None
         self._wanted = True

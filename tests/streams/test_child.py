@@ -56,7 +56,7 @@ ENDS_WITH_US = "import sys; sys.stdin.read()"
 def test_it_runs_the_stages_and_says_who_supervises_them() -> None:
     one = Child("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
 
-    assert one._command[1:] == ["-m", "streams.cli", "run", "filter", "route"]
+    assert one._command[1:] == ["-P", "-m", "streams.cli", "run", "filter", "route"]
     assert one._environ == {"SLUICE_STATE": "/data", "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": "flow"}
     assert one.pid is None
 
