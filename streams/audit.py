@@ -14,7 +14,7 @@ from connectors.embedded.clickhouse_http import Endpoint
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import stores
-from streams.columns import EVENTS, REQUESTS
+from streams.columns import EVENTS, REQUESTS, Row, Table
 from streams.rows import RowMaker
 from streams.settings import ConfigurationError, Settings
 
@@ -70,28 +70,27 @@ class Audit:
         token = token_of(records)
         # ends first: a request that is there has its events a moment later, never the other way round
         ends = [(record, rows.request) for record, rows in made if rows.request is not None]
-        self._insert("requests_log", REQUESTS.names, ends, token)
-        self._insert("events_log", EVENTS.names, [(record, rows.event) for record, rows in made], token)
+        self._insert(REQUESTS, ends, token)
+        self._insert(EVENTS, [(record, rows.event) for record, rows in made], token)
 
-    def _insert(
-        self, table: str, names: Sequence[str], rows: Sequence[tuple[Record, list[object]]], token: str
-    ) -> None:
+    def _insert(self, table: Table, rows: Sequence[tuple[Record, Row]], token: str) -> None:
         """Insert these, or find the ones that the table can't take by halves and keep a note of each in their stead."""
         try:
-            self._clickhouse.insert(table, names, [row for _, row in rows], token)
+            self._clickhouse.insert(table.name, table.names, table.fitted(row for _, row in rows), token)
         except ClickHouseError as error:
             if error.unavailable:
                 raise
             if len(rows) == 1:
-                self._note(table, rows[0][0], error)
+                self._note(table.name, rows[0][0], error)
                 return
             middle = len(rows) // 2
-            self._insert(table, names, rows[:middle], f"{token}/0")
-            self._insert(table, names, rows[middle:], f"{token}/1")
+            self._insert(table, rows[:middle], f"{token}/0")
+            self._insert(table, rows[middle:], f"{token}/1")
 
     def _note(self, table: str, record: Record, error: ClickHouseError) -> None:
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
-        self._clickhouse.insert("events_log", EVENTS.names, [self._maker.stub(record, f"{table}: {error}")])
+        stub = self._maker.stub(record, f"{table}: {error}")
+        self._clickhouse.insert(EVENTS.name, EVENTS.names, EVENTS.fitted([stub]))
         place = f"{record.topic}/{record.partition}/{record.offset}"
         log.error("row refused", table=table, record=place, reason=str(error))
 

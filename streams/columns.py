@@ -6,8 +6,9 @@ A value that a column can't hold is brought to the nearest that it can: a wild c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from operator import call, itemgetter
 from typing import Any
 
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -18,30 +19,58 @@ NAME_LENGTH = 256
 """Of what should be one of few names, but may come from a caller."""
 MAX_COST_USD = Decimal(10) ** 6
 
-Fit = Callable[[Any], object]
+Row = tuple[Any, ...]
+"""Values in the order of a table's columns, as they were told."""
+Values = Sequence[Any]
+"""What stands in one column, row by row; one row at least."""
+Fit = Callable[[Values], Values]
+"""Brings the values of a column to what it can hold."""
+
+
+def _as_they_are(values: Values) -> Values:
+    return values
 
 
 def _within(most: int) -> Fit:
-    def fit(value: int) -> int:
-        return value if 0 <= value <= most else min(max(value, 0), most)
+    def fit(values: Values) -> Values:
+        if min(values) >= 0 and max(values) <= most:
+            return values
+        return [min(max(value, 0), most) for value in values]
 
     return fit
 
 
 def _nullable(fit: Fit) -> Fit:
-    return lambda value: None if value is None else fit(value)
+    def fit_or_none(values: Values) -> Values:
+        there = iter(fit([value for value in values if value is not None] or [0]))
+        return [None if value is None else next(there) for value in values]
+
+    return fit_or_none
 
 
-def _name(value: str) -> str:
-    return value if len(value) <= NAME_LENGTH else value[:NAME_LENGTH]
+def _names(values: Values) -> Values:
+    if max(map(len, values)) <= NAME_LENGTH:
+        return values
+    return [value[:NAME_LENGTH] for value in values]
 
 
-def _names(value: Iterable[str]) -> list[str]:
-    return [_name(item) for item in value]
+def _each(fit: Callable[[Any], object]) -> Fit:
+    """Fit each that is not empty."""
+    return lambda values: [fit(value) if value else value for value in values]
 
 
-def _map(value: Mapping[str, str]) -> dict[str, str]:
-    return {_name(key): item for key, item in value.items()}
+def _different(fit: Callable[[Any], object]) -> Fit:
+    """Fit each value once, however many rows have it."""
+
+    def fit_all(values: Values) -> Values:
+        fitting = {value: fit(value) for value in set(values)}
+        return [fitting[value] for value in values]
+
+    return fit_all
+
+
+def _map(value: Mapping[str, str]) -> Mapping[str, str]:
+    return value if max(map(len, value)) <= NAME_LENGTH else {key[:NAME_LENGTH]: item for key, item in value.items()}
 
 
 def _uuid(value: object) -> str:
@@ -59,12 +88,12 @@ def _cost(value: object) -> str | None:
 
 _U16, _U32, _U64, _TIME = (_within(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
 _KINDS: dict[str, tuple[object, Fit]] = {
-    "text": ("", str),
-    "name": ("", _name),
-    "names": ((), _names),
-    "map": ({}, _map),
-    "uuid": (NIL, _uuid),
-    "cost": (None, _nullable(_cost)),
+    "text": ("", _as_they_are),
+    "name": ("", _names),
+    "names": ((), _each(_names)),
+    "map": ({}, _each(_map)),
+    "uuid": (NIL, _different(_uuid)),
+    "cost": (None, _different(_cost)),
     "time": (0, _TIME),
     "time?": (None, _nullable(_TIME)),
     "u16": (0, _U16),
@@ -77,29 +106,34 @@ _KINDS: dict[str, tuple[object, Fit]] = {
 class Table:
     """The columns of one table, told by kind, each kind with its names."""
 
-    def __init__(self, **kinds: str) -> None:
+    def __init__(self, table: str, /, **kinds: str) -> None:
         by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
-        columns = {name: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for name in names.split()}
+        columns = {of: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for of in names.split()}
         assert len(columns) == sum(len(names.split()) for names in kinds.values()), "a column has two kinds"
+        self.name = table
         self.names = tuple(columns)
-        self._blanks = [blank for blank, _ in columns.values()]
-        self._places = {name: (place, fit) for place, (name, (_, fit)) in enumerate(columns.items())}
+        self._blanks = {of: blank for of, (blank, _) in columns.items()}
+        self._fits = tuple(fit for _, fit in columns.values())
+        self._in_order = itemgetter(*columns)
 
-    def row(self, *told: Mapping[str, object]) -> list[object]:
-        """Values in the order of the columns, each as its column can hold it; of two for one column, the later one.
+    def row(self, *told: Mapping[str, object]) -> Row:
+        """Values in the order of the columns; of two for one column, the later one.
 
         What is for no column is left out.
         """
-        made, places = self._blanks.copy(), self._places
+        made = self._blanks.copy()
         for values in told:
-            for name, value in values.items():
-                if name in places:
-                    place, fit = places[name]
-                    made[place] = fit(value)
-        return made
+            made.update(values)
+        row: Row = self._in_order(made)
+        return row
+
+    def fitted(self, rows: Iterable[Row]) -> list[Row]:
+        """The same rows, each value as its column can hold it: nearly all are so, which one look at a column tells."""
+        return list(zip(*map(call, self._fits, zip(*rows, strict=True)), strict=True))
 
 
 EVENTS = Table(
+    "events_log",
     name="tenant event_type event_id stage source key_id operation provider request_model provider_model"
     " response_model outcome error_type worker config_hash kafka_topic idempotency_key correlation_id trace_id",
     text="error_message input output",
@@ -113,9 +147,10 @@ EVENTS = Table(
     names="finish_reasons policy_actions",
     map="labels attributes",
 )
-"""Of ``events_log``; the table fills ``ingested_at`` itself."""
+"""The table fills ``ingested_at`` itself."""
 
 REQUESTS = Table(
+    "requests_log",
     name="tenant key_id source operation request_model provider provider_model response_model response_id outcome"
     " error_type config_hash idempotency_key trace_id",
     text="error_message input output",
@@ -131,4 +166,3 @@ REQUESTS = Table(
     names="finish_reasons policy_actions",
     map="labels",
 )
-"""Of ``requests_log``."""

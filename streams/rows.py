@@ -14,7 +14,7 @@ from schemas.fixed import fixed
 from schemas.records import Record
 from schemas.stages import STAGES
 from schemas.topics import Topics
-from streams.columns import EVENTS, REQUESTS
+from streams.columns import EVENTS, REQUESTS, Row
 from streams.facts import facts
 from streams.reception import identified
 from streams.settings import OPEN_TENANT
@@ -23,7 +23,7 @@ from streams.told import Facts, actions, asked, counted, trace_id
 VERSIONS = 2**64 - 1
 """From here a row's version falls with its offset, so that of two ends of a request the first on the log stays."""
 
-_SOURCES = {f"/sluice/{stage}": stage for stage in (*STAGES, "ingress")}
+_SOURCES: dict[bytes | None, str] = {f"/sluice/{stage}".encode(): stage for stage in (*STAGES, "ingress")}
 """What our own events say in ``ce_source``: see ``schemas.headers.cloudevent``."""
 _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 
@@ -32,8 +32,8 @@ _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 class Rows:
     """What one record becomes, in the order of ``EVENTS`` and ``REQUESTS``."""
 
-    event: list[object]
-    request: list[object] | None = None
+    event: Row
+    request: Row | None = None
 
 
 class RowMaker:
@@ -65,7 +65,7 @@ class RowMaker:
         row = EVENTS.row(place, {"event_type": type(event).__name__}, facts(event), _written_by(record))
         return Rows(row, self._end(record, event))
 
-    def stub(self, record: Record, reason: str) -> list[object]:
+    def stub(self, record: Record, reason: str) -> Row:
         """The row of a record whose own row the table refused: that it was there, where, and why it is no more."""
         return EVENTS.row(_place(record), {"event_type": "Unstorable", "attributes": {"reason": reason}})
 
@@ -124,7 +124,7 @@ class RowMaker:
         request = getattr(event, "request", None)
         return asked(request) if request else {"tenant": getattr(event, "tenant", "")}
 
-    def _end(self, record: Record, event: Event) -> list[object] | None:
+    def _end(self, record: Record, event: Event) -> Row | None:
         ended = isinstance(event, RequestSettled) and not event.replayed and record.topic == self._topics.outcomes.name
         return REQUESTS.row(_place(record), _request(event, record)) if ended else None  # type: ignore[arg-type]
 
@@ -201,9 +201,13 @@ def _request_in(value: bytes) -> RequestReceived:
 
 def _written_by(record: Record) -> Facts:
     """What the headers of an event of ours say about it: its own id, and the stage that wrote it."""
-    said: Facts = {"event_id": event_id} if (event_id := _text(record, "ce_id")) else {}
-    stage = _SOURCES.get(_text(record, "ce_source"))
-    return said | ({"stage": stage} if stage else {})
+    headers = dict(record.headers)  # of two of a name the last
+    said: Facts = {}
+    if event_id := headers.get("ce_id"):
+        said["event_id"] = event_id.decode(errors="replace")
+    if stage := _SOURCES.get(headers.get("ce_source")):
+        said["stage"] = stage
+    return said
 
 
 def _text(record: Record, header: str) -> str:

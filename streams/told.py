@@ -9,10 +9,24 @@ from streams.asking import trace
 
 Facts = dict[str, object]
 """Columns by name."""
+_MOST = 2048
+_asked: dict[int, tuple[Request, Facts]] = {}
+"""Of requests told lately, by identity: they are held here, so that none is another's."""
 
 
 def asked(request: Request) -> Facts:
-    """Who asked, and under which names it can be found again."""
+    """Who asked, and under which names it can be found again. Made once for all events that share the request."""
+    known = _asked.get(id(request))
+    if known is not None and known[0] is request:
+        return known[1]
+    if len(_asked) >= _MOST:
+        _asked.clear()
+    told = _who(request)
+    _asked[id(request)] = request, told
+    return told
+
+
+def _who(request: Request) -> Facts:
     return {
         "tenant": request.tenant,
         "request_id": request.request_id,

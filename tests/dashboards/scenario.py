@@ -78,10 +78,12 @@ class Log:
         """Put all of it into the tables, as audit would have, each row this much after its record."""
         make = RowMaker(self.topics)
         made = [(make.rows(record), record.timestamp_ms + delay_ms) for record in self.records]
-        events = [[*rows.event, came] for rows, came in made]
-        ends = [[*rows.request, came] for rows, came in made if rows.request is not None]
-        clickhouse.insert("events_log", [*EVENTS.names, "ingested_at"], events)
-        clickhouse.insert("requests_log", [*REQUESTS.names, "ingested_at"], ends)
+        events = [(rows.event, came) for rows, came in made]
+        ends = [(rows.request, came) for rows, came in made if rows.request is not None]
+        for table, kept in ((EVENTS, events), (REQUESTS, ends)):
+            fitted = table.fitted(row for row, _ in kept)
+            rows = [(*row, came) for row, (_, came) in zip(fitted, kept, strict=True)]
+            clickhouse.insert(table.name, [*table.names, "ingested_at"], rows)
 
 
 @dataclass

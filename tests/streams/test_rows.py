@@ -87,12 +87,16 @@ def record(topic: str, value: Event | bytes | None, headers: Headers = (), **cha
 
 
 def event_of(record: Record) -> dict[str, Any]:
-    return dict(zip(columns.EVENTS.names, MAKER.rows(record).event, strict=True))
+    [row] = columns.EVENTS.fitted([MAKER.rows(record).event])
+    return dict(zip(columns.EVENTS.names, row, strict=True))
 
 
 def request_of(record: Record) -> dict[str, Any] | None:
-    row = MAKER.rows(record).request
-    return None if row is None else dict(zip(columns.REQUESTS.names, row, strict=True))
+    made = MAKER.rows(record).request
+    if made is None:
+        return None
+    [row] = columns.REQUESTS.fitted([made])
+    return dict(zip(columns.REQUESTS.names, row, strict=True))
 
 
 def test_every_event_has_its_columns() -> None:
