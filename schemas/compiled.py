@@ -17,14 +17,14 @@ from pydantic import BaseModel
 
 from schemas import events
 from schemas.events import Event
-from schemas.recurring import KEY, Recurring
+from schemas.recurring import Recurring
 
 Schema = Any
 """A parsed JSON tree of an Avro schema, without logical types."""
 _SLOTS = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
 """All that a pydantic model holds: filled without validation, since the schema has said what may be there."""
-_RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring()}
-"""Of the classes whose parts are the same in one event after the other."""
+_RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring(key=37), "Plan": Recurring(key=16)}
+"""The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
 
 
 def writer(schema: Schema) -> Callable[[Event], bytes]:
@@ -149,28 +149,41 @@ def _indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
 # --- reading
 
 
+_TIME = 6
+"""Bytes of a point in time in milliseconds, this century and long before and after."""
+_MOST_TIMES = 8192
+_times: dict[bytes, int] = {}
+"""Numbers of so many bytes, read lately: a request's times come again in each of its events."""
+
+
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The unsigned number of two bytes or more that begins before this place, and where it ends."""
     byte = data[at]
     if byte <= _SEVEN:
         return byte << 7 | data[at - 1] & _SEVEN, at + 1
-    end = at + 1
-    while data[end] > _SEVEN:
-        end += 1
-        if end - at >= _LONGEST:  # anybody may write a megabyte of them
+    time = _times.get(data[at - 1 : at - 1 + _TIME])
+    if time is not None:
+        return time, at - 1 + _TIME
+    return _number(data, at)
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """The same, byte by byte."""
+    begin = at - 1
+    while data[at] > _SEVEN:
+        at += 1
+        if at - begin > _LONGEST:  # anybody may write a megabyte of them
             raise ValueError("a number of more than 64 bits")
-    return _number(data[at - 1 : end + 1]), end + 1
-
-
-@functools.lru_cache(maxsize=8192)
-def _number(data: bytes) -> int:
-    """The same from its bytes: a request's times come again in each of its events."""
     number = 0
-    for byte in reversed(data):
+    for byte in reversed(data[begin : at + 1]):
         number = number << 7 | byte & _SEVEN
     if number >> 64:
         raise ValueError("a number of more than 64 bits")
-    return number
+    if at + 1 - begin == _TIME:
+        if len(_times) >= _MOST_TIMES:
+            _times.clear()
+        _times[data[begin : at + 1]] = number
+    return number, at + 1
 
 
 _NUMBER = ("n = data[at]; at += 1", "if n > 127: n, at = varint(data, at)")
@@ -218,7 +231,7 @@ def _record_read(schema: Schema, into: str, serial: Iterator[int], names: dict[s
     if kind not in _RECURRING:
         yield from lines
         return
-    yield f"known = by_key_{kind}.get(data[at : at + {KEY}])"
+    yield f"known = by_key_{kind}.get(data[at : at + {_RECURRING[kind].key}])"
     yield "if known is not None and data.startswith(known[0], at):"
     yield f"    {into} = known[1]; at += len(known[0])"
     yield "else:"

@@ -1,11 +1,9 @@
-"""What stands in one event after the other, as a request does in all six of its own: read once, and written once."""
+"""What stands in one event after the other, as a request and its plan do: read once, and written once."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-KEY = 37
-"""So many of the first bytes find it: a request's id, with its length."""
 MOST = 2048
 """Of one class, about 4 MB; then all are forgotten, and those that go on are read once more."""
 LARGEST = 1024
@@ -15,9 +13,16 @@ P = TypeVar("P")
 
 
 class Recurring(Generic[P]):
-    """The parts of one class that were read or written lately, with their bytes. None changes: all may share them."""
+    """The parts of one class that were read or written lately, with their bytes. None changes: all may share them.
 
-    def __init__(self, most: int = MOST) -> None:
+    Args:
+        key: so many of the first bytes find one; of those that begin alike the last is found.
+        most: so many are kept.
+
+    """
+
+    def __init__(self, key: int, most: int = MOST) -> None:
+        self.key = key
         self.by_key: dict[bytes, tuple[bytes, P]] = {}
         """Found by its first bytes; whether the rest is the same is the reader's to see."""
         self.by_id: dict[int, tuple[P, bytes]] = {}
@@ -31,5 +36,5 @@ class Recurring(Generic[P]):
         if len(self.by_id) >= self._most:
             self.by_key.clear()
             self.by_id.clear()
-        self.by_key[data[:KEY]] = data, part
+        self.by_key[data[: self.key]] = data, part
         self.by_id[id(part)] = part, data

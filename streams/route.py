@@ -19,6 +19,8 @@ from streams.writing import written
 
 LISTED = 5
 """Of how many models a refusal tells."""
+PLANS = 1024
+"""Kept of models whose targets stand in one order. A caller may name as many as it likes: then all are made anew."""
 
 
 def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
@@ -88,6 +90,7 @@ class Route:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
+        self._plans: dict[str, Plan] = {}
 
     def handle(self, record: Record) -> Sequence[Output]:
         """Plan the request, unless nobody waits for it any more."""
@@ -97,11 +100,22 @@ class Route:
         now = int(self._clock() * 1000)
         if now >= admitted.request.deadline_at:
             return [self._end(admitted, "expired", EXPIRED, now, record.partition)]
-        planned = plan(admitted, self._settings)
+        planned = self._plan(admitted)
         if isinstance(planned, Failure):
             return [self._end(admitted, "refused", planned, now, record.partition)]
         topic = self._settings.topics.way(admitted.request.lane).routed
         return [written(self._routed(admitted, planned, now), topic, self.name, now, partition=record.partition)]
+
+    def _plan(self, admitted: RequestAdmitted) -> Plan | Failure:
+        """Plan the request, or find the plan that every request of its model has."""
+        if (known := self._plans.get(admitted.model)) is not None:
+            return known
+        planned = plan(admitted, self._settings)
+        if isinstance(planned, Plan) and planned.policy != "weighted":
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            self._plans[admitted.model] = planned
+        return planned
 
     def _routed(self, admitted: RequestAdmitted, planned: Plan, now: int) -> RequestRouted:
         return RequestRouted(

@@ -4,10 +4,11 @@ import pytest
 
 from schemas.codec import UndecodableError, decode, encode
 from schemas.events import AttemptStarted, Request, RequestReceived
-from schemas.recurring import KEY, LARGEST, Recurring
+from schemas.recurring import LARGEST, Recurring
 from tests.making import make_request
 
 REQUEST = make_request()
+KEY = 37
 
 
 def received(request: Request) -> bytes:
@@ -67,7 +68,7 @@ def test_a_copy_is_written_as_what_it_is() -> None:
 
 
 def test_too_many_are_forgotten_together_and_read_again() -> None:
-    known = Recurring[str](most=2)
+    known = Recurring[str](KEY, most=2)
 
     for number in range(3):
         known.keep(b"%d" % number + b" " * KEY, f"part {number}")
@@ -77,7 +78,7 @@ def test_too_many_are_forgotten_together_and_read_again() -> None:
 
 
 def test_a_large_part_is_not_kept() -> None:
-    known = Recurring[str]()
+    known = Recurring[str](KEY)
 
     known.keep(b" " * (LARGEST + 1), "part")
 

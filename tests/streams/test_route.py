@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Failure, Plan, RequestRouted, RequestSettled
 from schemas.headers import last
-from streams.route import Route, plan
+from streams.route import PLANS, Route, plan
 from streams.settings import Settings
 from streams.stage import DeadLetterError
 from tests.making import admitted, make_request, now_ms, read, record, routed
@@ -168,3 +168,29 @@ def test_an_overdue_request_settles_as_expired() -> None:
 def test_a_foreign_event_is_a_dead_letter() -> None:
     with pytest.raises(DeadLetterError, match="RequestRouted"):
         Route(Settings()).handle(record(routed(request_id=make_request().request_id)))
+
+
+def test_requests_of_a_model_whose_targets_stand_in_one_order_share_its_plan() -> None:
+    stage = Route(settings(fast={"targets": ["sim/echo"]}))
+
+    first, again, other = [read(*stage.handle(record(admitted(name))))[0] for name in ("fast", "fast", "sim/echo")]
+
+    assert first.plan is again.plan
+    assert other.plan.alias == "sim/echo"
+
+
+def test_a_draw_is_made_for_each_request_of_its_own() -> None:
+    stage = Route(settings(drawn={"targets": ["sim/a", "sim/b"], "policy": "weighted"}))
+
+    events = read(*(output for _ in range(64) for output in stage.handle(record(admitted("drawn")))))
+
+    assert {event.plan.targets[0].model for event in events} == {"a", "b"}
+
+
+def test_however_many_models_are_named_few_plans_are_kept() -> None:
+    stage = Route(settings())
+
+    for number in range(PLANS + 2):
+        stage.handle(record(admitted(f"sim/{number}")))
+
+    assert len(stage._plans) == 2
