@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 
 import uuid_utils
 
 _NAMED = uuid.UUID("6f1f7a5e-3f0e-5c1e-9c7e-51a1c36a7e00")
 """Namespace of the ids made from a caller's own name for its request."""
+_WRITTEN = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def new_request_id() -> str:
@@ -19,6 +21,11 @@ def new_request_id() -> str:
 def named_request_id(tenant: str, name: str) -> str:
     """The id of a request that its caller named; two tenants that use one name never meet (UUIDv5)."""
     return str(uuid.uuid5(_NAMED, f"{tenant}\0{name}"))
+
+
+def is_request_id(text: str) -> bool:
+    """Whether this is a UUID, written as we write them."""
+    return _WRITTEN.fullmatch(text) is not None
 
 
 def is_named(request_id: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import uuid
 from typing import Any
 
 from schemas import headers, openai
@@ -13,7 +12,7 @@ from schemas.events import Failure, Lane, Request, RequestReceived
 from schemas.faults import invalid
 from schemas.fixed import fixed
 from schemas.headers import BadHeaderError
-from schemas.identity import named_request_id, recorded_request_id
+from schemas.identity import is_request_id, named_request_id, recorded_request_id
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import asking
@@ -53,7 +52,7 @@ def identified(record: Record, event: RequestReceived | None, topics: Topics) ->
     can take the id of another's request, and be answered with its answer.
     """
     tenant = topics.tenant_of(record.topic)
-    if event is not None and tenant is None and _is_uuid(event.request.request_id):
+    if event is not None and tenant is None and is_request_id(event.request.request_id):
         return event.request.request_id
     name = event.request.request_id if event is not None else _name(record)
     if name:
@@ -69,13 +68,6 @@ def _event(record: Record) -> RequestReceived | None:
     except UndecodableError:
         return None
     return event if isinstance(event, RequestReceived) else None
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _name(record: Record) -> str:
@@ -123,7 +115,14 @@ def _framed(record: Record, value: bytes, settings: Settings, now_ms: int) -> Ar
     changes["request_id"] = identified(record, event, settings.topics)
     if settings.topics.is_batch(record.topic) or settings.tenant(tenant or request.tenant).lane == "batch":
         changes["lane"] = "batch"
-    return Arrival(request.model_copy(update=changes), event.body, openai.parse(event.body))
+    return Arrival(_changed(request, changes), event.body, openai.parse(event.body))
+
+
+def _changed(request: Request, changes: dict[str, object]) -> Request:
+    """Change what is not so already. Nearly always all is, and the same request goes on, which need not be written."""
+    if all(getattr(request, name) == value for name, value in changes.items()):
+        return request
+    return request.model_copy(update=changes)
 
 
 def _plain(record: Record, value: bytes, settings: Settings, now_ms: int) -> Arrival:

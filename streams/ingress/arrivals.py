@@ -71,11 +71,12 @@ def arrive(  # noqa: D417 - the rest are the request's own fields
     )
 
 
-def addressed(request: Request, address: ReplyAddress) -> tuple[Request, str]:
-    """The request with a place for its reply, and the correlation id that will stand on it."""
+def addressed(request: Request, address: ReplyAddress, *, stream: bool) -> tuple[Request, str]:
+    """The request with a place for its reply, or for chunks as well, and the correlation id that will stand on it."""
     correlation = new_request_id()
     reply_to = address.next(request.request_id, correlation)
-    return request.model_copy(update={"reply_to": reply_to, "stream_topic": reply_to.topic}), correlation
+    places = {"reply_to": reply_to, "stream_topic": reply_to.topic if stream else ""}
+    return request.model_copy(update=places), correlation
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str:

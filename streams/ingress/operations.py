@@ -38,7 +38,7 @@ from streams.ingress.under_way import UnderWay
 from streams.ingress.waiters import NoReply, Waiter, Waiters
 from streams.settings import Settings
 
-MAY_STREAM = b'"stream"'
+_STREAM = b'"stream"'
 """A body without these bytes asks for no stream; with them it may. The filter knows: this saves others the price."""
 
 SLACK_S = 2.0
@@ -89,6 +89,11 @@ class Call:
     """The body as its caller wrote it."""
     body: bytes
     """The same as it goes on the log."""
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether its body may ask for a stream."""
+        return _STREAM in self.body
 
 
 class OperationEndpoint:
@@ -147,12 +152,12 @@ class OperationEndpoint:
         )
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
-        request, correlation = addressed(call.request, self._desk.address)
+        request, correlation = addressed(call.request, self._desk.address, stream=call.may_stream)
         seconds = _patience_s(request)
         with contextlib.ExitStack() as stack:
             waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
             stream = None
-            if MAY_STREAM in call.body:
+            if call.may_stream:
                 writer = functools.partial(self._front.writer, call.asked)
                 stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds, writer))
             await self._publish(request, correlation, call.body)
@@ -172,7 +177,7 @@ class OperationEndpoint:
             raise _no_reply(end, request.request_id)
 
     async def _accept(self, call: Call, send: Send) -> None:
-        request, correlation = addressed(call.request, self._desk.address)
+        request, correlation = addressed(call.request, self._desk.address, stream=call.may_stream)
         is_new = self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
         try:
             await self._publish(request, correlation, call.body)

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from schemas.identity import is_named, named_request_id, new_request_id, recorded_request_id
+from schemas.identity import is_named, is_request_id, named_request_id, new_request_id, recorded_request_id
 
 
 def test_a_new_id_is_a_uuid_of_version_7_and_sorts_by_time() -> None:
@@ -61,3 +61,18 @@ def test_the_id_itself_tells_whether_its_caller_can_repeat_the_request() -> None
     assert not is_named(new_request_id())
     assert not is_named(recorded_request_id("llm.requests.v1", 1, 2, 3))
     assert not is_named("")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("01a2230a-5b6c-727d-b14c-3711e9ade6d8", True),
+        ("01A2230A-5B6C-727D-B14C-3711E9ADE6D8", False),
+        ("01a2230a5b6c727db14c3711e9ade6d8", False),
+        ("{01a2230a-5b6c-727d-b14c-3711e9ade6d8}", False),
+        ("01a2230a-5b6c-727d-b14c-3711e9ade6d8\n", False),
+        ("", False),
+    ],
+)
+def test_an_id_is_a_uuid_in_the_one_way_that_we_write_it(text: str, is_one: bool) -> None:
+    assert is_request_id(text) is is_one

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.events import Failure, Header, ReplyTo, RequestReceived
 from schemas.headers import Headers
 from schemas.identity import named_request_id, recorded_request_id
@@ -85,9 +85,12 @@ def test_the_ingresss_event_is_taken_as_it_is() -> None:
     reply_to = ReplyTo(topic="llm.replies.ingress.v1", partition=2, key=b"k")
     request = make_request(reply_to=reply_to, idempotency_key="n", key_id="k")
 
-    arrival = arrive(record(encode(RequestReceived(request=request, body=b"{}"))))
+    value = encode(RequestReceived(request=request, body=b"{}"))
+
+    arrival = arrive(record(value))
 
     assert arrival.request == request
+    assert arrival.request is decode(value).__dict__["request"]  # not even copied: it need not be written again
     assert arrival.body == b"{}"
 
 

@@ -118,9 +118,9 @@ def test_replies_are_asked_for_on_own_partitions_in_turn_with_a_correlation_of_t
     address = ReplyAddress("llm.replies.ingress.v1", (1, 3), Turns(lambda: now[0]))
     request = arrived({})
 
-    first, one = addressed(request, address)
+    first, one = addressed(request, address, stream=True)
     now[0] += HOLD_S
-    second, two = addressed(request, address)
+    second, two = addressed(request, address, stream=True)
 
     assert first.reply_to is not None
     assert second.reply_to is not None
@@ -128,3 +128,10 @@ def test_replies_are_asked_for_on_own_partitions_in_turn_with_a_correlation_of_t
     assert first.reply_to.key == request.request_id.encode()
     assert (first.reply_to.correlation[0].value, second.reply_to.correlation[0].value) == (one.encode(), two.encode())
     assert one != two
+
+
+def test_a_place_for_chunks_is_named_only_for_who_may_ask_for_them() -> None:
+    address = ReplyAddress("llm.replies.ingress.v1", (0,), Turns())
+
+    assert addressed(arrived({}), address, stream=True)[0].stream_topic == "llm.replies.ingress.v1"
+    assert addressed(arrived({}), address, stream=False)[0].stream_topic == ""
