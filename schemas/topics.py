@@ -103,6 +103,7 @@ class Topics:
         self.tenant_requests = {
             tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
         }
+        self._owners = {owned.name: tenant for tenant, owned in self.tenant_requests.items()}
         self.admitted = self.interactive.admitted
         self.routed = self.interactive.routed
         self.attempts = topic("attempts.v1", (AttemptStarted, AttemptFinished, AttemptWithdrawn), 3 * DAY)
@@ -173,7 +174,7 @@ class Topics:
 
     def tenant_of(self, topic: str) -> str | None:
         """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
-        return next((tenant for tenant, owned in self.tenant_requests.items() if owned.name == topic), None)
+        return self._owners.get(topic)
 
     def is_reply(self, topic: str) -> bool:
         """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""

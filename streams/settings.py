@@ -128,6 +128,9 @@ class Tenant(Section):
     """Of its requests over HTTP, how many may be under way at once at one ingress; one more is refused with 429."""
 
 
+_ALLOWING, _UNCONFIGURED = Policy(), Tenant()
+
+
 class Price(Section):
     """US dollars per million tokens, for models that genai-prices does not know."""
 
@@ -201,14 +204,14 @@ class Settings(Section):
                 raise ValueError(f"tenants: {name} can't be a tenant's name: {topic.name} is the batch lane's")
         return self
 
-    @property
+    @functools.cached_property
     def known_tenants(self) -> frozenset[str]:
         """Who there is; the open tenant always."""
         return frozenset(self.tenants) | {OPEN_TENANT}
 
     def tenant(self, name: str) -> Tenant:
         """A tenant's rules; the open tenant has the defaults unless it is configured."""
-        return self.tenants.get(name, Tenant())
+        return self.tenants.get(name, _UNCONFIGURED)
 
     def patience_s(self, lane: Lane) -> float:
         """How long a caller waits if it does not say, in seconds."""
@@ -216,7 +219,7 @@ class Settings(Section):
 
     def policy(self, tenant: str) -> Policy:
         """The policy of a tenant; one that allows everything unless configured."""
-        return self.policies.get(self.tenant(tenant).policy, Policy())
+        return self.policies.get(self.tenant(tenant).policy, _ALLOWING)
 
     @functools.cached_property
     def topics(self) -> Topics:
