@@ -156,10 +156,9 @@ def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
             "cost_usd": last.cost_usd,
             "answered_at": None if replayed else last.finished_at,
         }
-    event = settled(routed, end.outcome, end.failure, now if replayed else end.settled_at)
-    return event.model_copy(update=fields)
+    return settled(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=fields)
 
 
 def is_repeat(request: Request, first: Request) -> bool:
     """Whether the caller asked again, rather than the log having delivered its one request again."""
-    return request.received_at != first.received_at or request.reply_to != first.reply_to
+    return request is not first and (request.received_at != first.received_at or request.reply_to != first.reply_to)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from schemas.events import (
     Failure,
     Outcome,
@@ -53,6 +56,7 @@ def settled(
     settled_at: int,
     *,
     config_hash: str = "",
+    called: Mapping[str, object] = MappingProxyType({}),
 ) -> RequestSettled:
     """End an admitted request.
 
@@ -62,18 +66,22 @@ def settled(
         failure: why, unless answered.
         settled_at: milliseconds since the epoch.
         config_hash: of the configuration that decided; by default the event's.
+        called: what became of its calls, as the event's fields.
 
     """
-    return RequestSettled(
-        request=event.request,
-        outcome=outcome,
-        failure=failure,
-        model=event.model,
-        input=event.body,
-        labels=event.labels,
-        actions=event.actions,
-        admitted_at=event.admitted_at,
-        routed_at=event.routed_at if isinstance(event, RequestRouted) else None,
-        settled_at=settled_at,
-        config_hash=config_hash or event.config_hash,
+    return RequestSettled.model_validate(
+        {
+            "request": event.request,
+            "outcome": outcome,
+            "failure": failure,
+            "model": event.model,
+            "input": event.body,
+            "labels": event.labels,
+            "actions": event.actions,
+            "admitted_at": event.admitted_at,
+            "routed_at": event.routed_at if isinstance(event, RequestRouted) else None,
+            "settled_at": settled_at,
+            "config_hash": config_hash or event.config_hash,
+            **called,
+        }
     )
