@@ -203,15 +203,7 @@ class Worker:
                 self._progress = time.monotonic()
             place = event.message.tp
             await self._intake.put(
-                [
-                    (
-                        Record(
-                            raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)
-                        ),
-                        self._tracker.deliver(place, raw.offset),
-                    )
-                    for raw in cast("list[driver.ConsumerRecord]", event.value)
-                ]
+                [(record, self._tracker.deliver(place, record.offset)) for record in cast("list[Record]", event.value)]
             )
             while self._tracker.span > MAX_SPAN:
                 self._finished.clear()

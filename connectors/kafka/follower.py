@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from connectors.kafka.connection import Bootstrap, client_settings
-from connectors.kafka.reader import as_record
 from schemas.records import Record
 
 log = structlog.get_logger()
@@ -97,7 +96,7 @@ class Follower:
                 for place, records in (await client.getmany(timeout_ms=_LOOK_MS)).items():
                     if place in self._positions:
                         for record in records:
-                            self._deliver(as_record(record))
+                            self._deliver(record)
                         self._positions[place] = records[-1].offset + 1
                 self._announce()
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
-from connectors.kafka.reader import as_record
 from schemas.records import Record
 from schemas.topics import HOUR
 
@@ -39,7 +38,7 @@ class Lookback:
         async with self._connected() as client, asyncio.timeout(_READ_TIMEOUT_S):
             client.assign([place])
             client.seek(place, offset)
-            record = as_record(await client.getone(place))
+            record: Record = await client.getone(place)
             client.pause(place)  # what comes behind it is not wanted
         return record if record.offset == offset else None
 
@@ -119,4 +118,4 @@ async def _between(
     client.seek(place, begin)
     while await client.position(place) < end:
         for records in (await client.getmany(place, timeout_ms=_FETCH_WAIT_MS)).values():
-            yield [as_record(record) for record in records if record.offset < end]
+            yield [record for record in records if record.offset < end]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Literal, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
@@ -76,7 +76,7 @@ class Reader:
         except KafkaError:
             await asyncio.sleep(_RETRY_S)
             return []
-        return [as_record(record) for records in fetched.values() for record in records]
+        return [record for records in fetched.values() for record in records]
 
     async def __aiter__(self) -> AsyncIterator[list[Record]]:
         """Read until stopped; never an empty list."""
@@ -101,16 +101,3 @@ class Reader:
         ask = client.end_offsets if self._begin == "end" else client.beginning_offsets
         for partition, offset in (await ask(self._partitions)).items():
             client.seek(partition, offset)
-
-
-def as_record(record: ConsumerRecord[bytes, bytes]) -> Record:
-    """The record without its client's clothes."""
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
@@ -38,7 +37,6 @@ __all__ = [
     "App",
     "Batch",
     "Consumer",
-    "ConsumerRecord",
     "Fetch",
     "KafkaError",
     "NoSuchTopicError",

@@ -20,10 +20,13 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from connectors.kafka.connection import client_settings
+from schemas.records import Record
 from streams.driver.app import App
 from streams.rhythm import Rhythm
 from streams.tracker import Tracker
 
+_CREATE_TIME = 0
+"""Kafka's number for a timestamp of the record's writer, which nobody asks Faust for."""
 CONFIRM_AGAIN_S = 0.2
 """Between two questions whether the group still knows us."""
 
@@ -33,13 +36,11 @@ log = structlog.get_logger()
 class Batch:
     """The records of one partition that one fetch brought, dressed as one record: its offset is the last one's."""
 
-    __slots__ = ("offset", "partition", "records", "timestamp", "timestamp_type", "topic")
+    __slots__ = ("offset", "records")
 
-    def __init__(self, records: list[Any]) -> None:
-        last = records[-1]
+    def __init__(self, records: list[Record]) -> None:
         self.records = records
-        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
-        self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
+        self.offset = records[-1].offset
 
 
 class Thread(stock.AIOKafkaConsumerThread):
@@ -111,16 +112,17 @@ class Consumer(stock.Consumer):
         self._rhythm.beat(sum(len(records) for records in fetched.values()), time.monotonic())
         return brought
 
-    def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
+    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        last = batch.records[-1]
         return ConsumerMessage(
-            batch.topic,
-            batch.partition,
-            batch.offset,
-            batch.timestamp / 1000,
-            batch.timestamp_type,
+            last.topic,
+            last.partition,
+            last.offset,
+            last.timestamp_ms / 1000,
+            _CREATE_TIME,
             [],
             None,
-            batch.records,
+            cast("Any", batch.records),
             None,
             0,
             0,

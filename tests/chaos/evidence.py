@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connectors.kafka.reader import as_record
 from schemas import headers
 from schemas.codec import UndecodableError, decode
 from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
@@ -110,7 +109,7 @@ async def _records(bootstrap: str, topics: list[Topic]) -> AsyncIterator[Record]
         while left:
             for place, records in (await consumer.getmany(timeout_ms=1000)).items():
                 for record in records:
-                    yield as_record(record)
+                    yield record
                 if records and records[-1].offset + 1 >= ends[place]:
                     left.discard(place)
     finally:

@@ -105,10 +105,7 @@ async def read(broker: EmbeddedBroker, topic: str, count: int, within_s: float =
         deadline = time.monotonic() + within_s
         while len(found) < count and time.monotonic() < deadline:
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [
-                    Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
-                    for r in records
-                ]
+                found += records
     return found
 
 

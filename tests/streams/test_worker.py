@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, Self, cast
 
 import pytest
-from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from schemas.records import Output, Record
@@ -41,9 +40,7 @@ class Stream:
         return self
 
     async def events(self) -> AsyncIterator[Any]:
-        record = cast("ConsumerRecord[bytes, bytes]", SimpleNamespace(topic="t", partition=0, offset=7, timestamp=1))
-        record.key, record.value, record.headers = b"", b"", ()
-        yield SimpleNamespace(value=[record], message=SimpleNamespace(tp=TP("t", 0)))
+        yield SimpleNamespace(value=[Record("t", 0, 7, 1, b"", b"", ())], message=SimpleNamespace(tp=TP("t", 0)))
 
 
 async def test_a_worker_that_has_not_started_has_no_partitions() -> None:

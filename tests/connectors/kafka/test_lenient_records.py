@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.record import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import Reader, lenient_records
 from connectors.kafka.lenient_records import UNREADABLE, LenientRecords
+from connectors.kafka.own_records import OwnRecords
 from schemas.records import Record
 from schemas.topics import Topics
 from tests.fixtures.raw_records import CODECS, Raw, batch, damaged, produce
@@ -21,8 +22,7 @@ OFFSET_DELTA = 61 + 3  # behind the header: length, attributes, timestamp
 def read(held: bytes, records: type = LenientRecords) -> list[Record]:
     """What aiokafka's fetcher makes of this."""
     place = TopicPartition("t", 0)
-    found = PartitionRecords(place, records(held), [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED)
-    return [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in found]
+    return list(OwnRecords(place, records(held), [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED))
 
 
 @pytest.fixture
