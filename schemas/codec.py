@@ -54,13 +54,13 @@ def _load(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's
     return fastavro.parse_schema(_tree(event, version), named_schemas={})
 
 
-_OLDER: dict[int, tuple[type[Event], Any]] = {
-    100 * event.number + version: (event, _load(event, version))
-    for event in EVENTS
-    for version in range(1, event.version)
-}
 _FRAMES = {event: _FRAME.pack(MAGIC, schema_id(event)) for event in EVENTS}
-_BY_ID = {schema_id(event): event for event in EVENTS}
+_WRITTEN: dict[bytes, tuple[type[Event], int]] = {
+    _FRAME.pack(MAGIC, 100 * event.number + version): (event, version)
+    for event in EVENTS
+    for version in range(1, event.version + 1)
+}
+"""What stands in front of which event, in which version."""
 
 
 @functools.cache
@@ -69,8 +69,10 @@ def _writer(event: type[Event]) -> Callable[[Event], bytes]:
 
 
 @functools.cache
-def _reader(event: type[Event]) -> Callable[[bytes, int], tuple[Event, int]]:
-    return reader(_tree(event, event.version))
+def _reader(event: type[Event], version: int) -> Callable[[bytes, int], tuple[Event, int]]:
+    if version == event.version:
+        return reader(_tree(event, version))
+    return functools.partial(_resolved, event, _load(event, version))
 
 
 def encode(event: Event) -> bytes:
@@ -91,14 +93,12 @@ def decode(value: bytes) -> Event:
         UndecodableError: it is not framed, its id is not ours, or its bytes do not fit the schema.
 
     """
-    if len(value) < _FRAME.size or not is_framed(value):
-        raise UndecodableError("the value is not Avro in Confluent framing (zero byte, 4-byte schema id)")
-    number = _FRAME.unpack_from(value)[1]
-    event = _BY_ID.get(number) or _OLDER.get(number, (None,))[0]
-    if event is None:
-        raise UndecodableError(f"schema id {number} is not one of Sluice's")
+    written = _WRITTEN.get(value[: _FRAME.size])
+    if written is None:
+        raise UndecodableError(_unknown(value))
+    event, version = written
     try:
-        decoded, end = _reader(event)(value, _FRAME.size) if number in _BY_ID else _resolved(number, value)
+        decoded, end = _reader(event, version)(value, _FRAME.size)
     except Exception as error:
         raise UndecodableError(f"the bytes are not a {event.__name__} ({type(error).__name__})") from error
     if end > len(value):
@@ -108,10 +108,15 @@ def decode(value: bytes) -> Event:
     return decoded
 
 
-def _resolved(number: int, value: bytes) -> tuple[Event, int]:
+def _unknown(value: bytes) -> str:
+    if len(value) < _FRAME.size or not is_framed(value):
+        return "the value is not Avro in Confluent framing (zero byte, 4-byte schema id)"
+    return f"schema id {_FRAME.unpack_from(value)[1]} is not one of Sluice's"
+
+
+def _resolved(event: type[Event], written: Any, value: bytes, at: int) -> tuple[Event, int]:  # noqa: ANN401 - fastavro's
     """What an older version has written, as the event is today: fastavro knows Avro's rules for that."""
-    event, writer_schema = _OLDER[number]
     buffer = io.BytesIO(value)
-    buffer.seek(_FRAME.size)
-    read = fastavro.schemaless_reader(buffer, writer_schema, _load(event, event.version))
+    buffer.seek(at)
+    read = fastavro.schemaless_reader(buffer, written, _load(event, event.version))
     return event.model_validate(read), buffer.tell()
