@@ -29,7 +29,9 @@ class Deciding:
         for record, _ in batch:
             try:
                 outputs = self._stage.handle(record)
-                posted += [(output, await self._outbox.post(output)) for output in outputs]
+                posted += [
+                    (output, self._outbox.append(output) or await self._outbox.post(output)) for output in outputs
+                ]
             except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, its neighbours go on
                 letter = self._outbox.dead(record, error)
                 posted.append((letter, await self._outbox.post(letter)))

@@ -23,20 +23,23 @@ AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 Write = Callable[[Output], Awaitable[Awaitable[object]]]
 """Hands a record to the producer; what it returns is done when all in-sync replicas have it."""
+Append = Callable[[Output], Awaitable[object] | None]
+"""The same at once, as nearly always it can be; None if it can't."""
 
 
 class Outbox:
     """Writes a stage's outputs. Nothing that was given to it is forgotten while ``wanted`` says that it is needed."""
 
-    def __init__(self, write: Write, stage: str, group: str) -> None:
+    def __init__(self, write: Write, stage: str, group: str, append: Append = lambda _: None) -> None:
         self._write = write
+        self.append = append
         self._stage = stage
         self._group = group
 
     async def post(self, output: Output, origin: Record | None = None) -> Awaitable[object] | None:
         """Hand one output, that this record led to, to the producer; None if ``deliver`` has to try again."""
         try:
-            return await self._write(output)
+            return self.append(output) or await self._write(output)
         except NoSuchTopicError as error:
             if output.else_dead_letter:
                 return await self.post(self.undeliverable(output, error, str(error), origin))

@@ -97,7 +97,7 @@ class Worker:
         self._finished = asyncio.Event()
         self._progress = time.monotonic()
         self._running: list[asyncio.Task[None]] = []
-        self._outbox = Outbox(self._write, stage.name, topics.group(stage.name))
+        self._outbox = Outbox(self._write, stage.name, topics.group(stage.name), self._append)
         self._pulse = Pulse(self._confirm)
         lanes = (lambda _: False) if hasattr(stage, "store") else topics.is_batch  # nobody waits for a row
         self._intake = Intake(lanes, lambda: self._slots.for_batch)
@@ -190,6 +190,9 @@ class Worker:
 
     async def _write(self, output: Output) -> Awaitable[object]:
         return await cast("driver.Producer", self._app.producer).write(output)
+
+    def _append(self, output: Output) -> Awaitable[object] | None:
+        return cast("driver.Producer", self._app.producer).append(output)
 
     async def _confirm(self) -> None:
         await self._consumer.confirm()

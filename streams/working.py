@@ -122,7 +122,7 @@ class Working:
                 outputs = await self._stage.work(record, functools.partial(self._emit, record, delivery))
                 await self._sure()
                 wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
-                posted = [(output, await self._outbox.post(output)) for output in wanted]
+                posted = [(output, self._outbox.append(output) or await self._outbox.post(output)) for output in wanted]
             except LostError:
                 posted = []
             except Exception as error:  # noqa: BLE001 - whatever a record does to the stage, the others go on

@@ -7,24 +7,38 @@ at once for four partitions cost 430 to 960 us of CPU each and up to 8 s. In lin
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakValueDictionary
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 Place = tuple[str, int | None]
 """A topic and a partition; None if the key decides."""
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.first = asyncio.Lock()
+        self.length = 0
 
 
 class Lines:
     """As many as there are places that somebody writes to just now."""
 
     def __init__(self) -> None:
-        self._lines: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
+        self._lines: dict[Place, _Line] = {}
 
-    def at(self, topic: str, partition: int | None) -> asyncio.Lock:
-        """The line before a place: first come, first served."""
-        line = self._lines.get((topic, partition))
-        if line is None:
-            line = self._lines[topic, partition] = asyncio.Lock()
-        return line
+    @asynccontextmanager
+    async def at(self, topic: str, partition: int | None) -> AsyncIterator[None]:
+        """Stand in the line before a place, and be its first: first come, first served."""
+        place = (topic, partition)
+        line = self._lines.setdefault(place, _Line())
+        line.length += 1
+        try:
+            async with line.first:
+                yield
+        finally:
+            line.length -= 1
+            if not line.length:
+                del self._lines[place]
 
     def stands(self, topic: str, partition: int | None) -> bool:
         """Whether somebody is in line before a place."""

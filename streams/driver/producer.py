@@ -48,6 +48,10 @@ class Producer(stock.Producer):
     async def flush(self) -> None:
         """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
 
+    def append(self, output: Output) -> asyncio.Future[Any] | None:
+        """Hand a record to the producer if nothing has to be waited for; else None: then ``write`` it."""
+        return appended(self._ensure_producer(), self._lines, output)
+
     async def write(self, output: Output) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future is done when all in-sync replicas have it.
 
@@ -56,8 +60,6 @@ class Producer(stock.Producer):
             KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
 
         """
-        if (future := appended(self._ensure_producer(), self._lines, output)) is not None:
-            return future
         async with self._lines.at(output.topic, output.partition):
             producer = self._ensure_producer()
             if not self._exists(output):
