@@ -21,7 +21,7 @@ import chdb
 from chdb import ChdbError
 
 from connectors.clickhouse import CHDB_OPTIONS
-from connectors.rendered import OUTFILE_REFUSED, RENDER, bare, named_format, unwrapped, writes_a_file
+from connectors.clickhouse.rendered import OUTFILE_REFUSED, RENDER, bare, named_format, unwrapped, writes_a_file
 
 LIMITS = {
     "max_execution_time": 60,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors import migrations
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouse, migrations
 
 pytestmark = pytest.mark.flow
 

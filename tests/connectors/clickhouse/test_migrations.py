@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors import migrations
-from connectors.clickhouse import ClickHouse, ClickHouseError
-from connectors.migrations import Migration, MigrationError
+from connectors.clickhouse import ClickHouse, ClickHouseError, migrations
+from connectors.clickhouse.migrations import Migration, MigrationError
 
 pytestmark = pytest.mark.flow
 

@@ -6,10 +6,7 @@ rows of 1 KB into chDB, CPU of the whole process: 12 us a row so (5 to build the
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,17 +14,17 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
-import httpx
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import Error, OperationalError, ProgrammingError
+from clickhouse_connect.driver.exceptions import ProgrammingError
 from clickhouse_connect.driver.insert import InsertContext
 
-from connectors import migrations
-from connectors.rendered import OUTFILE_REFUSED, RENDER, named_format, unwrapped, writes_a_file
-from schemas.plain import PlainError
+from connectors.clickhouse import migrations
+from connectors.clickhouse.errors import ClickHouseError, Translated
+from connectors.clickhouse.reach import check_alive, is_held_by_others
+from connectors.clickhouse.rendered import OUTFILE_REFUSED, RENDER, named_format, writes_a_file
 
-_OPTIONS = Path(__file__).parent / "embedded" / "chdb"
+_OPTIONS = Path(__file__).parent.parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
 """How every handle in this process opens the engine: the first one decides for all."""
 
@@ -39,30 +36,10 @@ for _name in ("clickhouse_connect", "urllib3"):
 common.set_setting("invalid_setting_action", "drop")
 
 CONNECT_TIMEOUT_S = 5
-SIGN_OF_LIFE_S = 5
-"""How long a server may take to say that it is there, before a query is given its long time."""
 ANSWER_TIMEOUT_S = 120
 
-_PASSING = frozenset({159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
-"""Codes of a server that may take the same later: timeouts, no memory, disk or threads, too many parts or queries, a
-replica that is read-only, a lost Keeper."""
-
-
-_AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
-"""What the driver puts around the engine's own words."""
 _AS_THEY_ARE = {"optimize_on_insert": 0}
 """Else each insert is merged with itself before it is written: a seventh to a fifth of the engine's CPU for it."""
-
-
-class ClickHouseError(PlainError):
-    """ClickHouse did not do it. The message is one sentence, without anybody's data and without the password."""
-
-    def __init__(self, message: str, *, unavailable: bool = False, code: int = 0) -> None:
-        super().__init__(message)
-        self.unavailable = unavailable
-        """True: the same may well work later. False: it was understood and refused."""
-        self.code = code
-        """The engine's own number for it; 0 if it gave none."""
 
 
 class ClickHouse:
@@ -97,7 +74,7 @@ class ClickHouse:
 
         def connect() -> Client:
             path.mkdir(parents=True, exist_ok=True)
-            if _is_held_by_others(path):
+            if is_held_by_others(path):
                 raise ClickHouseError(f"the ClickHouse files under {path} are in use: {holders}", unavailable=True)
             try:
                 client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
@@ -121,7 +98,7 @@ class ClickHouse:
         place = f"{parts.scheme}://{host}:{port}"
 
         def connect() -> Client:
-            _check_alive(place)
+            check_alive(place)
             return clickhouse_connect.get_client(
                 host=parts.hostname or "localhost",
                 port=port,
@@ -192,7 +169,7 @@ class ClickHouse:
             client.command(sql, parameters=dict(parameters or {}))
 
     def migrate(self) -> list[str]:
-        """Bring the tables up to date: see ``connectors.migrations.apply``."""
+        """Bring the tables up to date: see ``connectors.clickhouse.migrations.apply``."""
         return migrations.apply(self)
 
     def close(self) -> None:
@@ -220,65 +197,9 @@ class ClickHouse:
         client.database = self.database
         return client
 
-    def _translated(self, what: str, *, reveal: bool = True) -> _Translated:
-        return _Translated(self.place, what, self._secret, reveal=reveal)
-
-
-def _is_held_by_others(path: Path) -> bool:
-    """Whether another process has the engine open there. The engine itself would say so on our terminal, in its words.
-
-    It locks this file and writes its process into it.
-    """
-    try:
-        with (path / "status").open("rb") as status:
-            try:
-                fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return f"PID: {os.getpid()}" not in status.read().decode().splitlines()
-    except OSError:  # there was none yet, or the engine finds what is wrong
-        return False
-    return False
-
-
-def _check_alive(place: str) -> None:
-    """See that whoever listens there says anything at all. What else may be wrong, the driver finds and says."""
-    try:
-        httpx.get(f"{place}/ping", timeout=SIGN_OF_LIFE_S)
-    except httpx.TimeoutException:
-        raise ClickHouseError(
-            f"ClickHouse at {place} can't be reached: it says nothing for {SIGN_OF_LIFE_S} s", unavailable=True
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return
+    def _translated(self, what: str, *, reveal: bool = True) -> Translated:
+        return Translated(self.place, what, self._secret, reveal=reveal)
 
 
 def _rendered(client: Client, sql: str) -> str:
     return str(client.query(RENDER, parameters={"sql": sql}).result_rows[0][0])
-
-
-class _Translated:
-    """Turns whatever the driver raises into a ``ClickHouseError``.
-
-    The engine quotes what it can't read: of an insert that is somebody's data, so only its number and name are told.
-    """
-
-    def __init__(self, place: str, what: str, secret: str, *, reveal: bool) -> None:
-        self._place, self._what, self._secret, self._reveal = place, what, secret, reveal
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ClickHouseError):
-            raise self._sentence(error) from None
-
-    def _sentence(self, error: Exception) -> ClickHouseError:
-        code = getattr(error, "code", None) or 0
-        if not code and isinstance(error, OperationalError | OSError):
-            return ClickHouseError(f"ClickHouse at {self._place} can't be reached: is it running?", unavailable=True)
-        name = getattr(error, "name", None) or type(error).__name__
-        detail = f"code {code}, {name}" if code else name
-        if self._reveal and isinstance(error, Error):
-            told = unwrapped(_AROUND.sub("", " ".join(str(error).split())))
-            detail = told.replace(self._secret, "[hidden]") if self._secret else told
-        return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.clickhouse import ClickHouse
-from connectors.rendered import RENDER, named_format, unwrapped, writes_a_file
+from connectors.clickhouse.rendered import RENDER, named_format, unwrapped, writes_a_file
 
 pytestmark = pytest.mark.flow
 
