@@ -19,8 +19,9 @@ _MARKED = re.compile(r"alias|anchor|tag")
 _PLAIN = {
     "second occurrence": "an anchor stands here for the second time",
     "but found another document": "a second document begins here",
+    "found unconstructable recursive node": "what stands here holds itself, by an alias",
 }
-"""What PyYAML says of the second of two places, and tells the rest at the first."""
+"""What PyYAML says at the second of two places, where it tells the rest at the first, and in words of its own."""
 
 
 def read(text: str) -> object:
@@ -62,9 +63,9 @@ class _Loader(yaml.SafeLoader):
             first[name.value] = name.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's own
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, ARG002 - PyYAML's own
         try:
-            return super().construct_object(node, deep)
+            return super().construct_object(node, deep=True)  # at once: so what holds itself is found out
         except (ArithmeticError, AttributeError, LookupError, ValueError):
             said = "this is no such number, date or word as it looks like, or as its tag says"
             raise ConstructorError(None, None, said, node.start_mark) from None
