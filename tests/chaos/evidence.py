@@ -33,8 +33,16 @@ class End:
 class Attempt:
     """One attempt at a provider, by one worker."""
 
+    expires_at: int = 0
     finished: bool = False
     error_type: str = ""
+    overtaken: bool = False
+    """Its end was not on the log yet, and its time was over, when another worker began the next attempt."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody but its worker could know what became of it, when it mattered."""
+        return self.overtaken or not self.finished
 
 
 @dataclass(slots=True)
@@ -69,11 +77,12 @@ async def read_log(bootstrap: str, topics: Topics, replies: Topic) -> OnTheLog:
         elif record.topic.endswith("-dlt"):
             found.dead.append(_original(record))
         else:
-            _take(found, record)
+            take(found, record)
     return found
 
 
-def _take(found: OnTheLog, record: Record) -> None:
+def take(found: OnTheLog, record: Record) -> None:
+    """Note what an event says, in the order of its partition."""
     try:
         event = decode(record.value or b"")
     except UndecodableError:
@@ -87,6 +96,11 @@ def _take(found: OnTheLog, record: Record) -> None:
         attempt = attempts.setdefault((event.attempt, event.worker), Attempt())
         if isinstance(event, AttemptFinished):
             attempt.finished, attempt.error_type = True, event.error_type or ""
+            return
+        attempt.expires_at = event.expires_at
+        for (number, worker), other in attempts.items():
+            if number < event.attempt and worker != event.worker and not other.finished:
+                other.overtaken |= other.expires_at <= event.started_at
 
 
 def _original(record: Record) -> Place:

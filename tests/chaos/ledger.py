@@ -118,8 +118,8 @@ def _calls(found: Evidence) -> Iterable[Line]:
 
 
 def _may_be_paid_again(attempt: Attempt) -> bool:
-    """A crash left it in doubt, or it ended without an answer though the provider may have made one."""
-    return not attempt.finished or attempt.error_type in {"timeout", "network"}
+    """A crash or a pause left it in doubt, or it ended without an answer though the provider may have made one."""
+    return attempt.in_doubt or attempt.error_type in {"timeout", "network"}
 
 
 # --- everything is stored, once
@@ -171,7 +171,7 @@ def _counts(found: Evidence) -> dict[str, int]:
         "Kafka sends without an acknowledgement": sum(ask.broken > 0 for ask in found.asks if ask.way in TOPICS),
         "provider calls": len(calls),
         "provider calls paid": sum(call.fate == "paid" for call in calls),
-        "attempts in doubt": sum(not attempt.finished for attempt in attempts),
+        "attempts in doubt": sum(attempt.in_doubt for attempt in attempts),
         "requests paid more than once": sum(
             sum(call.fate == "paid" for call in of_one) > 1 for of_one in found.calls.values()
         ),
