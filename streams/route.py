@@ -21,6 +21,8 @@ LISTED = 5
 """Of how many models a refusal tells."""
 PLANS = 1024
 """Kept of models whose targets stand in one order. A caller may name as many as it likes: then all are made anew."""
+LONGEST_NAME = 256
+"""Characters of the name of a model whose plan is kept: callers may make names as long as a body."""
 
 
 def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
@@ -111,7 +113,7 @@ class Route:
         if (known := self._plans.get(admitted.model)) is not None:
             return known
         planned = plan(admitted, self._settings)
-        if isinstance(planned, Plan) and planned.policy != "weighted":
+        if isinstance(planned, Plan) and planned.policy != "weighted" and len(planned.alias) <= LONGEST_NAME:
             if len(self._plans) >= PLANS:
                 self._plans.clear()
             self._plans[admitted.model] = planned

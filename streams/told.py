@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from schemas.compiled import recurs
 from schemas.events import Change, PolicyAction, Request, Usage
 from streams.asking import trace
 
@@ -19,10 +20,11 @@ def asked(request: Request) -> Facts:
     known = _asked.get(id(request))
     if known is not None and known[0] is request:
         return known[1]
-    if len(_asked) >= _MOST:
-        _asked.clear()
     told = _who(request)
-    _asked[id(request)] = request, told
+    if recurs(request):
+        if len(_asked) >= _MOST:
+            _asked.clear()
+        _asked[id(request)] = request, told
     return told
 
 

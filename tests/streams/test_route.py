@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Failure, Plan, RequestRouted, RequestSettled
 from schemas.headers import last
-from streams.route import PLANS, Route, plan
+from streams.route import LONGEST_NAME, PLANS, Route, plan
 from streams.settings import Settings
 from streams.stage import DeadLetterError
 from tests.making import admitted, make_request, now_ms, read, record, routed
@@ -194,3 +194,11 @@ def test_however_many_models_are_named_few_plans_are_kept() -> None:
         stage.handle(record(admitted(f"sim/{number}")))
 
     assert len(stage._plans) == 2
+
+
+def test_the_plan_of_a_model_with_a_very_long_name_is_not_kept() -> None:
+    stage = Route(settings())
+
+    stage.handle(record(admitted("sim/" + "m" * LONGEST_NAME)))
+
+    assert not stage._plans

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from schemas.codec import decode, encode
+from schemas.events import Header, ReplyTo, Request, RequestReceived
+from schemas.recurring import LARGEST
+from streams import told
+from tests.making import make_request
+
+
+def as_read(**fields: object) -> Request:
+    event = decode(encode(RequestReceived(request=make_request(**fields), body=b"{}")))
+    assert isinstance(event, RequestReceived)
+    return event.request
+
+
+def test_the_events_of_a_request_share_what_is_told_of_it() -> None:
+    request = as_read(tenant="acme")
+
+    assert told.asked(request)["tenant"] == "acme"
+    assert told.asked(request) is told.asked(request)
+
+
+def test_of_a_large_request_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "_asked", {})
+    waits = ReplyTo(topic="llm.replies.me", correlation=(Header(name="c", value=b"\xff" * LARGEST),))
+
+    assert told.asked(as_read(reply_to=waits))["correlation_id"] == "ff" * LARGEST
+    assert not told._asked
+
+
+def test_another_request_is_told_as_what_it_is_when_many_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "_asked", {})
+    monkeypatch.setattr(told, "_MOST", 2)
+
+    assert [told.asked(as_read(tenant=f"t{number}"))["tenant"] for number in range(5)] == [f"t{n}" for n in range(5)]
+    assert len(told._asked) <= 2
