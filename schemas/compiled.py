@@ -27,6 +27,11 @@ _RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring(key=37), "Plan": R
 """The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
 
 
+def recurs(part: events.Request) -> bool:
+    """Whether this is kept, and so may come again as the same object: what is large is not."""
+    return id(part) in _RECURRING["Request"].by_id
+
+
 def writer(schema: Schema) -> Callable[[Event], bytes]:
     """A function that gives an event's Avro bytes."""
     lines = ["def write(event):", "    parts = []", "    out = parts.append"]
@@ -149,6 +154,8 @@ def _indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
 # --- reading
 
 
+_LONGER = "a number that is written longer than it is"
+"""No writer of Avro does so. What is read goes on as it was written, to readers that may take less than we do."""
 _TIME = 6
 """Bytes of a point in time in milliseconds, this century and long before and after."""
 _MOST_TIMES = 8192
@@ -160,6 +167,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The unsigned number of two bytes or more that begins before this place, and where it ends."""
     byte = data[at]
     if byte <= _SEVEN:
+        if not byte:
+            raise ValueError(_LONGER)
         return byte << 7 | data[at - 1] & _SEVEN, at + 1
     time = _times.get(data[at - 1 : at - 1 + _TIME])
     if time is not None:
@@ -174,6 +183,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         if at - begin > _LONGEST:  # anybody may write a megabyte of them
             raise ValueError("a number of more than 64 bits")
+    if not data[at]:
+        raise ValueError(_LONGER)
     number = 0
     for byte in reversed(data[begin : at + 1]):
         number = number << 7 | byte & _SEVEN
@@ -264,9 +275,11 @@ def _many(kind: str, schema: Schema, into: str, serial: Iterator[int], names: di
     yield from _indented(iter(_NUMBER))
     yield "    if n == 0: break"
     yield f"    {left} = (n >> 1) ^ -(n & 1)"
+    yield f"    {one}e = 0"
     yield f"    if {left} < 0:  # then the block's size in bytes comes first"
     yield f"        {left} = -{left}"
     yield from _indented(iter(_NUMBER), 2)
+    yield f"        {one}e = at + (n >> 1)"
     yield f"    while {left}:"
     yield f"        {left} -= 1"
     if kind == "map":
@@ -276,5 +289,6 @@ def _many(kind: str, schema: Schema, into: str, serial: Iterator[int], names: di
     else:
         yield from _indented(_read(schema["items"], one, serial, names), 2)
         yield f"        {into}.append({one})"
+    yield f"    if {one}e and {one}e != at: raise ValueError('a block that is not as long as it says')"
     if kind == "array":
         yield f"{into} = tuple({into})"

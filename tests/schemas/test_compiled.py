@@ -107,6 +107,16 @@ def test_blocks_that_say_their_size_are_read_too() -> None:
 
     assert sized != plain
     assert (found, end) == (event, len(sized))
+    with pytest.raises(ValueError, match="not as long as it says"):
+        reader(schema)(plain.replace(b"\x02" + labels, b"\x01" + bytes([2 * len(labels) + 2]) + labels), 0)
+
+
+@pytest.mark.parametrize("data", [b"\x82\x00", b"\x82\x80\x00", b"\x82\x80\x80\x80\x80\x00", b"\xff" * 9 + b"\x00"])
+def test_a_number_that_is_written_longer_than_it_is_is_none(data: bytes) -> None:
+    schema = {"type": "record", "name": "Usage", "fields": [{"name": "input_tokens", "type": "long"}]}
+
+    with pytest.raises(ValueError, match="longer than it is"):
+        reader(schema)(data, 0)
 
 
 def test_a_number_of_more_than_64_bits_is_none() -> None:
