@@ -28,10 +28,13 @@ def read(text: str) -> object:
     """What the text says.
 
     Raises:
-        yaml.YAMLError: it is no YAML, a name stands twice in it, or a value is not of the kind that it says it is.
+        yaml.YAMLError: it is no YAML, or too deeply nested, a name stands twice in it, or a value is no such thing as it says.
 
     """
-    return yaml.load(text, _Loader)  # noqa: S506 - a safe one, see below
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe one, see below
+    except RecursionError:
+        raise ConstructorError(None, None, "it is nested too deeply", None) from None
 
 
 def fault(error: yaml.YAMLError) -> str:
