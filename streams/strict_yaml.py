@@ -28,7 +28,7 @@ def read(text: str) -> object:
     """What the text says.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or too deeply nested, a name stands twice in it, or a value is no such thing as it says.
+        yaml.YAMLError: it is no YAML, too deeply nested, has a name twice, or a value that is no such thing as it says.
 
     """
     try:
