@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from operator import call, itemgetter
 from typing import Any
 
@@ -18,6 +18,8 @@ LATEST_MS = 4_102_444_800_000
 NAME_LENGTH = 256
 """Of what should be one of few names, but may come from a caller."""
 MAX_COST_USD = Decimal(10) ** 6
+_SMALLEST = -12
+"""The power of ten of the column's last digit."""
 
 Row = tuple[Any, ...]
 """Values in the order of a table's columns, as they were told."""
@@ -81,9 +83,12 @@ def _cost(value: object) -> str | None:
     """US dollars as text; None if they are unknown, or nothing that could be a price."""
     try:
         cost = Decimal(str(value))
-    except InvalidOperation:
+        within = cost.is_finite() and abs(cost) < MAX_COST_USD
+    except ArithmeticError:
         return None
-    return f"{cost:f}" if cost.is_finite() and abs(cost) < MAX_COST_USD else None
+    if not within:
+        return None
+    return f"{cost:f}" if cost.adjusted() >= _SMALLEST else "0"
 
 
 _U16, _U32, _U64, _TIME = (_within(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))

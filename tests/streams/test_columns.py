@@ -54,6 +54,7 @@ def test_the_later_of_two_values_for_a_column_counts_and_what_is_for_none_is_lef
             [columns.NIL, "00000000-0000-0000-0000-00000000000A"],
         ),
         ("cost_usd", ["1E-7", None, "a lot", "NaN"], ["0.0000001", None, None, None]),
+        ("cost_usd", ["1E+99999999", "1E-99999999", "0"], [None, "0", "0"]),
         ("finish_reasons", [(), ["s" * 300, "stop"]], [(), ["s" * 256, "stop"]]),
         ("labels", [{}, {"k" * 300: "v" * 300}], [{}, {"k" * 256: "v" * 300}]),
     ],
