@@ -30,7 +30,7 @@ Append = Callable[[Output], Awaitable[object] | None]
 class Outbox:
     """Writes a stage's outputs. Nothing that was given to it is forgotten while ``wanted`` says that it is needed."""
 
-    def __init__(self, write: Write, stage: str, group: str, append: Append = lambda _: None) -> None:
+    def __init__(self, write: Write, stage: str, group: str, append: Append) -> None:
         self._write = write
         self.append = append
         self._stage = stage
@@ -39,7 +39,7 @@ class Outbox:
     async def post(self, output: Output, origin: Record | None = None) -> Awaitable[object] | None:
         """Hand one output, that this record led to, to the producer; None if ``deliver`` has to try again."""
         try:
-            return self.append(output) or await self._write(output)
+            return await self._write(output)
         except NoSuchTopicError as error:
             if output.else_dead_letter:
                 return await self.post(self.undeliverable(output, error, str(error), origin))
@@ -89,7 +89,7 @@ class Outbox:
 
     async def emit(self, output: Output, origin: Record | None = None) -> None:
         """For a stage that must know an output on the log before it goes on with the record that led to it."""
-        await self.deliver(output, await self.post(output, origin), origin=origin)
+        await self.deliver(output, self.append(output) or await self.post(output, origin), origin=origin)
 
     def dead(self, record: Record, error: Exception) -> Output:
         """The record, untouched, for the dead-letter topic of where it came from."""

@@ -49,8 +49,11 @@ class Producer(stock.Producer):
         """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
 
     def append(self, output: Output) -> asyncio.Future[Any] | None:
-        """Hand a record to the producer if nothing has to be waited for; else None: then ``write`` it."""
-        return appended(self._ensure_producer(), self._lines, output)
+        """Hand a record to the producer if nothing has to be waited for, nor is wrong; else None: then ``write`` it."""
+        try:
+            return appended(self._ensure_producer(), self._lines, output)
+        except KafkaError:
+            return None
 
     async def write(self, output: Output) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future is done when all in-sync replicas have it.

@@ -39,7 +39,7 @@ from streams.ingress.waiters import NoReply, Waiter, Waiters
 from streams.settings import Settings
 
 _STREAM = b'"stream"'
-"""A body without these bytes asks for no stream; with them it may. The filter knows: this saves others the price."""
+"""A body without these bytes gets no stream; with them it may. The filter knows: this saves others the price."""
 
 SLACK_S = 2.0
 """Beyond the deadline, so that the stages' own word that a request expired still reaches its caller."""

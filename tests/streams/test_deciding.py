@@ -22,6 +22,10 @@ class Log:
         return asyncio.ensure_future(self.acknowledge.wait())
 
 
+def nothing_at_once(_: Output) -> None:
+    """Leave every record to ``write``."""
+
+
 class Echo:
     """Says what it was told; of `bad` it can make nothing."""
 
@@ -44,7 +48,7 @@ def fetched(*values: bytes) -> list[Delivered]:
 async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), finished.append)
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
     batch = fetched(b"a", b"b")
 
     await deciding.take(batch)
@@ -61,7 +65,7 @@ async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
 async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neighbours() -> None:
     log = Log()
     log.acknowledge.set()
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), lambda _: None)
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), lambda _: None)
 
     await deciding.take(fetched(b"a", b"bad", b"c"))
     await deciding.drain()
@@ -76,9 +80,31 @@ async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neigh
 async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g"), finished.append)
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
     await deciding.take(fetched(b"a"))
 
     await asyncio.wait_for(deciding.close(), 1)
 
     assert finished == []
+
+
+async def test_what_can_be_appended_at_once_is_not_written_again_and_is_waited_for() -> None:
+    log = Log()
+    finished: list[list[Delivered]] = []
+    appended: list[Output] = []
+    acknowledged = asyncio.get_running_loop().create_future()
+
+    def append(output: Output) -> Awaitable[object]:
+        appended.append(output)
+        return acknowledged
+
+    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", append), finished.append)
+
+    await deciding.take(fetched(b"a"))
+    await asyncio.sleep(0.01)
+    before = list(finished)
+    acknowledged.set_result(None)
+    await deciding.drain()
+
+    assert [output.value for output in appended] == [b"a"]
+    assert (log.written, before, len(finished)) == ([], [], 1)

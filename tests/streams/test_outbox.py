@@ -42,7 +42,7 @@ class Broker:
 
     @property
     def outbox(self) -> Outbox:
-        return Outbox(self.write, "reply", "llm.reply")
+        return Outbox(self.write, "reply", "llm.reply", lambda _: None)
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ class Rig:
         self.lose_with = ""
         """The output with which the partition goes to another worker."""
         self.slots = Slots(slots, most_bytes, batch_share, lambda topic: topic == "batch", self._free)
-        outbox = Outbox(self._write, "work", "g")
+        outbox = Outbox(self._write, "work", "g", lambda _: None)
         self.working = Working(self.stage, outbox, self._finish, self.slots, self._sure)
 
     def _free(self) -> None:
