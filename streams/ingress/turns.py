@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-HOLD_S = 0.01
+HOLD_S = 0.04
 """How long a turn lasts. Written to one partition at a time, all that comes meanwhile is one batch in every hop."""
 
 
