@@ -1,13 +1,7 @@
-"""The codec of each event class, written out as Python from its Avro schema when the class is first used.
-
-fastavro turns bytes into dicts and back, and pydantic those into events: together 12 to 29 microseconds an event, and a
-request is written six times and read twelve times on its way. Straight from bytes to events takes a third of that. The
-bytes are Avro's; a test holds both ways against fastavro, which also reads what older versions have written.
-"""
+"""Avro to events, straight."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 import struct
 from collections.abc import Callable, Iterator
@@ -16,30 +10,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 
 from schemas import events
+from schemas.compiled.parts import RECURRING, SEVEN, Schema, indented, made, recurring
 from schemas.events import Event
-from schemas.recurring import Recurring
 
-Schema = Any
-"""A parsed JSON tree of an Avro schema, without logical types."""
 _SLOTS = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
 """All that a pydantic model holds: filled without validation, since the schema has said what may be there."""
-_RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring(key=37), "Plan": Recurring(key=16)}
-"""The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
-
-
-def recurs(part: events.Request) -> bool:
-    """Whether this is kept, and so may come again as the same object: what is large is not."""
-    return id(part) in _RECURRING["Request"].by_id
-
-
-def writer(schema: Schema) -> Callable[[Event], bytes]:
-    """A function that gives an event's Avro bytes."""
-    lines = ["def write(event):", "    parts = []", "    out = parts.append"]
-    lines += [f"    {line}" for line in _written(schema, "event", itertools.count())]
-    lines.append("    return join(parts)")
-    names = {"join": b"".join, "length": _length, "double": struct.Struct("<d").pack, **_recurring()}
-    write: Callable[[Event], bytes] = _made("write", lines, names)
-    return write
+_LONGEST = 9
+"""Of the bytes that follow the first: ten hold 64 bits."""
 
 
 def reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
@@ -52,106 +29,13 @@ def reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
         "new": object.__new__,
         **{f"set_{slot}": vars(BaseModel)[f"__{slot}__"].__set__ for slot in _SLOTS},
         "double": struct.Struct("<d").unpack_from,
-        **_recurring(),
+        **recurring(),
     }
     lines = ["def read(data, at):"]
     lines += [f"    {line}" for line in _read(schema, "event", itertools.count(), names)]
     lines.append("    return event, at")
-    read: Callable[[bytes, int], tuple[Event, int]] = _made("read", lines, names)
+    read: Callable[[bytes, int], tuple[Event, int]] = made("read", lines, names)
     return read
-
-
-def _recurring() -> dict[str, Any]:
-    """What the lines call that find and keep such parts."""
-    return {
-        f"{what}_{name}": getattr(known, what)
-        for name, known in _RECURRING.items()
-        for what in ("by_key", "by_id", "keep")
-    }
-
-
-def _made(name: str, lines: list[str], names: dict[str, Any]) -> Any:  # noqa: ANN401 - the function that it says
-    exec("\n".join(lines), names)  # noqa: S102 - our own lines, made of our own schemas
-    return names[name]
-
-
-_SEVEN = 0x7F
-"""The bits of a byte that count; the eighth says whether another byte follows."""
-_LONGEST = 9
-"""Of the bytes that follow the first: ten hold 64 bits."""
-
-# --- writing
-
-
-@functools.lru_cache(maxsize=8192)
-def _length(number: int) -> bytes:
-    """A long as Avro has it: zigzag, seven bits a byte. The same ones come again and again."""
-    rest = (number << 1) ^ (number >> 63)
-    data = bytearray()
-    while rest > _SEVEN:
-        data.append(rest & _SEVEN | 0x80)
-        rest >>= 7
-    data.append(rest)
-    return bytes(data)
-
-
-def _written(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]:
-    """The lines that write what this expression holds."""
-    kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
-    name = f"v{next(serial)}"
-    if kind == "record":
-        yield from _record_written(schema, value, name, serial)
-    elif kind == "union":
-        yield f"{name} = {value}"
-        yield f"if {name} is None: out(b'\\0')"
-        yield "else:"
-        yield "    out(b'\\2')"
-        yield from _indented(_written(schema[1], name, serial))
-    elif kind in {"array", "map"}:
-        yield f"{name} = {value}"
-        yield f"if {name}:"
-        yield f"    out(length(len({name})))"
-        yield f"    for {name}k in {name}:"
-        if kind == "map":
-            yield from _indented(_written("string", f"{name}k", serial), 2)
-            yield from _indented(_written(schema["values"], f"{name}[{name}k]", serial), 2)
-        else:
-            yield from _indented(_written(schema["items"], f"{name}k", serial), 2)
-        yield "out(b'\\0')"
-    elif kind in {"string", "bytes"}:
-        yield f"{name} = {value}.encode()" if kind == "string" else f"{name} = {value}"
-        yield f"out(length(len({name})))"
-        yield f"out({name})"
-    else:
-        yield {
-            "long": f"out(length({value}))",
-            "double": f"out(double({value}))",
-            "boolean": f"out(b'\\1' if {value} else b'\\0')",
-        }[kind]
-
-
-def _record_written(schema: Schema, value: str, name: str, serial: Iterator[int]) -> Iterator[str]:
-    kind = schema["name"]
-    fields = [f"{name} = {value}.__dict__"]
-    for field in schema["fields"]:
-        fields += _written(field["type"], f"{name}[{field['name']!r}]", serial)
-    if kind not in _RECURRING:
-        yield from fields
-        return
-    yield f"{name}o = {value}"
-    yield f"known = by_id_{kind}.get(id({name}o))"
-    yield f"if known is not None and known[0] is {name}o: out(known[1])"
-    yield "else:"
-    yield f"    {name}b = len(parts)"
-    yield from _indented(iter(fields))
-    yield f"    keep_{kind}(join(parts[{name}b:]), {name}o)"
-
-
-def _indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
-    return (f"{'    ' * depth}{line}" for line in lines)
-
-
-# --- reading
 
 
 _LONGER = "a number that is written longer than it is"
@@ -166,10 +50,10 @@ _times: dict[bytes, int] = {}
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The unsigned number of two bytes or more that begins before this place, and where it ends."""
     byte = data[at]
-    if byte <= _SEVEN:
+    if byte <= SEVEN:
         if not byte:
             raise ValueError(_LONGER)
-        return byte << 7 | data[at - 1] & _SEVEN, at + 1
+        return byte << 7 | data[at - 1] & SEVEN, at + 1
     time = _times.get(data[at - 1 : at - 1 + _TIME])
     if time is not None:
         return time, at - 1 + _TIME
@@ -179,7 +63,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """The same, byte by byte."""
     begin = at - 1
-    while data[at] > _SEVEN:
+    while data[at] > SEVEN:
         at += 1
         if at - begin > _LONGEST:  # anybody may write a megabyte of them
             raise ValueError("a number of more than 64 bits")
@@ -187,7 +71,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         raise ValueError(_LONGER)
     number = 0
     for byte in reversed(data[begin : at + 1]):
-        number = number << 7 | byte & _SEVEN
+        number = number << 7 | byte & SEVEN
     if number >> 64:
         raise ValueError("a number of more than 64 bits")
     if at + 1 - begin == _TIME:
@@ -212,7 +96,7 @@ def _read(
         yield "n = data[at]; at += 1"
         yield f"if n == 0: {into} = None"
         yield "elif n == 2:"
-        yield from _indented(_read(schema[1], into, serial, names, literal))
+        yield from indented(_read(schema[1], into, serial, names, literal))
         yield "else: raise ValueError('no such branch')"
     elif kind in {"array", "map"}:
         yield from _many(kind, schema, into, serial, names)
@@ -239,15 +123,15 @@ def _read(
 def _record_read(schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any]) -> Iterator[str]:
     kind = schema["name"]
     lines = _record(schema, into, serial, names)
-    if kind not in _RECURRING:
+    if kind not in RECURRING:
         yield from lines
         return
-    yield f"known = by_key_{kind}.get(data[at : at + {_RECURRING[kind].key}])"
+    yield f"known = by_key_{kind}.get(data[at : at + {RECURRING[kind].key}])"
     yield "if known is not None and data.startswith(known[0], at):"
     yield f"    {into} = known[1]; at += len(known[0])"
     yield "else:"
     yield f"    {into}b = at"
-    yield from _indented(lines)
+    yield from indented(lines)
     yield f"    if at <= len(data): keep_{kind}(data[{into}b:at], {into})"
 
 
@@ -272,22 +156,22 @@ def _many(kind: str, schema: Schema, into: str, serial: Iterator[int], names: di
     one, left = f"v{next(serial)}", f"v{next(serial)}"
     yield f"{into} = {'{}' if kind == 'map' else '[]'}"
     yield "while True:"
-    yield from _indented(iter(_NUMBER))
+    yield from indented(iter(_NUMBER))
     yield "    if n == 0: break"
     yield f"    {left} = (n >> 1) ^ -(n & 1)"
     yield f"    {one}e = 0"
     yield f"    if {left} < 0:  # then the block's size in bytes comes first"
     yield f"        {left} = -{left}"
-    yield from _indented(iter(_NUMBER), 2)
+    yield from indented(iter(_NUMBER), 2)
     yield f"        {one}e = at + (n >> 1)"
     yield f"    while {left}:"
     yield f"        {left} -= 1"
     if kind == "map":
-        yield from _indented(_read("string", f"{one}k", serial, names), 2)
-        yield from _indented(_read(schema["values"], one, serial, names), 2)
+        yield from indented(_read("string", f"{one}k", serial, names), 2)
+        yield from indented(_read(schema["values"], one, serial, names), 2)
         yield f"        {into}[{one}k] = {one}"
     else:
-        yield from _indented(_read(schema["items"], one, serial, names), 2)
+        yield from indented(_read(schema["items"], one, serial, names), 2)
         yield f"        {into}.append({one})"
     yield f"    if {one}e and {one}e != at: raise ValueError('a block that is not as long as it says')"
     if kind == "array":
