@@ -145,6 +145,10 @@ class Consumer(stock.Consumer):
             else:
                 return
 
+    async def sleep(self, n: Any) -> None:
+        """Give way if it is no time at all: stock Faust waits for the stop as well, at seven times the cost."""
+        await (super().sleep(n) if n else asyncio.sleep(0))
+
     def on_buffer_full(self, tp: TP) -> None:
         """No pause: the fetch loop waits at the full queue, and goes on the moment there is room."""
 
