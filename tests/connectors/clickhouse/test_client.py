@@ -53,6 +53,29 @@ def test_no_rows_need_no_engine() -> None:
     nowhere.insert("prices", COLUMNS, [])
 
 
+def test_columns_go_in_as_rows_of_them(prices: ClickHouse) -> None:
+    prices.insert_columns("prices", COLUMNS, list(zip(row(1), row(2, None), strict=True)))
+
+    lines = prices.query("SELECT id, cost FROM prices ORDER BY id", "TSV").decode().splitlines()
+
+    assert lines == [
+        "00000000-0000-4000-8000-000000000001\t0.000000000001",
+        "00000000-0000-4000-8000-000000000002\t\\N",
+    ]
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_columns_of_different_lengths_are_refused_and_no_others_after_them(prices: ClickHouse, column: int) -> None:
+    columns = [list(values) for values in zip(row(1), row(2), strict=True)]
+    columns[column].pop()
+
+    with pytest.raises(ClickHouseError, match="the columns for prices differ in length"):
+        prices.insert_columns("prices", COLUMNS, columns)
+    prices.insert("prices", COLUMNS, [row(1)])
+
+    assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 1}]
+
+
 def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> None:
     rows = empty_clickhouse.rows("SELECT {name:String} AS name, {n:UInt8} AS n", {"name": "O'Neill\n\\", "n": 3})
 
