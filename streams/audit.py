@@ -14,7 +14,7 @@ from connectors.embedded.clickhouse_http import Endpoint
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import stores
-from streams.columns import EVENTS, REQUESTS, Row, Table
+from streams.columns import EVENTS, REQUESTS, Rows, Table
 from streams.rows import RowMaker
 from streams.settings import ConfigurationError, Settings
 
@@ -66,31 +66,30 @@ class Audit:
             # here as well, since a server may have been away when we started
             self._clickhouse.migrate()
             self._migrated = True
-        made = [(record, self._maker.rows(record)) for record in records]
+        made = self._maker.rows(records)
         token = token_of(records)
         # ends first: a request that is there has its events a moment later, never the other way round
-        ends = [(record, rows.request) for record, rows in made if rows.request is not None]
-        self._insert(REQUESTS, ends, token)
-        self._insert(EVENTS, [(record, rows.event) for record, rows in made], token)
+        self._insert(REQUESTS, made.requests, token)
+        self._insert(EVENTS, made.events, token)
 
-    def _insert(self, table: Table, rows: Sequence[tuple[Record, Row]], token: str) -> None:
+    def _insert(self, table: Table, rows: Rows, token: str) -> None:
         """Insert these, or find the ones that the table can't take by halves and keep a note of each in their stead."""
         try:
-            self._clickhouse.insert(table.name, table.names, table.fitted(row for _, row in rows), token)
+            self._clickhouse.insert_columns(table.name, table.names, rows.columns, token)
         except ClickHouseError as error:
             if error.unavailable:
                 raise
-            if len(rows) == 1:
-                self._note(table.name, rows[0][0], error)
+            if len(rows.records) == 1:
+                self._note(table.name, rows.records[0], error)
                 return
-            middle = len(rows) // 2
-            self._insert(table, rows[:middle], f"{token}/0")
-            self._insert(table, rows[middle:], f"{token}/1")
+            middle = len(rows.records) // 2
+            self._insert(table, rows.part(slice(middle)), f"{token}/0")
+            self._insert(table, rows.part(slice(middle, None)), f"{token}/1")
 
     def _note(self, table: str, record: Record, error: ClickHouseError) -> None:
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
         stub = self._maker.stub(record, f"{table}: {error}")
-        self._clickhouse.insert(EVENTS.name, EVENTS.names, EVENTS.fitted([stub]))
+        self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns)
         place = f"{record.topic}/{record.partition}/{record.offset}"
         log.error("row refused", table=table, record=place, reason=str(error))
 

@@ -6,13 +6,16 @@ A value that a column can't hold is brought to the nearest that it can: a wild c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from operator import call, itemgetter
+from itertools import chain
 from typing import Any
 
+from schemas.fixed import fixed
+from schemas.records import Record
+
 NIL = "00000000-0000-0000-0000-000000000000"
-_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 LATEST_MS = 4_102_444_800_000
 """The year 2100: ClickHouse keeps seconds in 32 bits wherever it compares with now()."""
 NAME_LENGTH = 256
@@ -21,9 +24,9 @@ MAX_COST_USD = Decimal(10) ** 6
 _SMALLEST = -12
 """The power of ten of the column's last digit."""
 
-Row = tuple[Any, ...]
-"""Values in the order of a table's columns, as they were told."""
-Values = Sequence[Any]
+Columns = dict[str, object]
+"""What is told of some rows, by column: a list has a value for each of them, anything else stands in all."""
+Values = list[Any]
 """What stands in one column, row by row; one row at least."""
 Fit = Callable[[Values], Values]
 """Brings the values of a column to what it can hold."""
@@ -44,39 +47,41 @@ def _within(most: int) -> Fit:
 
 def _nullable(fit: Fit) -> Fit:
     def fit_or_none(values: Values) -> Values:
+        if None not in values:
+            return fit(values)
         there = iter(fit([value for value in values if value is not None] or [0]))
         return [None if value is None else next(there) for value in values]
 
     return fit_or_none
 
 
+def _short(names: Iterable[str]) -> bool:
+    return max(map(len, names), default=0) <= NAME_LENGTH
+
+
 def _names(values: Values) -> Values:
-    if max(map(len, values)) <= NAME_LENGTH:
+    return values if _short(values) else [value[:NAME_LENGTH] for value in values]
+
+
+def _lists(values: Values) -> Values:
+    return values if _short(chain.from_iterable(values)) else [_names(list(value)) for value in values]
+
+
+def _maps(values: Values) -> Values:
+    if _short(chain.from_iterable(values)):
         return values
-    return [value[:NAME_LENGTH] for value in values]
+    return [{key[:NAME_LENGTH]: item for key, item in value.items()} for value in values]
 
 
-def _each(fit: Callable[[Any], object]) -> Fit:
-    """Fit each that is not empty."""
-    return lambda values: [fit(value) if value else value for value in values]
+def _uuids(values: Values) -> Values:
+    if all(map(_UUID.fullmatch, values)):
+        return values
+    return [value if _UUID.fullmatch(value) else NIL for value in values]
 
 
-def _different(fit: Callable[[Any], object]) -> Fit:
-    """Fit each value once, however many rows have it."""
-
-    def fit_all(values: Values) -> Values:
-        fitting = {value: fit(value) for value in set(values)}
-        return [fitting[value] for value in values]
-
-    return fit_all
-
-
-def _map(value: Mapping[str, str]) -> Mapping[str, str]:
-    return value if max(map(len, value)) <= NAME_LENGTH else {key[:NAME_LENGTH]: item for key, item in value.items()}
-
-
-def _uuid(value: object) -> str:
-    return str(value) if _UUID.fullmatch(str(value)) else NIL
+def _costs(values: Values) -> Values:
+    costs = {value: _cost(value) for value in set(values)}
+    return [costs[value] for value in values]
 
 
 def _cost(value: object) -> str | None:
@@ -95,10 +100,10 @@ _U16, _U32, _U64, _TIME = (_within(most) for most in (2**16 - 1, 2**32 - 1, 2**6
 _KINDS: dict[str, tuple[object, Fit]] = {
     "text": ("", _as_they_are),
     "name": ("", _names),
-    "names": ((), _each(_names)),
-    "map": ({}, _each(_map)),
-    "uuid": (NIL, _different(_uuid)),
-    "cost": (None, _different(_cost)),
+    "names": ((), _lists),
+    "map": ({}, _maps),
+    "uuid": (NIL, _uuids),
+    "cost": (None, _costs),
     "time": (0, _TIME),
     "time?": (None, _nullable(_TIME)),
     "u16": (0, _U16),
@@ -108,33 +113,47 @@ _KINDS: dict[str, tuple[object, Fit]] = {
 }
 
 
+@fixed
+class Rows:
+    """Rows of one table by column, in the order of its names, and the record that each row is of."""
+
+    records: list[Record]
+    columns: list[Values]
+
+    def part(self, rows: slice) -> Rows:
+        """Some of them."""
+        return Rows(self.records[rows], [column[rows] for column in self.columns])
+
+
 class Table:
     """The columns of one table, told by kind, each kind with its names."""
 
     def __init__(self, table: str, /, **kinds: str) -> None:
         by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
-        columns = {of: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for of in names.split()}
-        assert len(columns) == sum(len(names.split()) for names in kinds.values()), "a column has two kinds"
+        self._columns = {of: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for of in names.split()}
+        assert len(self._columns) == sum(len(names.split()) for names in kinds.values()), "a column has two kinds"
         self.name = table
-        self.names = tuple(columns)
-        self._blanks = {of: blank for of, (blank, _) in columns.items()}
-        self._fits = tuple(fit for _, fit in columns.values())
-        self._in_order = itemgetter(*columns)
+        self.names = tuple(self._columns)
 
-    def row(self, *told: Mapping[str, object]) -> Row:
-        """Values in the order of the columns; of two for one column, the later one.
+    def rows(self, told: Sequence[tuple[list[Record], Columns]]) -> Rows:
+        """The rows of these records, group by group, no group empty: each value as its column can hold it.
 
-        What is for no column is left out.
+        What is told for no column is left out.
         """
-        made = self._blanks.copy()
-        for values in told:
-            made.update(values)
-        row: Row = self._in_order(made)
-        return row
+        groups = [(columns, len(records)) for records, columns in told]
+        records = list(chain.from_iterable(records for records, _ in told))
+        return Rows(records, [_column(groups, name, *kind) for name, kind in self._columns.items()])
 
-    def fitted(self, rows: Iterable[Row]) -> list[Row]:
-        """The same rows, each value as its column can hold it: nearly all are so, which one look at a column tells."""
-        return list(zip(*map(call, self._fits, zip(*rows, strict=True)), strict=True))
+
+def _column(groups: list[tuple[Columns, int]], name: str, blank: object, fit: Fit) -> Values:
+    column: Values = []
+    for columns, rows in groups:
+        told = columns.get(name, blank)
+        if isinstance(told, list):
+            column += fit(told)
+        else:
+            column += ([blank] if told is blank else fit([told])) * rows
+    return column
 
 
 EVENTS = Table(

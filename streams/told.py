@@ -1,49 +1,52 @@
-"""What events of a request tell alike, as columns: who asked, what was counted, done and changed."""
+"""What events of a request tell alike, as columns: who asked, what was counted, done and changed, what failed."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import orjson
 
 from schemas.compiled import recurs
-from schemas.events import Change, PolicyAction, Request, Usage
+from schemas.events import Change, Failure, PolicyAction, Request, Usage
 from streams.asking import trace
+from streams.columns import Columns
 
-Facts = dict[str, object]
-"""Columns by name."""
+_WHO = ("tenant", "request_id", "idempotency_key", "correlation_id", "trace_id", "source", "key_id", "operation")
 _MOST = 2048
-_asked: dict[int, tuple[Request, Facts]] = {}
+_told: dict[int, tuple[Request, tuple[str, ...]]] = {}
 """Of requests told lately, by identity: they are held here, so that none is another's."""
 
 
-def asked(request: Request) -> Facts:
-    """Who asked, and under which names it can be found again. Made once for all events that share the request."""
-    known = _asked.get(id(request))
+def asked(requests: Sequence[Request]) -> Columns:
+    """Who asked, and under which names it can be found again; at least one request."""
+    return dict(zip(_WHO, map(list, zip(*map(who, requests), strict=True)), strict=True))
+
+
+def who(request: Request) -> tuple[str, ...]:
+    """The same of one request. Made once for all events that share it."""
+    known = _told.get(id(request))
     if known is not None and known[0] is request:
         return known[1]
-    told = _who(request)
+    told = (
+        request.tenant,
+        request.request_id,
+        request.idempotency_key,
+        correlation(request),
+        trace_id(request.traceparent),
+        request.source,
+        request.key_id,
+        request.operation,
+    )
     if recurs(request):
-        if len(_asked) >= _MOST:
-            _asked.clear()
-        _asked[id(request)] = request, told
+        if len(_told) >= _MOST:
+            _told.clear()
+        _told[id(request)] = request, told
     return told
-
-
-def _who(request: Request) -> Facts:
-    return {
-        "tenant": request.tenant,
-        "request_id": request.request_id,
-        "idempotency_key": request.idempotency_key,
-        "correlation_id": correlation(request),
-        "trace_id": trace_id(request.traceparent),
-        "source": request.source,
-        "key_id": request.key_id,
-        "operation": request.operation,
-    }
 
 
 def allowed(request: Request) -> dict[str, str]:
     """How long the caller waits: by this the view `unsettled` knows what is overdue."""
-    return {"allowed_ms": str(request.deadline_at - request.received_at)} | laned(request)
+    return {"allowed_ms": str(request.deadline_at - request.received_at), **laned(request)}
 
 
 def laned(request: Request) -> dict[str, str]:
@@ -51,14 +54,23 @@ def laned(request: Request) -> dict[str, str]:
     return {} if request.lane == "interactive" else {"lane": request.lane}
 
 
-def counted(usage: Usage) -> Facts:
+def counted(usages: Sequence[Usage]) -> Columns:
     """Tokens, each kind in its column."""
     return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_input_tokens": usage.cache_read_input_tokens,
-        "cache_creation_input_tokens": usage.cache_creation_input_tokens,
-        "reasoning_output_tokens": usage.reasoning_output_tokens,
+        "input_tokens": [usage.input_tokens for usage in usages],
+        "output_tokens": [usage.output_tokens for usage in usages],
+        "cache_read_input_tokens": [usage.cache_read_input_tokens for usage in usages],
+        "cache_creation_input_tokens": [usage.cache_creation_input_tokens for usage in usages],
+        "reasoning_output_tokens": [usage.reasoning_output_tokens for usage in usages],
+    }
+
+
+def failed(failures: Sequence[Failure | None]) -> Columns:
+    """Why requests have no answer; of those that have one, that they do."""
+    return {
+        "error_type": [failure.code if failure else "" for failure in failures],
+        "error_message": [failure.message if failure else "" for failure in failures],
+        "http_status": [failure.status if failure else 200 for failure in failures],
     }
 
 

@@ -76,14 +76,10 @@ class Log:
 
     def store(self, clickhouse: ClickHouse, delay_ms: int = 800) -> None:
         """Put all of it into the tables, as audit would have, each row this much after its record."""
-        make = RowMaker(self.topics)
-        made = [(make.rows(record), record.timestamp_ms + delay_ms) for record in self.records]
-        events = [(rows.event, came) for rows, came in made]
-        ends = [(rows.request, came) for rows, came in made if rows.request is not None]
-        for table, kept in ((EVENTS, events), (REQUESTS, ends)):
-            fitted = table.fitted(row for row, _ in kept)
-            rows = [(*row, came) for row, (_, came) in zip(fitted, kept, strict=True)]
-            clickhouse.insert(table.name, [*table.names, "ingested_at"], rows)
+        made = RowMaker(self.topics).rows(self.records)
+        for table, rows in ((EVENTS, made.events), (REQUESTS, made.requests)):
+            came = [record.timestamp_ms + delay_ms for record in rows.records]
+            clickhouse.insert_columns(table.name, [*table.names, "ingested_at"], [*rows.columns, came])
 
 
 @dataclass

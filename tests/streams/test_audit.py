@@ -140,12 +140,14 @@ class Picky(ClickHouse):
 
     refused: tuple[str, int] = ("events_log", 3)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], token: str = "") -> None:
-        for row in rows:
-            values = dict(zip(columns, row, strict=True))
+    def insert_columns(
+        self, table: str, names: Sequence[str], columns: Sequence[Sequence[object]], token: str = ""
+    ) -> None:
+        for row in zip(*columns, strict=True):
+            values = dict(zip(names, row, strict=True))
             if (table, values.get("kafka_offset")) == self.refused and values.get("event_type") != "Unstorable":
                 raise ClickHouseError("it does not fit")
-        super().insert(table, columns, rows, token)
+        super().insert_columns(table, names, columns, token)
 
 
 @pytest.mark.parametrize("table", ["events_log", "requests_log"])

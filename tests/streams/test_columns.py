@@ -5,10 +5,17 @@ import re
 import pytest
 
 from connectors.clickhouse import ClickHouse
+from schemas.records import Record
 from streams import columns
-from streams.columns import Table
+from streams.columns import Columns, Table, Values
 
 pytestmark = pytest.mark.flow
+
+RECORDS = [Record("t", 0, offset, 0, None, None, ()) for offset in range(3)]
+
+
+def told(table: Table, values: Columns, rows: int = 1) -> list[Values]:
+    return table.rows([(RECORDS[:1] * rows, values)]).columns
 
 
 @pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
@@ -20,7 +27,7 @@ def test_our_columns_are_the_tables(clickhouse: ClickHouse, table: str, ours: Ta
 
 @pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
 def test_a_row_of_blanks_goes_in(clickhouse: ClickHouse, table: str, ours: Table) -> None:
-    clickhouse.insert(table, ours.names, ours.fitted([ours.row()]))
+    clickhouse.insert_columns(table, ours.names, told(ours, {}))
 
     assert clickhouse.rows(f"SELECT count() AS n FROM {table}") == [{"n": 1}]
 
@@ -31,20 +38,35 @@ def test_no_number_is_too_wild_for_its_column(clickhouse: ClickHouse, table: str
     kinds = {row["name"]: row["type"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
     numeric = {name for name, kind in kinds.items() if re.search("UInt|DateTime|Decimal", kind)}
 
-    clickhouse.insert(table, ours.names, ours.fitted([ours.row(dict.fromkeys(numeric, number))]))
+    clickhouse.insert_columns(table, ours.names, told(ours, dict.fromkeys(numeric, number)))
 
     assert clickhouse.rows(f"SELECT count() AS n FROM {table}") == [{"n": 1}]
 
 
-def test_the_later_of_two_values_for_a_column_counts_and_what_is_for_none_is_left_out() -> None:
-    row = columns.EVENTS.row({"stage": "filter", "bytes": 1}, {"stage": "call", "no_such_column": 2})
+def test_what_is_told_once_stands_in_every_row_and_what_is_for_no_column_is_left_out() -> None:
+    rows = columns.EVENTS.rows(
+        [
+            (RECORDS[:2], {"stage": "s" * 300, "bytes": [1, 2], "no_such_column": 2}),
+            (RECORDS[2:], {"bytes": [3]}),
+        ]
+    )
 
-    told = dict(zip(columns.EVENTS.names, row, strict=True))
-    assert (told["stage"], told["bytes"], told["source"]) == ("call", 1, "")
+    kept = dict(zip(columns.EVENTS.names, rows.columns, strict=True))
+    assert (kept["stage"], kept["bytes"], kept["source"]) == (["s" * 256, "s" * 256, ""], [1, 2, 3], ["", "", ""])
+    assert "no_such_column" not in kept
+    assert rows.records == RECORDS
+
+
+def test_a_part_of_rows_has_its_records_and_its_values() -> None:
+    rows = columns.EVENTS.rows([(RECORDS, {"bytes": [1, 2, 3], "stage": "call"})])
+
+    part = rows.part(slice(1, None))
+
+    assert part == columns.EVENTS.rows([(RECORDS[1:], {"bytes": [2, 3], "stage": "call"})])
 
 
 @pytest.mark.parametrize(
-    ("column", "told", "kept"),
+    ("column", "values", "kept"),
     [
         ("stage", ["call", "c" * 300], ["call", "c" * 256]),
         ("bytes", [1, -1, 2**40], [1, 0, 2**32 - 1]),
@@ -55,23 +77,25 @@ def test_the_later_of_two_values_for_a_column_counts_and_what_is_for_none_is_lef
         ),
         ("cost_usd", ["1E-7", None, "a lot", "NaN"], ["0.0000001", None, None, None]),
         ("cost_usd", ["1E+99999999", "1E-99999999", "0"], [None, "0", "0"]),
-        ("finish_reasons", [(), ["s" * 300, "stop"]], [(), ["s" * 256, "stop"]]),
+        ("finish_reasons", [(), ["s" * 300, "stop"]], [[], ["s" * 256, "stop"]]),
         ("labels", [{}, {"k" * 300: "v" * 300}], [{}, {"k" * 256: "v" * 300}]),
     ],
 )
 def test_what_a_column_can_not_hold_is_brought_to_what_it_can(
-    column: str, told: list[object], kept: list[object]
+    column: str, values: list[object], kept: list[object]
 ) -> None:
-    rows = columns.EVENTS.fitted(columns.EVENTS.row({column: value}) for value in told)
+    fitted = told(columns.EVENTS, {column: values}, len(values))
 
-    assert [row[columns.EVENTS.names.index(column)] for row in rows] == kept
+    assert fitted[columns.EVENTS.names.index(column)] == kept
 
 
 def test_a_time_that_is_missing_stays_so_beside_one_that_is_too_late() -> None:
-    rows = columns.REQUESTS.fitted(columns.REQUESTS.row({"called_at": at}) for at in (None, 2**70, 5))
+    fitted = told(columns.REQUESTS, {"called_at": [None, 2**70, 5]}, 3)
 
-    assert [row[columns.REQUESTS.names.index("called_at")] for row in rows] == [None, columns.LATEST_MS, 5]
+    assert fitted[columns.REQUESTS.names.index("called_at")] == [None, columns.LATEST_MS, 5]
 
 
-def test_no_rows_are_no_rows() -> None:
-    assert columns.EVENTS.fitted([]) == []
+def test_a_time_that_is_missing_everywhere_stays_so() -> None:
+    fitted = told(columns.REQUESTS, {"called_at": [None, None]}, 2)
+
+    assert fitted[columns.REQUESTS.names.index("called_at")] == [None, None]

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import schemas
 from schemas import headers as wire
 from schemas.codec import encode
 from schemas.events import (
@@ -30,10 +34,12 @@ from schemas.identity import named_request_id, recorded_request_id
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import columns
+from streams.columns import Rows, Table
 from streams.dead_letters import laid_aside
-from streams.facts import facts
+from streams.ends import VERSIONS
+from streams.facts import FACTS
 from streams.reception import request_id_of
-from streams.rows import VERSIONS, RowMaker
+from streams.rows import RowMaker
 
 TOPICS = Topics(tenants=("acme",))
 MAKER = RowMaker(TOPICS)
@@ -86,23 +92,22 @@ def record(topic: str, value: Event | bytes | None, headers: Headers = (), **cha
     return Record(topic=topic, value=body, headers=headers, **place)
 
 
+def by_row(table: Table, rows: Rows) -> list[dict[str, Any]]:
+    return [dict(zip(table.names, row, strict=True)) for row in zip(*rows.columns, strict=True)]
+
+
 def event_of(record: Record) -> dict[str, Any]:
-    [row] = columns.EVENTS.fitted([MAKER.rows(record).event])
-    return dict(zip(columns.EVENTS.names, row, strict=True))
+    [row] = by_row(columns.EVENTS, MAKER.rows([record]).events)
+    return row
 
 
 def request_of(record: Record) -> dict[str, Any] | None:
-    made = MAKER.rows(record).request
-    if made is None:
-        return None
-    [row] = columns.REQUESTS.fitted([made])
-    return dict(zip(columns.REQUESTS.names, row, strict=True))
+    rows = by_row(columns.REQUESTS, MAKER.rows([record]).requests)
+    return rows[0] if rows else None
 
 
 def test_every_event_has_its_columns() -> None:
-    registered = set(facts.registry) - {object, Event}
-
-    assert registered == set(EVENTS)
+    assert set(FACTS) == set(EVENTS)
 
 
 def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
@@ -253,7 +258,7 @@ NAMED_BY_CALLERS = (
     *(name for name, _ in dead_letter("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
     *("operation", "deadline-ms", "whatever"),
 )
-UNSCREENED = {
+UNSCREENED: dict[str, Event | bytes | None] = {
     "request": RequestReceived(request=TOLD, body=MARKED),
     "another event": RequestAdmitted(
         request=TOLD, model=CANARY, body=CANARY, labels={CANARY: CANARY}, admitted_at=NOW, config_hash=CANARY
@@ -402,3 +407,42 @@ def test_what_takes_the_batch_lane_is_told_by_its_rows_from_the_door_to_its_end(
     ended = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"request": request}))
 
     assert [event_of(each)["attributes"]["lane"] for each in (received, ended)] == ["batch", "batch"]
+
+
+def examples() -> list[Event]:
+    files = Path(schemas.__file__).parent.joinpath("examples").glob("*/*.json")
+    named = {event.__name__: event for event in EVENTS}
+    return [named[file.name.split(".")[0]].model_validate_json(file.read_bytes()) for file in sorted(files)]
+
+
+def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
+    signed = (("ce_id", b"e1"), ("ce_source", b"/sluice/call"))
+    topics = [name for topic in TOPICS.all for name in (topic.name, topic.dead_letters)]
+    ends = [SETTLED, SETTLED.model_copy(update={"replayed": True})]
+    values: list[Event | bytes | None] = [*UNSCREENED.values(), *examples(), *ends]
+    records = [
+        record(topic, value, headers, offset=number, timestamp_ms=NOW + number)
+        for number, (topic, value, headers) in enumerate(itertools.product(topics, values, ((), signed)))
+    ]
+    random.Random(7).shuffle(records)
+
+    made = MAKER.rows(records)
+
+    events = dict(zip(made.events.records, by_row(columns.EVENTS, made.events), strict=True))
+    requests = dict(zip(made.requests.records, by_row(columns.REQUESTS, made.requests), strict=True))
+    assert requests
+    assert len(events) == len(records)
+    for one in records:
+        assert (events[one], requests.get(one)) == (event_of(one), request_of(one))
+
+
+def test_the_same_batch_makes_the_same_columns() -> None:
+    records = [record(TOPICS.outcomes.name, SETTLED, offset=1), record(TOPICS.requests.name, b"{}", offset=2)] * 2
+
+    assert MAKER.rows(records) == MAKER.rows(records)
+
+
+def test_no_records_are_no_rows() -> None:
+    made = MAKER.rows([])
+
+    assert not any((*made.events.columns, *made.requests.columns))

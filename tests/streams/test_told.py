@@ -18,21 +18,21 @@ def as_read(**fields: object) -> Request:
 def test_the_events_of_a_request_share_what_is_told_of_it() -> None:
     request = as_read(tenant="acme")
 
-    assert told.asked(request)["tenant"] == "acme"
-    assert told.asked(request) is told.asked(request)
+    assert told.asked([request, request])["tenant"] == ["acme", "acme"]
+    assert told.who(request) is told.who(request)
 
 
 def test_of_a_large_request_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "_asked", {})
+    monkeypatch.setattr(told, "_told", {})
     waits = ReplyTo(topic="llm.replies.me", correlation=(Header(name="c", value=b"\xff" * LARGEST),))
 
-    assert told.asked(as_read(reply_to=waits))["correlation_id"] == "ff" * LARGEST
-    assert not told._asked
+    assert told.asked([as_read(reply_to=waits)])["correlation_id"] == ["ff" * LARGEST]
+    assert not told._told
 
 
 def test_another_request_is_told_as_what_it_is_when_many_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "_asked", {})
+    monkeypatch.setattr(told, "_told", {})
     monkeypatch.setattr(told, "_MOST", 2)
 
-    assert [told.asked(as_read(tenant=f"t{number}"))["tenant"] for number in range(5)] == [f"t{n}" for n in range(5)]
-    assert len(told._asked) <= 2
+    assert [told.asked([as_read(tenant=f"t{n}")])["tenant"] for n in range(5)] == [[f"t{n}"] for n in range(5)]
+    assert len(told._told) <= 2
