@@ -11,6 +11,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.trusted import trusted
+
 Millis = Annotated[int, "timestamp-millis"]
 """A point in time: milliseconds since the Unix epoch, UTC. Avro's logical type of the same name."""
 
@@ -63,6 +65,7 @@ class Event(Part):
     version: ClassVar[int] = 1
 
 
+@trusted
 class Header(Part):
     """A Kafka header, its bytes untouched."""
 
@@ -70,6 +73,7 @@ class Header(Part):
     value: bytes
 
 
+@trusted
 class ReplyTo(Part):
     """Where a caller waits: the topic, the partition if it named one, and what must come back as it was sent."""
 
@@ -79,6 +83,7 @@ class ReplyTo(Part):
     correlation: tuple[Header, ...] = ()
 
 
+@trusted
 class Request(Part):
     """Who asked, when, until when, and where the reply goes. The same in every event of a request."""
 
@@ -157,6 +162,7 @@ class Failure(Part):
     """When trying again makes sense, if anybody said so."""
 
 
+@trusted
 class RequestReceived(Event):
     """A request came in. Only the filter reads this topic: its body may hold personal data."""
 
@@ -166,6 +172,7 @@ class RequestReceived(Event):
     """As the caller sent it: not yet known to be text."""
 
 
+@trusted
 class RequestAdmitted(Event):
     """The request is allowed, and its body now holds only what may be kept."""
 
@@ -180,6 +187,7 @@ class RequestAdmitted(Event):
     config_hash: str
 
 
+@trusted
 class RequestRouted(Event):
     """The plan is made."""
 
@@ -204,6 +212,7 @@ class Change(Part):
     """The provider's name for it, or why it was dropped. Never the value."""
 
 
+@trusted
 class AttemptStarted(Event):
     """A provider is about to be called. On the log before the first byte goes out."""
 
@@ -260,6 +269,7 @@ class AttemptFinished(Event):
     """The key was refused, and another one was there: worth another try at once."""
 
 
+@trusted
 class RequestSettled(Event):
     """The one end of a request, with all that its row needs."""
 

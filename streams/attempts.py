@@ -21,7 +21,7 @@ from schemas.fixed import fixed
 from schemas.topics import MAX_ANSWER_BYTES
 from schemas.vectors import packed
 from streams.cost import Prices
-from streams.settled import settled
+from streams.settled import Called, settled
 
 
 @fixed
@@ -137,17 +137,17 @@ def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
     time or waits elsewhere, gets it as a replay: a new outcome with its own times, to be replied to but not counted.
     """
     replayed = is_repeat(routed.request, end.request)
-    fields: dict[str, object] = {"replayed": replayed}
+    called = Called(replayed=replayed)
     if end.attempts:
         last = end.attempts[-1]
-        fields |= {
+        called |= {
             "provider": last.provider,
             "provider_model": last.model,
             "attempts": last.attempt,
             "called_at": None if replayed else end.attempts[0].started_at,
         }
     if end.outcome == "answered":
-        fields |= {
+        called |= {
             "output": last.body,
             "response_id": last.response_id,
             "response_model": last.response_model,
@@ -156,7 +156,7 @@ def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
             "cost_usd": last.cost_usd,
             "answered_at": None if replayed else last.finished_at,
         }
-    return settled(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=fields)
+    return settled(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=called)
 
 
 def is_repeat(request: Request, first: Request) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from typing import TypedDict
 
 from schemas.events import (
     Failure,
@@ -13,7 +12,25 @@ from schemas.events import (
     RequestAdmitted,
     RequestRouted,
     RequestSettled,
+    Usage,
 )
+
+
+class Called(TypedDict, total=False):
+    """What became of the calls for a request, as the fields of its end."""
+
+    provider: str
+    provider_model: str
+    response_id: str
+    response_model: str
+    finish_reasons: tuple[str, ...]
+    usage: Usage
+    cost_usd: str | None
+    attempts: int
+    output: str
+    called_at: int | None
+    answered_at: int | None
+    replayed: bool
 
 
 def turned_away(
@@ -56,7 +73,7 @@ def settled(
     settled_at: int,
     *,
     config_hash: str = "",
-    called: Mapping[str, object] = MappingProxyType({}),
+    called: Called | None = None,
 ) -> RequestSettled:
     """End an admitted request.
 
@@ -66,22 +83,20 @@ def settled(
         failure: why, unless answered.
         settled_at: milliseconds since the epoch.
         config_hash: of the configuration that decided; by default the event's.
-        called: what became of its calls, as the event's fields.
+        called: what became of its calls, if there were any.
 
     """
-    return RequestSettled.model_validate(
-        {
-            "request": event.request,
-            "outcome": outcome,
-            "failure": failure,
-            "model": event.model,
-            "input": event.body,
-            "labels": event.labels,
-            "actions": event.actions,
-            "admitted_at": event.admitted_at,
-            "routed_at": event.routed_at if isinstance(event, RequestRouted) else None,
-            "settled_at": settled_at,
-            "config_hash": config_hash or event.config_hash,
-            **called,
-        }
+    return RequestSettled(
+        request=event.request,
+        outcome=outcome,
+        failure=failure,
+        model=event.model,
+        input=event.body,
+        labels=event.labels,
+        actions=event.actions,
+        admitted_at=event.admitted_at,
+        routed_at=event.routed_at if isinstance(event, RequestRouted) else None,
+        settled_at=settled_at,
+        config_hash=config_hash or event.config_hash,
+        **(called or {}),
     )

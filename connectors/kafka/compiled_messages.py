@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka.protocol import types as kinds
 from aiokafka.protocol.struct import Struct
 
-from schemas.compiled.parts import indented, made
+from schemas.making import indented, made
 
 _FORMATS: dict[Any, str] = {
     kinds.Boolean: "?",

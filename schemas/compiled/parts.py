@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from schemas.events import Request
@@ -28,14 +27,3 @@ def recurring() -> dict[str, Any]:
         for name, known in RECURRING.items()
         for what in ("by_key", "by_id", "keep")
     }
-
-
-def made(name: str, lines: list[str], names: dict[str, Any]) -> Any:  # noqa: ANN401 - the function that it says
-    """Turn lines into the function of this name, which they define; they may use these names."""
-    exec("\n".join(lines), names)  # noqa: S102 - our own lines, made of our own schemas
-    return names[name]
-
-
-def indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
-    """Move lines so many levels to the right."""
-    return (f"{'    ' * depth}{line}" for line in lines)

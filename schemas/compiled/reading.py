@@ -7,14 +7,11 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
-
 from schemas import events
-from schemas.compiled.parts import RECURRING, SEVEN, Schema, indented, made, recurring
+from schemas.compiled.parts import RECURRING, SEVEN, Schema, recurring
 from schemas.events import Event
+from schemas.making import SETTERS, indented, made
 
-_SLOTS = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
-"""All that a pydantic model holds: filled without validation, since the schema has said what may be there."""
 _LONGEST = 9
 """Of the bytes that follow the first: ten hold 64 bits."""
 
@@ -27,7 +24,7 @@ def reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
     names: dict[str, Any] = {
         "varint": _varint,
         "new": object.__new__,
-        **{f"set_{slot}": vars(BaseModel)[f"__{slot}__"].__set__ for slot in _SLOTS},
+        **SETTERS,  # not validated, since the schema has said what may be there
         "double": struct.Struct("<d").unpack_from,
         **recurring(),
     }

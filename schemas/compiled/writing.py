@@ -7,8 +7,9 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator
 
-from schemas.compiled.parts import RECURRING, SEVEN, Schema, indented, made, recurring
+from schemas.compiled.parts import RECURRING, SEVEN, Schema, recurring
 from schemas.events import Event
+from schemas.making import indented, made
 
 
 def writer(schema: Schema) -> Callable[[Event], bytes]:
