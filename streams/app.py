@@ -29,6 +29,8 @@ END_WITHIN_S = 14.0
 COLLECT_AFTER = (50_000, 20, 50)
 """New containers before a search among the young, such searches before one among the older, and these before one among
 all. Python's own are 700, 10, 10."""
+COLLECT_ROWS_AFTER = (500_000, 20, 50)
+"""The same where records are gathered: more than two full batches are made of, so that no search looks through rows."""
 
 
 def make_stage(name: str, settings: Settings) -> Stage:
@@ -73,7 +75,7 @@ async def run(names: Sequence[str], settings: Settings) -> int:
     """
     if not os.environ.get("SLUICE_SUPERVISED"):  # else the supervisor has seen to it
         await check_log(settings)
-    _collect_seldom()
+    _collect_seldom(COLLECT_ROWS_AFTER if "audit" in names else COLLECT_AFTER)
     stop = _stopping()
     workers = [_worker(name, settings) for name in names if name != "ingress"]
     parts = _servers(names, settings, workers, stop)
@@ -89,14 +91,14 @@ async def run(names: Sequence[str], settings: Settings) -> int:
         await asyncio.gather(*parts, *(worker.stop() for worker in workers), return_exceptions=True)
 
 
-def _collect_seldom() -> None:
+def _collect_seldom(after: tuple[int, int, int]) -> None:
     """Look for garbage in cycles less often: a process that holds thousands of records looks through all of them.
 
     At 200 in flight that was a fifth of all CPU, and most of what made the slowest requests slow. Cycles are rare here.
     """
     gc.collect()
     gc.freeze()  # what is loaded stays
-    gc.set_threshold(*COLLECT_AFTER)
+    gc.set_threshold(*after)
 
 
 def _end_within(seconds: float) -> None:
