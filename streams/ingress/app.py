@@ -1,10 +1,8 @@
-"""Puts the ingress together: which path leads to what, and what becomes of an exception."""
+"""Puts the ingress together: which path leads to what, and how an exception is told."""
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -31,6 +29,7 @@ from streams.ingress.recorder import Recorder
 from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
 from streams.ingress.replies import Piece, Reply
 from streams.ingress.server_sent import ResumeEndpoint
+from streams.ingress.shortcut import Shortcut
 from streams.ingress.streaming import Streams
 from streams.ingress.turns import Turns
 from streams.ingress.under_way import UnderWay
@@ -79,9 +78,11 @@ class Ingress:
         models = ModelsEndpoint(keyring, settings)
         probes = ProbeEndpoints(Readiness(missing), metrics)
         chats = [(path, OperationEndpoint("chat", self._desk, front)) for path, front in CHAT.items()]
-        routes = [
+        operations = [
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in chats),
             Route("/v1/embeddings", OperationEndpoint("embeddings", self._desk, OpenAIFront()), methods=["POST"]),
+        ]
+        others = [
             Route("/v1/requests/{request_id}", polling.get),
             Route("/v1/requests/{request_id}/stream", resuming.get),
             Route("/v1/feedback", feedback.post, methods=["POST"]),
@@ -92,7 +93,7 @@ class Ingress:
             Route("/metrics", probes.metrics),
             Route("/openapi.json", document.get),
         ]
-        self._app = Door(_application(routes, metrics), metrics)
+        self._app = Door(Shortcut(operations, others), metrics, explained)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be an ASGI application."""
@@ -112,34 +113,21 @@ def reply_partitions(settings: Settings) -> tuple[int, ...]:
     return own_partitions(settings.kafka.partitions, settings.http.instance, settings.http.instances)
 
 
-def _application(routes: list[Route], metrics: Metrics) -> Starlette:
-    async def refused(http: Request, error: Exception) -> Response:
-        assert isinstance(error, RefusedError)
-        metrics.refused.labels(error.failure.code).inc()
-        return _shaped(http, error)
-
-    handlers = {RefusedError: refused, HTTPException: _no_such_route, Exception: _crashed}
-    application = Starlette(routes=routes, exception_handlers=handlers)
-    application.router.redirect_slashes = False
-    return application
+def explained(scope: Scope, error: Exception) -> Response:
+    """The response to a request that ended with an exception, as the API has it that its path belongs to."""
+    path = f"{scope['path']}/"
+    front = next((front for place, front in CHAT.items() if path.startswith(f"{place}/")), OpenAIFront())
+    return response(_refusal(scope["method"], error), front.refusal)
 
 
-async def _no_such_route(http: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _refusal(method: str, error: Exception) -> RefusedError:
+    if isinstance(error, RefusedError):
+        return error
+    if not isinstance(error, HTTPException):
+        message = "Something went wrong in this gateway; its log has the X-Request-Id of this response."
+        return RefusedError(Failure(status=500, type=OURS, code="internal_error", message=message))
     if error.status_code == 405:  # noqa: PLR2004 - HTTP's own number
-        failure = Failure(status=405, type=THEIRS, code="method_not_allowed", message=f"Not with {http.method}.")
-        return _shaped(http, RefusedError(failure, error.headers))
+        failure = Failure(status=405, type=THEIRS, code="method_not_allowed", message=f"Not with {method}.")
+        return RefusedError(failure, error.headers)
     message = "There is nothing at this path; docs/http.md lists what there is."
-    return _shaped(http, RefusedError(Failure(status=404, type=THEIRS, code="unknown_url", message=message)))
-
-
-async def _crashed(http: Request, _: Exception) -> Response:
-    message = "Something went wrong in this gateway; its log has the X-Request-Id of this response."
-    return _shaped(http, RefusedError(Failure(status=500, type=OURS, code="internal_error", message=message)))
-
-
-def _shaped(http: Request, error: RefusedError) -> Response:
-    """The error as the API has it that this path belongs to."""
-    path = http.url.path
-    front = next((front for place, front in CHAT.items() if f"{path}/".startswith(f"{place}/")), OpenAIFront())
-    return response(error, front.refusal)
+    return RefusedError(Failure(status=404, type=THEIRS, code="unknown_url", message=message))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.identity import new_request_id
 from streams.ingress.metrics import Metrics
+from streams.ingress.refusals import RefusedError
 
 REQUEST_ID = "sluice.request_id"
 """In the ASGI scope: the id for X-Request-Id. Fresh at first; whoever learns a better one writes it there."""
@@ -24,11 +28,19 @@ _log = structlog.get_logger()
 
 
 class Door:
-    """An ASGI application around another."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Args:
+        app: may end a request with any exception.
+        metrics: count what was refused, and how long everything took.
+        explain: makes the response of an exception.
+
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, explain: Callable[[Scope, Exception], Response]) -> None:
         self._app = app
         self._metrics = metrics
+        self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, and stamp its response."""
@@ -37,7 +49,7 @@ class Door:
             return
         scope[REQUEST_ID] = new_request_id()
         started = time.perf_counter()
-        status = HUNG_UP
+        status: int | None = None
 
         async def stamped(message: Message) -> None:
             nonlocal status
@@ -48,12 +60,20 @@ class Door:
             await send(message)
 
         try:
-            await self._app(scope, receive, stamped)
+            try:
+                await self._app(scope, receive, stamped)
+            except Exception as error:
+                if status is not None:
+                    raise  # its response has begun, and nothing else can be said any more
+                if isinstance(error, RefusedError):
+                    self._metrics.refused.labels(error.failure.code).inc()
+                await self._explain(scope, error)(scope, receive, stamped)
+                if not isinstance(error, (RefusedError, HTTPException)):
+                    raise
         except Exception:  # noqa: BLE001 - a crash of one request must not show, nor end the others
-            # The application has answered 500 already; what went wrong is for the log alone.
             _log.exception("request.crashed", request_id=scope[REQUEST_ID])
         finally:
-            self._observe(scope, status, time.perf_counter() - started)
+            self._observe(scope, status or HUNG_UP, time.perf_counter() - started)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
