@@ -30,7 +30,7 @@ COLLECT_AFTER = (50_000, 20, 50)
 """New containers before a search among the young, such searches before one among the older, and these before one among
 all. Python's own are 700, 10, 10."""
 COLLECT_ROWS_AFTER = (500_000, 20, 50)
-"""The same where records are gathered: more than two full batches are made of, so that no search looks through rows."""
+"""The same where records are gathered: each is 15 containers at most, so that two full batches set off no search."""
 
 
 def make_stage(name: str, settings: Settings) -> Stage:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from schemas.events import RequestSettled
 from schemas.records import Record
 from streams.columns import Columns
-from streams.told import actions, asked, counted, failed
+from streams.told import ended
 
 VERSIONS = 2**64 - 1
 """From here a row's version falls with its offset, so that of two ends of a request the first on the log stays."""
@@ -20,42 +20,26 @@ def ends(records: Sequence[Record], events: Sequence[RequestSettled]) -> Columns
     routed = [event.routed_at for event in events]
     called = [event.called_at for event in events]
     answered = [event.answered_at for event in events]
-    return (
-        asked([event.request for event in events])
-        | counted([event.usage for event in events])
-        | failed([event.failure for event in events])
-        | {
-            "received_at": received,
-            "request_model": [event.model for event in events],
-            "provider": [event.provider for event in events],
-            "provider_model": [event.provider_model for event in events],
-            "response_model": [event.response_model for event in events],
-            "response_id": [event.response_id for event in events],
-            "outcome": [event.outcome for event in events],
-            "attempts": [event.attempts for event in events],
-            "cost_usd": [event.cost_usd for event in events],
-            "finish_reasons": [event.finish_reasons for event in events],
-            "policy_actions": [actions(event.actions) for event in events],
-            "labels": [event.labels for event in events],
-            "admitted_at": admitted,
-            "routed_at": routed,
-            "called_at": called,
-            "answered_at": answered,
-            "settled_at": [event.settled_at for event in events],
-            "deadline_at": [event.request.deadline_at for event in events],
-            "duration_ms": [event.settled_at - event.request.received_at for event in events],
-            "filter_ms": _between(received, admitted),
-            "route_ms": _between(admitted, routed),
-            "queue_ms": _between(routed, called),
-            "call_ms": _between(called, answered),
-            "config_hash": [event.config_hash for event in events],
-            "input": [event.input for event in events],
-            "output": [event.output for event in events],
-            "kafka_partition": [record.partition for record in records],
-            "kafka_offset": [record.offset for record in records],
-            "version": [VERSIONS - record.offset for record in records],
-        }
-    )
+    return ended(events) | {
+        "received_at": received,
+        "response_id": [event.response_id for event in events],
+        "attempts": [event.attempts for event in events],
+        "admitted_at": admitted,
+        "routed_at": routed,
+        "called_at": called,
+        "answered_at": answered,
+        "settled_at": [event.settled_at for event in events],
+        "deadline_at": [event.request.deadline_at for event in events],
+        "filter_ms": _between(received, admitted),
+        "route_ms": _between(admitted, routed),
+        "queue_ms": _between(routed, called),
+        "call_ms": _between(called, answered),
+        "input": [event.input for event in events],
+        "output": [event.output for event in events],
+        "kafka_partition": [record.partition for record in records],
+        "kafka_offset": [record.offset for record in records],
+        "version": [VERSIONS - record.offset for record in records],
+    }
 
 
 def _between(starts: Sequence[int | None], ends: Sequence[int | None]) -> list[int | None]:

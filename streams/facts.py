@@ -25,7 +25,7 @@ from schemas.events import (
 )
 from streams.asking import MAX_DEADLINE_MS
 from streams.columns import Columns
-from streams.told import actions, allowed, asked, changed, counted, failed, laned, trace_id
+from streams.told import actions, allowed, asked, changed, counted, ended, laned, trace_id
 
 
 def _received(events: Sequence[RequestReceived]) -> Columns:
@@ -144,30 +144,11 @@ def _answered(event: AttemptFinished) -> dict[str, str]:
 
 
 def _settled(events: Sequence[RequestSettled]) -> Columns:
-    return (
-        asked([event.request for event in events])
-        | counted([event.usage for event in events])
-        | failed([event.failure for event in events])
-        | {
-            "event_time": [event.settled_at for event in events],
-            "provider": [event.provider for event in events],
-            "request_model": [event.model for event in events],
-            "provider_model": [event.provider_model for event in events],
-            "response_model": [event.response_model for event in events],
-            "outcome": [event.outcome for event in events],
-            "attempt": [event.attempts for event in events],
-            "finish_reasons": [event.finish_reasons for event in events],
-            "policy_actions": [actions(event.actions) for event in events],
-            "labels": [event.labels for event in events],
-            "cost_usd": [event.cost_usd for event in events],
-            "duration_ms": [event.settled_at - event.request.received_at for event in events],
-            "config_hash": [event.config_hash for event in events],
-            "attributes": [
-                laned(event.request) | {"replayed": "true"} if event.replayed else laned(event.request)
-                for event in events
-            ],
-        }
-    )
+    return ended(events) | {
+        "event_time": [event.settled_at for event in events],
+        "attempt": [event.attempts for event in events],
+        "attributes": [laned(event.request) | ({"replayed": "true"} if event.replayed else {}) for event in events],
+    }
 
 
 def _judged(events: Sequence[FeedbackGiven]) -> Columns:

@@ -1,4 +1,4 @@
-"""What events of a request tell alike, as columns: who asked, what was counted, done and changed, what failed."""
+"""What events of a request tell alike, as columns: who asked, what was counted, done and changed, how it ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 
 from schemas.compiled import recurs
-from schemas.events import Change, Failure, PolicyAction, Request, Usage
+from schemas.events import Change, Failure, PolicyAction, Request, RequestSettled, Usage
 from streams.asking import trace
 from streams.columns import Columns
 
@@ -65,7 +65,29 @@ def counted(usages: Sequence[Usage]) -> Columns:
     }
 
 
-def failed(failures: Sequence[Failure | None]) -> Columns:
+def ended(events: Sequence[RequestSettled]) -> Columns:
+    """How requests ended, which the event says as well as the fat row."""
+    return (
+        asked([event.request for event in events])
+        | counted([event.usage for event in events])
+        | _failed([event.failure for event in events])
+        | {
+            "request_model": [event.model for event in events],
+            "provider": [event.provider for event in events],
+            "provider_model": [event.provider_model for event in events],
+            "response_model": [event.response_model for event in events],
+            "outcome": [event.outcome for event in events],
+            "finish_reasons": [event.finish_reasons for event in events],
+            "policy_actions": [actions(event.actions) for event in events],
+            "labels": [event.labels for event in events],
+            "cost_usd": [event.cost_usd for event in events],
+            "duration_ms": [event.settled_at - event.request.received_at for event in events],
+            "config_hash": [event.config_hash for event in events],
+        }
+    )
+
+
+def _failed(failures: Sequence[Failure | None]) -> Columns:
     """Why requests have no answer; of those that have one, that they do."""
     return {
         "error_type": [failure.code if failure else "" for failure in failures],

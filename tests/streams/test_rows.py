@@ -1,113 +1,29 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import schemas
 from schemas import headers as wire
-from schemas.codec import encode
 from schemas.events import (
     EVENTS,
-    AttemptFinished,
-    AttemptStarted,
-    Change,
     Event,
-    Failure,
-    FeedbackGiven,
     Header,
-    PolicyAction,
     ReplyTo,
     Request,
     RequestAdmitted,
     RequestReceived,
-    RequestSettled,
-    Usage,
 )
-from schemas.headers import Headers, dead_letter
+from schemas.headers import dead_letter
 from schemas.identity import named_request_id, recorded_request_id
-from schemas.records import Record
-from schemas.topics import Topics
 from streams import columns
-from streams.columns import Rows, Table
 from streams.dead_letters import laid_aside
-from streams.ends import VERSIONS
-from streams.facts import FACTS
 from streams.reception import request_id_of
-from streams.rows import RowMaker
-
-TOPICS = Topics(tenants=("acme",))
-MAKER = RowMaker(TOPICS)
-ID = "01890a5d-ac96-774b-bcce-b302099a8057"
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-NOW = 1_700_000_000_000
-
-REQUEST = Request(
-    request_id=ID,
-    tenant="acme",
-    key_id="k1",
-    operation="chat",
-    source="http",
-    received_at=NOW,
-    deadline_at=NOW + 60_000,
-    idempotency_key="order-7",
-    traceparent=f"00-{TRACE}-00f067aa0ba902b7-01",
-    reply_to=ReplyTo(topic="llm.replies.x", correlation=(Header(name="correlation-id", value=b"\x00\xff"),)),
-)
-SETTLED = RequestSettled(
-    request=REQUEST,
-    outcome="answered",
-    model="fast",
-    input="asked",
-    output="answered",
-    labels={"team": "a"},
-    actions=(PolicyAction(rule="pii.EMAIL_ADDRESS", action="mask", count=3),),
-    provider="sim",
-    provider_model="echo",
-    usage=Usage(input_tokens=3, output_tokens=4),
-    cost_usd="0.000012",
-    attempts=1,
-    admitted_at=NOW + 1,
-    routed_at=NOW + 3,
-    called_at=NOW + 6,
-    answered_at=NOW + 16,
-    settled_at=NOW + 20,
-    config_hash="c0ffee",
-)
-
-
-def record(topic: str, value: Event | bytes | None, headers: Headers = (), **changes: Any) -> Record:
-    body = encode(value) if isinstance(value, Event) else value
-    place: dict[str, Any] = {
-        "partition": 2,
-        "offset": 41,
-        "timestamp_ms": NOW + 5,
-        "key": b"the caller's key",
-    } | changes
-    return Record(topic=topic, value=body, headers=headers, **place)
-
-
-def by_row(table: Table, rows: Rows) -> list[dict[str, Any]]:
-    return [dict(zip(table.names, row, strict=True)) for row in zip(*rows.columns, strict=True)]
-
-
-def event_of(record: Record) -> dict[str, Any]:
-    [row] = by_row(columns.EVENTS, MAKER.rows([record]).events)
-    return row
-
-
-def request_of(record: Record) -> dict[str, Any] | None:
-    rows = by_row(columns.REQUESTS, MAKER.rows([record]).requests)
-    return rows[0] if rows else None
-
-
-def test_every_event_has_its_columns() -> None:
-    assert set(FACTS) == set(EVENTS)
+from tests.fixtures.rows import ID, MAKER, NOW, REQUEST, SETTLED, TOPICS, TRACE, by_row, event_of, record, request_of
 
 
 def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
@@ -118,109 +34,6 @@ def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
     assert (row["trace_id"], row["correlation_id"], row["idempotency_key"]) == (TRACE, "00ff", "order-7")
     assert (row["kafka_topic"], row["kafka_partition"], row["kafka_offset"]) == (TOPICS.outcomes.name, 2, 41)
     assert (row["stage"], row["policy_actions"]) == ("reply", ["pii.EMAIL_ADDRESS:mask"])
-
-
-def test_the_name_that_a_caller_used_and_the_one_of_the_provider_have_their_own_columns() -> None:
-    admitted = RequestAdmitted(request=REQUEST, model="fast", body="asked", admitted_at=NOW, config_hash="c")
-    started = AttemptStarted(
-        request=REQUEST, attempt=1, provider="sim", model="echo", worker="w", started_at=NOW, expires_at=NOW + 1
-    )
-    finished = AttemptFinished(
-        request=REQUEST, attempt=1, provider="sim", model="echo", worker="w", started_at=NOW, finished_at=NOW
-    )
-
-    rows = [
-        event_of(record(TOPICS.admitted.name, admitted)),
-        event_of(record(TOPICS.attempts.name, started)),
-        event_of(record(TOPICS.attempts.name, finished)),
-        event_of(record(TOPICS.outcomes.name, SETTLED)),
-    ]
-
-    assert [(row["request_model"], row["provider_model"]) for row in rows] == [
-        ("fast", ""),
-        ("", "echo"),
-        ("", "echo"),
-        ("fast", "echo"),
-    ]
-
-
-def test_a_text_is_kept_once_among_the_events() -> None:
-    admitted = RequestAdmitted(request=REQUEST, model="m", body="asked", admitted_at=NOW, config_hash="c")
-    finished = AttemptFinished(
-        request=REQUEST,
-        attempt=1,
-        provider="p",
-        model="m",
-        worker="w",
-        started_at=NOW,
-        finished_at=NOW,
-        body="answered",
-    )
-
-    rows = [
-        event_of(record(TOPICS.admitted.name, admitted)),
-        event_of(record(TOPICS.attempts.name, finished)),
-        event_of(record(TOPICS.outcomes.name, SETTLED)),
-    ]
-
-    assert [(row["input"], row["output"]) for row in rows] == [("asked", ""), ("", "answered"), ("", "")]
-
-
-def test_an_attempt_says_what_its_provider_was_sent_and_how_that_differs_from_what_was_asked() -> None:
-    finished = AttemptFinished(
-        request=REQUEST,
-        attempt=1,
-        provider="p",
-        model="m",
-        worker="w",
-        started_at=NOW,
-        finished_at=NOW,
-        sent='{"maxTokens": 5}',
-        changes=(
-            Change(param="max_tokens", action="renamed", detail="maxTokens"),
-            Change(param="seed", action="dropped", detail="there is none"),
-        ),
-        native_usage='{"inputTokens": 3}',
-    )
-
-    row = event_of(record(TOPICS.attempts.name, finished))
-
-    assert row["input"] == '{"maxTokens": 5}'
-    assert row["attributes"]["native_usage"] == '{"inputTokens": 3}'
-    assert json.loads(row["attributes"]["changes"]) == [
-        {"param": "max_tokens", "action": "renamed", "detail": "maxTokens"},
-        {"param": "seed", "action": "dropped", "detail": "there is none"},
-    ]
-
-
-def test_an_attempt_that_sent_what_was_asked_keeps_no_second_copy_of_it() -> None:
-    finished = AttemptFinished(
-        request=REQUEST, attempt=1, provider="p", model="m", worker="w", started_at=NOW, finished_at=NOW
-    )
-
-    row = event_of(record(TOPICS.attempts.name, finished))
-
-    assert (row["input"], row["attributes"]) == ("", {})
-
-
-def test_a_settled_request_has_a_row_with_the_time_that_each_stage_took() -> None:
-    row = request_of(record(TOPICS.outcomes.name, SETTLED))
-
-    assert row is not None
-    assert [row[name] for name in ("filter_ms", "route_ms", "queue_ms", "call_ms", "duration_ms")] == [1, 2, 3, 10, 20]
-    assert (row["input"], row["output"], row["cost_usd"], row["http_status"]) == ("asked", "answered", "0.000012", 200)
-    assert row["version"] == VERSIONS - 41
-
-
-def test_a_refused_request_has_no_times_of_stages_it_never_saw() -> None:
-    failure = Failure(status=403, type="permission_error", code="policy_violation", message="refused by deny.x")
-    refused = RequestSettled(request=REQUEST, outcome="refused", failure=failure, settled_at=NOW + 1)
-
-    row = request_of(record(TOPICS.outcomes.name, refused))
-
-    assert row is not None
-    assert (row["filter_ms"], row["route_ms"], row["queue_ms"], row["call_ms"]) == (None, None, None, None)
-    assert (row["error_type"], row["http_status"], row["cost_usd"]) == ("policy_violation", 403, None)
 
 
 def test_a_replay_is_an_event_and_no_second_request() -> None:
@@ -371,42 +184,6 @@ def test_a_dead_letter_of_an_unnamed_request_keeps_the_id_that_it_had() -> None:
     row = event_of(record(TOPICS.requests.dead_letters, alive.value, headers))
 
     assert row["request_id"] == event_of(alive)["request_id"]
-
-
-def test_feedback_has_its_label_where_datasets_look_for_it() -> None:
-    given = FeedbackGiven(request_id=ID, tenant="acme", label="good", score=0.5, comment="thanks", given_at=NOW)
-
-    row = event_of(record(TOPICS.feedback.name, given))
-
-    assert (row["labels"], row["attributes"], row["input"]) == ({"label": "good"}, {"score": "0.5"}, "thanks")
-
-
-def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -> None:
-    wild = SETTLED.model_copy(
-        update={
-            "request": REQUEST.model_copy(update={"received_at": 10**15, "request_id": "no uuid"}),
-            "usage": Usage(input_tokens=2**40, output_tokens=-1),
-            "settled_at": -5,
-            "cost_usd": "NaN",
-            "attempts": 2**20,
-            "model": "m" * 1000,
-        }
-    )
-
-    row = request_of(record(TOPICS.outcomes.name, wild))
-
-    assert row is not None
-    assert (row["received_at"], row["settled_at"], row["duration_ms"]) == (columns.LATEST_MS, 0, 0)
-    assert (row["input_tokens"], row["output_tokens"], row["attempts"]) == (2**32 - 1, 0, 2**16 - 1)
-    assert (row["request_id"], row["cost_usd"], len(row["request_model"])) == (columns.NIL, None, columns.NAME_LENGTH)
-
-
-def test_what_takes_the_batch_lane_is_told_by_its_rows_from_the_door_to_its_end() -> None:
-    request = REQUEST.model_copy(update={"lane": "batch"})
-    received = record(TOPICS.batch.requests.name, RequestReceived(request=request, body=b"{}"))
-    ended = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"request": request}))
-
-    assert [event_of(each)["attributes"]["lane"] for each in (received, ended)] == ["batch", "batch"]
 
 
 def examples() -> list[Event]:
