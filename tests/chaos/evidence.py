@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -161,6 +162,9 @@ def count(clickhouse: str, sql: str) -> int:
 
 def _rows(clickhouse: str, sql: str) -> Iterator[list[str]]:
     query = urllib.parse.urlencode({"query": f"{sql} FORMAT TabSeparated", "database": "sluice"})
-    with urllib.request.urlopen(f"{clickhouse}/?{query}", timeout=120) as answer:
-        for line in answer:
-            yield line.decode().rstrip("\n").split("\t")
+    try:
+        with urllib.request.urlopen(f"{clickhouse}/?{query}", timeout=120) as answer:
+            for line in answer:
+                yield line.decode().rstrip("\n").split("\t")
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{sql}: {error.read().decode(errors='replace').strip()}") from None
