@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -11,6 +12,7 @@ import structlog
 
 from connectors.clickhouse import ClickHouse, ClickHouseError
 from connectors.embedded.clickhouse_http import Endpoint
+from connectors.embedded.data_parts import DataParts
 from schemas.records import Record
 from schemas.topics import Topics
 from streams import stores
@@ -38,11 +40,18 @@ class Audit:
     name = "audit"
 
     def __init__(
-        self, clickhouse: ClickHouse, topics: Topics, endpoint: Endpoint | None = None, *, migrated: bool = False
+        self,
+        clickhouse: ClickHouse,
+        topics: Topics,
+        endpoint: Endpoint | None = None,
+        parts: DataParts | None = None,
+        *,
+        migrated: bool = False,
     ) -> None:
         self._clickhouse = clickhouse
         self._maker = RowMaker(topics)
         self._endpoint = endpoint
+        self._parts = parts
         self._migrated = migrated
 
     async def store(self, records: Sequence[Record]) -> None:
@@ -59,6 +68,8 @@ class Audit:
         """Let go of ClickHouse, and stop serving it to others."""
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
+        if self._parts is not None:
+            await asyncio.to_thread(self._parts.close)
         await asyncio.to_thread(self._clickhouse.close)
 
     def _store(self, records: Sequence[Record]) -> None:
@@ -67,10 +78,11 @@ class Audit:
             self._clickhouse.migrate()
             self._migrated = True
         made = self._maker.rows(records)
-        token = token_of(records)
-        # ends first: a request that is there has its events a moment later, never the other way round
-        self._insert(REQUESTS, made.requests, token)
-        self._insert(EVENTS, made.events, token)
+        with self._parts.writing() if self._parts else contextlib.nullcontext("") as generation:
+            token = generation + token_of(records)
+            # ends first: a request that is there has its events a moment later, never the other way round
+            self._insert(REQUESTS, made.requests, token)
+            self._insert(EVENTS, made.events, token)
 
     def _insert(self, table: Table, rows: Rows, token: str) -> None:
         """Insert these, or find the ones that the table can't take by halves and keep a note of each in their stead."""
@@ -80,16 +92,16 @@ class Audit:
             if error.unavailable:
                 raise
             if len(rows.records) == 1:
-                self._note(table.name, rows.records[0], error)
+                self._note(table.name, rows.records[0], error, token)
                 return
             middle = len(rows.records) // 2
             self._insert(table, rows.part(slice(middle)), f"{token}/0")
             self._insert(table, rows.part(slice(middle, None)), f"{token}/1")
 
-    def _note(self, table: str, record: Record, error: ClickHouseError) -> None:
+    def _note(self, table: str, record: Record, error: ClickHouseError, token: str) -> None:
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
         stub = self._maker.stub(record, f"{table}: {error}")
-        self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns)
+        self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns, f"{token}/note of {table}")
         place = f"{record.topic}/{record.partition}/{record.offset}"
         log.error("row refused", table=table, record=place, reason=str(error))
 
@@ -145,4 +157,4 @@ def make_audit(settings: Settings) -> Audit:
         clickhouse.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
-    return Audit(clickhouse, settings.topics, endpoint)
+    return Audit(clickhouse, settings.topics, endpoint, DataParts(clickhouse), migrated=True)

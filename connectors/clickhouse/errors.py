@@ -9,9 +9,9 @@ from clickhouse_connect.driver.exceptions import Error, OperationalError
 from connectors.clickhouse.rendered import unwrapped
 from schemas.plain import PlainError
 
-_PASSING = frozenset({159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
-"""Codes of a server that may take the same later: timeouts, no memory, disk or threads, too many parts or queries, a
-replica that is read-only, a lost Keeper."""
+_PASSING = frozenset({75, 76, 159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
+"""Codes of an engine that may take the same later: files that can't be written, timeouts, no memory, disk or threads,
+too many parts or queries, a replica that is read-only, a lost Keeper."""
 
 
 _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
@@ -47,6 +47,8 @@ class Translated:
 
     def _sentence(self, error: Exception) -> ClickHouseError:
         code = getattr(error, "code", None) or 0
+        if isinstance(error, OSError) and error.strerror and "://" not in self._place:
+            return ClickHouseError(f"{self._what} at {self._place} failed: {error.strerror}", unavailable=True)
         if not code and isinstance(error, OperationalError | OSError):
             return ClickHouseError(f"ClickHouse at {self._place} can't be reached: is it running?", unavailable=True)
         name = getattr(error, "name", None) or type(error).__name__

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.clickhouse import ClickHouse, ClickHouseError
 from connectors.embedded.clickhouse_http import Endpoint
+from connectors.embedded.data_parts import DataParts
 from schemas.codec import encode
 from schemas.events import Event, Outcome, Request, RequestReceived, RequestSettled
 from schemas.records import Record
@@ -18,6 +19,7 @@ from streams import stores
 from streams.audit import Audit, make_audit, token_of
 from streams.sections import ClickHouse as ClickHouseSettings
 from streams.settings import ConfigurationError, Settings
+from tests.fixtures.clickhouse import active_parts, empty_files
 
 pytestmark = pytest.mark.flow
 
@@ -168,6 +170,40 @@ async def test_a_row_that_is_refused_leaves_a_note_and_stops_no_other(
     assert "it does not fit" in noted[0]["reason"]
     assert count(clickhouse, "requests") == (8 if table == "requests_log" else 9)
     picky.close()
+
+
+class FullDisk(ClickHouse):
+    """Takes rows for a table, for once, of which the files stay empty: what chDB does on a full disk."""
+
+    full: str = ""
+
+    def insert_columns(
+        self, table: str, names: Sequence[str], columns: Sequence[Sequence[object]], token: str = ""
+    ) -> None:
+        super().insert_columns(table, names, columns, token)
+        if table == self.full:
+            self.full = ""
+            empty_files(active_parts(self, table)[-1])
+
+
+@pytest.mark.parametrize("table", ["events_log", "requests_log"])
+async def test_rows_that_a_full_disk_lost_are_an_error_and_count_once_when_they_are_offered_again(
+    clickhouse: ClickHouse, clickhouse_path: Path, table: str
+) -> None:
+    disk = FullDisk.embedded(clickhouse_path, clickhouse.database)
+    audit = Audit(disk, TOPICS, parts=DataParts(disk), migrated=True)
+    records = some_records(10)
+
+    disk.full = table
+    with pytest.raises(ClickHouseError, match="is the disk full") as caught:
+        await audit.store(records)
+    assert caught.value.unavailable
+    await audit.store(records)
+    await audit.store(records)
+    await audit.close()
+
+    assert (count(clickhouse, "events"), count(clickhouse, "requests")) == (20, 10)
+    assert count(clickhouse, table) == count(clickhouse, table.removesuffix("_log"))
 
 
 async def test_a_table_that_refuses_everything_is_an_error_and_nothing_is_skipped(clickhouse: ClickHouse) -> None:

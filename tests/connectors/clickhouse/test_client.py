@@ -167,6 +167,17 @@ def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: Cl
     assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 1}]
 
 
+def test_rows_that_could_not_be_handed_to_the_engine_are_to_be_tried_again_and_the_system_says_why(
+    prices: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+
+    with pytest.raises(ClickHouseError, match=r"the insert into prices at .* failed: No such file") as caught:
+        prices.insert("prices", COLUMNS, [row(1)])
+
+    assert caught.value.unavailable
+
+
 def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = ClickHouse.server("http://writer:s%65cret@127.0.0.1:1/")
 
