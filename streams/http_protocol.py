@@ -36,7 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._head: int | None = None
-        """Bytes of a head that is not complete; None while there is none."""
+        """Bytes of a head that is not complete, without the read that it began in; None while there is none."""
+        self._read = 0
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._refusal = _failure(400, "malformed_request", "This is not HTTP/1.1 as RFC 9112 has it.")
@@ -60,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return  # it was refused, and what follows is none of our business
         self._unset_keepalive_if_required()
+        self._read = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # there is nothing to upgrade to: the request is answered, and that is all
@@ -68,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal)
         else:
-            self._bound_head(len(data))
+            self._bound_head()
 
     def pause_writing(self) -> None:
         """Give a client that does not read its time."""
@@ -84,9 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- the parser's side
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
+        """Begin a head. Of this read, what went before it may be most: a body, other requests."""
         super().on_message_begin()
-        self._head = 0
+        self._head = -self._read
 
     def on_headers_complete(self) -> None:
         """Let a head in that is of a decent size and meant for one host."""
@@ -108,11 +110,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- its own
 
-    def _bound_head(self, size: int) -> None:
+    def _bound_head(self) -> None:
         """See that a head that is not complete will be, soon."""
         if self._head is None:
             return
-        self._head += size
+        self._head += self._read
         if self._head > HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         elif self._late is None:

@@ -131,6 +131,21 @@ async def test_a_head_that_is_too_large_is_refused(door: Door, attack: str) -> N
     assert await door.is_well()
 
 
+async def test_requests_at_once_are_no_large_head_though_a_read_ends_within_one(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_BYTES", 3 * len(HEALTHZ))
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+
+    writer.write(HEALTHZ * 9 + HEALTHZ[:-3])
+    async with asyncio.timeout(10):
+        for _ in range(9):
+            await reader.readuntil(b"HTTP/1.1 200 ")
+        writer.write(HEALTHZ[-3:])
+        await reader.readuntil(b"HTTP/1.1 200 ")
+    writer.close()
+
+
 @pytest.mark.parametrize("said", [b"", b"P", POST, HEALTHZ + b"GET"], ids=["nothing", "a letter", "a head", "a second"])
 async def test_a_head_that_does_not_end_is_given_up(door: Door, said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_S", 0.2)
