@@ -84,7 +84,7 @@ async def run(names: Sequence[str], settings: Settings) -> int:
         return 1 if await _first_end(stop, parts) else 0
     finally:
         stop.set()
-        _end_within(END_WITHIN_S)
+        _end_within(END_WITHIN_S, names)
         for part in parts:
             if part.get_name() in STAGES:
                 part.cancel()
@@ -101,14 +101,14 @@ def _collect_seldom(after: tuple[int, int, int]) -> None:
     gc.set_threshold(*after)
 
 
-def _end_within(seconds: float) -> None:
+def _end_within(seconds: float, names: Sequence[str]) -> None:
     """End this process by then, however it hangs: without a broker, say, no worker can commit or leave its group.
 
     What is left is delivered again to the next worker, as after a crash.
     """
 
     def give_up() -> None:
-        log.error("did not end in time, so it ends now", within_s=seconds)
+        log.error("did not end in time, so it ends now", stages=" ".join(names), within_s=seconds)
         os._exit(1)
 
     timer = threading.Timer(seconds, give_up)

@@ -10,7 +10,7 @@ import httpx
 from connectors.clickhouse import ClickHouseError
 from connectors.kafka import BrokerUnavailableError
 from schemas.plain import PlainError
-from streams.diagnosis import door, log, store
+from streams.diagnosis import disk, door, log, store
 from streams.diagnosis.finding import Finding, Worth
 from streams.settings import Settings
 
@@ -27,6 +27,7 @@ class Look:
 _KAFKA, _ROWS = frozenset({"Kafka"}), frozenset({"ClickHouse"})
 LOOKS = (
     Look("configuration", door.configuration),
+    Look("disk", disk.room),
     Look("ingress", door.ingress),
     Look("Kafka", log.brokers, _KAFKA),
     Look("topics", log.topics, _KAFKA),

@@ -124,7 +124,12 @@ class Supervisor:
                     attempt += 1
 
     async def stop(self) -> None:
-        """End it in the order of the data, so that what was accepted is settled and stored."""
+        """End it in the order of the data, so that what was accepted is settled and stored.
+
+        Without a broker nobody can finish anything for the next in line: all end at once.
+        """
+        if self._embedded and self.broker.pid is None:
+            await asyncio.gather(*(child.stop() for child in self._children.values()))
         for name in STOPPING:
             await self._children[name].stop()
         for watch in self._watches:

