@@ -28,10 +28,9 @@ class Deciding:
         posted: list[tuple[Output, Awaitable[object] | None]] = []
         for record, _ in batch:
             try:
-                outputs = self._stage.handle(record)
-                posted += [
-                    (output, self._outbox.append(output) or await self._outbox.post(output)) for output in outputs
-                ]
+                for output in self._stage.handle(record):
+                    written = self._outbox.append(output) or await self._outbox.post(output)
+                    posted.append((output, written))  # before the next one, which may fail
             except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, its neighbours go on
                 letter = self._outbox.dead(record, error)
                 posted.append((letter, await self._outbox.post(letter)))

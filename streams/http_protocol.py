@@ -2,6 +2,7 @@
 
 uvicorn keeps a head of any size, waits for ever for its last line, and for ever for a client that does not read. A head
 with two hosts is refused as well: what stands before us may have let it in for the one, and we would serve the other.
+So is one of HTTP/1.1 without any, as RFC 9112 (3.2) has it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > HEAD_BYTES:
             self._refusal = _TOO_LARGE
             raise _RefusedHead
-        if sum(name == b"host" for name, _ in self.headers) > 1:
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise _RefusedHead
         super().on_headers_complete()
 

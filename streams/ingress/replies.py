@@ -111,10 +111,13 @@ def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
 
 
 async def follow(replies: Replies, deliver: Callable[[Reply | Piece], None]) -> None:
-    """Hand every reply and chunk to whoever waits for it, until cancelled. The unreadable is logged and passed over."""
+    """Hand every reply and chunk to whoever waits for it, until cancelled. What can't be is logged and passed over."""
     async for records in replies:
         for record in records:
             try:
                 deliver(read(record))
             except UnreadableReplyError as error:
                 _log.warning("reply.unreadable", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever one reply does to its waiter, the others get theirs
+                place = f"{record.topic}[{record.partition}]@{record.offset}"
+                _log.error("reply.undelivered", place=place, error=type(error).__name__)

@@ -77,6 +77,40 @@ async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neigh
     ]
 
 
+class Twice(Echo):
+    """Says it twice."""
+
+    def handle(self, record: Record) -> Sequence[Output]:
+        return [*super().handle(record), *super().handle(record)]
+
+
+class Narrow(Log):
+    """Takes one record and no second one, and any dead letter at once."""
+
+    async def write(self, output: Output) -> Awaitable[object]:
+        if output.topic == "in-dlt":
+            self.written.append(output)
+            return asyncio.ensure_future(asyncio.sleep(0))
+        if self.written:
+            raise ValueError
+        return await super().write(output)
+
+
+async def test_what_was_written_before_a_record_failed_is_waited_for_as_well() -> None:
+    log = Narrow()
+    finished: list[list[Delivered]] = []
+    deciding = Deciding(Twice(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
+
+    await deciding.take(fetched(b"a"))
+    await asyncio.sleep(0.01)
+    before = list(finished)
+    log.acknowledge.set()
+    await deciding.drain()
+
+    assert [output.topic for output in log.written] == ["out", "in-dlt"]
+    assert (len(before), len(finished)) == (0, 1)
+
+
 async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() -> None:
     log = Log()
     finished: list[list[Delivered]] = []

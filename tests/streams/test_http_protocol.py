@@ -50,6 +50,7 @@ MALFORMED = {
     "line feeds around a chunk": POST + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b"\n"),
     "a chunk beyond all": POST + CHUNKED + b"\r\n10000000000000001\r\n" + BODY,
     "two hosts": POST + b"Host: example.org\r\n" + LENGTH + b"\r\n" + BODY,
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "another version": b"GET /healthz HTTP/3.9\r\nHost: localhost\r\n\r\n",
     "HTTP/2 at once": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 100,
@@ -188,6 +189,10 @@ async def test_behind_a_body_that_was_refused_half_way_nothing_more_is_read(door
     heard = await door.hear(compressed)
 
     assert code_of(heard)[0] == 415
+
+
+async def test_http_1_0_needs_no_host(door: Door) -> None:
+    assert (await door.hear(b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_chunk_extensions_and_trailers_are_passed_over(door: Door) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import orjson
 import pytest
 from starlette.types import Message
 
@@ -93,3 +94,14 @@ async def test_a_record_that_is_no_reply_does_not_stop_its_neighbours() -> None:
     await follow(Two(), delivered.append)
 
     assert [reply.correlation for reply in delivered] == ["c"]
+
+
+async def test_a_reply_that_its_waiter_can_not_take_does_not_stop_its_neighbours() -> None:
+    class Two:
+        async def __aiter__(self) -> AsyncIterator[list[Record]]:
+            yield [replace(RECORD, value=b"no answer"), RECORD]
+
+    delivered: list[object] = []
+    await follow(Two(), lambda reply: delivered.append(orjson.loads(reply.body)))
+
+    assert len(delivered) == 1
