@@ -17,7 +17,7 @@ from streams.ingress.arrivals import ReplyAddress, own_partitions
 from streams.ingress.door import Door
 from streams.ingress.feedback import FeedbackEndpoint
 from streams.ingress.keys import Keyring
-from streams.ingress.log import Log
+from streams.ingress.log import Guarded, Log
 from streams.ingress.metrics import Metrics
 from streams.ingress.models import ModelsEndpoint
 from streams.ingress.openapi import document
@@ -58,7 +58,7 @@ class Ingress:
         metrics.expected.set_function(lambda: pressure.wait_s)
         turns = Turns()
         self._desk = Desk(
-            log=log,
+            log=Guarded(log),
             settings=settings,
             address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings), turns),
             keyring=keyring,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from connectors.kafka import BrokerUnavailableError
 from schemas.records import Output, Record
+
+TRY_EVERY_S = 0.1
+"""While Kafka acknowledges nothing, so often a record is tried all the same: others learn by it that it is back."""
 
 
 class Log(Protocol):
@@ -19,6 +24,39 @@ class Log(Protocol):
 
         """
         ...
+
+
+class NotTriedError(BrokerUnavailableError):
+    """The record was not sent, since the one before it was not acknowledged. It is not on the log."""
+
+
+class Guarded:
+    """A log that a broker which is away costs a few callers its timeout, and all others nothing."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._silent = False
+        self._tried_s = float("-inf")
+
+    async def send(self, output: Output) -> None:
+        """Write one record as ``Log`` has it, or refuse at once while others have just waited in vain.
+
+        Raises:
+            NotTriedError: refused at once.
+            KafkaFaultError: it is not certain that the record is on the log; it may be there nevertheless.
+
+        """
+        if self._silent:
+            now = time.monotonic()
+            if now < self._tried_s + TRY_EVERY_S:
+                raise NotTriedError("Kafka did not acknowledge what was written before")
+            self._tried_s = now
+        try:
+            await self._log.send(output)
+        except BrokerUnavailableError:
+            self._silent = True
+            raise
+        self._silent = False
 
 
 class Replies(Protocol):

@@ -26,7 +26,7 @@ from streams.ingress.arrivals import ReplyAddress, addressed, arrive, wants_no_w
 from streams.ingress.bodies import HungUpError, read_body
 from streams.ingress.door import REQUEST_ID
 from streams.ingress.keys import Caller, Keyring
-from streams.ingress.log import Log
+from streams.ingress.log import Log, NotTriedError
 from streams.ingress.metrics import Metrics
 from streams.ingress.recorder import Recorder
 from streams.ingress.refusals import DO_NOT_RETRY, OURS, RefusedError, unavailable
@@ -197,6 +197,9 @@ class OperationEndpoint:
         started = time.perf_counter()
         try:
             await self._desk.log.send(output)
+        except NotTriedError as error:
+            self._desk.under_way.end(correlation)
+            raise unavailable("broker_unavailable", "The event log does not answer. Send it again.") from error
         except KafkaFaultError as error:
             self._desk.under_way.end(correlation)
             _log.warning("request.unacknowledged", request_id=request.request_id, reason=str(error))

@@ -134,6 +134,20 @@ async def test_without_a_broker_the_caller_is_refused_and_nobody_waits(gateway: 
     assert await gateway.count("sluice_ingress_waiting") == 0
 
 
+async def test_who_comes_while_a_broker_acknowledges_nothing_is_told_that_the_log_has_not_got_it(
+    gateway: Gateway,
+) -> None:
+    gateway.log.available = False
+    for _ in range(2):
+        told = (await gateway.chat()).json()["error"]["message"]
+        assert "did not acknowledge the request in time" in told
+
+    response = await gateway.chat()
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert response.json()["error"]["message"] == "The event log does not answer. Send it again."
+
+
 async def test_a_caller_that_hangs_up_is_forgotten_but_its_answer_is_kept(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: None
     messages: list[Message] = [{"type": "http.request", "body": b"{}"}, {"type": "http.disconnect"}]
