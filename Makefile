@@ -52,7 +52,7 @@ check: $(SETUP) ## lint, types, layers, drift of schemas and docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m schemas.avro --check
-	@$(BIN)/python -m connectors.providers --check
+	@$(BIN)/python -m connectors.providers.docs --check
 
 fix: $(SETUP) ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
@@ -62,7 +62,7 @@ schemas: $(SETUP) ## generate the .avsc files from the event classes
 	@$(BIN)/python -m schemas.avro
 
 docs: $(SETUP) ## generate the tables of parameters in docs/providers.md
-	@$(BIN)/python -m connectors.providers
+	@$(BIN)/python -m connectors.providers.docs
 
 bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table (ARGS="--seconds 60 --only compare slow")
 	@$(BIN)/python -m benchmarks $(ARGS)

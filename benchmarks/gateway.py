@@ -48,7 +48,7 @@ def gateway(config: Mapping[str, object]) -> Iterator[Gateway]:
             "SLUICE_CLICKHOUSE_PORT": str(free_port()),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "up", "--json"], env=environ, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "streams.cli.main", "up", "--json"], env=environ, stdout=subprocess.PIPE, text=True
         )
         try:
             assert process.stdout is not None

@@ -35,7 +35,7 @@ async def call_workers(at: Gateway, count: int) -> AsyncIterator[None]:
 
 def _start(at: Gateway, number: int) -> subprocess.Popen[bytes]:
     environ = {**at.environ, "SLUICE_INSTANCE_ID": f"bench-{number}", "SLUICE_PROCESS": f"call {number}"}
-    return subprocess.Popen([sys.executable, "-m", "streams.cli", "run", "call"], env=environ)
+    return subprocess.Popen([sys.executable, "-m", "streams.cli.main", "run", "call"], env=environ)
 
 
 async def _until_joined(at: Gateway, others: dict[str, subprocess.Popen[bytes]], count: int) -> None:

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 import structlog
 
 from connectors.kafka.connection import explained
-from schemas.stages import RUNNABLE, STAGES
-from streams import health, incarnation, logs
-from streams.preparation import check_log
-from streams.settings import ConfigurationError, Settings
-from streams.stage import Stage
-from streams.worker import Worker
+from schemas.kafka.stages import RUNNABLE, STAGES
+from streams import logging as logs
+from streams.call.idempotency import worker_id as incarnation
+from streams.config.settings import ConfigurationError, Settings
+from streams.pipeline.stage import Stage
+from streams.provisioning.topics import check_log
+from streams.runtime import health
+from streams.runtime.worker import Worker
 
 log = structlog.get_logger()
 
@@ -37,29 +39,29 @@ def make_stage(name: str, settings: Settings) -> Stage:
     """A stage with all that it needs. Imports only what it is made of, so that a small process stays small."""
     match name:
         case "filter":
-            from streams.filter import Filter
+            from streams.filter.stage import Filter
 
             return Filter(settings)
         case "route":
-            from streams.route import Route
+            from streams.route.stage import Route
 
             return Route(settings)
         case "call":
-            from connectors.kafka.follower import Follower
-            from connectors.kafka.lookback import Lookback
-            from streams.call import CallStage
-            from streams.recall import Recall
+            from connectors.kafka.clients.follower import Follower
+            from connectors.kafka.clients.history import Lookback
+            from streams.call.idempotency.answer_lookup import Recall
+            from streams.call.stage import CallStage
 
             bootstrap, attempts = settings.kafka.cluster, settings.topics.attempts.name
             follow = functools.partial(Follower, bootstrap)
             recall = Recall(functools.partial(Lookback, bootstrap, attempts))
             return CallStage(settings, incarnation.own(), follow=follow, recall=recall)
         case "reply":
-            from streams.reply import ReplyStage
+            from streams.reply.stage import ReplyStage
 
             return ReplyStage(settings)
         case "audit":
-            from streams.audit import make_audit
+            from streams.audit.factory import make_audit
 
             return make_audit(settings)
         case _:

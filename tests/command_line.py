@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streams.cli import main
+from streams.cli.main import main
 
 
 def understood(arguments: Sequence[str]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import ensure_topics
-from schemas.topics import Topics
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.kafka.topics import Topics
 
 # a slow machine is no fault of the code; and CI tries the same examples each time, so that what lands is what was tried
 hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

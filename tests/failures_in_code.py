@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 import orjson
 
 from connectors.providers.provider import ProviderError
-from schemas import faults
-from schemas.events import Failure
-from streams.failures import TELLINGS, failure_of
-from streams.ingress import streaming
+from schemas.events.parts import Failure
+from schemas.openai import errors as faults
+from streams.ingress.replies import stream_buffer as streaming
+from streams.pipeline.failures import TELLINGS, failure_of
 
 ROOT = Path(__file__).parents[1]
 IN_A_STREAM = 200
 """The status of a stream that breaks off: it has begun."""
 READ_OTHERWISE = {
-    "streams.failures.failure_of",  # from its table
-    "schemas.faults.told",  # from the sentences beside it
-    "streams.ingress.lookup._error",  # the code is another's, read from the record
+    "streams.pipeline.failures.failure_of",  # from its table
+    "schemas.openai.errors.told",  # from the sentences beside it
+    "streams.ingress.replies.history._error",  # the code is another's, read from the record
 }
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from schemas.codec import decode, encode
-from schemas.events import Event, Plan, ReplyTo, Request, RequestAdmitted, RequestRouted, Target
-from schemas.records import Output, Record
+from schemas.avro.codec import decode, encode
+from schemas.events.catalog import Event, RequestAdmitted, RequestRouted
+from schemas.events.parts import Plan, ReplyTo, Request, Target
+from schemas.kafka.records import Output, Record
 
 
 def now_ms() -> int:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from connectors.embedded import jars
-from connectors.grafana import PLUGIN
-from schemas.stages import RUNNABLE
-from schemas.topics import MAX_MESSAGE_BYTES, Topics
-from streams import configuration, settings
-from streams.first_start import first_start
-from streams.ingress.keys import check_binding
+from connectors.grafana.client import PLUGIN
+from connectors.kafka.embedded import jars
+from schemas.kafka.stages import RUNNABLE
+from schemas.kafka.topics import MAX_MESSAGE_BYTES, Topics
+from streams.config import loader as configuration
+from streams.config import settings
+from streams.config.api_keys import check_binding
+from streams.supervisor.first_start import first_start
 from tests.command_line import understood
 
 ROOT = Path(__file__).parents[1]
@@ -154,7 +155,7 @@ def test_the_first_start_makes_a_configuration_with_which_the_ingress_may_be_rea
 def test_the_template_of_the_configuration_is_where_init_looks_for_it() -> None:
     targets = [target for sources, target in copied() if sources == ["deploy/sluice.yaml"]]
 
-    assert targets == re.findall(r"streams\.first_start (\S+)", SERVICES["init"]["command"][0])
+    assert targets == re.findall(r"streams\.supervisor\.first_start (\S+)", SERVICES["init"]["command"][0])
     assert {Path(environment(name)["SLUICE_CONFIG"]).parent for name in OURS} == {Path("/etc/sluice")}
     assert all("/etc/sluice" in mounts(name) for name in OURS)
 

@@ -10,10 +10,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from connectors.kafka.security import OAuth, Security
+from connectors.kafka.security.settings import OAuth, Security
 from connectors.providers import KINDS
-from connectors.providers.provider import ProviderSettings
-from streams import configuration, sections, settings
+from connectors.providers.settings import ProviderSettings
+from streams.config import deployment as sections
+from streams.config import loader as configuration
+from streams.config import settings
 from tests.command_line import named, understood
 from tests.pages import PAGES, ROOT, rows, section, words
 

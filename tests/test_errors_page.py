@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from streams.failures import TELLINGS, failure_of
+from streams.pipeline.failures import TELLINGS, failure_of
 from tests.failures_in_code import IN_A_STREAM, Told, told
 from tests.pages import PAGES, rows, section, words
 

@@ -22,10 +22,10 @@ from clickhouse_connect.driver.insert import InsertContext
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.errors import ClickHouseError, Translated
-from connectors.clickhouse.reach import check_alive, is_held_by_others
-from connectors.clickhouse.rendered import OUTFILE_REFUSED, RENDER, named_format, writes_a_file
+from connectors.clickhouse.normalized_query import OUTFILE_REFUSED, RENDER, named_format, writes_a_file
+from connectors.clickhouse.reachability import check_alive, is_held_by_others
 
-_OPTIONS = Path(__file__).parent.parent / "embedded" / "chdb"
+_OPTIONS = Path(__file__).parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
 """How every handle in this process opens the engine: the first one decides for all."""
 

@@ -6,8 +6,8 @@ import re
 
 from clickhouse_connect.driver.exceptions import Error, OperationalError
 
-from connectors.clickhouse.rendered import unwrapped
-from schemas.plain import PlainError
+from connectors.clickhouse.normalized_query import unwrapped
+from schemas.errors import PlainError
 
 _PASSING = frozenset({75, 76, 159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
 """Codes of an engine that may take the same later: files that can't be written, timeouts, no memory, disk or threads,

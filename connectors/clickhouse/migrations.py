@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Protocol
 
-from schemas.plain import PlainError
+from schemas.errors import PlainError
 
 _NAME = re.compile(r"\d{3}_\w+(\.server)?\.sql")
 _SERVER = ".server.sql"

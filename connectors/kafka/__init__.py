@@ -1,15 +1,11 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
-from connectors.kafka import (
-    closed_transport,
-    compiled_messages,
-    lenient_records,
-    own_records,
-    refused_token,
-    stale_leader,
-)
-from connectors.kafka.alteration import alter_topics
-from connectors.kafka.backlog import Backlog
+from connectors.kafka.admin.groups import Groups, group_assignments, lag
+from connectors.kafka.admin.lag import Backlog
+from connectors.kafka.admin.topic_changes import alter_topics
+from connectors.kafka.admin.topics import check_topics, ensure_topics
+from connectors.kafka.clients.producer import Producer
+from connectors.kafka.clients.reader import Reader
 from connectors.kafka.connection import Bootstrap, Cluster, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
@@ -19,10 +15,10 @@ from connectors.kafka.errors import (
     SecurityError,
     TopicMismatchError,
 )
-from connectors.kafka.groups import Groups, group_assignments, lag
-from connectors.kafka.producer import Producer
-from connectors.kafka.reader import Reader
-from connectors.kafka.topics import check_topics, ensure_topics
+from connectors.kafka.patches import closed_transport, refused_token, stale_leader
+from connectors.kafka.patches import generated_codec as compiled_messages
+from connectors.kafka.patches import record_class as own_records
+from connectors.kafka.patches import tolerant_batches as lenient_records
 
 closed_transport.mend()
 compiled_messages.mend()

@@ -11,9 +11,10 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from connectors.kafka import refusal, tls
-from connectors.kafka.oauth import tokens
-from connectors.kafka.security import Security
+from connectors.kafka.security import login_diagnosis as refusal
+from connectors.kafka.security import tls
+from connectors.kafka.security.oauth import tokens
+from connectors.kafka.security.settings import Security
 
 CONNECT_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 30.0

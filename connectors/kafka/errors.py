@@ -20,7 +20,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from schemas.plain import PlainError
+from schemas.errors import PlainError
 
 REFUSALS = (
     InvalidTopicError,

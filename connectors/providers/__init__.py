@@ -1,39 +1,40 @@
-"""The providers, by kind. One file each; this is the one list of them."""
+"""Registry of provider kinds: one package or module each."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
 
-from connectors.providers.provider import Provider, ProviderSettings
-from connectors.providers.rotation import Rotation
+from connectors.providers.key_rotation import Rotation
+from connectors.providers.provider import Provider
+from connectors.providers.settings import ProviderSettings
 
 _CLASSES = {
-    "anthropic": "Anthropic",
-    "bedrock": "Bedrock",
-    "cohere": "Cohere",
-    "gemini": "Gemini",
-    "openai": "OpenAI",
-    "azure": "Azure",
-    "huggingface": "HuggingFace",
-    "llamacpp": "LlamaCpp",
-    "mistral": "Mistral",
-    "ollama": "Ollama",
-    "vllm": "VLLM",
-    "simulated": "Simulated",
+    "anthropic": "anthropic.provider.Anthropic",
+    "bedrock": "bedrock.provider.Bedrock",
+    "cohere": "cohere.provider.Cohere",
+    "gemini": "gemini.provider.Gemini",
+    "openai": "openai_compatible.openai.OpenAI",
+    "azure": "openai_compatible.azure.Azure",
+    "huggingface": "huggingface.provider.HuggingFace",
+    "llamacpp": "openai_compatible.llamacpp.LlamaCpp",
+    "mistral": "mistral.provider.Mistral",
+    "ollama": "openai_compatible.ollama.Ollama",
+    "vllm": "openai_compatible.vllm.VLLM",
+    "simulated": "simulated.provider.Simulated",
 }
-"""The class of each kind, in the file of the kind's name."""
+"""Module and class of each kind, below this package."""
 
 ALSO_CALLED = {"llama.cpp": "llamacpp"}
 """Names for a kind that no Python module could have."""
 
 
 class _Kinds(Mapping[str, type[Provider]]):
-    """The class of each kind. Its file is imported when it is asked for: a process loads the kinds it has."""
+    """Lazy mapping from kind to class. A process imports only the kinds that it looks up."""
 
     def __getitem__(self, kind: str) -> type[Provider]:
-        name = _CLASSES[kind]
-        found: type[Provider] = getattr(importlib.import_module(f"{__name__}.{kind}"), name)
+        module, _, name = _CLASSES[kind].rpartition(".")
+        found: type[Provider] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         return found
 
     def __iter__(self) -> Iterator[str]:

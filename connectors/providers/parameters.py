@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from connectors.providers.provider import ProviderError
-from schemas.events import Change
+from schemas.events.parts import Change
 
 Action = Literal["pass", "rename", "transform", "drop", "error"]
 

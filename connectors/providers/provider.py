@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-from connectors.providers.limits import Configured
-from connectors.providers.protection import BreakerSettings, RateLimit, RateState
-from schemas.events import Change, ErrorType, OnOversize, Operation, Usage
-from schemas.fixed import fixed
+from connectors.providers.resilience import RateState
+from connectors.providers.settings import ProviderSettings
+from schemas.codegen.frozen_dataclass import fixed
+from schemas.events.parts import Change, Usage
+from schemas.events.vocabulary import ErrorType, OnOversize, Operation
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
 """Worth another try at the same target."""
@@ -23,37 +22,6 @@ FALLBACK: frozenset[ErrorType] = RETRYABLE | {
     "request_too_large",
 }
 """Worth a try at the next target of the plan."""
-
-
-class ProviderSettings(BaseModel):
-    """What every provider has in the configuration; each kind adds its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    base_url: str | None = None
-    """Overrides the kind's own host, so that a proxy or a double can stand in."""
-    api_key: SecretStr | None = None
-    api_keys: tuple[SecretStr, ...] = ()
-    """More keys, beside the first: all are called in turn."""
-    max_in_flight: int = Field(default=1000, ge=1)
-    """Calls under way at once, per worker."""
-    limits: Configured = Field(default_factory=dict)
-    """What one call may hold, by model, over what is known of the kind."""
-    breaker: BreakerSettings = BreakerSettings()
-    """When one of its models is left alone."""
-    rate_limit: RateLimit | None = None
-    """Kept to by waiting, beside what the provider itself says of its limits."""
-
-    def sold_as(self, model: str) -> tuple[str, str]:
-        """Whose price a model has, by genai-prices' id, and which model it is; an empty id: that of this kind."""
-        return "", model
-
-    @model_validator(mode="after")
-    def _more_keys_follow_a_first(self) -> Self:
-        if self.api_keys and not (self.api_key and self.api_key.get_secret_value()):
-            raise ValueError("api_keys are more keys beside api_key, which is missing")
-        return self
 
 
 @fixed

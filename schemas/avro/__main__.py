@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
-from schemas.events import EVENTS, Event, Part
+from schemas.events.catalog import EVENTS, Event
+from schemas.events.parts import Part
 
 FOLDER = Path(__file__).parent
 NAMESPACE = "sluice"

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.plain import PlainError
+from schemas.errors import PlainError
 
 Parameters = dict[str, str | int]
 

@@ -7,34 +7,34 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from schemas.events import Failure
-from streams.fronts.anthropic import AnthropicFront
-from streams.fronts.front import Front, OpenAIFront
-from streams.fronts.responses import ResponsesFront
-from streams.ingress.admission import Admission
-from streams.ingress.answers import Answers
-from streams.ingress.arrivals import ReplyAddress, own_partitions
-from streams.ingress.door import Door
-from streams.ingress.feedback import FeedbackEndpoint
-from streams.ingress.keys import Keyring
-from streams.ingress.log import Guarded, Log
+from schemas.events.parts import Failure
+from streams.config.settings import Settings
+from streams.ingress.admission.controller import Admission
+from streams.ingress.admission.in_flight import UnderWay
+from streams.ingress.admission.wait_estimate import Pressure
+from streams.ingress.endpoints.feedback import FeedbackEndpoint
+from streams.ingress.endpoints.inference import Desk, OperationEndpoint
+from streams.ingress.endpoints.models import ModelsEndpoint
+from streams.ingress.endpoints.openapi import document
+from streams.ingress.endpoints.probes import Missing, ProbeEndpoints, Readiness
+from streams.ingress.endpoints.requests import Lookup, PollingEndpoint
+from streams.ingress.endpoints.stream_resume import ResumeEndpoint
+from streams.ingress.errors import OURS, THEIRS, RefusedError, response
 from streams.ingress.metrics import Metrics
-from streams.ingress.models import ModelsEndpoint
-from streams.ingress.openapi import document
-from streams.ingress.operations import Desk, OperationEndpoint
-from streams.ingress.polling import Lookup, PollingEndpoint
-from streams.ingress.pressure import Pressure
-from streams.ingress.probes import Missing, ProbeEndpoints, Readiness
-from streams.ingress.recorder import Recorder
-from streams.ingress.refusals import OURS, THEIRS, RefusedError, response
-from streams.ingress.replies import Piece, Reply
-from streams.ingress.server_sent import ResumeEndpoint
-from streams.ingress.shortcut import Shortcut
-from streams.ingress.streaming import Streams
-from streams.ingress.turns import Turns
-from streams.ingress.under_way import UnderWay
-from streams.ingress.waiters import Waiters
-from streams.settings import Settings
+from streams.ingress.middleware import Door
+from streams.ingress.replies.cache import Answers
+from streams.ingress.replies.pending import Waiters
+from streams.ingress.replies.reader import Piece, Reply
+from streams.ingress.replies.stream_buffer import Streams
+from streams.ingress.requests.authentication import Keyring
+from streams.ingress.requests.builder import ReplyAddress, own_partitions
+from streams.ingress.requests.publisher import Guarded, Log
+from streams.ingress.requests.refusal_recorder import Recorder
+from streams.ingress.requests.sticky_partitioner import Turns
+from streams.ingress.router import Shortcut
+from streams.ingress.translators.anthropic.translator import AnthropicFront
+from streams.ingress.translators.responses.translator import ResponsesFront
+from streams.ingress.translators.translator import Front, OpenAIFront
 
 CHAT: dict[str, Front] = {
     "/v1/chat/completions": OpenAIFront(),

@@ -11,16 +11,15 @@ import uvicorn
 
 from connectors import clickhouse
 from connectors.kafka import Backlog, Groups, Producer, Reader
-from streams.http_protocol import BoundedProtocol
-from streams.http_server import BACKLOG, Server, listening
+from streams.config.api_keys import check_binding
+from streams.config.deployment import ClickHouse, Http
+from streams.config.settings import OPEN_TENANT, ConfigurationError, Settings
+from streams.http.bounded_protocol import BoundedProtocol
+from streams.http.server import BACKLOG, Server, listening
+from streams.ingress.admission.backlog_monitor import watch
 from streams.ingress.app import Ingress, reply_partitions
-from streams.ingress.keys import check_binding
-from streams.ingress.log import Replies
-from streams.ingress.lookup import Lookup
-from streams.ingress.replies import follow
-from streams.ingress.watching import watch
-from streams.sections import ClickHouse, Http
-from streams.settings import OPEN_TENANT, ConfigurationError, Settings
+from streams.ingress.replies.history import Lookup
+from streams.ingress.replies.reader import Replies, follow
 
 GRACE_S = 10.0
 """How long those who wait may go on waiting once the ingress is told to stop."""

@@ -15,8 +15,8 @@ import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.identity import named_request_id
-from schemas.topics import HOUR, Topic
+from schemas.events.request_id import named_request_id
+from schemas.kafka.topics import HOUR, Topic
 
 Way = Literal["http", "stream", "leaving", "kafka", "hot"]
 REPLIES = Topic("llm.replies.chaos", (), HOUR, 4)

@@ -11,8 +11,8 @@ import socket
 import uuid
 from pathlib import Path
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka.connection import administration
+from connectors.kafka.embedded.broker import EmbeddedBroker
 from tests.polling import eventually
 
 NODES = (1, 2, 3)

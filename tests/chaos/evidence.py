@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas import headers
-from schemas.codec import UndecodableError, decode
-from schemas.events import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
-from schemas.records import Record
-from schemas.topics import Topic, Topics
-from streams.reception import request_id_of
+from schemas.avro.codec import UndecodableError, decode
+from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
+from schemas.kafka import headers
+from schemas.kafka.records import Record
+from schemas.kafka.topics import Topic, Topics
+from streams.pipeline.request_identity import request_id_of
 
 Place = tuple[str, int, int]
 """Topic, partition, offset: who a record is."""

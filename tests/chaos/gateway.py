@@ -90,7 +90,7 @@ class Process:
         stage = self.name.partition("-")[0]
         with self._log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams.cli", "run", stage),
+                *(sys.executable, "-m", "streams.cli.main", "run", stage),
                 env=self._environ | skew | {"SLUICE_SUPERVISED": "1"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
@@ -157,6 +157,6 @@ class Gateway:
         return True
 
     async def _run(self, *arguments: str) -> None:
-        command = (sys.executable, "-m", "streams.cli", *arguments)
+        command = (sys.executable, "-m", "streams.cli.main", *arguments)
         process = await asyncio.create_subprocess_exec(*command, env=self.environ, stdout=asyncio.subprocess.DEVNULL)
         assert await process.wait() == 0, f"`sluice {' '.join(arguments)}` failed"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.kafka import ensure_topics
-from streams import configuration
+from streams.config import loader as configuration
 from tests.chaos import evidence
 from tests.chaos.callers import REPLIES
 from tests.chaos.cluster import Cluster, free_ports

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from schemas.topics import Topics
+from schemas.kafka.topics import Topics
 from tests.chaos.cluster import Cluster
 from tests.chaos.disk import Disk
 from tests.chaos.double import ProviderDouble

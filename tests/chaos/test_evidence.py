@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.codec import encode
-from schemas.events import AttemptFinished, AttemptStarted, Usage
-from schemas.records import Record
+from schemas.avro.codec import encode
+from schemas.events.catalog import AttemptFinished, AttemptStarted
+from schemas.events.parts import Usage
+from schemas.kafka.records import Record
 from tests.chaos.evidence import Attempt, OnTheLog, take
 from tests.making import make_request
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.clickhouse import ClickHouse, ClickHouseError
-from streams.dashboards import NAMES, dashboard_named, provisioned
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 from tests.dashboards.expander import UnknownMacroError, View, expand
 
 NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal|Bool)")

@@ -9,32 +9,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from connectors.clickhouse import ClickHouse
-from schemas.codec import encode
-from schemas.events import (
+from schemas.avro.codec import encode
+from schemas.events.catalog import (
     AttemptFinished,
     AttemptStarted,
     ConfigurationApplied,
-    ErrorType,
     Event,
-    Failure,
     FeedbackGiven,
-    Outcome,
-    Plan,
-    PolicyAction,
-    Request,
     RequestAdmitted,
     RequestReceived,
     RequestRouted,
     RequestSettled,
-    Target,
     TargetStateChanged,
-    Usage,
 )
-from schemas.headers import Headers, dead_letter
-from schemas.records import Record
-from schemas.topics import Topics
-from streams.columns import EVENTS, REQUESTS
-from streams.rows import RowMaker
+from schemas.events.parts import Failure, Plan, PolicyAction, Request, Target, Usage
+from schemas.events.vocabulary import ErrorType, Outcome
+from schemas.kafka.headers import Headers, dead_letter
+from schemas.kafka.records import Record
+from schemas.kafka.topics import Topics
+from streams.audit.row_builder import RowMaker
+from streams.audit.tables import EVENTS, REQUESTS
 
 MASKED = (PolicyAction(rule="pii.EMAIL_ADDRESS", action="mask"),)
 BLOCKED = (PolicyAction(rule="deny.no-weapons", action="block"),)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.clickhouse import ClickHouse
-from streams.dashboards import NAMES, dashboard_named, provisioned
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 from tests.dashboards.checker import alert_values, firing, rules, threshold
 from tests.dashboards.scenario import Log, Traveller, a_bad_day, a_good_day, travellers
 

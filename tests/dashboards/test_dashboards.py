@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from connectors.grafana import PLUGIN
-from streams.dashboards import NAMES, dashboard_named, provisioned
+from connectors.grafana.client import PLUGIN
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 
 WIDTH = 24
 DESCRIBED = 60

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.embedded.broker import EmbeddedBroker
-from connectors.kafka.topics import ensure_topics
-from schemas.topics import Topics
+from connectors.kafka.admin.topics import ensure_topics
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.kafka.topics import Topics
 
 
 @pytest.fixture

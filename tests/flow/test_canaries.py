@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.ingress.keys import hash_key
+from streams.config.api_keys import hash_key
 from tests.fixtures.river import River
 
 pytestmark = pytest.mark.flow
@@ -103,7 +103,7 @@ class Overheard(River):
     words: Path = field(default_factory=Path)
 
     def popen(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "streams.cli", "--log-level", "debug", *arguments]
+        command = [sys.executable, "-m", "streams.cli.main", "--log-level", "debug", *arguments]
         with self.words.open("ab") as words:
             return subprocess.Popen(command, env=self.environ | more, stdout=subprocess.PIPE, stderr=words, text=True)
 

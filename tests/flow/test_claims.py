@@ -13,24 +13,28 @@ import confluent_kafka
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import Producer
-from connectors.kafka.follower import Follower
-from connectors.kafka.lookback import Lookback
-from connectors.providers.provider import Answer, Call, ProviderSettings
-from schemas.codec import decode
-from schemas.events import AttemptFinished, AttemptStarted, RequestRouted, RequestSettled, Usage
-from schemas.identity import named_request_id
-from schemas.topics import HOUR, Topics
-from streams import incarnation, memory
-from streams.call import CallStage
-from streams.claims import Claims
-from streams.question import body_of, fingerprint, marked
-from streams.recall import Recall
-from streams.sections import Kafka
-from streams.settings import Settings
-from streams.worker import Worker
-from streams.writing import written
+from connectors.kafka.clients.follower import Follower
+from connectors.kafka.clients.history import Lookback
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from connectors.providers.provider import Answer, Call
+from connectors.providers.settings import ProviderSettings
+from schemas.avro.codec import decode
+from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRouted, RequestSettled
+from schemas.events.parts import Usage
+from schemas.events.request_id import named_request_id
+from schemas.kafka.topics import HOUR, Topics
+from streams.call.idempotency import ledger as memory
+from streams.call.idempotency import worker_id as incarnation
+from streams.call.idempotency.answer_lookup import Recall
+from streams.call.idempotency.claims import Claims
+from streams.call.idempotency.fingerprint import fingerprint, marked
+from streams.call.request_body import body_of
+from streams.call.stage import CallStage
+from streams.config.deployment import Kafka
+from streams.config.settings import Settings
+from streams.pipeline.producer_records import written
+from streams.runtime.worker import Worker
 from tests.making import chat, now_ms, routed
 from tests.polling import eventually
 

@@ -18,7 +18,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi import checks
 
-from streams.ingress.openapi.document import document
+from streams.ingress.endpoints.openapi.document import document
 from tests.fixtures.river import River
 
 pytestmark = pytest.mark.flow

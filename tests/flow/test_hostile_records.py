@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.topics import Topics
-from tests.connectors.kafka.test_lenient_records import OFFSET_DELTA
+from schemas.kafka.topics import Topics
+from tests.connectors.kafka.patches.test_tolerant_batches import OFFSET_DELTA
 from tests.fixtures.raw_records import Raw, batch, damaged, produce
 from tests.fixtures.river import River
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import pytest
 
 from connectors.kafka import Cluster, Groups, Producer, Reader, SecurityError, ensure_topics, group_assignments, lag
+from connectors.kafka.clients.follower import Follower
 from connectors.kafka.connection import administration
-from connectors.kafka.follower import Follower
-from schemas.records import Output, Record
-from schemas.topics import Topics
-from streams.worker import Worker
+from schemas.kafka.records import Output, Record
+from schemas.kafka.topics import Topics
+from streams.runtime.worker import Worker
 from tests.fixtures.certificates import Authority
 from tests.fixtures.identity_provider import IdentityProvider
 from tests.fixtures.secured import PASSWORD, USER, WAYS, SecuredKafka

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, Message, Producer
 
-from connectors.embedded.localmodel import LocalModel
 from connectors.kafka import ensure_topics
-from schemas.topics import HOUR, Topic
+from connectors.local_model import LocalModel
+from schemas.kafka.topics import HOUR, Topic
 from tests.fixtures.river import River
 
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import ensure_topics
-from schemas.records import Output, Record
-from schemas.topics import Topics
-from streams.stage import Emit
-from streams.worker import Worker
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.kafka.records import Output, Record
+from schemas.kafka.topics import Topics
+from streams.pipeline.stage import Emit
+from streams.runtime.worker import Worker
 from tests.polling import eventually
 
 pytestmark = pytest.mark.flow

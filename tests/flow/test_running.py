@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from streams.ingress.keys import new_key
+from streams.config.api_keys import new_key
 from tests.fixtures.river import CONFIG, River
 from tests.polling import eventually
 

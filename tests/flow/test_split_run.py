@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.embedded.broker import EmbeddedBroker
+from connectors.kafka.embedded.broker import EmbeddedBroker
 from tests.fixtures.load import Load, check_the_record, count_accepted
 from tests.fixtures.river import CONFIG, River
 

@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from connectors.embedded.broker import EmbeddedBroker
-from schemas.headers import last
-from schemas.records import Output, Record
-from schemas.topics import Topics
-from streams.stage import DeadLetterError, Emit, Stage
-from streams.worker import Worker
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.kafka.headers import last
+from schemas.kafka.records import Output, Record
+from schemas.kafka.topics import Topics
+from streams.pipeline.stage import DeadLetterError, Emit, Stage
+from streams.runtime.worker import Worker
 
 pytestmark = pytest.mark.flow
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from schemas import codec
+from schemas.avro import codec
 from schemas.avro.__main__ import main, text
-from schemas.events import EVENTS, Event
-from schemas.topics import Topics
+from schemas.events.catalog import EVENTS, Event
+from schemas.kafka.topics import Topics
 
-AVRO = Path(codec.__file__).parent / "avro"
-EXAMPLES = Path(codec.__file__).parent / "examples"
+AVRO = Path(codec.__file__).parent
+EXAMPLES = Path(codec.__file__).parents[1] / "examples"
 NAMES = {event.__name__: event for event in EVENTS}
 FILES = sorted(EXAMPLES.rglob("*.json"))
 

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
-from connectors.providers.provider import Answer, Call, ProviderError, ProviderSettings
-from schemas.events import AttemptStarted, RequestRouted, Usage
-from schemas.records import Output, Record
-from streams.call import CallStage
-from streams.settings import Settings
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import ProviderSettings
+from schemas.events.catalog import AttemptStarted, RequestRouted
+from schemas.events.parts import Usage
+from schemas.kafka.records import Output, Record
+from streams.call.stage import CallStage
+from streams.config.settings import Settings
 from tests.making import read, record
 
 SIM = {"providers": {"sim": {"kind": "simulated"}, "spare": {"kind": "simulated"}}}

@@ -192,7 +192,7 @@ def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplo
 def test_whoever_takes_connections_and_says_nothing_is_not_waited_for_as_long_as_a_query(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("connectors.clickhouse.reach.SIGN_OF_LIFE_S", 0.2)
+    monkeypatch.setattr("connectors.clickhouse.reachability.SIGN_OF_LIFE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 

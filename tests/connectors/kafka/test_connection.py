@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import BrokerUnavailableError, client_settings
 from connectors.kafka.connection import administration, explained
+from connectors.kafka.embedded.broker import EmbeddedBroker
 
 
 def test_every_client_is_told_where_kafka_is() -> None:

@@ -30,9 +30,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.providers import KINDS, make, parse_settings
-from connectors.providers.dialect import HttpProvider
 from connectors.providers.provider import Call
-from schemas.events import ErrorType, Operation, Usage
+from connectors.providers.wire.http_provider import HttpProvider
+from schemas.events.parts import Usage
+from schemas.events.vocabulary import ErrorType, Operation
 
 FOLDER = Path(__file__).parent / "recordings"
 KIND_FILE = "_kind.json"

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from schemas import openai
-from schemas.events import Operation
+from schemas.events.vocabulary import Operation
+from schemas.openai import bodies as openai
 
 JSON = dict[str, Any]
 

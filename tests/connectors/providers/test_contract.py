@@ -11,12 +11,12 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from connectors.http import Response
+from connectors.http_client import Response
 from connectors.providers import make, parse_settings
-from connectors.providers.dialect import HttpProvider, Outgoing
 from connectors.providers.provider import Answer, Call, ProviderError
-from schemas import openai
-from schemas.events import Operation
+from connectors.providers.wire.http_provider import HttpProvider, Outgoing
+from schemas.events.vocabulary import Operation
+from schemas.openai import bodies as openai
 from tests.connectors.providers.recording import (
     FOLDER,
     IDS,

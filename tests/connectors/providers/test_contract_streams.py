@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.assembly import Assembly
 from connectors.providers.provider import ProviderError
+from connectors.providers.wire.chunk_assembly import Assembly
 from tests.connectors.providers.recording import RECORDED, Recording, differences, made, recordings
 
 STREAMS = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].stream]

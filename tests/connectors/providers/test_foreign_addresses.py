@@ -18,9 +18,9 @@ import pytest
 
 from connectors.providers import KINDS, make, parse_settings
 from connectors.providers.provider import Call, ProviderError
-from schemas import openai
-from streams.fronts.anthropic import AnthropicFront
-from streams.fronts.responses import ResponsesFront
+from schemas.openai import bodies as openai
+from streams.ingress.translators.anthropic.translator import AnthropicFront
+from streams.ingress.translators.responses.translator import ResponsesFront
 from tests.connectors.providers.recording import SPOKEN, Recording, made, recordings, settings_for
 from tests.connectors.wire_double import wire
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import get_args
 
 from connectors.providers.provider import FALLBACK, RETRYABLE, ProviderError
-from schemas.events import ErrorType
+from schemas.events.vocabulary import ErrorType
 
 
 def test_what_is_worth_a_retry_is_worth_another_target() -> None:

@@ -1,4 +1,4 @@
-"""An event log in a list: the twin, in this process, of what ``streams.ingress.log`` asks of Kafka.
+"""An event log in a list: the twin, in this process, of what ``streams.ingress.requests.publisher`` asks of Kafka.
 
 Only for what the ingress itself decides. That the real one behaves so is shown in test_server.py, on a real broker.
 """
@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from connectors.kafka import BrokerUnavailableError
-from schemas.codec import decode
-from schemas.events import Event, RequestReceived
-from schemas.headers import OUTCOME, REQUEST_ID, SERVED_BY, STATUS
-from schemas.records import Output, Record
+from schemas.avro.codec import decode
+from schemas.events.catalog import Event, RequestReceived
+from schemas.kafka.headers import OUTCOME, REQUEST_ID, SERVED_BY, STATUS
+from schemas.kafka.records import Output, Record
 
 ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"echo","choices":[{"index":0,'

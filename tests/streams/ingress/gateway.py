@@ -13,10 +13,10 @@ import httpx
 import httpx2
 import openai
 
-from streams.ingress.answers import Answer
+from streams.config.settings import Settings
 from streams.ingress.app import Ingress
-from streams.ingress.replies import follow
-from streams.settings import Settings
+from streams.ingress.replies.cache import Answer
+from streams.ingress.replies.reader import follow
 from tests.streams.ingress.fake_log import FakeLog
 
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}

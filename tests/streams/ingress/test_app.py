@@ -9,10 +9,10 @@ import pytest
 from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionMessageParam
 
-from schemas.events import RequestReceived
+from schemas.events.catalog import RequestReceived
+from streams.config.api_keys import new_key
+from streams.config.settings import Settings
 from streams.ingress.app import reply_partitions
-from streams.ingress.keys import new_key
-from streams.settings import Settings
 from tests.streams.ingress.fake_log import Telling
 from tests.streams.ingress.gateway import Gateway, running
 

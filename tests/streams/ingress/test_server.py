@@ -13,16 +13,16 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from connectors.embedded.broker import EmbeddedBroker
 from connectors.kafka import BrokerUnavailableError, Producer, Reader
-from schemas.codec import decode
-from schemas.events import RequestReceived, RequestSettled
-from schemas.records import Output, Record
-from schemas.topics import Topics
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.avro.codec import decode
+from schemas.events.catalog import RequestReceived, RequestSettled
+from schemas.kafka.records import Output, Record
+from schemas.kafka.topics import Topics
+from streams.config.deployment import Http
+from streams.config.settings import ConfigurationError, Settings
 from streams.ingress import server
 from streams.ingress.server import bound, live, serve
-from streams.sections import Http
-from streams.settings import ConfigurationError, Settings
 from tests.polling import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
 from tests.streams.ingress.gateway import CHAT, Gateway

@@ -1,0 +1,184 @@
+"""ClickHouse's HTTP interface over chDB, for reading: what a server answers on port 8123, on loopback only.
+
+chDB has no users, so whoever may open a connection to loopback may read; the address that was asked for must be one of
+loopback as well, or a web page could make a browser ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connectors.clickhouse.embedded.read_only import Answer, QueryError, Reader
+
+AT_ONCE = 4
+"""Queries that run side by side."""
+WAITING = 64
+"""Queries that may wait for their turn; one more is refused."""
+MAX_QUERY_BYTES = 1024 * 1024
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_OURS = frozenset(
+    {
+        *("query", "default_format", "database", "user", "password", "quota_key", "role", "readonly"),
+        *("query_id", "session_id", "session_timeout", "session_check", "client_protocol_version", "buffer_size"),
+        *("compress", "decompress", "enable_http_compression", "wait_end_of_query", "send_progress_in_http_headers"),
+        *("http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close"),
+    }
+)
+"""What stands in the URL and is no setting of a query."""
+
+_BAD_REQUEST = frozenset({6, 26, 27, 36, 38, 41, 42, 43, 44, 53, 62, 70, 72, 117, 130, 131, 158, 386, 456, 457})
+_NOT_FOUND = frozenset({8, 16, 46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 336})
+_STATUS = {159: 408, 164: 403, 202: 503, 497: 403, 516: 403, 48: 501}
+_CONTENT = {
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "CSV": "text/csv; charset=UTF-8",
+    "CSVWithNames": "text/csv; charset=UTF-8",
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+    "Native": "application/octet-stream",
+    "Arrow": "application/octet-stream",
+    "ArrowStream": "application/octet-stream",
+    "Parquet": "application/octet-stream",
+    "RowBinary": "application/octet-stream",
+}
+
+
+class ClickHouseHttp:
+    """The endpoint's routes. Queries run in threads, so that nothing else in the process waits for them."""
+
+    def __init__(self, path: Path, database: str) -> None:
+        self._reader = Reader(path, database)
+        self._threads = ThreadPoolExecutor(AT_ONCE, "clickhouse-http")
+        self._open = 0
+        self.app = Starlette(
+            routes=[
+                Route("/ping", self._ping, methods=["GET", "HEAD"]),
+                Route("/replicas_status", self._ping, methods=["GET"]),
+                Route("/", self._root, methods=["GET", "HEAD", "POST"]),
+            ]
+        )
+
+    async def _ping(self, _: Request) -> Response:
+        return Response("Ok.\n", media_type="text/plain; charset=UTF-8")
+
+    async def _root(self, request: Request) -> Response:
+        try:
+            _check_host(request.headers.get("host", ""))
+            sql = await _query(request)
+            if not sql:
+                return Response("Ok.\n", media_type="text/plain; charset=UTF-8")
+            return _response(await self._run(sql, request), request)
+        except QueryError as error:
+            return _refusal(error)
+
+    async def _run(self, sql: str, request: Request) -> Answer:
+        if self._open >= AT_ONCE + WAITING:
+            raise QueryError.ours(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many queries wait already")
+        url = request.query_params
+        if url.get("compress", "0") != "0" or url.get("decompress", "0") != "0":
+            raise QueryError.ours(48, "NOT_IMPLEMENTED", "Block compression is not served here; leave out compress")
+        fmt = request.headers.get("x-clickhouse-format") or url.get("default_format") or "TabSeparated"
+        database = request.headers.get("x-clickhouse-database") or url.get("database", "")
+        parameters = {name[6:]: value for name, value in url.items() if name.startswith("param_")}
+        settings = {name: value for name, value in url.items() if name not in _OURS and not name.startswith("param_")}
+        self._open += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._reader.run, sql, fmt, database, settings, parameters
+            )
+        finally:
+            self._open -= 1
+
+    def close(self) -> None:
+        """End the queries that run, and start no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reader.cancel()
+        self._threads.shutdown()
+
+
+class Endpoint:
+    """The interface on a port of loopback, served by a thread of its own."""
+
+    def __init__(self, path: Path, database: str, port: int) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self._http = ClickHouseHttp(path, database)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._http.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="clickhouse-http", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving at once: a reader can ask again, a stage that stops should not wait for it."""
+        self._server.should_exit = True
+        self._http.close()
+        self._thread.join()
+
+
+def _check_host(host: str) -> None:
+    if host.removesuffix(f":{host.rpartition(':')[2]}") not in _LOOPBACK and host not in _LOOPBACK:
+        raise QueryError.ours(497, "ACCESS_DENIED", "This endpoint answers to loopback addresses only")
+
+
+async def _query(request: Request) -> str:
+    """The statement: from the URL, the body, or the first half from one and the second from the other."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_QUERY_BYTES:
+            raise QueryError.ours(62, "SYNTAX_ERROR", f"The query is longer than {MAX_QUERY_BYTES} bytes")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise QueryError.ours(48, "NOT_IMPLEMENTED", "Queries are taken uncompressed here")
+    try:
+        return "\n".join(part for part in (request.query_params.get("query", ""), body.decode()) if part.strip())
+    except UnicodeDecodeError:
+        raise QueryError.ours(62, "SYNTAX_ERROR", "The query is not UTF-8") from None
+
+
+def _response(answer: Answer, request: Request) -> Response:
+    summary = {"read_rows": answer.rows_read, "read_bytes": answer.bytes_read, "elapsed_ns": answer.elapsed_ns}
+    headers = {
+        "Content-Type": _CONTENT.get(answer.format, "text/plain; charset=UTF-8"),
+        "X-ClickHouse-Format": answer.format,
+        "X-ClickHouse-Summary": json.dumps({name: str(value) for name, value in summary.items()}),
+    }
+    return Response(answer.content, headers=headers | _common(request.query_params))
+
+
+def _refusal(error: QueryError) -> Response:
+    status = _STATUS.get(error.code) or (
+        400 if error.code in _BAD_REQUEST else 404 if error.code in _NOT_FOUND else 500
+    )
+    headers = {"X-ClickHouse-Exception-Code": str(error.code), "Content-Type": "text/plain; charset=UTF-8"}
+    return Response(f"{error}\n", status, headers | _common({}))
+
+
+def _common(url: Mapping[str, str]) -> dict[str, str]:
+    query_id = url.get("query_id", "")
+    return {
+        "X-ClickHouse-Server-Display-Name": "sluice (chDB)",
+        "X-ClickHouse-Query-Id": query_id
+        if query_id.isascii() and query_id.isprintable() and query_id
+        else str(uuid.uuid4()),
+        "X-ClickHouse-Timezone": "UTC",
+    }

@@ -1,0 +1,38 @@
+"""Whether every partition has its leader and all of its copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connectors.kafka.connection import Bootstrap, administration, explained
+from schemas.kafka.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How a cluster stands. Partitions are told as topic and number."""
+
+    brokers: int
+    leaderless: tuple[tuple[str, int], ...]
+    """Nothing can be written to these, or read from them."""
+    lagging: tuple[tuple[str, int], ...]
+    """Under-replicated: a copy is missing or behind, so that fewer brokers may be lost than configured."""
+
+
+async def copies(bootstrap: Bootstrap, topics: Iterable[Topic]) -> Copies:
+    """How the cluster stands, of these topics; those that do not exist are left out.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer within 5 s.
+
+    """
+    async with explained(bootstrap), administration(bootstrap) as client:
+        cluster = await client.describe_cluster()
+        described = await client.describe_topics([topic.name for topic in topics])
+    parts = [(topic["topic"], part) for topic in described for part in topic["partitions"]]
+    return Copies(
+        len(cluster["brokers"]),
+        tuple((name, part["partition"]) for name, part in parts if part["leader"] < 0),
+        tuple((name, part["partition"]) for name, part in parts if len(part["isr"]) < len(part["replicas"])),
+    )

@@ -1,0 +1,93 @@
+"""Change topics that exist into what they should be, as far as Kafka can do so in place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from connectors.kafka.admin.topic_spec import Difference, Replication, Shape, differences, wanted
+from connectors.kafka.admin.topics import entries_of, shapes, until_led
+from connectors.kafka.connection import Bootstrap, administration, explained
+from connectors.kafka.errors import KafkaFaultError
+from schemas.kafka.topics import Topic
+
+_OF_THE_TOPIC = 1
+"""Kafka's number for a configuration that was set on the topic itself."""
+
+_SEEN_WITHIN_S = 10.0
+_POLL_S = 0.05
+
+Changes = Mapping[str, list[Difference]]
+
+
+async def alter_topics(
+    bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication
+) -> dict[str, list[Difference]]:
+    """Give existing topics their configuration and the partitions that they lack; what was changed, by topic.
+
+    Copies stay as they are, and partitions are never taken away: ``ensure_topics`` names these. A shorter retention
+    deletes at once what is older. Records with a key that come after new partitions may go to another one than before.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer.
+        KafkaFaultError: Kafka will not change one.
+
+    """
+    right = {topic.name: wanted(topic, replication) for topic in topics}
+    async with explained(bootstrap), administration(bootstrap) as client:
+        changes = await _alterable(client, right)
+        await _configure(client, changes, right)
+        await _extend(client, changes, right)
+        await until_led(client, {name: right[name] for name in _lengthened(changes)})
+        await _until_seen(client, {name: right[name] for name in changes})
+    return changes
+
+
+async def _alterable(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> dict[str, list[Difference]]:
+    found = {name: differences(shape, right[name]) for name, shape in (await shapes(client, right)).items()}
+    changes = {name: [each for each in differing if each.alterable] for name, differing in found.items()}
+    return {name: differing for name, differing in changes.items() if differing}
+
+
+async def _until_seen(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> None:
+    """Wait until the brokers tell of the change as well: the controller's word reaches them a moment later."""
+    deadline = time.monotonic() + _SEEN_WITHIN_S
+    while right and (unseen := await _alterable(client, right)):
+        if time.monotonic() > deadline:
+            raise KafkaFaultError(f"Kafka took the change of topic {min(unseen)} and does not show it; try again")
+        await asyncio.sleep(_POLL_S)
+
+
+async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, Shape]) -> None:
+    """Set what differs. Kafka forgets what such a request leaves out: what else was set on a topic goes with it."""
+    changed = {
+        name: {each.setting: each.wanted for each in differing if each.setting != "partitions"}
+        for name, differing in changes.items()
+    }
+    changed = {name: configs for name, configs in changed.items() if configs}
+    resources = []
+    for name, entries in await entries_of(client, changed):
+        kept = {key: value for key, value, _, source, *_ in entries if source == _OF_THE_TOPIC}
+        configs = kept | changed[name]
+        if "retention.ms" in changed[name]:
+            configs |= {key: value for key, value in right[name].configs.items() if key == "segment.ms"}
+        resources.append(ConfigResource(ConfigResourceType.TOPIC, name, configs))
+    if not resources:
+        return
+    for response in await client.alter_configs(resources):
+        for code, message, _kind, name in response.resources:
+            if code:
+                raise KafkaFaultError(f"Kafka will not change topic {name}: {message or f'error {code}'}")
+
+
+async def _extend(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, Shape]) -> None:
+    if short := _lengthened(changes):
+        await client.create_partitions({name: NewPartitions(right[name].partitions) for name in short})
+
+
+def _lengthened(changes: Changes) -> set[str]:
+    return {name for name, differing in changes.items() if any(each.setting == "partitions" for each in differing)}

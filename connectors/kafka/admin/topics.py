@@ -1,0 +1,134 @@
+"""Make the topics that are missing, and see that those that exist are what they have to be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from connectors.kafka.admin.topic_spec import Replication, Shape, differences, sentence, wanted
+from connectors.kafka.connection import Bootstrap, administration, explained
+from connectors.kafka.errors import BrokerUnavailableError, KafkaFaultError, NoSuchTopicError, TopicMismatchError
+from schemas.kafka.topics import Topic
+
+_ALREADY_EXISTS = 36
+_SETTLE_S = 10.0
+_POLL_S = 0.05
+
+
+async def ensure_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication | int = 1) -> list[str]:
+    """Create what is missing; return the names of those created, once all have their leaders.
+
+    Nothing of a topic that exists is changed, and over one that is not as it should be nothing is created.
+
+    Raises:
+        TopicMismatchError: some exist with other partitions, copies or configuration.
+        BrokerUnavailableError: Kafka does not answer.
+        KafkaFaultError: Kafka will not create one, for example for want of brokers.
+
+    """
+    right = _shapes(topics, replication)
+    async with explained(bootstrap), administration(bootstrap) as client:
+        existing = await shapes(client, right)
+        _refuse(existing, right)
+        created = await _create(client, {name: right[name] for name in right if name not in existing})
+        await until_led(client, right)
+    return created
+
+
+async def check_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication | int = 1) -> None:
+    """See that all topics are there, and as they should be; change nothing.
+
+    Raises:
+        NoSuchTopicError: some do not exist.
+        TopicMismatchError: some exist with other partitions, copies or configuration.
+        BrokerUnavailableError: Kafka does not answer.
+
+    """
+    right = _shapes(topics, replication)
+    async with explained(bootstrap), administration(bootstrap) as client:
+        existing = await shapes(client, right)
+    _refuse(existing, right)
+    if missing := [name for name in right if name not in existing]:
+        raise NoSuchTopicError(f"no such topic: {', '.join(missing)}; run `sluice topics`, which makes it")
+
+
+async def shapes(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, Shape]:
+    """Those topics that exist, as they are.
+
+    Raises:
+        KafkaFaultError: we may not know.
+
+    """
+    parts = await _partitions(client, names)
+    configs = {name: {key: value for key, value, *_ in entries} for name, entries in (await entries_of(client, parts))}
+    return {
+        name: Shape(len(found), min(len(part["replicas"]) for part in found), configs[name])
+        for name, found in parts.items()
+        if name in configs
+    }
+
+
+async def entries_of(client: AIOKafkaAdminClient, names: Collection[str]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """The configuration of topics, as the protocol has it: name, value, read-only, source, and more."""
+    if not names:
+        return []
+    found = []
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    for response in await client.describe_configs(resources):
+        for code, message, _kind, name, entries in response.resources:
+            if code:
+                told = message or f"error {code}"
+                raise KafkaFaultError(f"Kafka will not tell the configuration of topic {name}: {told}")
+            found.append((name, entries))
+    return found
+
+
+async def until_led(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> None:
+    """Wait until clients can write: metadata reaches the brokers a moment after the controller has decided."""
+    deadline = time.monotonic() + _SETTLE_S
+    while unled := right.keys() - await _led(client, right):
+        if time.monotonic() > deadline:
+            raise BrokerUnavailableError(f"topic {min(unled)} has a partition without a leader; are all brokers up?")
+        await asyncio.sleep(_POLL_S)
+
+
+def _shapes(topics: Iterable[Topic], replication: Replication | int) -> dict[str, Shape]:
+    copies = Replication(replication) if isinstance(replication, int) else replication
+    return {topic.name: wanted(topic, copies) for topic in topics}
+
+
+def _refuse(existing: Mapping[str, Shape], right: Mapping[str, Shape]) -> None:
+    found = {name: differences(shape, right[name]) for name, shape in existing.items()}
+    if faults := [sentence(name, differing) for name, differing in found.items() if differing]:
+        raise TopicMismatchError("\n".join(faults))
+
+
+async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The partitions of those topics that exist."""
+    described = await client.describe_topics(list(names))
+    return {topic["topic"]: topic["partitions"] for topic in described if topic["error_code"] == 0}
+
+
+async def _create(client: AIOKafkaAdminClient, missing: Mapping[str, Shape]) -> list[str]:
+    if not missing:
+        return []
+    new = [NewTopic(name, s.partitions, s.copies, topic_configs=dict(s.configs)) for name, s in missing.items()]
+    response = await client.create_topics(new)
+    for name, code, message, *_ in response.topic_errors:
+        if code not in (0, _ALREADY_EXISTS):  # another process may be making the same ones
+            raise KafkaFaultError(f"Kafka will not create topic {name}: {message or f'error {code}'}")
+    return [name for name, code, *_ in response.topic_errors if code == 0]
+
+
+async def _led(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> set[str]:
+    found = await _partitions(client, right)
+    return {
+        name
+        for name, parts in found.items()
+        if len(parts) >= right[name].partitions and all(part["leader"] >= 0 for part in parts)
+    }

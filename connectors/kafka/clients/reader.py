@@ -1,0 +1,103 @@
+"""Read partitions by name, without a consumer group: no rebalance ever makes a reader wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Literal, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
+from connectors.kafka.errors import NoSuchTopicError
+from schemas.kafka.records import Record
+
+_FETCH_WAIT_MS = 100
+"""How long the broker holds a fetch that finds nothing; a record that comes is answered with at once."""
+_REQUEST_TIMEOUT_MS = 10_000
+"""After this a broker that went away without a word is asked again over a new connection."""
+_RETRY_S = 0.2
+
+
+class Reader:
+    """The records of some partitions, from their end (or beginning) when it was started. Outlives broker restarts."""
+
+    def __init__(
+        self,
+        bootstrap: Bootstrap,
+        partitions: Iterable[tuple[str, int]],
+        *,
+        begin: Literal["end", "beginning"] = "end",
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._partitions = [TopicPartition(topic, partition) for topic, partition in partitions]
+        self._begin = begin
+        self._client: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Connect and fix the positions: no record written after this returns is missed.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer within 5 s.
+            NoSuchTopicError: a topic, or a partition of it, does not exist.
+
+        """
+        self._client = client = AIOKafkaConsumer(
+            **client_settings(self._bootstrap),
+            auto_offset_reset="earliest",  # after retention has deleted what we stand at: skip no more than that
+            enable_auto_commit=False,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        )
+        try:
+            async with explained(self._bootstrap):
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await client.start()
+                    await self._take_position(client)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.stop()
+
+    async def read(self, timeout_s: float = 1.0) -> list[Record]:
+        """Return what has come, as soon as something has; nothing when the time is over or the broker away."""
+        if self._client is None:
+            raise RuntimeError("the reader is not started")
+        try:
+            fetched = await self._client.getmany(timeout_ms=int(timeout_s * 1000))
+        except ConsumerStoppedError:
+            return []
+        except KafkaError:
+            await asyncio.sleep(_RETRY_S)
+            return []
+        return [record for records in fetched.values() for record in records]
+
+    async def __aiter__(self) -> AsyncIterator[list[Record]]:
+        """Read until stopped; never an empty list."""
+        while self._client is not None:
+            records = await self.read()
+            if records:
+                yield records
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _take_position(self, client: AIOKafkaConsumer) -> None:
+        topics = await client._client.fetch_all_metadata()  # noqa: SLF001 - the public way waits for ever on a missing topic
+        for topic, partition in self._partitions:
+            if partition not in (topics.partitions_for_topic(topic) or ()):
+                raise NoSuchTopicError(f"topic {topic}, partition {partition}, does not exist at {self._bootstrap}")
+        client.assign(self._partitions)
+        ask = client.end_offsets if self._begin == "end" else client.beginning_offsets
+        for partition, offset in (await ask(self._partitions)).items():
+            client.seek(partition, offset)

@@ -1,0 +1,114 @@
+"""Anthropic's errors and hints.
+
+Source: Anthropic's pages "Errors" and "Rate limits"; the error codes are those of its published API types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from connectors.http_client import Response
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire.errors import LONGEST_HINT_S, refusal
+from schemas.events.vocabulary import ErrorType
+
+JSON = dict[str, Any]
+
+STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status of each type: in a stream there is none but the 200."""
+
+SPENT = frozenset(
+    {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
+    | {"linked_organization_billing_unavailable"}
+)
+"""Codes in ``error.details.error_code`` that no waiting mends."""
+
+BY_MESSAGE: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
+    (re.compile(r"credit balance is too low|specified API usage limits", re.IGNORECASE), "quota_exhausted"),
+    (re.compile(r"prompt is too long|exceed context limit", re.IGNORECASE), "context_length"),
+    (re.compile(r"blocked by content filtering", re.IGNORECASE), "content_filter"),
+)
+"""What an invalid request is when its text says more than its type."""
+
+_NUMBER = re.compile(r"\d{1,12}(\.\d+)?")
+
+LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+
+
+def read_refusal(response: Response) -> ProviderError:
+    """Read a response that is no 200."""
+    error = refusal(response.status, response.headers, response.content)
+    _sharpen(error, _body(response.content))
+    if error.retry_after_s is None:
+        error.retry_after_s = reset_s(response.headers, time.time())
+    return error
+
+
+def stream_error(event: JSON) -> ProviderError:
+    """Read an error that comes in a stream, after its 200."""
+    error = event.get("error")
+    kind = error.get("type") if isinstance(error, dict) else None
+    status = STATUS.get(kind, 500) if isinstance(kind, str) else 500
+    read = refusal(status, {}, orjson.dumps(event))
+    _sharpen(read, event)
+    read.http_status = 200
+    return read
+
+
+def reset_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """Seconds until the last of the limits that are used up is full again; None if none is said to be."""
+    waits = [_wait(headers.get(f"anthropic-ratelimit-{limit}-reset", ""), now_s) for limit in _used_up(headers)]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _used_up(headers: Mapping[str, str]) -> list[str]:
+    return [limit for limit in LIMITS if headers.get(f"anthropic-ratelimit-{limit}-remaining", "").strip() == "0"]
+
+
+def _wait(moment: str, now_s: float) -> float | None:
+    """The documented form is RFC 3339; some resets have been seen as seconds since the Unix epoch."""
+    try:
+        at = float(moment) if _NUMBER.fullmatch(moment) else dt.datetime.fromisoformat(moment).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    wait = at - now_s
+    return wait if 0 < wait <= LONGEST_HINT_S else None
+
+
+def _sharpen(error: ProviderError, body: JSON) -> None:
+    """Tell apart what shares a status, and keep the id that Anthropic's support asks for."""
+    said = body.get("error")
+    details = said.get("details") if isinstance(said, dict) else None
+    if isinstance(details, dict) and str(details.get("error_code")) in SPENT:
+        error.error_type = "quota_exhausted"
+    elif error.error_type == "invalid_request":
+        found = (meaning for pattern, meaning in BY_MESSAGE if pattern.search(error.message))
+        error.error_type = next(found, "invalid_request")
+    if isinstance(body.get("request_id"), str):
+        error.message = f"{error.message} ({body['request_id'][:64]})"
+        error.args = (error.message,)
+
+
+def _body(content: bytes) -> JSON:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}

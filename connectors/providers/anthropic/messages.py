@@ -1,0 +1,200 @@
+"""OpenAI's messages in Anthropic's words: the system's apart, tool results in the user's turn, blocks for everything.
+
+Source: Anthropic's API reference, "Create a Message", and its pages on vision, PDF support, tool use and thinking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from connectors.providers.parameters import invalid
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+
+NAME = "anthropic"
+"""Under ``extra_content``: what only Anthropic understands, as thoughts that it has signed."""
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=_-]+)")
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+
+
+def conversation(messages: Sequence[JSON], changes: list[Change]) -> JSON:
+    """The ``system`` and ``messages`` of a request.
+
+    Raises:
+        ProviderError: invalid_request, naming the message that can't be said here.
+
+    """
+    system: list[JSON] = []
+    turns: list[JSON] = []
+    _note(changes, "messages", "transformed", "system, and turns of blocks")
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.get("name") is not None:
+            _note(changes, "messages", "dropped", "names of participants")
+        if message["role"] in {"system", "developer"}:
+            if turns:
+                _note(changes, "messages", "transformed", "later instructions moved to system")
+            system += _cached(message, _texts(message.get("content"), where))
+        elif message["role"] == "tool":
+            _add_result(turns, message, where, changes)
+        else:
+            turns.append(_turn(message, where, changes))
+    if not turns:
+        raise invalid("messages", "messages must hold more than instructions for anthropic")
+    return {"system": system, "messages": turns} if system else {"messages": turns}
+
+
+def tool_id(openai_id: str) -> str:
+    """Anthropic's ids are letters, digits, _ and -; another provider's become such, always in the same way."""
+    if _TOOL_ID.fullmatch(openai_id):
+        return openai_id
+    return "toolu_" + hashlib.blake2b(openai_id.encode(), digest_size=12).hexdigest()
+
+
+def _turn(message: JSON, where: str, changes: list[Change]) -> JSON:
+    role = message["role"]
+    if role == "user":
+        blocks = _user_blocks(message.get("content"), where, changes)
+    elif role == "assistant":
+        blocks = _assistant_blocks(message, where, changes)
+    else:
+        raise invalid(where, f"{where} has role {role}, which anthropic does not have")
+    if not blocks:
+        raise invalid(where, f"{where} is empty, which anthropic does not take")
+    return {"role": role, "content": _cached(message, blocks)}
+
+
+def _user_blocks(content: object, where: str, changes: list[Change]) -> list[JSON]:
+    if not isinstance(content, list):
+        return _texts(content, where)
+    blocks: list[JSON] = []
+    for index, part in enumerate(content):
+        here = f"{where}.content[{index}]"
+        if part["type"] == "image_url":
+            blocks += _cached(part, [_image(part["image_url"], here, changes)])
+        elif part["type"] == "file":
+            blocks += _cached(part, [_document(part["file"], here)])
+        else:
+            blocks += _texts([part], here)
+    return blocks
+
+
+def _assistant_blocks(message: JSON, where: str, changes: list[Change]) -> list[JSON]:
+    if message.get("function_call") or message.get("audio"):
+        raise invalid(where, f"{where} holds a function_call or audio, which anthropic does not have; use tool_calls")
+    blocks = _thoughts(message)
+    if message.get("reasoning_content") and not blocks:
+        _note(changes, "messages", "dropped", "reasoning without Anthropic's signature")
+    blocks += _texts(message.get("content"), where)
+    blocks += _texts(message.get("refusal"), where)
+    return blocks + [_tool_use(call, where, changes) for call in message.get("tool_calls") or ()]
+
+
+def _thoughts(message: JSON) -> list[JSON]:
+    """The thoughts that Anthropic signed, which must come back as they were."""
+    found = extra(message).get("thinking_blocks")
+    blocks: list[JSON] = []
+    for block in found if isinstance(found, list) else ():
+        kept = block if isinstance(block, dict) else {}
+        if kept.get("type") == "thinking" and kept.get("signature") and isinstance(kept.get("thinking"), str):
+            blocks.append({name: kept[name] for name in ("type", "thinking", "signature")})
+        elif kept.get("type") == "redacted_thinking" and kept.get("data"):
+            blocks.append({"type": "redacted_thinking", "data": kept["data"]})
+    return blocks
+
+
+def extra(message: JSON) -> JSON:
+    """Anthropic's own part of a message in OpenAI's shape."""
+    extras = message.get("extra_content")
+    own = extras.get(NAME) if isinstance(extras, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def _tool_use(call: JSON, where: str, changes: list[Change]) -> JSON:
+    function = call.get("function")
+    if not isinstance(function, dict):
+        raise invalid(where, f"{where} calls a tool that is no function, which anthropic does not have")
+    try:
+        arguments = orjson.loads(function["arguments"] or "{}")
+    except orjson.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise invalid(where, f"{where} calls a function with arguments that are no JSON object, as anthropic wants it")
+    return {"type": "tool_use", "id": _known_id(call["id"], changes), "name": function["name"], "input": arguments}
+
+
+def _add_result(turns: list[JSON], message: JSON, where: str, changes: list[Change]) -> None:
+    """Results of one turn's calls stand together, in one message of the user's."""
+    block: JSON = {"type": "tool_result", "tool_use_id": _known_id(message["tool_call_id"], changes)}
+    block["content"] = _texts(message.get("content"), where)
+    if extra(message).get("is_error") is True:
+        block["is_error"] = True
+    blocks = _cached(message, [block])
+    if turns and turns[-1]["content"][-1]["type"] == "tool_result":
+        turns[-1]["content"] += blocks
+    else:
+        turns.append({"role": "user", "content": blocks})
+
+
+def _known_id(openai_id: str, changes: list[Change]) -> str:
+    known = tool_id(openai_id)
+    if known != openai_id:
+        _note(changes, "messages", "transformed", "ids of tool calls")
+    return known
+
+
+def _texts(content: object, where: str) -> list[JSON]:
+    """Blocks of text. Blank ones are left out: Anthropic takes none, and they say nothing."""
+    if isinstance(content, list):
+        return [block for part in content for block in _cached(part, _texts(_words(part, where), where))]
+    return [{"type": "text", "text": content}] if isinstance(content, str) and content.strip() else []
+
+
+def _words(part: JSON, where: str) -> str:
+    if part["type"] not in {"text", "refusal"}:
+        raise invalid(where, f"{where} holds {part['type']}, which anthropic does not take")
+    return str(part[part["type"]])
+
+
+def _image(image: JSON, where: str, changes: list[Change]) -> JSON:
+    if image.get("detail") not in {None, "auto"}:
+        _note(changes, "messages", "dropped", "detail of images")
+    url = image["url"]
+    if url.startswith("https://"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    found = _DATA_URL.fullmatch(url)
+    if found is None or found[1] not in IMAGE_TYPES:
+        raise invalid(where, f"{where} must be an https URL, or a base64 data URL of a JPEG, PNG, GIF or WebP")
+    return {"type": "image", "source": {"type": "base64", "media_type": found[1], "data": found[2]}}
+
+
+def _document(file: JSON, where: str) -> JSON:
+    found = _DATA_URL.fullmatch(file.get("file_data") or "")
+    if found is None or found[1] != "application/pdf":
+        raise invalid(where, f"{where} must be a PDF in a base64 data URL; other files can't be had at anthropic")
+    title = {"title": file["filename"]} if file.get("filename") else {}
+    return {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": found[2]},
+        **title,
+    }
+
+
+def _cached(said: JSON, blocks: list[JSON]) -> list[JSON]:
+    """Mark the last block as the end of what may be cached, if a part or message asks for that."""
+    if blocks and isinstance(said.get("cache_control"), dict):
+        blocks[-1]["cache_control"] = said["cache_control"]
+    return blocks
+
+
+def _note(changes: list[Change], param: str, action: Any, detail: str) -> None:  # noqa: ANN401 - Change has the literals
+    change = Change(param=param, action=action, detail=detail)
+    if change not in changes:
+        changes.append(change)

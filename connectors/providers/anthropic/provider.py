@@ -1,0 +1,93 @@
+"""Anthropic's Messages API: Claude, and servers that speak its language.
+
+Source: Anthropic's API reference. POST {base_url}/messages with the key in ``x-api-key`` and the version of the API in
+``anthropic-version``. There are no embeddings. Counts are exclusive there, and inclusive here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from connectors.http_client import Response
+from connectors.providers.anthropic.errors import read_refusal
+from connectors.providers.anthropic.request import translate
+from connectors.providers.anthropic.response import completion
+from connectors.providers.anthropic.stream import MessageReader
+from connectors.providers.anthropic.structured_output import answers_by_tool
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import HeaderSecret, ProviderSettings
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+
+HOST = "https://api.anthropic.com/v1"
+PATH = "/messages"
+VERSION = "2023-06-01"
+"""Not the newest: 2026-10-21 takes temperature from the models that still have it, and gives nothing that we read."""
+MAX_TOKENS = 8192
+
+
+class AnthropicSettings(ProviderSettings):
+    """How to reach Anthropic."""
+
+    kind: Literal["anthropic"] = "anthropic"
+    base_url: str = Field(default=HOST, pattern=r"^https?://[^\s@?#]+$")
+    api_key: HeaderSecret | None = None
+    version: str = Field(default=VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """Of the API."""
+    beta: tuple[Annotated[str, Field(pattern=r"^[!-+\--~]+$")], ...] = ()
+    """Features to ask for by name, in ``anthropic-beta``."""
+    max_tokens: int = Field(default=MAX_TOKENS, ge=1)
+    """Of an answer, thoughts included, for callers that do not say: Anthropic must be told."""
+
+    @model_validator(mode="after")
+    def _anthropic_needs_a_key(self) -> AnthropicSettings:
+        if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
+            raise ValueError("api_key is needed for Anthropic itself; for a server of your own set base_url")
+        return self
+
+
+class Anthropic(HttpProvider):
+    """One account at Anthropic."""
+
+    Settings: ClassVar[type[ProviderSettings]] = AnthropicSettings
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, AnthropicSettings)
+        super().__init__(name, settings, _headers(settings), settings.api_key)
+        self._settings = settings
+
+    def write(self, call: Call) -> Outgoing:
+        """Write the request as a Messages request.
+
+        Raises:
+            ProviderError: invalid_request, naming the parameter that can't be had; ``model`` for embeddings.
+
+        """
+        if call.operation == "embeddings":
+            raise invalid("model", f"embeddings are not supported by anthropic/{call.model}: Anthropic has none")
+        body, changes = translate(call, self._settings.max_tokens, self._settings.version)
+        return Outgoing(PATH, body, changes=changes)
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401, ARG002 - JSON of any shape
+        """Read a message as a completion."""
+        return completion(body, int(time.time()), by_tool=answers_by_tool(call))
+
+    def decoder(self, call: Call) -> Decoder:
+        """Read its events as chunks."""
+        return MessageReader(int(time.time()), by_tool=answers_by_tool(call))
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Read an error, with the hints of Anthropic's own headers."""
+        return read_refusal(response)
+
+
+def _headers(settings: AnthropicSettings) -> dict[str, str]:
+    headers = {"anthropic-version": settings.version}
+    if settings.api_key and settings.api_key.get_secret_value():
+        headers["x-api-key"] = settings.api_key.get_secret_value()
+    if settings.beta:
+        headers["anthropic-beta"] = ",".join(settings.beta)
+    return headers

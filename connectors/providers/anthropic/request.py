@@ -1,0 +1,90 @@
+"""OpenAI's chat request as a Messages request.
+
+Source: Anthropic's API reference, "Create a Message"; "Define tools", "Structured outputs", "Thinking" and "Effort".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.providers.anthropic.messages import conversation
+from connectors.providers.anthropic.models import Traits, traits_of
+from connectors.providers.anthropic.parameters import CHAT, SAMPLING
+from connectors.providers.anthropic.structured_output import write_format
+from connectors.providers.anthropic.thinking import write_thinking
+from connectors.providers.anthropic.tools import write_tools
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Call
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+
+NO_SAMPLING_SINCE = "2026-10-21"
+"""From this version of the API on, no model takes temperature, top_p or top_k."""
+
+
+def translate(call: Call, default_max_tokens: int, version: str) -> tuple[JSON, list[Change]]:
+    """The body of ``POST /messages``, and how it differs from what was asked.
+
+    Raises:
+        ProviderError: invalid_request, naming the parameter that can't be had.
+
+    """
+    traits = traits_of(call.model)
+    applied = CHAT.apply(call.body, call.model)
+    asked, changes = applied.transform, applied.changes
+    wire: JSON = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
+    wire |= conversation(call.body["messages"], changes)
+    wire |= applied.passed
+    _write_stop(wire, asked, changes)
+    _write_user(wire, asked, changes)
+    write_tools(wire, asked, traits, changes)
+    write_format(wire, asked, traits, changes)
+    write_thinking(wire, asked, traits, changes)
+    _settle_sampling(wire, traits, version, changes)
+    if call.stream:
+        wire["stream"] = True
+    return wire, changes
+
+
+def _max_tokens(asked: Mapping[str, Any], default: int, changes: list[Change]) -> int:
+    """Anthropic wants to be told, so a caller that does not say gets the provider's configured number."""
+    said = asked.get("max_completion_tokens", asked.get("max_tokens"))
+    if said is None:
+        changes.append(Change(param="max_tokens", action="transformed", detail=f"{default} by default"))
+        return default
+    if "max_completion_tokens" in asked:
+        changes.append(Change(param="max_completion_tokens", action="renamed", detail="max_tokens"))
+    return int(said)
+
+
+def _write_stop(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> None:
+    stops = asked.get("stop", [])
+    stops = [stops] if isinstance(stops, str) else stops
+    if any(not stop.strip() for stop in stops):
+        raise invalid("stop", "stop holds a text without a visible character, which anthropic does not take")
+    if stops:
+        wire["stop_sequences"] = stops
+        changes.append(Change(param="stop", action="renamed", detail="stop_sequences"))
+
+
+def _write_user(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> None:
+    """Anthropic wants an opaque id, and what callers write here may be a name or an address: it gets a digest."""
+    name = next((name for name in ("safety_identifier", "user") if asked.get(name)), None)
+    if name is None:
+        return
+    wire["metadata"] = {"user_id": hashlib.blake2b(asked[name].encode(), digest_size=16).hexdigest()}
+    changes.append(Change(param=name, action="transformed", detail="metadata.user_id, as a digest"))
+
+
+def _settle_sampling(wire: JSON, traits: Traits, version: str, changes: list[Change]) -> None:
+    """Leave out what a version of the API or a thinking model refuses, and refuse two of which only one may be said."""
+    thinks = wire.get("thinking", {}).get("type") in {"enabled", "adaptive"}
+    if version >= NO_SAMPLING_SINCE or thinks:
+        why = "not with thinking" if thinks else f"not since version {NO_SAMPLING_SINCE} of the API"
+        said = [name for name in SAMPLING if wire.pop(name, None) is not None]
+        changes += [Change(param=name, action="dropped", detail=why) for name in said]
+    elif traits.sampling == "one" and "temperature" in wire and "top_p" in wire:
+        raise invalid("top_p", f"top_p can't be had together with temperature at anthropic/{wire['model']}")

@@ -1,0 +1,138 @@
+"""An answer of the Messages API as OpenAI's completion.
+
+Source: Anthropic's API reference, "Create a Message", and its pages "Stop reasons", "Prompt caching" (what the counts
+hold) and "Handle streaming refusals".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from connectors.providers.anthropic.messages import NAME
+from connectors.providers.anthropic.structured_output import ANSWER_TOOL
+from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.wire.usage import count
+from schemas.events.parts import Usage
+
+JSON = dict[str, Any]
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",  # the answer is to be sent back for more; only tools of Anthropic's own bring it
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+REFUSED = "The provider's safety system stopped this answer."
+"""Where Anthropic says that, and not why."""
+
+
+def completion(message: Any, created: int, *, by_tool: bool) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read a whole message.
+
+    Args:
+        message: the body of a 200.
+        created: seconds since the Unix epoch; Anthropic does not say.
+        by_tool: whether the answer was asked for as the input of a tool.
+
+    Raises:
+        ProviderError: server, if it holds no answer.
+
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+        raise ProviderError("server", "HTTP 200, but the body is no message with content", http_status=200)
+    reason = text(message.get("stop_reason"))
+    said = _message(message["content"], by_tool=by_tool)
+    if reason == "refusal":
+        said["refusal"] = refusal_text(message.get("stop_details"))
+    usage: JSON = message["usage"] if isinstance(message.get("usage"), dict) else {}
+    head = {"id": text(message.get("id")), "model": text(message.get("model"))}
+    finish_reason = finish(reason, calls=bool(said.get("tool_calls")))
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
+    choice["native_finish_reason"] = reason
+    rest = {"choices": [choice], "usage": openai_usage(usage)}
+    return Answer(
+        body={**head, "object": "chat.completion", "created": created, **rest},
+        http_status=200,
+        usage=read_usage(usage),
+        response_id=head["id"],
+        response_model=head["model"],
+        finish_reasons=(reason,) if reason else (),
+        native_usage=usage or None,
+    )
+
+
+def finish(reason: str, *, calls: bool) -> str:
+    """OpenAI's word for a stop reason. An answer that came as the input of a tool is no call of one."""
+    if reason == "tool_use" and not calls:
+        return "stop"
+    return FINISH_REASONS.get(reason, "stop")
+
+
+def refusal_text(details: object) -> str:
+    """Why there is no (more) answer, in Anthropic's words if there are any."""
+    explanation = details.get("explanation") if isinstance(details, dict) else None
+    return text(explanation) or REFUSED
+
+
+def _message(content: list[Any], *, by_tool: bool) -> JSON:
+    blocks = [block for block in content if isinstance(block, dict)]
+    texts = [text(block.get("text")) for block in blocks if block.get("type") == "text"]
+    thoughts = [block for block in blocks if text(block.get("type")) in THOUGHTS]
+    calls: list[JSON] = []
+    for block in (block for block in blocks if block.get("type") == "tool_use"):
+        arguments = orjson.dumps(block.get("input") or {}).decode()
+        if by_tool and block.get("name") == ANSWER_TOOL:
+            texts = [arguments]  # what it said on the way there is no part of the answer's form
+        else:
+            function = {"name": text(block.get("name")), "arguments": arguments}
+            calls.append({"id": text(block.get("id")), "type": "function", "function": function})
+    message: JSON = {"role": "assistant", "content": "".join(texts) or None, "refusal": None}
+    reasoning = "".join(text(block.get("thinking")) for block in thoughts)
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if thoughts:
+        message["extra_content"] = signed(thoughts)
+    return message | ({"tool_calls": calls} if calls else {})
+
+
+def signed(thoughts: list[JSON]) -> JSON:
+    """Where thoughts stand in OpenAI's shape, so that they can be sent back as they came."""
+    return {NAME: {"thinking_blocks": list(thoughts)}}
+
+
+def read_usage(usage: JSON) -> Usage:
+    """Count inclusively: Anthropic's input tokens are those that were neither read from a cache nor written to one."""
+    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    return Usage(
+        input_tokens=count(usage, "input_tokens") + read + written,
+        output_tokens=count(usage, "output_tokens"),
+        cache_read_input_tokens=read,
+        cache_creation_input_tokens=written,
+        reasoning_output_tokens=count(usage.get("output_tokens_details"), "thinking_tokens"),
+    )
+
+
+def openai_usage(native: JSON) -> JSON:
+    """The same counts in OpenAI's words."""
+    usage = read_usage(native)
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read_input_tokens,
+            "cache_creation_tokens": usage.cache_creation_input_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
+    }
+
+
+def text(value: object) -> str:
+    """Words, or none."""
+    return value if isinstance(value, str) else ""

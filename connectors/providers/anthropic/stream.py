@@ -1,0 +1,197 @@
+"""A stream of the Messages API as OpenAI's chunks.
+
+Source: Anthropic's page "Streaming Messages": named events, counts that grow, ``ping`` anywhere, ``error`` after the
+200, and nothing whole without ``message_stop``. Events that are not known are passed over, as that page asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from connectors.providers.anthropic.errors import stream_error
+from connectors.providers.anthropic.response import (
+    THOUGHTS,
+    finish,
+    openai_usage,
+    read_usage,
+    refusal_text,
+    signed,
+    text,
+)
+from connectors.providers.anthropic.structured_output import ANSWER_TOOL
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire.sse import EventReader
+from schemas.events.parts import Usage
+
+JSON = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Block:
+    """A content block that is under way."""
+
+    content: JSON
+    """As Anthropic would have given it whole."""
+    call: int | None = None
+    """Which of OpenAI's tool calls it is."""
+    arguments: bool = False
+    """Whether any came."""
+
+
+class MessageReader:
+    """See ``Decoder``."""
+
+    def __init__(self, created: int, *, by_tool: bool) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: JSON | None = None
+        self._events = EventReader()
+        self._by_tool = by_tool
+        self._head: JSON = {"id": "", "object": "chat.completion.chunk", "created": created, "model": ""}
+        self._blocks: dict[object, Block] = {}
+        self._thoughts: list[JSON] = []
+        self._calls = 0
+        self._done = False
+
+    def feed(self, data: bytes) -> list[JSON]:
+        """See ``Decoder``."""
+        return [chunk for event in self._events.feed(data) for chunk in self._read(parse(event.data))]
+
+    def finish(self) -> list[JSON]:
+        """See ``Decoder``. A stream is over with ``message_stop``."""
+        chunks = [chunk for event in self._events.finish() for chunk in self._read(parse(event.data))]
+        if not self._done:
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+        return chunks
+
+    def _read(self, event: JSON) -> list[JSON]:
+        if self._done:
+            return []
+        match event.get("type"):
+            case "message_start":
+                return self._start(_object(event, "message"))
+            case "content_block_start":
+                return self._start_block(event.get("index"), _object(event, "content_block"))
+            case "content_block_delta":
+                return self._add(event.get("index"), _object(event, "delta"))
+            case "content_block_stop":
+                return self._stop_block(event.get("index"))
+            case "message_delta":
+                return self._stop_reason(_object(event, "delta"), _object(event, "usage"))
+            case "message_stop":
+                return self._stop()
+            case "error":
+                raise stream_error(event)
+            case _:
+                return []
+
+    def _start(self, message: JSON) -> list[JSON]:
+        self._head |= {"id": text(message.get("id")), "model": text(message.get("model"))}
+        self._count(_object(message, "usage"))
+        return [self._chunk({"role": "assistant", "content": ""})]
+
+    def _start_block(self, index: object, content: JSON) -> list[JSON]:
+        block = self._blocks[_key(index)] = Block(content)
+        kind = content.get("type")
+        if kind == "text" and text(content.get("text")):
+            return [self._chunk({"content": content["text"]})]
+        if kind == "thinking" and text(content.get("thinking")):
+            return [self._chunk({"reasoning_content": content["thinking"]})]
+        if kind != "tool_use" or (self._by_tool and content.get("name") == ANSWER_TOOL):
+            return []
+        block.call, self._calls = self._calls, self._calls + 1
+        function = {"name": text(content.get("name")), "arguments": ""}
+        call = {"index": block.call, "id": text(content.get("id")), "type": "function", "function": function}
+        return [self._chunk({"tool_calls": [call]})]
+
+    def _add(self, index: object, delta: JSON) -> list[JSON]:
+        block = self._blocks.get(_key(index))
+        if block is None:
+            raise ProviderError("server", "the stream adds to a block that it never began", http_status=200)
+        match delta.get("type"):
+            case "text_delta":
+                return self._words("content", text(delta.get("text")))
+            case "input_json_delta":
+                return self._input(block, text(delta.get("partial_json")))
+            case "thinking_delta":
+                words = text(delta.get("thinking"))
+                block.content["thinking"] = text(block.content.get("thinking")) + words
+                return self._words("reasoning_content", words)
+            case "signature_delta":
+                block.content["signature"] = text(delta.get("signature"))
+        return []
+
+    def _words(self, name: str, words: str) -> list[JSON]:
+        return [self._chunk({name: words})] if words else []
+
+    def _input(self, block: Block, piece: str) -> list[JSON]:
+        block.arguments = block.arguments or bool(piece)
+        if block.call is None:
+            return self._words("content", piece)
+        function = {"arguments": piece}
+        return [self._chunk({"tool_calls": [{"index": block.call, "function": function}]})] if piece else []
+
+    def _stop_block(self, index: object) -> list[JSON]:
+        block = self._blocks.pop(_key(index), None)
+        kind = text(block.content.get("type")) if block else ""
+        if block and kind == "tool_use" and not block.arguments:  # it takes none, or they came with its start
+            return self._input(block, orjson.dumps(block.content.get("input") or {}).decode())
+        if block and kind in THOUGHTS:
+            self._thoughts.append(block.content)
+            return [self._chunk({"extra_content": signed(self._thoughts)})]
+        return []
+
+    def _stop_reason(self, delta: JSON, usage: JSON) -> list[JSON]:
+        self._count(usage)
+        reason = text(delta.get("stop_reason"))
+        if not reason:
+            return []
+        self.finish_reasons = [reason]
+        return [self._chunk({"refusal": refusal_text(delta.get("stop_details"))})] if reason == "refusal" else []
+
+    def _stop(self) -> list[JSON]:
+        self._done = True
+        reason = self.finish_reasons[0] if self.finish_reasons else ""
+        last = self._chunk({}, finish(reason, calls=self._calls > 0))
+        last["choices"][0]["native_finish_reason"] = reason
+        return [last, {**self._head, "choices": [], "usage": openai_usage(self.native_usage or {})}]
+
+    def _count(self, usage: JSON) -> None:
+        """Each event's counts are of the whole message so far; what one leaves out still holds."""
+        said = {name: value for name, value in usage.items() if value is not None}
+        if said:
+            self.native_usage = {**(self.native_usage or {}), **said}
+            self.usage = read_usage(self.native_usage)
+
+    def _chunk(self, delta: JSON, finish_reason: str | None = None) -> JSON:
+        choice: JSON = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {**self._head, "choices": [choice]}
+
+
+def parse(data: str) -> JSON:
+    """One event, which says its own type once more.
+
+    Raises:
+        ProviderError: server, if it is none.
+
+    """
+    try:
+        event = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
+    if not isinstance(event, dict):
+        raise ProviderError("server", "the stream holds an event that is no object", http_status=200)
+    return event
+
+
+def _object(event: JSON, name: str) -> JSON:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _key(index: object) -> object:
+    """An index is a number; anything else that a broken stream brings is one block."""
+    return index if isinstance(index, int) else None

@@ -1,0 +1,105 @@
+"""Answers that follow a JSON schema: by Anthropic's own means where the model has them, else as the input of a tool.
+
+Source: Anthropic's page "Structured outputs", with what of JSON Schema it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from connectors.providers.anthropic.models import Traits, traits_of
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Call
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+
+ANSWER_TOOL = "give_the_answer"
+"""A model that can't be held to a schema must call this tool, whose input is the answer."""
+NOT_ENFORCED = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"}
+    | {"maxItems", "uniqueItems", "minProperties", "maxProperties"}
+)
+"""Keywords for which Anthropic refuses a schema; the model is told of them in words."""
+NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+"""Keywords that hold schemas by names of the caller's."""
+
+
+def answers_by_tool(call: Call) -> bool:
+    """Whether the answer to this call comes as the input of a tool."""
+    wanted = call.body.get("response_format") or {}
+    return wanted.get("type") == "json_object" or (
+        wanted.get("type") == "json_schema" and not traits_of(call.model).json_schema
+    )
+
+
+def write_format(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+    """Write response_format; after the tools.
+
+    Raises:
+        ProviderError: invalid_request, for a format that can't be had at this model.
+
+    """
+    wanted = asked.get("response_format", {"type": "text"})
+    if wanted["type"] == "text":
+        return
+    schema = _schema(wanted)
+    if wanted["type"] == "json_schema" and traits.json_schema:
+        wire["output_config"] = {"format": {"type": "json_schema", "schema": closed(schema)}}
+        changes.append(Change(param="response_format", action="transformed", detail="output_config.format"))
+        return
+    if not traits.forced_tools:
+        why = f"response_format can be text or json_schema at anthropic/{wire['model']}"
+        raise invalid("response_format", why)
+    _force(wire, schema, wanted.get("json_schema") or {})
+    changes.append(Change(param="response_format", action="transformed", detail=f"tool {ANSWER_TOOL}"))
+
+
+def _schema(wanted: JSON) -> JSON:
+    if wanted["type"] == "json_object":
+        return {"type": "object"}
+    spec = wanted.get("json_schema")
+    schema = spec.get("schema") if isinstance(spec, dict) else None
+    if wanted["type"] != "json_schema" or not isinstance(schema, dict):
+        raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+    return schema
+
+
+def _force(wire: JSON, schema: JSON, spec: JSON) -> None:
+    tools = wire.get("tools", [])
+    if any(tool["name"] == ANSWER_TOOL for tool in tools):
+        raise invalid("tools", f"the name {ANSWER_TOOL} is taken by the gateway where response_format is asked for")
+    description = spec.get("description") or "Give the answer to the user, in this form."
+    tool = {"name": ANSWER_TOOL, "description": description, "input_schema": {"type": "object", **schema}}
+    choice = wire.get("tool_choice", {})
+    alone = not tools or choice.get("type") == "none"
+    if choice.get("type") != "tool":
+        wire["tool_choice"] = {**choice, "type": "tool", "name": ANSWER_TOOL} if alone else {**choice, "type": "any"}
+    wire["tools"] = [*tools, tool]
+
+
+def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lists and booleans in each other
+    """A schema as Anthropic takes it: every object closed, and what can't be enforced said in the description."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    written = {name: _inside(name, value) for name, value in schema.items() if name not in NOT_ENFORCED}
+    told = {name: value for name, value in schema.items() if name in NOT_ENFORCED}
+    if told:
+        said = [str(schema["description"])] if "description" in schema else []
+        written["description"] = " ".join([*said, orjson.dumps(told).decode()])
+    if written.get("type") == "object":
+        written.setdefault("additionalProperties", False)
+    return written
+
+
+def _inside(keyword: str, value: Any) -> Any:  # noqa: ANN401 - as above
+    if keyword in {"enum", "const", "default", "examples"}:
+        return value
+    if keyword in NAMED and isinstance(value, dict):
+        return {name: closed(schema) for name, schema in value.items()}
+    return closed(value)

@@ -1,0 +1,95 @@
+"""How hard a model shall think: OpenAI's one word, in the words of each generation of Claude.
+
+Source: Anthropic's pages "Thinking", "Extended thinking" and "Effort".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.providers.anthropic.models import Traits
+from connectors.providers.anthropic.tools import FORCED
+from connectors.providers.parameters import invalid
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+
+LEAST_BUDGET = 1024
+"""Tokens, Anthropic's own bound; and a budget must be less than max_tokens."""
+SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
+"""Of max_tokens, what may go into thinking, where a number must be said."""
+
+
+def write_thinking(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+    """Write reasoning_effort; after the tools and the format. A caller's own ``thinking`` passes as it is.
+
+    Raises:
+        ProviderError: invalid_request, for an effort that this model does not have, or not together with the rest.
+
+    """
+    effort = asked.get("reasoning_effort")
+    if effort is not None:
+        _write_effort(wire, effort, traits)
+        changes.append(Change(param="reasoning_effort", action="transformed", detail=_said(wire, traits)))
+    if isinstance(asked.get("output_config"), dict):
+        wire["output_config"] = {**asked["output_config"], **wire.get("output_config", {})}
+    param = "reasoning_effort"
+    if isinstance(asked.get("thinking"), dict):
+        wire["thinking"], param = asked["thinking"], "thinking"
+    if wire.get("thinking", {}).get("type") == "enabled":
+        _fit_together(wire, param, changes)
+
+
+def _write_effort(wire: JSON, effort: str, traits: Traits) -> None:
+    if effort == "none":
+        _write_none(wire, traits)
+    elif traits.thinking == "budget" and effort in traits.efforts:
+        wire["thinking"] = {"type": "enabled", "budget_tokens": _budget(wire, effort)}
+    elif traits.thinking == "adaptive" and (effort in traits.efforts or effort == "minimal"):
+        wire["thinking"] = {"type": "adaptive"} | ({} if traits.shows_thinking else {"display": "summarized"})
+        level = "low" if effort == "minimal" else effort
+        wire["output_config"] = {**wire.get("output_config", {}), "effort": level}
+    else:
+        raise _no_effort(wire, traits)
+
+
+def _write_none(wire: JSON, traits: Traits) -> None:
+    if traits.off == "never":
+        raise _no_effort(wire, traits)
+    if traits.off != "omitted":
+        wire["thinking"] = {"type": traits.off}
+
+
+def _no_effort(wire: JSON, traits: Traits) -> Exception:
+    words = [*([] if traits.off == "never" else ["none"]), *traits.efforts]
+    return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(words)} at anthropic/{wire['model']}")
+
+
+def _budget(wire: JSON, effort: str) -> int:
+    limit: int = wire["max_tokens"]
+    if limit <= LEAST_BUDGET:
+        why = f"reasoning_effort needs max_completion_tokens above {LEAST_BUDGET} at anthropic/{wire['model']}"
+        raise invalid("reasoning_effort", why)
+    return min(max(LEAST_BUDGET, int(limit * SHARES[effort])), limit - 1)
+
+
+def _said(wire: JSON, traits: Traits) -> str:
+    if "thinking" not in wire:
+        return "no thinking is the default"
+    return "output_config.effort" if traits.thinking == "adaptive" else "thinking.budget_tokens"
+
+
+def _fit_together(wire: JSON, param: str, changes: list[Change]) -> None:
+    """With a budget Anthropic takes no order to call a tool, and no tool's result without the thoughts before it."""
+    if wire.get("tool_choice", {}).get("type") in FORCED:
+        why = "can't be had together with a tool or a format that is ordered"
+        raise invalid(param, f"{param} {why} at anthropic/{wire['model']}")
+    if _lost_its_thoughts(wire["messages"]):
+        del wire["thinking"]
+        changes.append(Change(param=param, action="dropped", detail="the turn with the tool calls came back without"))
+
+
+def _lost_its_thoughts(turns: list[JSON]) -> bool:
+    last: list[JSON] = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
+    return any(block["type"] == "tool_use" for block in last) and "thinking" not in last[0]["type"]

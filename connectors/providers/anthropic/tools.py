@@ -1,0 +1,74 @@
+"""Tools, and the choice among them, in Anthropic's words.
+
+Source: Anthropic's pages "Define tools" and "Strict tool use".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.providers.anthropic.models import Traits
+from connectors.providers.parameters import invalid
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+
+CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+FORCED = frozenset({"any", "tool"})
+
+
+def write_tools(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+    """Write tools, tool_choice and parallel_tool_calls.
+
+    Raises:
+        ProviderError: invalid_request, for a tool or a choice that can't be had at this model.
+
+    """
+    if not asked.get("tools"):
+        idle = [name for name in ("tool_choice", "parallel_tool_calls") if name in asked]
+        changes += [Change(param=name, action="dropped", detail="there are no tools") for name in idle]
+        return
+    wire["tools"] = [_tool(tool, index, traits, changes) for index, tool in enumerate(asked["tools"])]
+    changes.append(Change(param="tools", action="transformed", detail="tools"))
+    choice = _choice(asked.get("tool_choice"), wire["model"], traits)
+    if "tool_choice" in asked:
+        changes.append(Change(param="tool_choice", action="transformed", detail="tool_choice"))
+    if "parallel_tool_calls" in asked:
+        detail = "tool_choice.disable_parallel_tool_use"
+        changes.append(Change(param="parallel_tool_calls", action="transformed", detail=detail))
+    if asked.get("parallel_tool_calls") is False and choice != {"type": "none"}:
+        choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
+    if choice:
+        wire["tool_choice"] = choice
+
+
+def _tool(tool: JSON, index: int, traits: Traits, changes: list[Change]) -> JSON:
+    where = f"tools[{index}]"
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        raise invalid(where, f"{where} is no function, and anthropic has no other tools of the caller's")
+    written: JSON = {"name": function["name"]}
+    if function.get("description"):
+        written["description"] = function["description"]
+    written["input_schema"] = {"type": "object", **(function.get("parameters") or {})}
+    if function.get("strict") and traits.json_schema:
+        written["strict"] = True
+    elif function.get("strict"):
+        changes.append(Change(param=where, action="dropped", detail="strict, which this model does not have"))
+    cache_control = tool.get("cache_control") or function.get("cache_control")
+    return written | ({"cache_control": cache_control} if isinstance(cache_control, dict) else {})
+
+
+def _choice(choice: object, model: str, traits: Traits) -> JSON:
+    written: JSON = {}
+    if isinstance(choice, str):
+        written = {"type": CHOICES[choice]}
+    elif isinstance(choice, dict):
+        function = choice.get("function")
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise invalid("tool_choice", "tool_choice can name one function or be none, auto or required at anthropic")
+        written = {"type": "tool", "name": function["name"]}
+    if written.get("type") in FORCED and not traits.forced_tools:
+        raise invalid("tool_choice", f"tool_choice can be none or auto at anthropic/{model}, which takes no order")
+    return written

@@ -1,0 +1,159 @@
+"""OpenAI's embeddings in the words of the three families that Bedrock has, and back.
+
+Bedrock has one door for them, InvokeModel, and each family a body of its own behind it. Source: Amazon Bedrock User
+Guide, "Amazon Titan Embeddings", "Cohere Embed"; Amazon Nova User Guide, "Complete embeddings request schema".
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.providers.bedrock.parameters import EMBEDDINGS
+from connectors.providers.bedrock.response import entry
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change, Usage
+from schemas.openai.embedding_vectors import is_vector
+
+TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What one family of models takes, and how."""
+
+    dimensions: tuple[int, ...]
+    """That can be asked for; none if there is only one size."""
+    write: Callable[[list[str], JSON], JSON]
+    """The body, of the texts and what else is said."""
+    read: Callable[[JSON], object]
+    """The vectors in an answer."""
+
+
+def _titan(texts: list[str], said: JSON) -> JSON:
+    return {"inputText": _only(texts), **said}
+
+
+def _cohere(texts: list[str], said: JSON) -> JSON:
+    renamed = {"output_dimension" if name == "dimensions" else name: value for name, value in said.items()}
+    return {"texts": texts, "truncate": "NONE", "embedding_types": ["float"], **renamed}
+
+
+def _nova(texts: list[str], said: JSON) -> JSON:
+    size = {"embeddingDimension": said["dimensions"]} if "dimensions" in said else {}
+    text = {"truncationMode": "NONE", "value": _only(texts)}
+    return {
+        "taskType": "SINGLE_EMBEDDING",
+        "singleEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", **size, "text": text},
+    }
+
+
+def _only(texts: list[str]) -> str:
+    """There is no place for a second one in the body, whatever the limits in the configuration say."""
+    if len(texts) != 1:
+        raise invalid("input", "input must be one text a call for this model: leave its limit on inputs as it is")
+    return texts[0]
+
+
+def _read_cohere(body: JSON) -> object:
+    return entry(body, "embeddings").get("float") or body.get("embeddings")
+
+
+def _read_nova(body: JSON) -> object:
+    found = body.get("embeddings")
+    return [entry({"": row}, "").get("embedding") for row in found] if isinstance(found, list) else None
+
+
+FAMILIES: tuple[tuple[str, Family], ...] = (
+    ("*amazon.titan-embed-text-v2*", Family((256, 512, 1024), _titan, lambda body: [body.get("embedding")])),
+    ("*amazon.titan-embed-*text*", Family((), _titan, lambda body: [body.get("embedding")])),
+    ("*cohere.embed-v4*", Family((256, 512, 1024, 1536), _cohere, _read_cohere)),
+    ("*cohere.embed*", Family((), _cohere, _read_cohere)),
+    ("*amazon.nova*embed*", Family((256, 384, 1024, 3072), _nova, _read_nova)),
+)
+"""By shell pattern of the model's id; the first that matches counts."""
+
+
+def write_embeddings(call: Call, input_type: str) -> tuple[JSON, list[Change]]:
+    """Write the request's body, and what differs in it from what was asked.
+
+    Args:
+        call: to write.
+        input_type: what the vectors are for, which Cohere's models must be told; a request may say it itself.
+
+    Raises:
+        ProviderError: invalid_request, naming the parameter that can't be had here.
+
+    """
+    family = _family(call.model)
+    applied = EMBEDDINGS.apply(call.body, call.model)
+    said: JSON = {"input_type": input_type, **applied.passed} if family.write is _cohere else {}
+    if "dimensions" in applied.transform:
+        said["dimensions"] = _size(call.model, family, applied.transform["dimensions"])
+        applied.changes.append(Change(param="dimensions", action="transformed", detail="the model's own name for it"))
+    if applied.transform.get("encoding_format") == "base64":
+        detail = EMBEDDINGS.rules["encoding_format"].why
+        applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
+    return family.write(_texts(call), said), applied.changes
+
+
+def read_embeddings(call: Call, body: Any, headers: Mapping[str, str]) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read the answer of a 200.
+
+    Raises:
+        ProviderError: server, if it does not hold one vector for each text.
+
+    """
+    family = _family(call.model)
+    vectors = family.read(body) if isinstance(body, dict) else None
+    if not isinstance(vectors, list) or len(vectors) != len(_texts(call)):
+        raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
+    if not all(is_vector(vector) for vector in vectors):
+        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    tokens = _tokens(body, headers)
+    return Answer(
+        body={
+            "object": "list",
+            "data": data,
+            "model": call.model,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        },
+        http_status=200,
+        usage=Usage(input_tokens=tokens),
+        response_id=headers.get("x-amzn-requestid", ""),
+        response_model=call.model,
+    )
+
+
+def _family(model: str) -> Family:
+    found = next((family for pattern, family in FAMILIES if fnmatch.fnmatchcase(model, pattern)), None)
+    if found is None:
+        raise invalid("model", f"bedrock/{model} is none of the embedding models that we know: Titan, Cohere, Nova")
+    return found
+
+
+def _texts(call: Call) -> list[str]:
+    given = call.body.get("input")
+    items = given if isinstance(given, list) else [given]
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) < len(items):
+        raise invalid("input", f"input must be text for bedrock/{call.model}: token ids of other models mean nothing")
+    return texts
+
+
+def _size(model: str, family: Family, dimensions: object) -> object:
+    if dimensions not in family.dimensions:
+        sizes = f"one of {', '.join(map(str, family.dimensions))}" if family.dimensions else "left out"
+        raise invalid("dimensions", f"dimensions must be {sizes} for bedrock/{model}")
+    return dimensions
+
+
+def _tokens(body: JSON, headers: Mapping[str, str]) -> int:
+    """Titan counts in the body, the others in a header."""
+    counted = str(body.get("inputTextTokenCount", headers.get(TOKENS_HEADER)))
+    return int(counted) if counted.isdecimal() else 0

@@ -1,0 +1,103 @@
+"""Bedrock's errors: by the exception's name first, since one status and one text mean different things here.
+
+Source: Amazon Bedrock API Reference, "Converse: Errors" and "ConverseStream: Response elements".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire import errors
+from schemas.events.vocabulary import ErrorType
+
+BY_EXCEPTION: dict[str, ErrorType] = {
+    "throttlingexception": "rate_limited",
+    "toomanyrequestsexception": "rate_limited",
+    "serviceunavailableexception": "capacity",
+    "modelnotreadyexception": "capacity",  # a 429: the model is being loaded
+    "servicequotaexceededexception": "capacity",  # a 400, and no fault of the request's
+    "modeltimeoutexception": "timeout",
+    "modelerrorexception": "server",  # a 424: the model failed
+    "modelstreamerrorexception": "server",
+    "internalserverexception": "server",
+    "internalfailure": "server",
+    "resourcenotfoundexception": "not_found",
+    "unknownoperationexception": "not_found",
+    "validationexception": "invalid_request",
+    "accessdeniedexception": "auth",
+    "expiredtokenexception": "auth",
+    "incompletesignatureexception": "auth",
+    "invalidsignatureexception": "auth",
+    "missingauthenticationtokenexception": "auth",
+    "optinrequired": "auth",
+    "unrecognizedclientexception": "auth",
+}
+"""In lower case: a response says ThrottlingException, a stream throttlingException."""
+
+BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
+    # the daily limit has the throttling exception too, but no wait within a request's life helps
+    ("rate_limited", re.compile(r"tokens per day", re.IGNORECASE), "quota_exhausted"),
+    (
+        "invalid_request",
+        re.compile(r"model identifier is invalid|on-demand throughput isn", re.IGNORECASE),
+        "not_found",
+    ),
+    (
+        "invalid_request",
+        re.compile(
+            r"input is too long|prompt is too long|context (length|window|limit)|too many input tokens", re.IGNORECASE
+        ),
+        "context_length",
+    ),
+    ("invalid_request", re.compile(r"content filtering policy", re.IGNORECASE), "content_filter"),
+)
+"""What an exception means together with its text. A throttling that speaks of tokens stays a throttling."""
+
+
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    """Read a response that is no 200."""
+    error = errors.refusal(status, headers, content)
+    body = _object(content)
+    error.message = _message(body) or error.message
+    error.args = (error.message,)
+    error.error_type = _class(headers.get("x-amzn-errortype") or _text(body.get("__type")), error)
+    return error
+
+
+def exception(name: str, payload: bytes) -> ProviderError:
+    """Read an exception that comes in a stream, after its 200."""
+    message = _message(_object(payload)) or f"the stream failed: {name or 'for no reason given'}"
+    error = ProviderError("server", message, http_status=200)
+    error.error_type = _class(name, error)
+    return error
+
+
+def _class(name: str, error: ProviderError) -> ErrorType:
+    """Classify by the exception; what has no known one keeps the class of its status."""
+    bare = name.partition(":")[0].rpartition("#")[2].strip().lower()
+    known = BY_EXCEPTION.get(bare, error.error_type)
+    for wanted, pattern, meaning in BY_MESSAGE:
+        if wanted == known and pattern.search(error.message):
+            return meaning
+    return known
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    return (_text(body.get("message")) or _text(body.get("Message")))[: errors.MESSAGE_CHARS]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

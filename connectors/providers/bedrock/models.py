@@ -1,0 +1,132 @@
+"""What differs between the models behind Bedrock's one interface, by shell pattern of the model's id.
+
+An id may stand behind a region (``eu.anthropic.…``) or in an ARN, so that every pattern begins with a star; the first
+that matches counts. What a Claude model takes is the same wherever it runs, and is said in ``anthropic_models``.
+Sources: Amazon Bedrock User Guide, "Get validated JSON results from models", and API Reference, "OutputConfig",
+"ToolChoice", "CachePointBlock"; Amazon Nova 2 User Guide, "Extended thinking"; OpenAI's model card of gpt-oss.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Literal
+
+from connectors.providers.anthropic.models import Traits, traits_of
+from connectors.providers.parameters import invalid
+from connectors.providers.wire.chunk_assembly import JSON
+
+StructuredBy = Literal["format", "tool", ""]
+
+STRUCTURED: tuple[tuple[str, StructuredBy], ...] = (
+    ("*claude-3*", "tool"),
+    ("*claude-sonnet-4-2*", "tool"),
+    ("*claude-opus-4-2*", "tool"),
+    ("*claude-opus-4-1*", "tool"),
+    ("*amazon.nova*", "tool"),
+    ("*amazon.titan*", ""),
+    ("*ai21.*", ""),
+    ("*cohere.command*", ""),
+    ("*meta.llama*", ""),
+    ("*deepseek.r1*", ""),
+    ("*", "format"),
+)
+"""How an answer is held to a schema: by Bedrock itself, by a tool that the model must call, or not at all."""
+
+BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 30000}
+"""What an effort may cost where a Claude model wants a number. 1,024 is its least, 32,000 all that the smallest of
+these models write; the steps between are ours."""
+
+EFFORTS = {"*amazon.nova-2*": ("none", "low", "medium", "high"), "*openai.gpt-oss*": ("low", "medium", "high")}
+"""Which of OpenAI's efforts other models have."""
+
+TOP_K = {"*anthropic.claude*": "top_k", "*mistral.*": "top_k", "*cohere.command*": "k"}
+"""Its name among the model's own fields. Nova has it one level deeper."""
+
+
+def structured_by(model: str) -> StructuredBy:
+    """Say how this model's answer is held to a schema."""
+    return next(way for pattern, way in STRUCTURED if fnmatch.fnmatchcase(model, pattern))
+
+
+def claude(model: str) -> Traits | None:
+    """What this model takes, if it is one of Anthropic's."""
+    return traits_of(model) if "claude" in model else None
+
+
+def cache_point(model: str, wish: object) -> JSON:
+    """Write the end of what may be kept of a prompt, asked for as Anthropic's cache_control; empty if it can't be."""
+    if not isinstance(wish, dict) or (claude(model) is None and "amazon.nova" not in model):
+        return {}
+    return {"cachePoint": {"type": "default"} | ({"ttl": "1h"} if wish.get("ttl") == "1h" else {})}
+
+
+def can_name_tool(model: str) -> bool:
+    """Whether this model can be told which tool to call."""
+    traits = claude(model)
+    return traits.forced_tools if traits is not None else "amazon.nova" in model
+
+
+def think(model: str, effort: str, max_tokens: int | None) -> tuple[JSON, JSON] | None:
+    """Say how hard to think: in the model's own fields, and in outputConfig. None: this model can't be told.
+
+    Raises:
+        ProviderError: invalid_request, if the model thinks, but not with this effort.
+
+    """
+    traits = claude(model)
+    if traits is not None:
+        return _claude(model, traits, effort, max_tokens)
+    pattern = _match(EFFORTS, model)
+    if not pattern:
+        return None
+    if effort not in EFFORTS[pattern]:
+        raise _no_effort(model, EFFORTS[pattern])
+    if pattern == "*openai.gpt-oss*":
+        return {"reasoning_effort": effort}, {}
+    thinking = {"type": "disabled"} if effort == "none" else {"type": "enabled", "maxReasoningEffort": effort}
+    return {"reasoningConfig": thinking}, {}
+
+
+def _claude(model: str, traits: Traits, effort: str, max_tokens: int | None) -> tuple[JSON, JSON] | None:
+    if traits.thinking == "none":
+        return None
+    if effort == "none" and traits.off != "never":
+        return ({} if traits.off == "omitted" else {"thinking": {"type": traits.off}}), {}
+    level = "low" if effort == "minimal" and traits.thinking == "adaptive" else effort
+    if level not in traits.efforts:
+        raise _no_effort(model, traits.efforts if traits.off == "never" else ("none", *traits.efforts))
+    if traits.thinking == "budget":
+        return {"thinking": {"type": "enabled", "budget_tokens": _budget(model, level, max_tokens)}}, {}
+    shown = {} if traits.shows_thinking else {"display": "summarized"}
+    return {"thinking": {"type": "adaptive", **shown}}, {"effort": level}
+
+
+def _budget(model: str, effort: str, max_tokens: int | None) -> int:
+    tokens = BUDGET_TOKENS[effort]
+    if max_tokens is not None and max_tokens <= tokens:
+        why = f"reasoning_effort {effort} needs max_completion_tokens above {tokens} at bedrock/{model}"
+        raise invalid("reasoning_effort", why)
+    return tokens
+
+
+def _no_effort(model: str, efforts: tuple[str, ...]) -> Exception:
+    return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(efforts)} at bedrock/{model}")
+
+
+def top_k(model: str, value: object) -> JSON:
+    """Say top_k in the model's own fields.
+
+    Raises:
+        ProviderError: invalid_request, if the model has none.
+
+    """
+    if "amazon.nova" in model:
+        return {"inferenceConfig": {"topK": value}}
+    pattern = _match(TOP_K, model)
+    if not pattern:
+        raise invalid("top_k", f"top_k is not supported by bedrock/{model}")
+    return {TOP_K[pattern]: value}
+
+
+def _match(patterns: dict[str, str] | dict[str, tuple[str, ...]], model: str) -> str:
+    return next((pattern for pattern in patterns if fnmatch.fnmatchcase(model, pattern)), "")

@@ -1,0 +1,68 @@
+"""What becomes of OpenAI's parameters at Bedrock.
+
+Source: Amazon Bedrock API Reference, "Converse: Request Syntax", "InferenceConfiguration"; Amazon Bedrock User Guide,
+"Amazon Titan Embeddings", "Cohere Embed"; Amazon Nova User Guide, "Complete embeddings request and response schema".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connectors.providers.anthropic.models import MODELS
+from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from schemas.events.vocabulary import Operation
+
+NO_SETTING = "Converse has no such setting"
+NO_LOGPROBS = "Converse gives no log probabilities"
+ONLY_TEXT = "Converse answers in text"
+NO_SAMPLING = Rule("drop", why="this model has no sampling settings")
+
+SAMPLING: Mapping[str, Rule] = {
+    "temperature": Rule("pass", low=0, high=1),
+    "top_p": Rule("rename", to="topP", low=0, high=1),
+    "top_k": Rule("transform", low=0),
+}
+
+CHAT = Parameters(
+    "bedrock",
+    {
+        **SAMPLING,
+        **dict.fromkeys(("max_tokens", "max_completion_tokens"), Rule("rename", to="maxTokens", low=1)),
+        **dict.fromkeys(("stop", "tools", "tool_choice", "response_format"), TRANSFORM),
+        "parallel_tool_calls": Rule("transform", why="false is refused beside tools: Converse can't promise one call"),
+        **dict.fromkeys(("reasoning_effort", "metadata", "additionalModelRequestFields"), TRANSFORM),
+        **dict.fromkeys(("guardrailConfig", "performanceConfig"), PASS),
+        "service_tier": Rule("transform", default="auto"),
+        **dict.fromkeys(("frequency_penalty", "presence_penalty"), dropped(NO_SETTING, default=0)),
+        **dict.fromkeys(("seed", "verbosity", "prediction", "prompt_cache_key"), dropped(NO_SETTING)),
+        **dict.fromkeys(("user", "safety_identifier"), dropped("Converse takes no end user")),
+        "store": dropped("Bedrock keeps no answers", default=False),
+        "n": refused("Converse makes one answer a call", default=1),
+        "logprobs": refused(NO_LOGPROBS, default=False),
+        "top_logprobs": refused(NO_LOGPROBS, default=0),
+        "logit_bias": refused("Converse has no bias of tokens", default={}),
+        "modalities": refused(ONLY_TEXT, default=["text"]),
+        "audio": refused(ONLY_TEXT),
+        "functions": refused("use tools"),
+        "function_call": refused("use tool_choice"),
+        "web_search_options": refused("Converse does not search the web"),
+    },
+    models=tuple(
+        (pattern, dict.fromkeys(SAMPLING, NO_SAMPLING) if traits.sampling == "none" else SAMPLING)
+        for pattern, traits in MODELS
+        if "claude" in pattern
+    ),
+)
+
+EMBEDDINGS = Parameters(
+    "bedrock",
+    {
+        "dimensions": TRANSFORM,
+        "encoding_format": Rule("transform", why="base64 is made here, of the floats"),
+        "input_type": refused("only Cohere's models have it"),
+        **dict.fromkeys(("user", "metadata"), dropped("InvokeModel takes neither labels nor an end user")),
+    },
+    models=(("*cohere.embed*", {"input_type": PASS}),),
+)
+
+PARAMETERS: Mapping[Operation, Parameters] = {"chat": CHAT, "embeddings": EMBEDDINGS}

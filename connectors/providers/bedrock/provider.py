@@ -1,0 +1,146 @@
+"""Amazon Bedrock: chat by Converse and ConverseStream, embeddings by InvokeModel.
+
+The facts: POST https://bedrock-runtime.{region}.amazonaws.com/model/{id}/{action}, the id percent-encoded, signed with
+SigV4 for the service ``bedrock`` or with a Bedrock API key as bearer. Source: Amazon Bedrock API Reference, "Converse";
+Amazon Bedrock User Guide, "Use an Amazon Bedrock API key".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import quote
+
+import httpx
+from pydantic import Field, SecretStr, model_validator
+
+from connectors.http_client import Response
+from connectors.providers.bedrock import errors as bedrock_errors
+from connectors.providers.bedrock.embeddings import read_embeddings, write_embeddings
+from connectors.providers.bedrock.request import write_chat
+from connectors.providers.bedrock.response import read_choice, read_usage, write_usage
+from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
+from connectors.providers.bedrock.stream import ConverseDecoder
+from connectors.providers.bedrock.tools import answers_by_tool
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import HeaderSecret, ProviderSettings
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+
+SERVICE = "bedrock"
+"""For signing: the host says bedrock-runtime."""
+
+REQUEST_ID = "x-amzn-requestid"
+
+EVENT_STREAM = "application/vnd.amazon.eventstream"
+
+
+class BedrockSettings(ProviderSettings):
+    """How to reach Bedrock in one region."""
+
+    kind: Literal["bedrock"] = "bedrock"
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@?#]+$")
+    region: str = Field(default="", pattern=r"^([a-z]{2,}(-[a-z]+)+-[0-9]+)?$")
+    """For example eu-central-1. It has no default, since it says in which country the data is processed."""
+    api_key: HeaderSecret | None = None
+    """A Bedrock API key; or, instead, the three of an access key."""
+    access_key_id: str = Field(default="", pattern=r"^[ -~]*$")
+    secret_access_key: SecretStr | None = None
+    session_token: HeaderSecret | None = None
+    """Of temporary credentials."""
+    input_type: Literal["search_document", "search_query", "classification", "clustering"] = "search_document"
+    """What embeddings are for, unless a request has an ``input_type`` of its own; Cohere's models must be told."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.access_key_id) != bool(_secret(self.secret_access_key)):
+            raise ValueError("access_key_id and secret_access_key belong together")
+        if bool(_secret(self.api_key)) and bool(self.access_key_id):
+            raise ValueError("give either api_key or access_key_id, not both")
+        if not self.base_url and not _secret(self.api_key) and not self.access_key_id:
+            raise ValueError("api_key is needed, or access_key_id with secret_access_key")
+        if not self.region and (self.access_key_id or not self.base_url):
+            raise ValueError("region is needed, for example eu-central-1")
+        return self
+
+    @property
+    def host(self) -> str:
+        """Where the region is, unless ``base_url`` says otherwise."""
+        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return self.base_url or f"https://bedrock-runtime.{self.region}.{suffix}"
+
+
+class Bedrock(HttpProvider):
+    """Bedrock in one region, under one key."""
+
+    Settings: ClassVar[type[ProviderSettings]] = BedrockSettings
+
+    def __init__(self, name: str, settings: ProviderSettings, *, clock: Callable[[], float] = time.time) -> None:
+        assert isinstance(settings, BedrockSettings)
+        secrets = (settings.api_key, settings.secret_access_key, settings.session_token)
+        key = _secret(settings.api_key)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        super().__init__(name, settings.model_copy(update={"base_url": settings.host}), headers, *secrets)
+        self._settings = settings
+        self._clock = clock
+
+    def write(self, call: Call) -> Outgoing:
+        """See ``HttpProvider``."""
+        model = quote(call.model, safe="")
+        if call.operation == "embeddings":
+            body, changes = write_embeddings(call, self._settings.input_type)
+            return Outgoing(f"/model/{model}/invoke", body, changes=changes)
+        body, changes = write_chat(call)
+        if call.stream:
+            return Outgoing(f"/model/{model}/converse-stream", body, {"accept": EVENT_STREAM}, changes)
+        return Outgoing(f"/model/{model}/converse", body, changes=changes)
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """See ``HttpProvider``."""
+        if call.operation == "embeddings":
+            return read_embeddings(call, body, response.headers)
+        choice = read_choice(body, call.model, by_tool=answers_by_tool(call))
+        usage, response_id = read_usage(body.get("usage")), response.headers.get(REQUEST_ID, "")
+        completion = {
+            "id": response_id or call.request_id,
+            "object": "chat.completion",
+            "created": int(self._clock()),
+            "model": call.model,
+            "choices": [choice],
+            "usage": write_usage(usage),
+        }
+        return Answer(
+            body=completion,
+            http_status=200,
+            usage=usage,
+            response_id=response_id,
+            response_model=call.model,
+            finish_reasons=(choice["native_finish_reason"],),
+            native_usage=body["usage"] if isinstance(body.get("usage"), dict) else None,
+        )
+
+    def decoder(self, call: Call) -> Decoder:
+        """See ``HttpProvider``. A stream says nothing of its id, so that it has the request's."""
+        return ConverseDecoder(call.request_id, call.model, int(self._clock()), by_tool=answers_by_tool(call))
+
+    def refusal(self, response: Response) -> ProviderError:
+        """See ``HttpProvider``."""
+        return bedrock_errors.refusal(response.status, response.headers, response.content)
+
+    def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:
+        """Sign with the access key, if there is one."""
+        settings = self._settings
+        if not settings.access_key_id:
+            return {}
+        credentials = Credentials(
+            settings.access_key_id, _secret(settings.secret_access_key), _secret(settings.session_token)
+        )
+        path, _, query = url.raw_path.decode().partition("?")
+        request = Request("POST", path, query, {"host": url.netloc.decode()}, body)
+        now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        return sign(request, credentials, settings.region, SERVICE, now)
+
+
+def _secret(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""

@@ -1,0 +1,106 @@
+"""A chat in OpenAI's words, written in those of Bedrock's Converse.
+
+Source: Amazon Bedrock API Reference, "Converse: Request Syntax", "InferenceConfiguration", "RequestMetadata".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from connectors.providers.bedrock.messages import Conversation
+from connectors.providers.bedrock.models import think, top_k
+from connectors.providers.bedrock.parameters import CHAT
+from connectors.providers.bedrock.tools import Tools
+from connectors.providers.parameters import Applied, invalid
+from connectors.providers.provider import Call
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+INFERENCE = ("maxTokens", "temperature", "topP")
+
+TIERS = {"default", "flex", "priority"}
+
+_LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
+
+
+def write_chat(call: Call) -> tuple[JSON, list[Change]]:
+    """Write the request's body, and what differs in it from what was asked.
+
+    Raises:
+        ProviderError: invalid_request, naming the parameter that can't be had here.
+
+    """
+    applied = CHAT.apply(call.body, call.model)
+    conversation = Conversation(call.body["messages"], call.model)
+    tools = Tools(call.model, applied, uses_tools=conversation.uses_tools)
+    fields, output = _own_fields(call.model, applied)
+    parts: JSON = {
+        "messages": conversation.messages,
+        "system": conversation.system,
+        "inferenceConfig": _inference(applied),
+        "toolConfig": tools.config,
+        "additionalModelRequestFields": fields,
+        "requestMetadata": _metadata(applied),
+        "serviceTier": _service_tier(applied),
+        "outputConfig": tools.output | output,
+        **{name: applied.passed[name] for name in ("guardrailConfig", "performanceConfig") if name in applied.passed},
+    }
+    return {name: part for name, part in parts.items() if part}, [*applied.changes, *conversation.changes]
+
+
+def _inference(applied: Applied) -> JSON:
+    config = {name: applied.passed[name] for name in INFERENCE if name in applied.passed}
+    stop = applied.transform.get("stop")
+    stops = [stop] if isinstance(stop, str) else list(stop or ())
+    if not all(stops):
+        raise invalid("stop", "stop must not hold an empty text for bedrock")
+    if stops:
+        config["stopSequences"] = stops
+        _note(applied, "stop", "inferenceConfig.stopSequences")
+    return config
+
+
+def _own_fields(model: str, applied: Applied) -> tuple[JSON, JSON]:
+    """Write what Converse has no place for into the model's own fields; a caller's own such fields come last."""
+    asked = applied.transform
+    fields: JSON = {}
+    output: JSON = {}
+    given = asked.get("additionalModelRequestFields", {})
+    if not isinstance(given, dict):
+        raise invalid("additionalModelRequestFields", "additionalModelRequestFields must be an object")
+    if "top_k" in asked:
+        fields = top_k(model, asked["top_k"])
+        _note(applied, "top_k", "additionalModelRequestFields")
+    if "reasoning_effort" in asked:
+        said = think(model, str(asked["reasoning_effort"]), applied.passed.get("maxTokens"))
+        own, output = said or ({}, {})
+        fields |= own
+        detail = ", ".join([*own, *(f"outputConfig.{name}" for name in output)]) or "no thinking is the default"
+        if said is None:
+            detail = "the model can't be told how hard to think"
+        _note(applied, "reasoning_effort", detail, dropped=said is None)
+    return {**fields, **given}, output
+
+
+def _metadata(applied: Applied) -> JSON:
+    """Hand on the caller's labels where they fit; AWS writes them into its invocation log."""
+    labels: dict[str, Any] = applied.transform.get("metadata") or {}
+    if not labels:
+        return {}
+    fit = all(key and _LABEL.fullmatch(key) and _LABEL.fullmatch(str(value)) for key, value in labels.items())
+    _note(applied, "metadata", "requestMetadata" if fit else "requestMetadata can't hold these", dropped=not fit)
+    return labels if fit else {}
+
+
+def _service_tier(applied: Applied) -> JSON:
+    tier = applied.transform.get("service_tier")
+    if tier is None:
+        return {}
+    known = tier in TIERS
+    _note(applied, "service_tier", "serviceTier" if known else "Bedrock has no such tier", dropped=not known)
+    return {"type": tier} if known else {}
+
+
+def _note(applied: Applied, param: str, detail: str, *, dropped: bool = False) -> None:
+    applied.changes.append(Change(param=param, action="dropped" if dropped else "transformed", detail=detail))

@@ -1,0 +1,164 @@
+"""The events of Bedrock's ConverseStream, read into OpenAI's chunks.
+
+Events: messageStart, then for each block contentBlockStart (of tools only), contentBlockDelta and contentBlockStop,
+then messageStop, and after it metadata with the usage. Source: Amazon Bedrock API Reference, "ConverseStreamOutput".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from connectors.providers.bedrock.errors import exception
+from connectors.providers.bedrock.event_stream import Frame, FrameReader
+from connectors.providers.bedrock.reasoning import keep
+from connectors.providers.bedrock.response import entry, finish_reason, read_usage, write_usage
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Usage
+
+
+class ConverseDecoder:
+    """Reads one stream."""
+
+    def __init__(self, stream_id: str, model: str, created_s: int, *, by_tool: bool) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: JSON | None = None
+        self._head: JSON = {
+            "id": stream_id,
+            "object": "chat.completion.chunk",
+            "created": created_s,
+            "model": model,
+        }
+        self._by_tool = by_tool
+        self._model = model
+        self._frames = FrameReader()
+        self._tools: dict[int, _Tool] = {}
+        self._thoughts: dict[int, JSON] = {}
+
+    def feed(self, data: bytes) -> list[JSON]:
+        """See ``Decoder``."""
+        return [chunk for frame in self._frames.feed(data) for chunk in self._read(frame)]
+
+    def finish(self) -> list[JSON]:
+        """See ``Decoder``. The end is messageStop: what may be missing after it is the usage, not the answer."""
+        self._frames.finish()
+        if not self.finish_reasons:
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+        return []
+
+    def _read(self, frame: Frame) -> list[JSON]:
+        kind = frame.headers.get(":message-type")
+        if kind == "exception":
+            raise exception(frame.headers.get(":exception-type", ""), frame.payload)
+        if kind == "error":
+            message = orjson.dumps({"message": frame.headers.get(":error-message", "")})
+            raise exception(frame.headers.get(":error-code", ""), message)
+        event = _event(frame.payload)
+        match frame.headers.get(":event-type"):
+            case "messageStart":
+                return [self._delta({"role": "assistant", "content": ""})]
+            case "contentBlockStart":
+                return self._begin(_index(event), entry(entry(event, "start"), "toolUse"))
+            case "contentBlockDelta":
+                return self._add(_index(event), entry(event, "delta"))
+            case "contentBlockStop":
+                return self._end(_index(event))
+            case "messageStop":
+                return [self._stop(event)]
+            case "metadata":
+                return self._count(event)
+        return []  # a kind of event that is newer than we are
+
+    def _begin(self, index: int, tool: JSON) -> list[JSON]:
+        if not tool or self._by_tool:
+            return []
+        begun = self._tools[index] = _Tool(len(self._tools))
+        function = {"name": _string(tool.get("name")), "arguments": ""}
+        return [self._call(begun, {"id": _string(tool.get("toolUseId")), "type": "function", "function": function})]
+
+    def _add(self, index: int, delta: JSON) -> list[JSON]:
+        if isinstance(delta.get("text"), str):
+            return [self._delta({"content": delta["text"]})]
+        if isinstance(text := entry(delta, "toolUse").get("input"), str):
+            return self._add_input(index, text)
+        if thought := entry(delta, "reasoningContent"):
+            return self._think(index, thought)
+        return []
+
+    def _add_input(self, index: int, text: str) -> list[JSON]:
+        if self._by_tool:
+            return [self._delta({"content": text})]
+        tool = self._tools.get(index)
+        if tool is None:
+            raise ProviderError("server", "the stream goes on with a tool call that it never began", http_status=200)
+        tool.has_input = tool.has_input or bool(text)
+        return [self._call(tool, {"function": {"arguments": text}})] if text else []
+
+    def _think(self, index: int, thought: JSON) -> list[JSON]:
+        """Collect a thought with its signature: only whole can it go back to the model."""
+        block = self._thoughts.setdefault(index, {})
+        if isinstance(thought.get("redactedContent"), str):
+            block["redactedContent"] = block.get("redactedContent", "") + thought["redactedContent"]
+            return []
+        text = block.setdefault("reasoningText", {"text": ""})
+        for name in ("text", "signature"):
+            if isinstance(thought.get(name), str):
+                text[name] = text.get(name, "") + thought[name]
+        return [self._delta({"reasoning_content": thought["text"]})] if isinstance(thought.get("text"), str) else []
+
+    def _end(self, index: int) -> list[JSON]:
+        tool = self._tools.get(index)
+        if tool is not None and not tool.has_input:
+            return [self._call(tool, {"function": {"arguments": "{}"}})]
+        if index in self._thoughts:
+            thoughts = [self._thoughts[key] for key in sorted(self._thoughts)]
+            return [self._delta({"extra_content": keep(self._model, thoughts)})]
+        return []
+
+    def _stop(self, event: JSON) -> JSON:
+        native = _string(event.get("stopReason"))
+        self.finish_reasons.append(native)
+        reasons = {"finish_reason": finish_reason(native, by_tool=self._by_tool), "native_finish_reason": native}
+        return {**self._head, "choices": [{"index": 0, "delta": {}, **reasons}]}
+
+    def _count(self, event: JSON) -> list[JSON]:
+        self.native_usage = entry(event, "usage")
+        self.usage = read_usage(self.native_usage)
+        return [{**self._head, "choices": [], "usage": write_usage(self.usage)}]
+
+    def _delta(self, delta: JSON) -> JSON:
+        return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+
+    def _call(self, tool: _Tool, part: JSON) -> JSON:
+        return self._delta({"tool_calls": [{"index": tool.index, **part}]})
+
+
+class _Tool:
+    """A tool call under way; counted among the calls, not among the blocks."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.has_input = False
+
+
+def _event(payload: bytes) -> JSON:
+    """Read an event. Beside its own keys it holds ``p``, padding against who would guess tokens by their length."""
+    try:
+        event: Any = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        event = None
+    if not isinstance(event, dict):
+        raise ProviderError("server", "the stream holds an event that is no JSON object", http_status=200)
+    return event
+
+
+def _index(event: JSON) -> int:
+    index = event.get("contentBlockIndex")
+    return index if isinstance(index, int) else 0
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""

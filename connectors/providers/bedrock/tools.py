@@ -1,0 +1,138 @@
+"""Tools, which of them to call, and answers held to a schema, in the words of Bedrock's Converse.
+
+The last belongs here because a model that Bedrock can't hold to a schema is given a tool to answer with instead.
+Source: Amazon Bedrock API Reference, "ToolConfiguration", "ToolChoice", "OutputFormat".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from connectors.providers.bedrock.models import cache_point, can_name_tool, claude, structured_by
+from connectors.providers.parameters import Applied, invalid
+from connectors.providers.provider import Call
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+ANSWER_TOOL = "answer"
+"""What a model that can't be held to a schema must call, with its answer as the arguments."""
+
+
+def answers_by_tool(call: Call) -> bool:
+    """Whether the answer will come as the arguments of ``ANSWER_TOOL``."""
+    wish = call.body.get("response_format")
+    kind = wish.get("type") if isinstance(wish, dict) else None
+    return kind == "json_object" or (kind == "json_schema" and structured_by(call.model) == "tool")
+
+
+class Tools:
+    """The two parts of the request that they become."""
+
+    def __init__(self, model: str, applied: Applied, *, uses_tools: bool) -> None:
+        """Write both.
+
+        Raises:
+            ProviderError: invalid_request, naming the parameter that this model can't be told.
+
+        """
+        self.config: JSON = {}
+        """toolConfig; empty if there is none."""
+        self.output: JSON = {}
+        """Of outputConfig, the format."""
+        self._model = model
+        self._applied = applied
+        self._asked = applied.transform
+        offered = enumerate(self._asked.get("tools") or ())
+        tools = [part for number, tool in offered for part in self._tool(number, tool)]
+        self._offer(tools, uses_tools=uses_tools)
+        if "response_format" in self._asked:
+            self._answer_in(self._asked["response_format"])
+
+    def _offer(self, tools: list[JSON], *, uses_tools: bool) -> None:
+        if self._asked.get("tool_choice") == "none":
+            if uses_tools:
+                raise invalid("tool_choice", "tool_choice can't be none at bedrock once tools were called")
+            self._note("tool_choice", "none are offered")
+            return
+        if uses_tools and not tools:
+            raise invalid("messages", "messages with tool calls need the tools beside them at bedrock")
+        if tools and self._asked.get("parallel_tool_calls") is False:
+            raise invalid("parallel_tool_calls", "parallel_tool_calls can't be false at bedrock with tools")
+        choice = self._choice(has_tools=bool(tools))
+        if tools:
+            self.config = {"tools": tools, **({"toolChoice": choice} if choice else {})}
+            self._note("tools", "toolConfig")
+
+    def _tool(self, number: int, tool: JSON) -> Iterator[JSON]:
+        function = tool.get("function")
+        if not isinstance(function, dict):
+            raise invalid(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
+        schema = function.get("parameters") or {"type": "object", "properties": {}}
+        spec = {"name": function.get("name"), "inputSchema": {"json": schema}}
+        if function.get("description"):
+            spec["description"] = function["description"]
+        if function.get("strict") and structured_by(self._model) == "format":
+            spec["strict"] = True
+        elif function.get("strict"):
+            self._note("tools", "strict: this model can't be held to a tool's schema", dropped=True)
+        yield {"toolSpec": spec}
+        if point := cache_point(self._model, tool.get("cache_control") or function.get("cache_control")):
+            yield point
+
+    def _choice(self, *, has_tools: bool) -> JSON:
+        choice = self._asked.get("tool_choice")
+        match choice:
+            case None:
+                return {}
+            case "auto":
+                written: JSON = {"auto": {}}
+            case "required" if has_tools:
+                written = {"any": {}}
+            case {"type": "function", "function": {"name": str(name)}} if has_tools:
+                written = {"tool": {"name": name}}
+            case _:
+                raise invalid(
+                    "tool_choice", "tool_choice must be none, auto, or with tools also required or one of them"
+                )
+        traits = claude(self._model)
+        if choice != "auto" and traits is not None and not traits.forced_tools:
+            raise invalid("tool_choice", f"bedrock/{self._model} can't be told to call a tool")
+        self._note("tool_choice", "toolConfig.toolChoice")
+        return written
+
+    def _answer_in(self, wish: object) -> None:
+        kind = wish.get("type") if isinstance(wish, dict) else None
+        if not isinstance(wish, dict) or kind == "text":
+            return
+        schema = _schema(wish)
+        if kind == "json_schema" and structured_by(self._model) == "format":
+            named = {key: schema[key] for key in ("name", "description") if schema.get(key)}
+            structure = {"jsonSchema": {"schema": orjson.dumps(schema["schema"]).decode(), **named}}
+            self.output = {"textFormat": {"type": "json_schema", "structure": structure}}
+            self._note("response_format", "outputConfig.textFormat")
+            return
+        if (kind == "json_schema" and not structured_by(self._model)) or not can_name_tool(self._model):
+            raise invalid("response_format", f"response_format {kind} is not supported by bedrock/{self._model}")
+        if self.config or "reasoning_effort" in self._asked:
+            why = (
+                f"response_format {kind} can't be had together with tools or reasoning_effort at bedrock/{self._model}"
+            )
+            raise invalid("response_format", why)
+        spec = {"name": ANSWER_TOOL, "description": "Gives the answer.", "inputSchema": {"json": schema["schema"]}}
+        self.config = {"tools": [{"toolSpec": spec}], "toolChoice": {"tool": {"name": ANSWER_TOOL}}}
+        self._note("response_format", "a tool that must be called")
+
+    def _note(self, param: str, detail: str, *, dropped: bool = False) -> None:
+        action = "dropped" if dropped else "transformed"
+        self._applied.changes.append(Change(param=param, action=action, detail=detail))
+
+
+def _schema(wish: JSON) -> JSON:
+    if wish.get("type") == "json_object":
+        return {"schema": {"type": "object"}}
+    given = wish.get("json_schema") if wish.get("type") == "json_schema" else None
+    if not isinstance(given, dict) or not isinstance(given.get("schema"), dict):
+        raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+    return given

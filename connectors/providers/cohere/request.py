@@ -1,0 +1,179 @@
+"""OpenAI's requests, written for Cohere. Pure; what can't be said is refused by the name of its parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from connectors.providers.parameters import Applied, invalid
+from connectors.providers.provider import Call
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+NO_ARGUMENTS: JSON = {"type": "object", "properties": {}}
+"""Cohere wants a schema also for a function that takes nothing."""
+
+
+def chat(call: Call, applied: Applied) -> JSON:
+    """The body of a chat. Adds to the changes what it writes in other words.
+
+    Raises:
+        ProviderError: invalid_request, naming the parameter.
+
+    """
+    body: JSON = {"model": call.model, "messages": _messages(call.body["messages"], applied), **applied.passed}
+    asked = applied.transform
+    for name, write in WRITERS.items():
+        if name in asked:
+            written = write(asked[name], asked)
+            body |= written
+            if written and written != {name: asked[name]}:
+                applied.changes.append(Change(param=name, action="transformed", detail=", ".join(written)))
+    if call.stream:
+        body["stream"] = True
+    return body
+
+
+# --- messages
+
+
+def _messages(messages: list[JSON], applied: Applied) -> list[JSON]:
+    written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    if any(message.get("name") for message in messages):
+        applied.changes.append(Change(param="messages", action="dropped", detail="name: messages have none here"))
+    if any(message.get("reasoning_content") and not message.get("tool_calls") for message in messages):
+        applied.changes.append(Change(param="messages", action="dropped", detail="reasoning of turns that are over"))
+    return written
+
+
+def _message(message: JSON, at: str) -> JSON:
+    match message["role"]:
+        case "system" | "developer":
+            return {"role": "system", "content": _content(message["content"], at)}
+        case "user":
+            return {"role": "user", "content": _content(message["content"], at)}
+        case "assistant":
+            return _assistant(message, at)
+        case "tool":
+            content = _content(message["content"], at)
+            return {"role": "tool", "tool_call_id": message["tool_call_id"], "content": content}
+    raise invalid(f"{at}.role", f"{at}.role function is the form before tools: use tool")
+
+
+def _assistant(message: JSON, at: str) -> JSON:
+    for name in ("function_call", "audio"):
+        if message.get(name) is not None:
+            raise invalid(f"{at}.{name}", f"{at}.{name} is not supported by Cohere")
+    written: JSON = {"role": "assistant"}
+    content = message.get("content")
+    if content is None:
+        content = message.get("refusal")
+    if content is not None:
+        written["content"] = _content(content, at)
+    if message.get("tool_calls"):
+        written["tool_calls"] = [_tool_call(call, at) for call in message["tool_calls"]]
+        if isinstance(message.get("reasoning_content"), str) and message["reasoning_content"]:
+            written["tool_plan"] = message["reasoning_content"]
+    return written
+
+
+def _tool_call(call: JSON, at: str) -> JSON:
+    if "function" not in call:
+        raise invalid(f"{at}.tool_calls", f"{at}.tool_calls holds a tool that is no function: Cohere has none")
+    function = {"name": call["function"]["name"], "arguments": call["function"]["arguments"]}
+    return {"id": call["id"], "type": "function", "function": function}
+
+
+def _content(content: str | list[JSON], at: str) -> str | list[JSON]:
+    if isinstance(content, str):
+        return content
+    return [_part(part, f"{at}.content[{index}]") for index, part in enumerate(content)]
+
+
+def _part(part: JSON, at: str) -> JSON:
+    match part["type"]:
+        case "text":
+            return {"type": "text", "text": part["text"]}
+        case "refusal":
+            return {"type": "text", "text": part["refusal"]}
+        case "image_url":
+            image = {name: part["image_url"].get(name) for name in ("url", "detail")}
+            return {"type": "image_url", "image_url": {name: value for name, value in image.items() if value}}
+    raise invalid(at, f"{at} of type {part['type']} is not supported by Cohere, which takes text and images")
+
+
+# --- parameters
+
+
+def _stop(stop: object, _: JSON) -> JSON:
+    return {"stop_sequences": [stop] if isinstance(stop, str) else stop}
+
+
+def _tools(tools: list[JSON], _: JSON) -> JSON:
+    if not all("function" in tool for tool in tools):
+        raise invalid("tools", "tools holds one that is no function: Cohere has none")
+    written = [_tool(tool["function"]) for tool in tools]
+    strict = {"strict_tools": True} if any(tool["function"].get("strict") for tool in tools) else {}
+    return {"tools": written, **strict} if written else {}
+
+
+def _tool(function: JSON) -> JSON:
+    description = {"description": function["description"]} if function.get("description") else {}
+    parameters = function.get("parameters") or NO_ARGUMENTS
+    return {"type": "function", "function": {"name": function["name"], **description, "parameters": parameters}}
+
+
+def _tool_choice(choice: str | JSON, asked: JSON) -> JSON:
+    if isinstance(choice, str):
+        return {} if choice == "auto" else {"tool_choice": choice.upper()}
+    name = (choice.get("function") or {}).get("name") if choice.get("type") == "function" else None
+    named = [tool for tool in asked.get("tools", ()) if tool["function"]["name"] == name]
+    if not named:
+        raise invalid("tool_choice", "tool_choice must be none, auto, required or one of the functions in tools")
+    return {**_tools(named, asked), "tool_choice": "REQUIRED"}
+
+
+def _response_format(wanted: JSON, asked: JSON) -> JSON:
+    kind, schema = wanted["type"], (wanted.get("json_schema") or {}).get("schema")
+    if kind == "text":
+        return {}
+    if asked.get("tools"):
+        raise invalid("response_format", "response_format is not supported by Cohere together with tools")
+    if kind == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if kind == "json_schema" and isinstance(schema, dict):
+        return {"response_format": {"type": "json_object", "json_schema": schema}}
+    raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+
+
+def _reasoning_effort(effort: object, _: JSON) -> JSON:
+    return {"thinking": {"type": "disabled" if effort == "none" else "enabled"}}
+
+
+WRITERS: dict[str, Callable[[Any, JSON], JSON]] = {
+    "stop": _stop,
+    "tools": _tools,
+    "tool_choice": _tool_choice,  # after the tools, of which it may leave one
+    "response_format": _response_format,
+    "reasoning_effort": _reasoning_effort,
+}
+"""How each parameter is written, given all that are asked for. An empty object: it is so without saying."""
+
+
+# --- embeddings
+
+
+def embeddings(call: Call, applied: Applied, input_type: str) -> JSON:
+    """The body of an embeddings call. A text that is too long is an error, as at OpenAI, unless the caller says else.
+
+    Raises:
+        ProviderError: invalid_request, for token ids.
+
+    """
+    texts = call.body["input"] if isinstance(call.body["input"], list) else [call.body["input"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise invalid("input", "input must be text: token ids are of another model's vocabulary")
+    if applied.transform.get("encoding_format") == "base64":
+        applied.changes.append(Change(param="encoding_format", action="transformed", detail="embedding_types"))
+    defaults = {"input_type": input_type, "truncate": "NONE", "embedding_types": ["float"]}
+    return {"model": call.model, "texts": texts, **defaults, **applied.passed}

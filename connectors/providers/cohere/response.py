@@ -1,0 +1,163 @@
+"""Cohere's answers, read into OpenAI's shape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from connectors.http_client import Response
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Usage
+from schemas.events.vocabulary import ErrorType, Operation
+
+FINISH_REASONS = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+}
+"""Cohere's words in OpenAI's; one that is not known is a stop."""
+
+FAILURES: dict[str, ErrorType] = {"ERROR": "server", "TIMEOUT": "timeout"}
+"""What Cohere gives as reasons to finish, and are none: there is no answer that could be trusted."""
+
+
+def chat(call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read a chat's answer.
+
+    Raises:
+        ProviderError: server or timeout, if it is none or says that it failed.
+
+    """
+    message = body.get("message") if isinstance(body, dict) else None
+    if not isinstance(message, dict):
+        raise ProviderError("server", "HTTP 200, but the body has no message", http_status=200)
+    native = str(body.get("finish_reason") or "")
+    check_finish(native)
+    choice = {
+        "index": 0,
+        "message": _message(message),
+        "finish_reason": FINISH_REASONS.get(native, "stop"),
+        "native_finish_reason": native,
+        "logprobs": read_logprobs(body.get("logprobs")),
+    }
+    usage = read_usage(body.get("usage"))
+    return Answer(
+        body={
+            "id": str(body.get("id") or call.request_id),
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": call.model,
+            "choices": [choice],
+            "usage": usage_body(usage),
+        },
+        http_status=response.status,
+        usage=usage,
+        response_id=str(body.get("id") or ""),
+        response_model=call.model,
+        finish_reasons=(native,),
+        native_usage=body["usage"] if isinstance(body.get("usage"), dict) else None,
+    )
+
+
+def check_finish(native: str, said: object = None) -> None:
+    """Take a failure for what it is.
+
+    Raises:
+        ProviderError: server or timeout.
+
+    """
+    if native in FAILURES:
+        message = said if isinstance(said, str) and said else f"the generation ended with {native}"
+        raise ProviderError(FAILURES[native], message, http_status=200)
+
+
+def _message(message: JSON) -> JSON:
+    parts = [part for part in message.get("content") or () if isinstance(part, dict)]
+    text = "".join(part.get("text") or "" for part in parts if part.get("type") == "text")
+    thought = "".join(part.get("thinking") or "" for part in parts if part.get("type") == "thinking")
+    thought += message.get("tool_plan") or ""
+    calls = message.get("tool_calls")
+    read: JSON = {"role": "assistant", "content": text if text or not calls else None}
+    if thought:
+        read["reasoning_content"] = thought
+    if calls:
+        read["tool_calls"] = calls
+    if message.get("citations"):
+        read["extra_content"] = {"cohere": {"citations": message["citations"]}}
+    return read
+
+
+def read_logprobs(items: object) -> JSON | None:
+    """OpenAI's log probabilities, a text at a time: where one is of several tokens, theirs are added up."""
+    if not isinstance(items, list) or not items:
+        return None
+    texts = [item for item in items if isinstance(item, dict) and item.get("logprobs")]
+    content = [
+        {
+            "token": item.get("text") or "",
+            "logprob": sum(item["logprobs"]),
+            "bytes": list((item.get("text") or "").encode()),
+            "top_logprobs": [],
+        }
+        for item in texts
+    ]
+    return {"content": content, "refusal": None}
+
+
+def read_usage(usage: object) -> Usage:
+    """What is paid for; if that is not told, what was processed."""
+    if not isinstance(usage, dict):
+        return Usage()
+    counts = usage.get("billed_units") or usage.get("tokens")
+    read = _count(counts, "input_tokens")
+    return Usage(
+        input_tokens=read,
+        output_tokens=_count(counts, "output_tokens"),
+        cache_read_input_tokens=min(_count(usage, "cached_tokens"), read),
+    )
+
+
+def usage_body(usage: Usage) -> JSON:
+    """OpenAI's usage object."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_input_tokens},
+    }
+
+
+def _count(counts: object, name: str) -> int:
+    value = counts.get(name) if isinstance(counts, dict) else None
+    return int(value) if isinstance(value, int | float) and value > 0 else 0
+
+
+def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Read an embeddings answer.
+
+    Raises:
+        ProviderError: server, if it is none.
+
+    """
+    vectors = body.get("embeddings") if isinstance(body, dict) else None
+    floats = vectors.get("float") if isinstance(vectors, dict) else None
+    if not isinstance(floats, list):
+        raise ProviderError("server", "HTTP 200, but the body has no embeddings", http_status=200)
+    meta = body.get("meta")
+    usage = read_usage(meta)
+    data = [{"object": "embedding", "index": index, "embedding": list(row)} for index, row in enumerate(floats)]
+    counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
+    return Answer(
+        body={"object": "list", "data": data, "model": call.model, "usage": counts},
+        http_status=response.status,
+        usage=usage,
+        response_id=str(body.get("id") or ""),
+        response_model=call.model,
+        native_usage=meta if isinstance(meta, dict) else None,
+    )
+
+
+READERS: dict[Operation, Callable[[Call, Any, Response], Answer]] = {"chat": chat, "embeddings": embeddings}

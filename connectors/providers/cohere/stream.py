@@ -1,0 +1,113 @@
+"""Cohere's stream of events, read into OpenAI's chunks.
+
+From Cohere's guides to streaming and to streaming of tool use: message-start; content-start, -delta and -end for text
+and thinking; tool-plan-delta; tool-call-start, -delta and -end; citation-start and -end; message-end, which brings the
+reason to finish and the usage. Whatever else may come is skipped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from connectors.providers.cohere.response import FINISH_REASONS, check_finish, read_logprobs, read_usage, usage_body
+from connectors.providers.provider import Call, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.sse import EventReader
+from schemas.events.parts import Usage
+
+
+class EventDecoder:
+    """Reads one stream. See ``Decoder``."""
+
+    def __init__(self, call: Call) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: JSON | None = None
+        self._events = EventReader()
+        self._head: JSON = {"id": call.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
+        self._head["model"] = call.model
+        self._calls: dict[object, int] = {}
+        """OpenAI's number of each tool call, by Cohere's."""
+        self._citations: list[Any] = []
+        self._started = False
+
+    def feed(self, data: bytes) -> Iterator[JSON]:
+        """See ``Decoder``."""
+        for event in self._events.feed(data):
+            yield from self._read(event.data)
+
+    def finish(self) -> Iterator[JSON]:
+        """See ``Decoder``."""
+        for event in self._events.finish():
+            yield from self._read(event.data)
+        if not self.finish_reasons:
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+
+    def _read(self, data: str) -> list[JSON]:
+        if data.strip() == "[DONE]" or self.finish_reasons:
+            return []
+        try:
+            event = orjson.loads(data)
+            delta = event.get("delta") or {}
+            message = delta.get("message") or {}
+            return self._event(event, delta, message)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ProviderError(
+                "server", "the stream holds an event that is none of Cohere's", http_status=200
+            ) from None
+
+    def _event(self, event: JSON, delta: JSON, message: JSON) -> list[JSON]:
+        match event.get("type"):
+            case "message-start":
+                self._head["id"] = str(event.get("id") or self._head["id"])
+                return self._chunk({"content": ""})
+            case "content-start" | "content-delta":
+                return self._content(message.get("content") or {}, event)
+            case "tool-plan-delta":
+                return self._chunk({"reasoning_content": str(message["tool_plan"])})
+            case "tool-call-start" | "tool-call-delta" as kind:
+                return self._chunk({"tool_calls": [self._tool_call(kind, event, message["tool_calls"])]})
+            case "citation-start":
+                self._citations.append(message["citations"])
+            case "message-end":
+                return self._end(delta)
+        return []
+
+    def _content(self, content: JSON, event: JSON) -> list[JSON]:
+        logprobs = read_logprobs([event["logprobs"]]) if event.get("logprobs") else None
+        if content.get("thinking"):
+            return self._chunk({"reasoning_content": str(content["thinking"])})
+        if content.get("text") or logprobs:
+            return self._chunk({"content": str(content.get("text") or "")}, logprobs=logprobs)
+        return []
+
+    def _tool_call(self, kind: str, event: JSON, call: JSON) -> JSON:
+        if kind == "tool-call-start":
+            self._calls[event.get("index")] = len(self._calls)
+            named = {"id": str(call["id"]), "type": "function"}
+        else:
+            named = {}
+        index = self._calls.get(event.get("index"), len(self._calls) - 1)
+        if index < 0:
+            raise ValueError("a part of a tool call that has not begun")
+        function = {name: str(value) for name, value in call["function"].items() if name in {"name", "arguments"}}
+        return {"index": index, **named, "function": function}
+
+    def _end(self, delta: JSON) -> list[JSON]:
+        native = str(delta.get("finish_reason") or "")
+        check_finish(native, delta.get("error"))
+        self.finish_reasons.append(native)
+        self.native_usage = delta["usage"] if isinstance(delta.get("usage"), dict) else None
+        self.usage = read_usage(self.native_usage)
+        extra = {"extra_content": {"cohere": {"citations": self._citations}}} if self._citations else {}
+        reasons = {"finish_reason": FINISH_REASONS.get(native, "stop"), "native_finish_reason": native}
+        return [*self._chunk(extra, **reasons), {**self._head, "choices": [], "usage": usage_body(self.usage)}]
+
+    def _chunk(self, delta: JSON, **more: object) -> list[JSON]:
+        role = {} if self._started else {"role": "assistant"}
+        self._started = True
+        return [{**self._head, "choices": [{"index": 0, "delta": {**role, **delta}, "finish_reason": None, **more}]}]

@@ -1,0 +1,161 @@
+"""The pieces of one of Gemini's candidates in OpenAI's words: what it says, why it ended, what it cost.
+
+Sources: Gemini API, "Generating content" (Part, FinishReason, LogprobsResult, SafetyRating, UsageMetadata).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Usage
+
+FINISH_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "IMAGE_OTHER": "error",
+    "NO_IMAGE": "error",
+    "MALFORMED_FUNCTION_CALL": "error",
+    "MALFORMED_RESPONSE": "error",
+    "UNEXPECTED_TOOL_CALL": "error",
+    "TOO_MANY_TOOL_CALLS": "error",
+    "MISSING_THOUGHT_SIGNATURE": "error",
+    "OTHER": "error",
+    "FINISH_REASON_UNSPECIFIED": "error",
+}
+"""A word that Google adds later is an ``error`` too: nobody knows whether such an answer is whole."""
+
+CATEGORY = "HARM_CATEGORY_"
+
+
+def finish_of(native: str, *, called: bool) -> str:
+    """Say why it ended. Gemini has no word of its own for an answer that calls tools."""
+    reason = FINISH_REASONS.get(native, "error")
+    return "tool_calls" if called and reason == "stop" else reason
+
+
+def delta_of(candidate: JSON, calls: int, call_id: str) -> tuple[JSON, int]:
+    """Translate the parts of a candidate.
+
+    Args:
+        candidate: Gemini's.
+        calls: how many tools this choice has called before.
+        call_id: what the ids of calls begin with that have none of their own.
+
+    Returns:
+        OpenAI's delta, empty if there is nothing in it; and how many calls are new.
+
+    """
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    delta: JSON = {}
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict):
+            _add_part(delta, part, calls, call_id)
+    return delta, len(delta.get("tool_calls", ()))
+
+
+def _add_part(delta: JSON, part: JSON, calls: int, call_id: str) -> None:
+    text, function = part.get("text"), part.get("functionCall")
+    if isinstance(function, dict):
+        known = delta.setdefault("tool_calls", [])
+        known.append(_tool_call(part, function, calls + len(known), call_id))
+        return
+    if isinstance(text, str) and text:
+        name = "reasoning_content" if part.get("thought") is True else "content"
+        delta[name] = delta.get(name, "") + text
+    delta |= _signed(part)
+
+
+def _tool_call(part: JSON, function: JSON, index: int, call_id: str) -> JSON:
+    native, arguments = function.get("id"), function.get("args")
+    return {
+        "index": index,
+        "id": native if isinstance(native, str) and native else f"{call_id}{index}",
+        "type": "function",
+        "function": {
+            "name": str(function.get("name") or ""),
+            "arguments": orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode(),
+        },
+        **_signed(part),
+    }
+
+
+def _signed(part: JSON) -> JSON:
+    """Keep the signature of a thought, which must come back with the conversation."""
+    signature = part.get("thoughtSignature")
+    if not isinstance(signature, str) or not signature:
+        return {}
+    return {"extra_content": {"google": {"thought_signature": signature}}}
+
+
+def logprobs_of(candidate: JSON) -> JSON:
+    """Translate log probabilities, if they were asked for."""
+    result = candidate.get("logprobsResult")
+    if not isinstance(result, dict):
+        return {}
+    chosen, tops = _list(result.get("chosenCandidates")), _list(result.get("topCandidates"))
+    alternatives = [_list(top.get("candidates")) if isinstance(top, dict) else [] for top in tops]
+    tokens = [
+        {
+            **_token(token),
+            "top_logprobs": [_token(other) for other in (alternatives[at] if at < len(alternatives) else ())],
+        }
+        for at, token in enumerate(chosen)
+    ]
+    return {"logprobs": {"content": tokens, "refusal": None}} if tokens else {}
+
+
+def _token(candidate: Any) -> JSON:  # noqa: ANN401 - JSON of any shape
+    candidate = candidate if isinstance(candidate, dict) else {}
+    token, logprob = str(candidate.get("token") or ""), candidate.get("logProbability")
+    return {
+        "token": token,
+        "logprob": float(logprob) if isinstance(logprob, int | float) else 0.0,  # protobuf leaves out a zero
+        "bytes": list(token.encode()),
+    }
+
+
+def filter_results(holder: JSON) -> JSON:
+    """Translate the ratings of the safety filter, by category, in the form that Azure gives them."""
+    ratings = [rating for rating in _list(holder.get("safetyRatings")) if isinstance(rating, dict)]
+    results = {
+        str(rating.get("category")).removeprefix(CATEGORY).lower(): {
+            "filtered": rating.get("blocked") is True,
+            "probability": str(rating.get("probability")).lower(),
+        }
+        for rating in ratings
+    }
+    return {"content_filter_results": results} if results else {}
+
+
+def counts(native: JSON) -> Usage:
+    """Count inclusively. Gemini's prompt holds the cached tokens; its candidates do not hold the thoughts."""
+    thoughts = _count(native, "thoughtsTokenCount")
+    return Usage(
+        input_tokens=_count(native, "promptTokenCount") + _count(native, "toolUsePromptTokenCount"),
+        output_tokens=_count(native, "candidatesTokenCount") + thoughts,
+        cache_read_input_tokens=_count(native, "cachedContentTokenCount"),
+        reasoning_output_tokens=thoughts,
+    )
+
+
+def _count(native: JSON, name: str) -> int:
+    value = native.get(name)
+    return value if type(value) is int and value > 0 else 0
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,72 @@
+"""OpenAI's embeddings in Gemini's words and back.
+
+Source: Gemini API, "Embeddings" (batchEmbedContents): no count of tokens in the answer
+of most models. Vectors come as the model made them: one that is cut short by ``dimensions`` is not of length 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.providers.gemini.candidate import counts
+from connectors.providers.gemini.parameters import EMBEDDINGS
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change, Usage
+from schemas.openai.embedding_vectors import is_vector
+
+
+def to_embeddings(call: Call, model: str) -> tuple[JSON, list[Change]]:
+    """Write one request for each text.
+
+    Raises:
+        ProviderError: invalid_request, naming what can't be had.
+
+    """
+    applied = EMBEDDINGS.apply(call.body, call.model)
+    texts = _texts(call)
+    requests = [{"model": model, "content": {"parts": [{"text": text}]}, **applied.passed} for text in texts]
+    if "encoding_format" in applied.transform:
+        detail = EMBEDDINGS.rules["encoding_format"].why
+        applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
+    return {"requests": requests}, applied.changes
+
+
+def _texts(call: Call) -> list[str]:
+    given = call.body.get("input")
+    inputs = given if isinstance(given, list) else [given]
+    texts = [text for text in inputs if isinstance(text, str)]
+    if len(texts) < len(inputs):
+        raise invalid("input", f"input must be text for gemini/{call.model}: token ids of other models mean nothing")
+    return texts
+
+
+def from_embeddings(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Translate the vectors.
+
+    Raises:
+        ProviderError: server, if there is not one for each text.
+
+    """
+    found = body.get("embeddings") if isinstance(body, dict) else None
+    if not isinstance(found, list) or len(found) != len(_texts(call)):
+        raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
+    data = [{"object": "embedding", "index": index, "embedding": _vector(item)} for index, item in enumerate(found)]
+    native = body.get("usageMetadata")
+    usage = counts(native) if isinstance(native, dict) else Usage()
+    tokens = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
+    return Answer(
+        body={"object": "list", "data": data, "model": call.model, "usage": tokens},
+        http_status=200,
+        usage=usage,
+        response_model=call.model,
+        native_usage=native if isinstance(native, dict) else None,
+    )
+
+
+def _vector(item: object) -> list[float]:
+    values = item.get("values") if isinstance(item, dict) else None
+    if not is_vector(values):
+        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
+    return values

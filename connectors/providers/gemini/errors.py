@@ -1,0 +1,116 @@
+"""Google's errors: a canonical status, and details that say which quota is used up and when to come back.
+
+Sources: Gemini API, "Troubleshooting" and "Rate limits"; google.rpc error details (ErrorInfo, QuotaFailure, RetryInfo).
+"You exceeded your current quota" stands in the message of a limit per minute too: only the details tell them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire import errors
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.vocabulary import ErrorType
+
+BY_REASON: dict[str, ErrorType] = {
+    "API_KEY_INVALID": "auth",
+    "API_KEY_SERVICE_BLOCKED": "auth",
+    "SERVICE_DISABLED": "auth",
+    "ACCOUNT_STATE_INVALID": "auth",
+    "CONSUMER_SUSPENDED": "auth",
+    "BILLING_DISABLED": "quota_exhausted",
+}
+"""What an ErrorInfo's reason means, whatever the status: a wrong key is a 400 there."""
+
+BY_STATUS: dict[str, ErrorType] = {
+    "FAILED_PRECONDITION": "auth",  # this country or account may not, until it pays
+    "CANCELLED": "server",
+    "DEADLINE_EXCEEDED": "timeout",
+    "UNAVAILABLE": "capacity",
+}
+"""What Google's canonical status means where HTTP's says less."""
+
+TOO_LONG = re.compile(r"exceeds the maximum number of tokens", re.IGNORECASE)
+USED_UP = re.compile(r"spending cap|\blimit: 0\b", re.IGNORECASE)
+DAILY = "PerDay"
+"""In the id of a quota that is full again at midnight, Pacific time."""
+RETRY_IN = re.compile(r"retry in ((?:\d+(?:\.\d+)?(?:h|ms|m|s))+)", re.IGNORECASE)
+
+RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
+ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+
+
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    """Read a response that is no answer; see ``errors.refusal``."""
+    error = errors.refusal(status, headers, content)
+    said = _said(content)
+    details = [detail for detail in _list(said.get("details")) if isinstance(detail, dict)]
+    error.retry_after_s = error.retry_after_s or _hint_s(details, error.message)
+    error.error_type = _class(error, said, details)
+    return error
+
+
+def in_stream(response: JSON) -> ProviderError:
+    """Read an error that comes in a response of HTTP 200."""
+    code = _said(orjson.dumps(response)).get("code")
+    status = code if type(code) is int and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's error range
+    error = refusal(status, {}, orjson.dumps(response))
+    error.http_status = 200
+    return error
+
+
+def _class(error: ProviderError, said: JSON, details: list[JSON]) -> ErrorType:
+    reasons = [str(detail.get("reason")) for detail in details if detail.get("@type") == ERROR_INFO]
+    by_reason = next((BY_REASON[reason] for reason in reasons if reason in BY_REASON), None)
+    if by_reason:
+        return by_reason
+    if error.error_type in {"rate_limited", "quota_exhausted"}:
+        return _quota(error, details)
+    if TOO_LONG.search(error.message) and error.error_type == "invalid_request":
+        return "context_length"
+    return BY_STATUS.get(str(said.get("status")), error.error_type)
+
+
+def _quota(error: ProviderError, details: list[JSON]) -> ErrorType:
+    """Tell a limit that passes from one that does not."""
+    violations = [
+        violation
+        for detail in details
+        if detail.get("@type") == QUOTA_FAILURE
+        for violation in _list(detail.get("violations"))
+        if isinstance(violation, dict)
+    ]
+    if any(DAILY in str(violation.get("quotaId")) for violation in violations) or USED_UP.search(error.message):
+        return "quota_exhausted"
+    return "rate_limited" if violations or error.retry_after_s else error.error_type
+
+
+def _hint_s(details: list[JSON], message: str) -> float | None:
+    delays = [detail.get("retryDelay") for detail in details if detail.get("@type") == RETRY_INFO]
+    found = RETRY_IN.search(message)
+    for text in (*delays, found[1] if found else None):
+        seconds = errors.go_duration_s(text) if isinstance(text, str) else None
+        if seconds and seconds <= errors.LONGEST_HINT_S:
+            return seconds
+    return None
+
+
+def _said(content: bytes) -> JSON:
+    """Find the error object, also where it is wrapped in a list of one."""
+    try:
+        body: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    body = body[0] if isinstance(body, list) and body else body
+    said = body.get("error") if isinstance(body, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,186 @@
+"""A conversation in Gemini's words: contents of parts, said by the user or the model, and the system's words apart.
+
+Sources: Gemini API, "Generating content" (Content, Part), "Function calling", "Thought signatures", "File input
+methods". A function's answer is matched by the name of the function and by its place; the id of the call goes along,
+which tells two calls of one function apart.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
+FETCHED = ("https://", "gs://")
+"""What Google fetches by itself."""
+MEDIA_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+}
+"""By the ending of a URL; without a type Google looks for itself."""
+
+UNSIGNED = "gemini-[12].*"
+"""Models that take a call of their own back without its thought signature."""
+NO_SIGNATURE = "skip_thought_signature_validator"
+"""What Google wants in place of the signature of a call that another model made."""
+
+
+def to_contents(messages: Sequence[JSON], model: str, changes: list[Change]) -> tuple[list[JSON], list[JSON]]:
+    """Translate the messages, in order.
+
+    Returns:
+        The contents, and the parts of the system's instruction.
+
+    Raises:
+        ProviderError: invalid_request for messages, if one of them can't be said.
+
+    """
+    contents: list[JSON] = []
+    system: list[JSON] = []
+    names: dict[str, str] = {}
+    for message in messages:
+        match message.get("role"):
+            case "system" | "developer":
+                system += _parts(message.get("content"))
+            case "user":
+                contents.append({"role": "user", "parts": _parts(message.get("content"))})
+            case "assistant":
+                _add_model(contents, message, model, names)
+            case "tool":
+                _add_result(contents, message, names)
+            case role:
+                raise _unsaid(f"a message of role {role!r} is the form before tools")
+    if not contents:
+        raise _unsaid("it needs a message that is not the system's")
+    changes += _altered(messages, contents)
+    return contents, system
+
+
+def _altered(messages: Sequence[JSON], contents: Sequence[JSON]) -> Iterator[Change]:
+    """What a conversation says beside its words, and Gemini has no place for; and what it needs and we had not."""
+    lists = [content for message in messages if isinstance(content := message.get("content"), list)]
+    images = [part["image_url"] for parts in lists for part in parts if part.get("type") == "image_url"]
+    if any(message.get("name") for message in messages):
+        yield Change(param="messages.name", action="dropped", detail="speakers have no names there")
+    if any(image.get("detail") not in {None, "auto"} for image in images):
+        yield Change(param="messages.image_url.detail", action="dropped", detail="it chooses the resolution itself")
+    if any(part.get("thoughtSignature") == NO_SIGNATURE for content in contents for part in content["parts"]):
+        yield Change(param="messages.tool_calls", action="transformed", detail="thoughtSignature")
+
+
+def _parts(content: Any) -> list[JSON]:  # noqa: ANN401 - words, or a list of parts
+    if not isinstance(content, list):
+        return [{"text": content or ""}]
+    return [_part(part) for part in content]
+
+
+def _part(part: JSON) -> JSON:
+    match part.get("type"):
+        case "text":
+            return {"text": part["text"]}
+        case "refusal":
+            return {"text": part["refusal"]}
+        case "image_url":
+            return _from_url(part["image_url"]["url"])
+        case "input_audio":
+            audio = part["input_audio"]
+            return {"inlineData": {"mimeType": f"audio/{audio['format']}", "data": audio["data"]}}
+        case "file" if part["file"].get("file_data"):
+            return _from_url(part["file"]["file_data"])
+    raise _unsaid(f"a part of type {part.get('type')!r} must hold its data: nothing was uploaded there")
+
+
+def _from_url(url: str) -> JSON:
+    data = DATA_URL.match(url)
+    if data:
+        return {"inlineData": {"mimeType": data[1].lower(), "data": url[data.end() :]}}
+    if not url.startswith(FETCHED):
+        raise _unsaid("a URL must be https, gs, or data in base64")
+    ending = re.split(r"[?#]", url, maxsplit=1)[0].rpartition(".")[2].lower()
+    media_type = {"mimeType": MEDIA_TYPES[ending]} if ending in MEDIA_TYPES else {}
+    return {"fileData": {**media_type, "fileUri": url}}
+
+
+def _add_model(contents: list[JSON], message: JSON, model: str, names: dict[str, str]) -> None:
+    if message.get("function_call") or message.get("audio"):
+        raise _unsaid("function_call and audio of an earlier answer can't be said")
+    parts = _spoken(message)
+    calls = [_function_call(call, names) for call in message.get("tool_calls") or ()]
+    if calls and "thoughtSignature" not in calls[0] and not fnmatch.fnmatchcase(model, UNSIGNED):
+        calls[0]["thoughtSignature"] = NO_SIGNATURE
+    if parts or calls:
+        contents.append({"role": "model", "parts": [*parts, *calls]})
+
+
+def _spoken(message: JSON) -> list[JSON]:
+    """Translate the words of an earlier answer. Its signature must come back on a part, be it an empty one."""
+    content = message.get("content")
+    words = content if content is not None else message.get("refusal")
+    parts = _parts(words) if words else []
+    signature = _signature(message)
+    if signature:
+        parts = parts or [{"text": ""}]
+        parts[-1]["thoughtSignature"] = signature
+    return parts
+
+
+def _function_call(call: JSON, names: dict[str, str]) -> JSON:
+    if call.get("type", "function") != "function":
+        raise _unsaid("only calls of functions are known")
+    function = call["function"]
+    names[call["id"]] = function["name"]
+    arguments = _object(function.get("arguments") or "{}")
+    if arguments is None:
+        raise _unsaid("the arguments of a tool call must be a JSON object")
+    part: JSON = {"functionCall": {"id": call["id"], "name": function["name"], "args": arguments}}
+    signature = _signature(call)
+    if signature:
+        part["thoughtSignature"] = signature
+    return part
+
+
+def _add_result(contents: list[JSON], message: JSON, names: dict[str, str]) -> None:
+    """Answer one call. The answers to all calls of one turn must stand in one content."""
+    call_id = message["tool_call_id"]
+    if call_id not in names:
+        raise _unsaid("a tool's answer has a tool_call_id that no call before it has")
+    text = "".join(part["text"] for part in _parts(message.get("content")))
+    answer = _object(text)
+    response = {"id": call_id, "name": names[call_id], "response": {"result": text} if answer is None else answer}
+    if not (contents and "functionResponse" in contents[-1]["parts"][-1]):
+        contents.append({"role": "user", "parts": []})
+    contents[-1]["parts"].append({"functionResponse": response})
+
+
+def _object(text: str) -> JSON | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _signature(holder: JSON) -> str:
+    """Find what Gemini gave along and wants to have back, in the spelling of Google's OpenAI-compatible endpoint."""
+    extra = holder.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return signature if isinstance(signature, str) else ""
+
+
+def _unsaid(why: str) -> ProviderError:
+    return invalid("messages", f"messages can't be translated for gemini: {why}")

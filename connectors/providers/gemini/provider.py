@@ -1,0 +1,87 @@
+"""Google's Gemini API with a key: generateContent, streamGenerateContent and batchEmbedContents.
+
+The facts, from Google's own reference (source: Gemini API, "Generating content", "Embeddings"): POST
+{base_url}/models/{model}:{method}, the key in ``x-goog-api-key`` and never in the URL, where proxies would log it.
+Embeddings come without a count of tokens: their usage is then zero, with no native usage beside it to say otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+from pydantic import Field, model_validator
+
+from connectors.http_client import Response
+from connectors.providers.gemini.embeddings import from_embeddings, to_embeddings
+from connectors.providers.gemini.errors import refusal
+from connectors.providers.gemini.request import to_chat
+from connectors.providers.gemini.response import ResponseReader, whole
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+
+HOST = "https://generativelanguage.googleapis.com/v1beta"
+
+COLLECTIONS = ("models/", "tunedModels/")
+"""A model's full name starts with one of them; without it is one of ``models/``."""
+
+
+class GeminiSettings(ProviderSettings):
+    """How to reach the Gemini API."""
+
+    kind: Literal["gemini"] = "gemini"
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
+    api_key: HeaderSecret | None = None
+    safety: dict[str, str] = Field(default_factory=dict)
+    """What to block from which probability on, as HARM_CATEGORY_…: BLOCK_…; Google's defaults for what is not here."""
+
+    @model_validator(mode="after")
+    def _google_needs_a_key(self) -> GeminiSettings:
+        if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
+            raise ValueError("api_key is needed for the Gemini API; Google AI Studio makes one")
+        return self
+
+
+class Gemini(HttpProvider):
+    """The Gemini API, by one key."""
+
+    Settings: ClassVar[type[ProviderSettings]] = GeminiSettings
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, GeminiSettings)
+        key = settings.api_key.get_secret_value() if settings.api_key else ""
+        super().__init__(name, settings, {"x-goog-api-key": key} if key else {}, settings.api_key)
+        self._safety = [
+            {"category": category, "threshold": threshold} for category, threshold in settings.safety.items()
+        ]
+
+    def write(self, call: Call) -> Outgoing:
+        """Translate the request; the model stands in the path."""
+        model = resource(call.model)
+        if call.operation == "embeddings":
+            body, changes = to_embeddings(call, model)
+            return Outgoing(f"/{model}:batchEmbedContents", body, changes=changes)
+        body, changes = to_chat(call)
+        if self._safety:
+            body["safetySettings"] = self._safety
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        return Outgoing(f"/{model}:{method}", body, changes=changes)
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401, ARG002 - JSON of any shape
+        """Translate the answer."""
+        return from_embeddings(call, body) if call.operation == "embeddings" else whole(call, body)
+
+    def decoder(self, call: Call) -> Decoder:
+        """Every event of a stream is a response as a whole answer would be, with the next piece in it."""
+        return ResponseReader(call)
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Google's errors hold their reason and their hint in ``details``."""
+        return refusal(response.status, response.headers, response.content)
+
+
+def resource(model: str) -> str:
+    """Write a model's full name as it stands in a path; no name can leave its place there."""
+    collection = next((prefix for prefix in COLLECTIONS if model.startswith(prefix)), "")
+    return (collection or COLLECTIONS[0]) + quote(model.removeprefix(collection), safe="")

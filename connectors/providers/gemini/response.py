@@ -1,0 +1,180 @@
+"""Gemini's answers as OpenAI's, whole or streamed: the same object, only cut into more or fewer pieces.
+
+Sources: Gemini API, "Generating content" (GenerateContentResponse, Candidate, FinishReason, UsageMetadata) and
+"Thought signatures". Pictures and code that a model may answer with are not translated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from connectors.providers.gemini.candidate import counts, delta_of, filter_results, finish_of, logprobs_of
+from connectors.providers.gemini.errors import in_stream
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON, Assembly
+from connectors.providers.wire.sse import EventReader
+from schemas.events.parts import Usage
+
+
+class ResponseReader:
+    """Reads the responses of one call, in order; a ``Decoder``. There is no end marker but the finish reasons."""
+
+    def __init__(self, call: Call) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: JSON | None = None
+        self._events = EventReader()
+        self._head: JSON = {}
+        self._fallback_id, self._model = f"chatcmpl-{call.request_id}", call.model
+        self._calls: dict[int, int] = {}
+        """How many calls of tools each choice has made so far."""
+        self._open: dict[int, bool] = {}
+        """The choices that began, and whether they are still to end."""
+
+    def feed(self, data: bytes) -> Iterator[JSON]:
+        """See ``Decoder``."""
+        for event in self._events.feed(data):
+            yield from self._event(event.data)
+
+    def finish(self) -> Iterator[JSON]:
+        """See ``Decoder``."""
+        for event in self._events.finish():
+            yield from self._event(event.data)
+        if not self._open or any(self._open.values()):
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+        yield self.last()
+
+    def _event(self, data: str) -> list[JSON]:
+        try:
+            response = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
+        return self.read(response)
+
+    def read(self, response: object) -> list[JSON]:
+        """Translate the next response.
+
+        Raises:
+            ProviderError: it is an error, or no response.
+
+        """
+        if isinstance(response, list) and response:
+            response = response[0]
+        if not isinstance(response, dict):
+            raise ProviderError("server", "HTTP 200, but not with a response of Gemini's", http_status=200)
+        if response.get("error"):
+            raise in_stream(response)
+        self._note(response)
+        found = response.get("candidates")
+        candidates = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        chunks = [chunk for place, item in enumerate(candidates) for chunk in self._candidate(place, item)]
+        blocked = _of(response.get("promptFeedback")).get("blockReason")
+        if isinstance(blocked, str) and not (candidates or self._open):
+            chunks = self._blocked(blocked, response["promptFeedback"])
+        return chunks
+
+    def last(self) -> JSON:
+        """Make the chunk that brings the usage, after all others."""
+        usage = self.usage
+        return self._chunk() | {
+            "usage": {
+                "prompt_tokens": usage.input_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.input_tokens + usage.output_tokens,
+                "prompt_tokens_details": {"cached_tokens": usage.cache_read_input_tokens},
+                "completion_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
+            }
+        }
+
+    def _note(self, response: JSON) -> None:
+        """Keep what a stream has once: its id and its model. Of the usage the last one counts."""
+        if not self._head:
+            self._head = {
+                "id": _text(response.get("responseId")) or self._fallback_id,
+                "object": "chat.completion.chunk",
+                "created": int(time.time()),
+                "model": _text(response.get("modelVersion")) or self._model,
+            }
+        usage = response.get("usageMetadata")
+        if isinstance(usage, dict):
+            self.native_usage, self.usage = usage, counts(usage)
+
+    def _candidate(self, place: int, candidate: JSON) -> list[JSON]:
+        index = candidate.get("index")
+        index = index if type(index) is int and index >= 0 else place
+        delta, calls = delta_of(candidate, self._calls.get(index, 0), self._call_id(index))
+        self._calls[index] = self._calls.get(index, 0) + calls
+        extra = logprobs_of(candidate)
+        chunks = []
+        if delta or extra or index not in self._open:
+            chunks.append(self._chunk({"index": index, "delta": self._begun(index, delta), **extra}))
+        reason = candidate.get("finishReason")
+        if isinstance(reason, str) and reason:
+            results = filter_results(candidate)
+            chunks.append(self._ended(index, reason, finish_of(reason, called=self._calls[index] > 0), results))
+        return chunks
+
+    def _blocked(self, reason: str, feedback: JSON) -> list[JSON]:
+        """Say that the question was not let through: an answer without words, as OpenAI's filter gives it."""
+        begun = self._chunk({"index": 0, "delta": self._begun(0, {})})
+        return [begun, self._ended(0, reason, "content_filter", filter_results(feedback))]
+
+    def _begun(self, index: int, delta: JSON) -> JSON:
+        if index in self._open:
+            return delta
+        self._open[index] = True
+        return {"role": "assistant", **delta}
+
+    def _ended(self, index: int, native: str, reason: str, results: JSON) -> JSON:
+        self._open[index] = False
+        self.finish_reasons.append(native)
+        return self._chunk(
+            {"index": index, "delta": {}, "finish_reason": reason, "native_finish_reason": native, **results}
+        )
+
+    def _chunk(self, *choices: JSON) -> JSON:
+        return {**self._head, "choices": [{"finish_reason": None, **choice} for choice in choices]}
+
+    def _call_id(self, index: int) -> str:
+        """Make what the ids of a choice's calls begin with: the same for the same answer, another for every other."""
+        return "call_" + hashlib.sha256(f"{self._head['id']}/{index}".encode()).hexdigest()[:20]
+
+
+def whole(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+    """Translate an answer that came in one piece.
+
+    Raises:
+        ProviderError: server, if it holds no answer.
+
+    """
+    reader, assembly = ResponseReader(call), Assembly()
+    for chunk in reader.read(body):
+        assembly.add(chunk)
+    if not assembly.finished:
+        raise ProviderError("server", "HTTP 200, but no candidate that came to its end", http_status=200)
+    assembly.add(reader.last())
+    answer = assembly.body
+    for call_made in (made for choice in answer["choices"] for made in choice["message"].get("tool_calls", ())):
+        del call_made["index"]  # a whole answer's calls are counted by their place
+    return Answer(
+        body=answer,
+        http_status=200,
+        usage=reader.usage,
+        response_id=answer["id"],
+        response_model=answer["model"],
+        finish_reasons=tuple(reader.finish_reasons),
+        native_usage=reader.native_usage,
+    )
+
+
+def _of(value: object) -> JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,66 @@
+"""What becomes of each parameter at Hugging Face's router, and at its two servers.
+
+Source: Inference Providers, "Chat Completion" and "Feature Extraction"; Text Generation Inference and Text Embeddings
+Inference, their OpenAPI documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connectors.providers.openai_compatible.parameters import CHAT, PLATFORM
+from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from schemas.events.vocabulary import Operation
+
+CHAT_RULES: Mapping[str, Rule] = {
+    **PLATFORM,
+    **{name: CHAT[name] for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")},
+    **dict.fromkeys(("max_tokens", "seed", "tools", "tool_choice", "tool_prompt", "response_format", "logprobs"), PASS),
+    "stop": TRANSFORM,
+    "top_logprobs": Rule("pass", low=0, high=5),
+    "max_completion_tokens": Rule("rename", "max_tokens"),
+}
+
+PIPELINE_ONLY = ("normalize", "prompt_name", "truncate", "truncation_direction")
+
+ROUTER: Mapping[Operation, Parameters] = {
+    "chat": Parameters("huggingface", CHAT_RULES, unknown=PASS),
+    "embeddings": Parameters(
+        "huggingface",
+        {
+            **dict.fromkeys(PIPELINE_ONLY, PASS),
+            "encoding_format": Rule("transform", why="the gateway encodes, the provider gives numbers only"),
+            "dimensions": refused("its vectors have the size of the model"),
+            "user": PLATFORM["user"],
+            "metadata": PLATFORM["metadata"],
+        },
+    ),
+}
+
+TGI: Mapping[Operation, Parameters] = {
+    "chat": Parameters(
+        "huggingface",
+        {
+            **CHAT_RULES,
+            "guideline": PASS,
+            "n": refused("it gives one answer", 1),
+            "logit_bias": refused("it has no such setting", {}),
+            "parallel_tool_calls": dropped("a model calls as many tools as it likes", default=True),
+            "reasoning_effort": dropped("its models have no such setting"),
+        },
+    ),
+}
+
+TEI: Mapping[Operation, Parameters] = {
+    "embeddings": Parameters(
+        "huggingface",
+        {
+            "encoding_format": PASS,
+            "dimensions": Rule("pass", low=1),
+            "user": PLATFORM["user"],
+            "metadata": PLATFORM["metadata"],
+        },
+    ),
+}
+
+PARAMETERS = ROUTER

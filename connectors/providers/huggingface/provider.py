@@ -1,0 +1,134 @@
+"""Hugging Face: its router to many providers, and its servers TGI (text) and TEI (embeddings) on one's own machines.
+
+Source: Inference Providers documentation, "Chat Completion"; Text Generation Inference, "Messages API"; Text Embeddings
+Inference, "Quick tour". The router takes a model as org/name, with :provider, :fastest, :cheapest or :preferred behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from connectors.http_client import Response
+from connectors.providers.huggingface import embeddings as pipeline
+from connectors.providers.huggingface.parameters import ROUTER, TEI, TGI
+from connectors.providers.openai_compatible.messages import SERVER_NAMES
+from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.response import ChoiceReader
+from connectors.providers.parameters import Parameters, invalid
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
+from connectors.providers.wire.http_provider import Outgoing
+from schemas.events.parts import Change
+from schemas.events.vocabulary import Operation
+
+HOST = "https://router.huggingface.co/v1"
+
+PARAMETERS = ROUTER
+SERVERS: Mapping[str, Mapping[Operation, Parameters]] = {"router": ROUTER, "tgi": TGI, "tei": TEI}
+
+TOO_LONG = re.compile(r"must have less than \d+ tokens|must be <= \d+")
+"""TGI and TEI: the only sign that the input is beyond what the model takes."""
+
+WAIT = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
+"""Of a limit that is used up, the seconds until it is renewed: IETF's draft of the ratelimit header, as the Hub has."""
+
+
+class HuggingFaceSettings(CompatibleSettings):
+    """How to reach the router, or a server of one's own."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
+    server: Literal["router", "tgi", "tei"] = "router"
+    """What is there."""
+    bill_to: HeaderText = ""
+    """The organization that pays, instead of the key's owner."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> HuggingFaceSettings:
+        routed = self.base_url.rstrip("/") == HOST
+        if routed and self.server != "router":
+            raise ValueError(f"base_url is needed for server: {self.server}")
+        if routed and not self.has_key:
+            raise ValueError("api_key is needed for the router")
+        return self
+
+    def sold_as(self, model: str) -> tuple[str, str]:
+        """Each provider behind the router has its price; who leaves the choice to the router learns none beforehand."""
+        name, _, provider = model.partition(":")
+        return (f"huggingface_{provider}" if self.server == "router" and provider else ""), name
+
+    def credentials(self) -> dict[str, str]:
+        """The key, and who pays."""
+        return super().credentials() | ({"x-hf-bill-to": self.bill_to} if self.bill_to else {})
+
+
+class HuggingFaceChoice(ChoiceReader):
+    """TGI says in its own words why it stopped."""
+
+    words: ClassVar[Mapping[str, str]] = {"eos_token": "stop", "stop_sequence": "stop"}
+
+
+class HuggingFace(Compatible):
+    """The router, or one server."""
+
+    Settings: ClassVar[type[ProviderSettings]] = HuggingFaceSettings
+    message_names = SERVER_NAMES
+    choices = HuggingFaceChoice
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, HuggingFaceSettings)
+        super().__init__(name, settings)
+        self._base = self._base.removesuffix("/v1")
+        self._server = settings.server
+        self.parameters = SERVERS[settings.server]
+
+    def _piped(self, call: Call) -> bool:
+        return self._server == "router" and call.operation == "embeddings"
+
+    def path(self, call: Call) -> str:
+        """All speak OpenAI's API under /v1, but for the router's embeddings."""
+        return f"/v1{PATHS[call.operation]}"
+
+    def write(self, call: Call) -> Outgoing:
+        """Stop sequences are a list here.
+
+        Raises:
+            ProviderError: invalid_request, naming what this server has not.
+
+        """
+        if call.operation not in self.parameters:
+            part = "messages" if call.operation == "chat" else "input"
+            raise invalid(part, f"{call.operation} can't be had at a server of the kind {self._server}")
+        if self._piped(call):
+            return self._pipe(call)
+        outgoing, stop = super().write(call), call.body.get("stop")
+        if stop is None:
+            return outgoing
+        changes = [Change(param="stop", action="transformed", detail="a list of one")] if isinstance(stop, str) else []
+        body = outgoing.body | {"stop": [stop] if isinstance(stop, str) else stop}
+        return Outgoing(outgoing.path, body, changes=[*outgoing.changes, *changes])
+
+    def _pipe(self, call: Call) -> Outgoing:
+        applied = self.parameters[call.operation].apply(call.body, call.model)
+        content, changes = pipeline.content(call)
+        return Outgoing(pipeline.path(call), {**content, **applied.passed}, changes=[*applied.changes, *changes])
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """See ``Compatible``."""
+        return pipeline.read(call, body) if self._piped(call) else super().read(call, body, response)
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Read what only these servers say: a length in words, a limit in IETF's header, a model without provider."""
+        error = super().refusal(response)
+        if TOO_LONG.search(error.message) and error.http_status in {400, 413, 422}:
+            error.error_type = "context_length"
+        elif "not supported by any provider" in error.message:
+            error.error_type = "not_found"
+        if error.retry_after_s is None:
+            waits = [float(seconds) for seconds in WAIT.findall(response.headers.get("ratelimit", ""))]
+            error.retry_after_s = max(waits, default=None)
+        return error

@@ -1,0 +1,95 @@
+"""Several keys of one provider, in turn: one provider for each, and a rest for the key that was refused."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any, ClassVar, cast
+
+from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.settings import ProviderSettings
+from schemas.events.vocabulary import ErrorType
+
+RESTS_S: dict[ErrorType, float] = {"rate_limited": 5.0, "quota_exhausted": 300.0, "auth": 300.0}
+"""The errors that are the key's, and how long it rests after each unless the provider says."""
+
+
+class Rotation:
+    """Calls by the next key that does not rest. If all rest, by the one whose rest ends first.
+
+    It makes no second call by itself: an error says whether another key is there for one.
+
+    Args:
+        providers: one for each key, all else the same.
+        clock: seconds that never go back.
+
+    """
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(self, providers: Sequence[Provider], clock: Callable[[], float] = time.monotonic) -> None:
+        self._providers = providers
+        self._rests_until_s = [0.0] * len(providers)
+        self._last = -1
+        self._clock = clock
+
+    async def complete(self, call: Call) -> Answer:
+        """Make the call once, by the next key.
+
+        Raises:
+            ProviderError: as the provider.
+
+        """
+        key = self._next()
+        try:
+            return self._noted(key, await self._providers[key].complete(call))
+        except ProviderError as error:
+            self._refused(key, error)
+            raise
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        """Make the call once, by the next key.
+
+        Raises:
+            ProviderError: as the provider.
+
+        """
+        key = self._next()
+        stream = cast("AsyncGenerator[dict[str, Any] | Answer]", self._providers[key].stream(call))
+        try:
+            async with contextlib.aclosing(stream):
+                async for item in stream:
+                    yield self._noted(key, item) if isinstance(item, Answer) else item
+        except ProviderError as error:
+            self._refused(key, error)
+            raise
+
+    async def close(self) -> None:
+        """Close them all."""
+        for provider in self._providers:
+            await provider.close()
+
+    def _next(self) -> int:
+        """Round robin over the keys that do not rest."""
+        now_s, count = self._clock(), len(self._providers)
+        turn = [(self._last + step) % count for step in range(1, count + 1)]
+        self._last = min(turn, key=lambda key: max(self._rests_until_s[key] - now_s, 0.0))
+        return self._last
+
+    def _noted(self, key: int, answer: Answer) -> Answer:
+        """Say which key it was. What the headers say of rates holds for it alone: it rests when nothing is left."""
+        budgets = [budget for budget in answer.rates or () if budget is not None and budget.remaining < 1]
+        if budgets:
+            self._rest(key, max(budget.reset_s for budget in budgets))
+        return dataclasses.replace(answer, key_index=key, rates=None)
+
+    def _refused(self, key: int, error: ProviderError) -> None:
+        error.key_index, error.rates = key, None
+        if error.error_type in RESTS_S:
+            self._rest(key, error.retry_after_s or RESTS_S[error.error_type])
+            error.another_key = any(until_s <= self._clock() for until_s in self._rests_until_s)
+
+    def _rest(self, key: int, seconds: float) -> None:
+        self._rests_until_s[key] = self._clock() + seconds

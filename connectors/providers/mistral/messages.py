@@ -1,0 +1,123 @@
+"""OpenAI's messages in Mistral's words.
+
+Source: Mistral API reference, "Chat Completion"; its error 3280: tool call ids must match ^[a-zA-Z0-9]{9}$. Names that
+it does not know are refused, in messages as well: 422, extra_forbidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+from typing import Any
+
+from connectors.providers.openai_compatible.messages import without
+from connectors.providers.parameters import invalid
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+NAMES: dict[str, frozenset[str]] = {
+    "system": frozenset({"role", "content"}),
+    "user": frozenset({"role", "content"}),
+    "assistant": frozenset({"role", "content", "tool_calls", "prefix"}),
+    "tool": frozenset({"role", "content", "tool_call_id", "name"}),
+}
+"""By role, what a message may hold."""
+
+ROLES = {"developer": "system"}
+
+TOOL_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+_DIGITS = string.digits + string.ascii_letters
+
+
+def tool_call_id(given: str) -> str:
+    """Give the id that Mistral takes, the same one for the same id: a call and its result still belong together."""
+    if TOOL_CALL_ID.fullmatch(given):
+        return given
+    number = int.from_bytes(hashlib.sha256(given.encode()).digest()[:8])
+    letters = []
+    for _ in range(9):
+        number, digit = divmod(number, len(_DIGITS))
+        letters.append(_DIGITS[digit])
+    return "".join(letters)
+
+
+def to_messages(messages: list[JSON]) -> tuple[list[JSON], list[Change]]:
+    """Translate the messages.
+
+    Raises:
+        ProviderError: invalid_request, naming the part that can't be had.
+
+    """
+    written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    lost = set[str]().union(*(_lost(before, after) for before, after in zip(messages, written, strict=True)))
+    changes = [without(lost)] if lost else []
+    if any(_said(before) != _said(after) for before, after in zip(messages, written, strict=True)):
+        changes.append(Change(param="messages", action="transformed", detail="in Mistral's words"))
+    return written, changes
+
+
+def _lost(before: JSON, after: JSON) -> set[str]:
+    names = {name for name, value in before.items() if value is not None} - after.keys()
+    return names - {"reasoning_content", "extra_content"} if own_thoughts(before) is not None else names
+
+
+def _said(message: JSON) -> JSON:
+    return {name: message.get(name) for name in ("role", "content", "tool_calls", "tool_call_id")}
+
+
+def _message(message: JSON, at: str) -> JSON:
+    role = ROLES.get(message["role"], message["role"])
+    if role not in NAMES:
+        raise invalid(f"{at}.role", f"{at}.role must be system, user, assistant or tool for mistral")
+    written = {name: value for name, value in message.items() if name in NAMES[role] and value is not None}
+    written["role"] = role
+    if isinstance(message.get("content"), list):
+        written["content"] = [_part(part, f"{at}.content[{n}]") for n, part in enumerate(message["content"])]
+    if "tool_call_id" in written:
+        written["tool_call_id"] = tool_call_id(written["tool_call_id"])
+    if "tool_calls" in written:
+        written["tool_calls"] = [_call(call, f"{at}.tool_calls[{n}]") for n, call in enumerate(written["tool_calls"])]
+    return _with_thoughts(message, written)
+
+
+def _call(call: JSON, at: str) -> JSON:
+    if not isinstance(call.get("function"), dict):
+        raise invalid(at, f"{at} must be a function's: mistral has no other tools of the caller's")
+    return {"id": tool_call_id(str(call.get("id", ""))), "type": "function", "function": call["function"]}
+
+
+def _part(part: JSON, at: str) -> JSON:
+    match part.get("type"):
+        case "refusal":
+            return {"type": "text", "text": part.get("refusal", "")}
+        case "input_audio" if isinstance(part.get("input_audio"), dict):
+            return {"type": "input_audio", "input_audio": part["input_audio"].get("data", "")}
+        case "file":
+            return _file(part.get("file"), at)
+    return part
+
+
+def _file(file: Any, at: str) -> JSON:  # noqa: ANN401 - JSON of any shape
+    if isinstance(file, dict) and isinstance(file.get("file_data"), str):
+        name = {"document_name": file["filename"]} if file.get("filename") else {}
+        return {"type": "document_url", "document_url": file["file_data"], **name}
+    raise invalid(at, f"{at} must hold the file itself as file_data: mistral can't see files at OpenAI")
+
+
+def own_thoughts(message: JSON) -> JSON | None:
+    """Mistral's own reasoning, to give back, and no other's: models that do not reason refuse it."""
+    extra, reasoning = message.get("extra_content"), message.get("reasoning_content")
+    own = extra.get("mistral") if isinstance(extra, dict) else None
+    if message.get("role") != "assistant" or not isinstance(own, dict) or not isinstance(reasoning, str):
+        return None
+    return {**own, "type": "thinking", "thinking": [{"type": "text", "text": reasoning}]}
+
+
+def _with_thoughts(message: JSON, written: JSON) -> JSON:
+    thoughts = own_thoughts(message)
+    if thoughts is None:
+        return written
+    said = written.get("content") or []
+    parts = [{"type": "text", "text": said}] if isinstance(said, str) else said
+    return {**written, "content": [thoughts, *parts]}

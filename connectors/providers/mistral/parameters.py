@@ -1,0 +1,45 @@
+"""What becomes of each parameter at Mistral, which answers 422 to any that it does not know.
+
+Source: Mistral API reference, "Chat Completion" and "Embeddings", and their OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connectors.providers.openai_compatible.parameters import PENALTY, PLATFORM
+from connectors.providers.parameters import PASS, Parameters, Rule, refused
+from schemas.events.vocabulary import Operation
+
+PARAMETERS: Mapping[Operation, Parameters] = {
+    "chat": Parameters(
+        "mistral",
+        {
+            **PLATFORM,
+            **dict.fromkeys(("max_tokens", "stop", "n", "metadata", "prediction", "prompt_cache_key"), PASS),
+            **dict.fromkeys(("tools", "parallel_tool_calls", "response_format"), PASS),
+            **dict.fromkeys(("random_seed", "safe_prompt", "prompt_mode", "guardrails"), PASS),
+            "tool_choice": PASS,
+            "temperature": Rule("pass", low=0, high=1.5),
+            "top_p": Rule("pass", low=0, high=1),
+            "frequency_penalty": PENALTY,
+            "presence_penalty": PENALTY,
+            "seed": Rule("rename", "random_seed", low=0),
+            "max_completion_tokens": Rule("rename", "max_tokens"),
+            "reasoning_effort": Rule("transform", why="none and high only"),
+            "logprobs": refused("it gives no log probabilities", default=False),
+            "top_logprobs": refused("it gives no log probabilities", 0),
+            "logit_bias": refused("it has no such setting", {}),
+        },
+    ),
+    "embeddings": Parameters(
+        "mistral",
+        {
+            **dict.fromkeys(("encoding_format", "output_dimension", "output_dtype", "metadata"), PASS),
+            "dimensions": Rule("rename", "output_dimension", low=1),
+            "user": PLATFORM["user"],
+        },
+    ),
+}
+
+EFFORTS = frozenset({"none", "high"})

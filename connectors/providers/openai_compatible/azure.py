@@ -1,0 +1,149 @@
+"""Azure OpenAI: OpenAI's models behind Microsoft's addresses, keys and content filter.
+
+Source: Azure OpenAI REST API reference; "API version lifecycle"; "Content filtering"; "Content streaming".
+Classic: POST {base_url}/openai/deployments/{deployment}/chat/completions?api-version=…
+v1, without api-version: POST {base_url}/openai/v1/chat/completions. The model is the deployment's name in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+import orjson
+from pydantic import Field, model_validator
+
+from connectors.http_client import Response
+from connectors.providers.openai_compatible.messages import OPENAI_NAMES
+from connectors.providers.openai_compatible.parameters import tables
+from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings, bearer
+from connectors.providers.openai_compatible.stream import ChunkReader
+from connectors.providers.provider import Call, ProviderError
+from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
+from connectors.providers.wire.chunk_assembly import JSON
+
+HOST = "https://{resource}.openai.azure.com"
+
+PARAMETERS = tables("azure")
+
+COUNTS_STREAMS_SINCE = "2024-09-01"
+"""The first api-version that takes stream_options; before it a stream has no usage, and asking for it is an error."""
+
+
+class AzureSettings(CompatibleSettings):
+    """How to reach one Azure OpenAI resource."""
+
+    kind: Literal["azure"] = "azure"
+    base_url: str = Field(default="", pattern=BASE_URL + "|^$")
+    resource: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
+    """Its name, from which base_url follows."""
+    api_version: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?)?$")
+    """Of the classic API; empty: the v1 API, which has none."""
+    token: HeaderSecret | None = None
+    """Of Microsoft Entra, instead of a key. It expires, and is not renewed here."""
+
+    deployments: dict[str, str] = Field(default_factory=dict)
+    """The model behind a deployment whose name does not say it, such as ``{chat-prod: gpt-5-mini}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _where(cls, value: Any) -> Any:  # noqa: ANN401 - what a file may hold
+        if isinstance(value, dict) and value.get("resource") and not value.get("base_url"):
+            return {**value, "base_url": HOST.format(resource=value["resource"])}
+        return value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> AzureSettings:
+        if not self.base_url:
+            raise ValueError("resource or base_url is needed: the address is https://<resource>.openai.azure.com")
+        if self.has_key and self.token:
+            raise ValueError("api_key and token exclude each other")
+        if not (self.has_key or self.token or self.headers):
+            raise ValueError("api_key or token is needed")
+        return self
+
+    def behind(self, deployment: str) -> str:
+        """The model of a deployment; by its name, unless configured."""
+        return self.deployments.get(deployment, deployment)
+
+    def sold_as(self, model: str) -> tuple[str, str]:
+        """A deployment has the price of the model behind it."""
+        return "", self.behind(model)
+
+    def credentials(self) -> dict[str, str]:
+        """The key in Azure's own header, or the token."""
+        key = {"api-key": self.api_key.get_secret_value()} if self.api_key and self.has_key else {}
+        return key | bearer(self.token)
+
+
+class Azure(Compatible):
+    """One Azure OpenAI resource."""
+
+    Settings: ClassVar[type[ProviderSettings]] = AzureSettings
+    parameters = PARAMETERS
+    packs = True
+    message_names = OPENAI_NAMES
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, AzureSettings)
+        super().__init__(name, settings)
+        self._secrets += [settings.token.get_secret_value()] if settings.token else []
+        self._version = settings.api_version
+        self._behind = settings.behind
+        self._base = self._base.removesuffix("/v1").removesuffix("/openai")
+
+    def path(self, call: Call) -> str:
+        """The deployment is in the path, or in the body alone."""
+        if not self._version:
+            return f"/openai/v1{PATHS[call.operation]}"
+        deployment = quote(call.model, safe="")
+        return f"/openai/deployments/{deployment}{PATHS[call.operation]}?api-version={self._version}"
+
+    def ruled_as(self, call: Call) -> str:
+        """A deployment takes what the model behind it takes."""
+        return self._behind(call.model)
+
+    def streaming(self) -> JSON:
+        """Old versions can't count a stream."""
+        if self._version and self._version < COUNTS_STREAMS_SINCE:
+            return {"stream": True}
+        return super().streaming()
+
+    def decoder(self, call: Call) -> ChunkReader:  # noqa: ARG002 - all its streams are alike
+        """Azure's first chunk is one of its own."""
+        return AzureChunks()
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Say what the content filter found, beside what it said."""
+        error = super().refusal(response)
+        if error.error_type == "content_filter" and (found := findings(response.content)):
+            error.message = f"{error.message} ({found})"
+            error.args = (error.message,)
+        return error
+
+
+class AzureChunks(ChunkReader):
+    """Azure begins with what its filter thinks of the prompt, in a chunk without choices, which breaks many clients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: JSON = {}
+
+    def chunk(self, chunk: JSON) -> JSON | None:
+        """Keep the first chunk back, to send what it says with the first that has a choice."""
+        if "prompt_filter_results" in chunk and not chunk.get("choices") and not chunk.get("usage"):
+            self._held = {"prompt_filter_results": chunk["prompt_filter_results"]}
+            return None
+        held, self._held = self._held, {}
+        read = super().chunk(chunk)
+        return {**held, **read} if read is not None else None
+
+
+def findings(content: bytes) -> str:
+    """What the filter objected to: categories with their severity; empty if it does not say."""
+    try:
+        inner = orjson.loads(content)["error"]["innererror"]["content_filter_result"]
+        found = {name: result for name, result in inner.items() if result.get("filtered")}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return ""
+    return ", ".join(f"{name}: {result.get('severity', 'detected')}" for name, result in found.items())

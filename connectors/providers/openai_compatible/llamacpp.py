@@ -1,0 +1,48 @@
+"""llama.cpp's server. What it knows beyond OpenAI (top_k, min_p, grammar, cache_prompt, …) passes.
+
+Source: llama.cpp, "tools/server/README.md", POST /v1/chat/completions and /v1/embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from connectors.providers.openai_compatible.messages import SERVER_NAMES
+from connectors.providers.openai_compatible.parameters import PLATFORM
+from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.response import ChoiceReader
+from connectors.providers.parameters import PASS, Parameters, Rule, refused
+from connectors.providers.settings import BASE_URL, ProviderSettings
+from schemas.events.vocabulary import Operation
+
+HOST = "http://127.0.0.1:8080/v1"
+
+PARAMETERS: Mapping[Operation, Parameters] = {
+    "chat": Parameters(
+        "llamacpp", {**PLATFORM, "max_completion_tokens": Rule("rename", "max_tokens", low=1)}, unknown=PASS
+    ),
+    "embeddings": Parameters(
+        "llamacpp",
+        {"user": PLATFORM["user"], "dimensions": refused("its vectors have the size of the model")},
+        unknown=PASS,
+    ),
+}
+
+
+class LlamaCppSettings(CompatibleSettings):
+    """How to reach a llama.cpp server."""
+
+    kind: Literal["llamacpp"] = "llamacpp"
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
+
+
+class LlamaCpp(Compatible):
+    """One llama.cpp server."""
+
+    Settings: ClassVar[type[ProviderSettings]] = LlamaCppSettings
+    parameters = PARAMETERS
+    message_names = SERVER_NAMES
+    choices = ChoiceReader

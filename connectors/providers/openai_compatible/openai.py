@@ -1,0 +1,61 @@
+"""OpenAI, and any server that speaks its API and has no kind of its own here.
+
+The facts, from OpenAI's own reference: POST {base_url}/chat/completions and {base_url}/embeddings, a bearer key,
+optional OpenAI-Organization and OpenAI-Project headers. Its usage counts inclusively, as ours does.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from connectors.providers.openai_compatible.messages import OPENAI_NAMES, with_known_names
+from connectors.providers.openai_compatible.parameters import tables
+from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.provider import Call
+from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
+from connectors.providers.wire.chunk_assembly import JSON
+from schemas.events.parts import Change
+
+HOST = "https://api.openai.com/v1"
+
+PARAMETERS = tables("openai")
+
+
+class OpenAISettings(CompatibleSettings):
+    """How to reach OpenAI, or a server like it."""
+
+    kind: Literal["openai"] = "openai"
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
+    organization: HeaderText = ""
+    project: HeaderText = ""
+
+    @model_validator(mode="after")
+    def _openai_needs_a_key(self) -> OpenAISettings:
+        if self.base_url.rstrip("/") == HOST and not self.has_key:
+            raise ValueError("api_key is needed for OpenAI itself; for a server of your own set base_url")
+        return self
+
+    def credentials(self) -> dict[str, str]:
+        """The key, and whose account it is."""
+        account = {"openai-organization": self.organization, "openai-project": self.project}
+        return super().credentials() | {name: value for name, value in account.items() if value}
+
+
+class OpenAI(Compatible):
+    """OpenAI's answers come back untouched."""
+
+    Settings: ClassVar[type[ProviderSettings]] = OpenAISettings
+    parameters = PARAMETERS
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        super().__init__(name, settings)
+        self.packs = self._base == HOST
+
+    def content(self, call: Call) -> tuple[JSON, list[Change]]:
+        """What other providers have put into messages is not for OpenAI; a server of one's own may want it back."""
+        if self._base == HOST and call.operation == "chat":
+            messages, changes = with_known_names(call.body["messages"], OPENAI_NAMES)
+            return {"messages": messages}, changes
+        return super().content(call)

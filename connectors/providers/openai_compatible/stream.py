@@ -1,0 +1,157 @@
+"""OpenAI's own streams: ``data: {chunk}`` and at last ``data: [DONE]``, and what servers make of that."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, read_usage
+from connectors.providers.provider import ProviderError
+from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.errors import refusal
+from connectors.providers.wire.sse import EventReader, ServerSentEvent
+from schemas.events.parts import Usage
+
+STATUS: dict[str, int] = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "validation": 422,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limited": 429,
+    "insufficient_quota": 429,
+    "overloaded": 503,
+    "server_is_overloaded": 503,
+}
+"""What HTTP would have said, had an error come before the stream: by its type or code. Else 500."""
+
+
+class ChunkReader:
+    """Reads one stream."""
+
+    def __init__(self, choices: type[ChoiceReader] = AsIs) -> None:
+        self.finish_reasons: list[str] = []
+        self.usage = Usage()
+        self.native_usage: JSON | None = None
+        self._events = EventReader()
+        self._choices: dict[int, ChoiceReader] = defaultdict(choices)
+        self._open: set[int] = set()
+        self._head: JSON = {}
+        self._done = False
+        self._counted = False
+
+    def feed(self, data: bytes) -> Iterator[JSON]:
+        """See ``Decoder``."""
+        yield from self._chunks(self._events.feed(data))
+
+    def finish(self) -> Iterator[JSON]:
+        """See ``Decoder``. A stream is over with [DONE], or for servers without it when every choice has ended."""
+        yield from self._chunks(self._events.finish())
+        if self._open or not (self._done or self.finish_reasons):
+            raise ProviderError("server", "the stream broke off before its end", http_status=200)
+        if self.native_usage is not None and not self._counted:
+            yield {**self._head, "choices": [], "usage": self.native_usage}
+
+    def _chunks(self, events: Iterable[ServerSentEvent]) -> Iterator[JSON]:
+        return (chunk for event in events if (chunk := self._read(event.data)) is not None)
+
+    def _read(self, data: str) -> JSON | None:
+        if data.strip() == "[DONE]":
+            self._done = True
+            return None
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
+        if not isinstance(chunk, dict):
+            raise _no_chunk()
+        if chunk.get("error"):
+            raise stream_error(chunk)
+        return self.chunk(chunk)
+
+    def chunk(self, chunk: JSON) -> JSON | None:
+        """Read one chunk; None if it is to be held back.
+
+        Raises:
+            ProviderError: server, if it is none.
+
+        """
+        chunk.pop("obfuscation", None)  # padding that hides the length of a token on the wire, and nothing else
+        choices = chunk.setdefault("choices", []) or []
+        if not _is_list_of_objects(choices):
+            raise _no_chunk()
+        self._count(chunk, alone=not choices)
+        for choice in choices:
+            self._choice(choice)
+        self._head = self._head or {
+            name: chunk[name] for name in ("id", "object", "created", "model") if chunk.get(name) is not None
+        }
+        return {**chunk, "id": self._head.get("id", "")}
+
+    def _count(self, chunk: JSON, *, alone: bool) -> None:
+        """Take the usage from a chunk that has more to say: it is told once, at the end, by itself."""
+        usage = chunk.get("usage")
+        if isinstance(usage, dict):
+            self.native_usage, self.usage = usage, read_usage(usage)
+            self._counted = alone
+        if not alone:
+            chunk.pop("usage", None)
+
+    def _choice(self, choice: JSON) -> None:
+        index, reason = choice.setdefault("index", 0), choice.get("finish_reason")
+        delta = choice.get("delta")
+        if delta is None:  # Azure's filter, which reports on what it let through before
+            delta = choice["delta"] = {}
+        if not isinstance(index, int) or not _is_delta(delta):
+            raise _no_chunk()
+        if isinstance(reason, str):
+            self.finish_reasons.append(reason)
+            self._open.discard(index)
+        elif index not in self._choices:
+            self._open.add(index)
+        self._choices[index].read(choice, delta)
+        for position, call in enumerate(delta.get("tool_calls") or ()):
+            call.setdefault("index", position)
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_delta(delta: object) -> bool:
+    """Whether a delta can be put together with others."""
+    if not isinstance(delta, dict):
+        return False
+    calls = delta.get("tool_calls") or []
+    return _is_list_of_objects(calls) and all(_is_call(call) for call in calls)
+
+
+def _is_call(call: JSON) -> bool:
+    function = call.get("function") or {}
+    texts = [function.get("name"), function.get("arguments")] if isinstance(function, dict) else [0]
+    return isinstance(call.get("index", 0), int) and all(text is None or isinstance(text, str | dict) for text in texts)
+
+
+def _no_chunk() -> ProviderError:
+    return ProviderError("server", "the stream holds an event that is no chunk", http_status=200)
+
+
+def stream_error(chunk: JSON) -> ProviderError:
+    """Read an error that comes in a stream, after its 200."""
+    said = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
+    names = [said.get(name) for name in ("code", "type", "error_type")]
+    status = next((code for name in names if (code := _status(name))), 500)
+    error = refusal(status, {}, orjson.dumps(chunk))
+    error.http_status = 200
+    return error
+
+
+def _status(name: Any) -> int:  # noqa: ANN401 - JSON of any shape
+    if isinstance(name, str):
+        return STATUS.get(name, int(name) if name.isdecimal() and len(name) == 3 else 0)  # noqa: PLR2004 - HTTP's
+    return name if isinstance(name, int) and 400 <= name < 600 else 0  # noqa: PLR2004 - HTTP's error range

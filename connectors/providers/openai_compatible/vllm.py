@@ -1,0 +1,42 @@
+"""vLLM's OpenAI-compatible server. What it knows beyond OpenAI (top_k, min_p, structured_outputs, …) passes.
+
+Source: vLLM, "OpenAI-Compatible Server". Reasoning is in ``reasoning`` with a parser, in the text without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from connectors.providers.openai_compatible.messages import SERVER_NAMES
+from connectors.providers.openai_compatible.parameters import PLATFORM
+from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.response import ChoiceReader
+from connectors.providers.parameters import PASS, Parameters
+from connectors.providers.settings import BASE_URL, ProviderSettings
+from schemas.events.vocabulary import Operation
+
+HOST = "http://127.0.0.1:8000/v1"
+
+PARAMETERS: Mapping[Operation, Parameters] = {
+    "chat": Parameters("vllm", PLATFORM, unknown=PASS),
+    "embeddings": Parameters("vllm", {"user": PLATFORM["user"]}, unknown=PASS),
+}
+
+
+class VLLMSettings(CompatibleSettings):
+    """How to reach a vLLM server."""
+
+    kind: Literal["vllm"] = "vllm"
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
+
+
+class VLLM(Compatible):
+    """One vLLM server."""
+
+    Settings: ClassVar[type[ProviderSettings]] = VLLMSettings
+    parameters = PARAMETERS
+    message_names = SERVER_NAMES
+    choices = ChoiceReader

@@ -1,0 +1,193 @@
+"""Answers that nobody thought: OpenAI-shaped bodies for the simulated provider, made from the request alone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import struct
+from typing import Any
+
+import orjson
+
+from connectors.providers.parameters import invalid
+from connectors.providers.provider import Answer
+from schemas.events.parts import Usage
+
+CHARS_PER_TOKEN = 4
+"""English text, roughly."""
+
+WORDS = ("the", "water", "runs", "down", "to", "the", "gate", "and", "waits", "until", "the", "river", "is", "high")
+
+
+def tokens(text: str) -> int:
+    """Guess the tokens of a text; at least one."""
+    return max(1, math.ceil(len(text) / CHARS_PER_TOKEN))
+
+
+MOST_DIMENSIONS = 8192
+"""Of an embedding."""
+
+
+def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int, *, echo: bool) -> Answer:
+    """Answer a chat: a tool call if one is required, JSON if a schema is given, else text."""
+    texts = [_content(message) for message in body.get("messages", ()) if isinstance(message, dict)]
+    tool = _required_tool(body)
+    if tool is not None:
+        message, text, reason = _tool_call(tool, serial)
+    else:
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        text, reason = _cut(_reply(body, texts, reply_tokens, echo=echo), limit)
+        message = {"role": "assistant", "content": text, "refusal": None}
+    count = body.get("n") or 1
+    usage = Usage(input_tokens=sum(map(tokens, texts)), output_tokens=tokens(text) * count)
+    answer_id = f"chatcmpl-sim-{serial}"
+    answer = {
+        "id": answer_id,
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "system_fingerprint": "simulated",
+        "choices": [
+            {"index": index, "message": message, "logprobs": None, "finish_reason": reason} for index in range(count)
+        ],
+        "usage": _openai_usage(usage),
+    }
+    return Answer(answer, 200, usage, answer_id, model, (reason,) * count)
+
+
+def _openai_usage(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def _content(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _reply(body: dict[str, Any], texts: list[str], reply_tokens: int, *, echo: bool) -> str:
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_object":
+        return "{}"
+    if form.get("type") == "json_schema":
+        return orjson.dumps(smallest(form.get("json_schema", {}).get("schema", {}))).decode()
+    if echo:
+        told = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") in ("user", "tool")]
+        return _content(told[-1]) if told else ""
+    start = len(texts[-1]) % len(WORDS) if texts else 0
+    words = itertools.islice(itertools.cycle(WORDS), start, start + reply_tokens)
+    return " ".join(words)
+
+
+def _cut(text: str, limit: object) -> tuple[str, str]:
+    if isinstance(limit, int) and tokens(text) > limit:
+        return text[: limit * CHARS_PER_TOKEN], "length"
+    return text, "stop"
+
+
+def _required_tool(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Find the function that the caller insists on; a mere offer of tools is declined with text.
+
+    Of several each is called once, the last then for ever: so a loop of calls and results comes to its end.
+    """
+    choice = body.get("tool_choice")
+    tools = [tool.get("function", {}) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    if choice == "required":
+        called = _called(body)
+        return next((tool for tool in tools if tool.get("name") not in called), tools[-1]) if tools else None
+    if isinstance(choice, dict):
+        name = (choice.get("function") or {}).get("name")
+        return next((tool for tool in tools if tool.get("name") == name), None)
+    return None
+
+
+def _called(body: dict[str, Any]) -> set[str]:
+    """Name what was called since the user spoke last."""
+    names: set[str] = set()
+    for message in body.get("messages", ()):
+        if isinstance(message, dict) and message.get("role") == "user":
+            names.clear()
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        names.update(str((call.get("function") or {}).get("name")) for call in calls or ())
+    return names
+
+
+def _tool_call(tool: dict[str, Any], serial: str) -> tuple[dict[str, Any], str, str]:
+    arguments = orjson.dumps(smallest(tool.get("parameters") or {})).decode()
+    call = {
+        "id": f"call_sim_{serial[:16]}",
+        "type": "function",
+        "function": {"name": tool.get("name", ""), "arguments": arguments},
+    }
+    return {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}, arguments, "tool_calls"
+
+
+_SMALLEST: dict[str, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "null": None, "array": []}
+
+
+def smallest(schema: object) -> object:
+    """Make the smallest value that a plain JSON schema takes: required properties only, first choices first."""
+    if not isinstance(schema, dict):
+        return {}
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for choice in ("anyOf", "oneOf"):
+        if schema.get(choice):
+            return smallest(schema[choice][0])
+    kind = schema.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind != "object":
+        return (
+            schema.get("minimum", _SMALLEST.get(str(kind)))
+            if kind in ("integer", "number")
+            else _SMALLEST.get(str(kind))
+        )
+    properties = schema.get("properties", {})
+    return {name: smallest(properties.get(name, {})) for name in schema.get("required", ())}
+
+
+def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Answer:
+    """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them.
+
+    Raises:
+        ProviderError: invalid_request, more dimensions than any provider has: they would take the worker's memory.
+
+    """
+    inputs = _inputs(body.get("input"))
+    size = body.get("dimensions") or dimensions
+    if size > MOST_DIMENSIONS:
+        raise invalid("dimensions", f"dimensions must be at most {MOST_DIMENSIONS} for simulated models, not {size}.")
+    vectors = [unit_vector(item, size) for item in inputs]
+    usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else tokens(item) for item in inputs))
+    answer = {
+        "object": "list",
+        "model": model,
+        "data": [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)],
+        "usage": {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens},
+    }
+    return Answer(answer, 200, usage, response_model=model)
+
+
+def _inputs(value: object) -> list[str | list[int]]:
+    """Tell one text, several texts, one list of tokens and several of them apart."""
+    if not isinstance(value, list):
+        return [str(value)]
+    if value and all(isinstance(item, int) for item in value):
+        return [value]
+    return value
+
+
+def unit_vector(item: str | list[int], dimensions: int) -> list[float]:
+    """Draw a vector of length 1 from the input's hash, in single precision as OpenAI's are."""
+    digest = hashlib.shake_256(orjson.dumps(item)).digest(4 * dimensions)
+    raw = [number / 2**31 - 1 for number in struct.unpack(f"<{dimensions}I", digest)]
+    length = math.sqrt(sum(number * number for number in raw)) or 1.0
+    return list(struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(n / length for n in raw))))

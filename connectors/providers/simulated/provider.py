@@ -1,0 +1,193 @@
+"""A provider that is none: answers made up here, on time and in any mood, for tests and for trying Sluice out.
+
+All of it follows from the request's content: the same body asked for the nth time gets the same nth answer or failure.
+The model's name may say how to behave for one call: ``echo``, ``hang``, ``fail-rate_limited``, ``echo?latency_ms=200``.
+Every answer says openly that it is simulated (``system_fingerprint``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar, Literal, get_args
+from urllib.parse import parse_qsl
+
+import orjson
+from pydantic import Field, ValidationError
+
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import ProviderSettings
+from connectors.providers.simulated.answers import MOST_DIMENSIONS, chat_answer, embeddings_answer
+from connectors.providers.wire.chunk_assembly import chunks_of
+from schemas.events.vocabulary import ErrorType
+from schemas.validation_messages import place, sentence
+
+CUT_AFTER = 3
+"""Chunks that the model ``cut`` brings before it breaks off."""
+
+REMEMBERED = 10_000
+"""Of how many different requests we know how often they were asked."""
+_DRAWS = struct.Struct(">4I")
+
+STATUS: dict[ErrorType, int | None] = {
+    "rate_limited": 429,
+    "capacity": 503,
+    "quota_exhausted": 429,
+    "context_length": 400,
+    "request_too_large": 413,
+    "answer_too_large": 200,
+    "content_filter": 400,
+    "invalid_request": 400,
+    "auth": 401,
+    "not_found": 404,
+    "timeout": 504,
+    "server": 500,
+    "network": None,
+}
+
+
+class Mood(ProviderSettings):
+    """How to behave: for every call in the configuration, for one call in the model's name."""
+
+    kind: Literal["simulated"] = "simulated"
+    latency_ms: float = Field(default=0.0, ge=0)
+    jitter_ms: float = Field(default=0.0, ge=0)
+    """Added to the latency, evenly drawn from 0 to this."""
+    failure_rate: float = Field(default=0.0, ge=0, le=1)
+    failures: tuple[ErrorType, ...] = Field(default=("server",), min_length=1)
+    """Drawn from when a call fails."""
+    rate_limit_rps: float | None = Field(default=None, gt=0)
+    """Calls per second and worker; one more is rate_limited, with a hint when to come again."""
+    hang_rate: float = Field(default=0.0, ge=0, le=1)
+    """The part of the calls that never end by themselves."""
+    reply_tokens: int = Field(default=32, ge=1, le=100_000)
+    chunk_ms: float = Field(default=0.0, ge=0)
+    """Between two words of a stream."""
+    dimensions: int = Field(default=8, ge=1, le=MOST_DIMENSIONS)
+    """Of an embedding, unless the request says."""
+
+
+class Simulated:
+    """Answers without a network."""
+
+    Settings: ClassVar[type[ProviderSettings]] = Mood
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        assert isinstance(settings, Mood)
+        self.name = name
+        self._mood = settings
+        self._asked: OrderedDict[bytes, int] = OrderedDict()
+        self._next_free = 0.0
+
+    async def complete(self, call: Call) -> Answer:
+        """Make up the answer, or the failure, when its time has come.
+
+        Raises:
+            ProviderError: as the mood wants it.
+
+        """
+        behaviour, mood = self._behaviour(call.model)
+        self._limit(mood)
+        content = hashlib.blake2b(orjson.dumps(call.body), digest_size=12).digest()
+        jitter, stall, fail, which = _drawn(content, self._nth(content))
+        await _pass_time(mood.latency_ms + jitter * mood.jitter_ms, hang=behaviour == "hang" or stall < mood.hang_rate)
+        misfortune = mood.failures[int(which * len(mood.failures))] if fail < mood.failure_rate else ""
+        failure = behaviour.removeprefix("fail-") if behaviour.startswith("fail-") else misfortune
+        if failure:
+            raise _failure(failure, self.name)
+        if call.operation == "embeddings":
+            return embeddings_answer(call.body, call.model, mood.dimensions)
+        return chat_answer(call.body, call.model, content.hex(), mood.reply_tokens, echo=behaviour == "echo")
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        """Make up the answer and bring it word by word; a model named ``cut`` breaks off in the middle.
+
+        Raises:
+            ProviderError: as the mood wants it.
+
+        """
+        behaviour, mood = self._behaviour(call.model)
+        answer = await self.complete(call)
+        for number, chunk in enumerate(chunks_of(answer.body)):
+            if behaviour == "cut" and number > CUT_AFTER:
+                raise ProviderError("server", f"{self.name} (simulated): the stream breaks off", http_status=200)
+            if mood.chunk_ms and number:
+                await asyncio.sleep(mood.chunk_ms / 1000)
+            yield chunk
+        yield answer
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+    def _behaviour(self, model: str) -> tuple[str, Mood]:
+        name, _, query = model.partition("?")
+        return name, _overridden(self._mood, query) if query else self._mood
+
+    def _nth(self, content: bytes) -> int:
+        """Count how often this was asked: a retry is another draw."""
+        nth = self._asked.pop(content, 0)
+        self._asked[content] = nth + 1
+        if len(self._asked) > REMEMBERED:
+            self._asked.popitem(last=False)
+        return nth
+
+    def _limit(self, mood: Mood) -> None:
+        """Let calls through at the rate, with one second's worth at once (GCRA)."""
+        if mood.rate_limit_rps is None:
+            return
+        now = time.monotonic()
+        interval = 1 / mood.rate_limit_rps
+        burst = max(1.0, interval)
+        due = max(self._next_free, now)
+        if due + interval - now > burst + 1e-9:
+            raise ProviderError(
+                "rate_limited",
+                f"{self.name} (simulated): more than {mood.rate_limit_rps:g} calls per second",
+                http_status=429,
+                retry_after_s=due + interval - now - burst,
+            )
+        self._next_free = due + interval
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(mood: str, query: str) -> Mood:
+    changes: dict[str, object] = dict(parse_qsl(query))
+    if "failures" in changes:
+        changes["failures"] = str(changes["failures"]).split(",")
+    return Mood.model_validate({**orjson.loads(mood), **changes})
+
+
+def _overridden(mood: Mood, query: str) -> Mood:
+    try:
+        return _parsed(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        told = f"simulated model: {place(fault)} {sentence(fault)}"
+        raise ProviderError("invalid_request", told, http_status=400) from None
+
+
+def _drawn(content: bytes, nth: int) -> list[float]:
+    """Four numbers from 0 up to 1, the same for the same call: a generator with a seed costs ten times as much."""
+    drawn = hashlib.blake2b(content + nth.to_bytes(4, "big"), digest_size=_DRAWS.size).digest()
+    return [number / 2**32 for number in _DRAWS.unpack(drawn)]
+
+
+async def _pass_time(delay_ms: float, *, hang: bool) -> None:
+    if hang:
+        await asyncio.Event().wait()
+    if delay_ms:
+        await asyncio.sleep(delay_ms / 1000)
+
+
+def _failure(name: str, provider: str) -> ProviderError:
+    kind = next((known for known in get_args(ErrorType) if known == name), None)
+    if kind is None:
+        return ProviderError("not_found", f"{provider} (simulated): there is no failure named {name}", http_status=404)
+    message = f"{provider} (simulated): {kind} as asked for"
+    hint_s = 1.0 if kind == "rate_limited" else None  # as most providers do
+    return ProviderError(kind, message, http_status=STATUS[kind], retry_after_s=hint_s)

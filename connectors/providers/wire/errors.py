@@ -1,0 +1,208 @@
+"""Errors in OpenAI's shape and its many dialects, read into the classes; and the hints when to try again.
+
+The status comes first, then the machine-readable type and code, and the message last: Bedrock's throttling text
+"Too many tokens, please wait" was taken for a full context by others.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from connectors.providers.provider import ProviderError
+from schemas.events.vocabulary import ErrorType
+
+MESSAGE_CHARS = 1000
+"""Of a provider's message, what we keep."""
+LONGEST_HINT_S = 24 * 3600.0
+"""A hint beyond this is a mistake."""
+
+HINTS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("x-amz-retry-after", 0.001), ("retry-after", 1.0))
+"""Headers that say when to try again, and their unit in seconds; the first that makes sense counts."""
+
+BY_STATUS: dict[int, ErrorType] = {
+    400: "invalid_request",
+    401: "auth",
+    402: "quota_exhausted",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    409: "server",  # a lock at the provider's: worth another try, as OpenAI's own client thinks
+    413: "request_too_large",
+    422: "invalid_request",
+    424: "server",  # TGI and TEI: the backend failed
+    429: "rate_limited",
+    498: "auth",  # Cohere: invalid token
+    503: "capacity",
+    504: "timeout",
+    524: "timeout",  # Cloudflare's
+    529: "capacity",  # overloaded
+}
+
+BY_CODE: dict[tuple[ErrorType, str], ErrorType] = {
+    ("rate_limited", "insufficient_quota"): "quota_exhausted",
+    ("rate_limited", "billing_hard_limit_reached"): "quota_exhausted",
+    ("rate_limited", "billing_not_active"): "quota_exhausted",
+    ("rate_limited", "credit_balance_exhausted"): "quota_exhausted",
+    ("rate_limited", "organization_spend_limit_exceeded"): "quota_exhausted",
+    ("rate_limited", "project_spend_limit_exceeded"): "quota_exhausted",
+    ("rate_limited", "organization_usage_limit_exceeded"): "quota_exhausted",
+    ("rate_limited", "server_is_overloaded"): "capacity",
+    ("rate_limited", "overloaded"): "capacity",
+    ("auth", "insufficient_quota"): "quota_exhausted",
+    ("invalid_request", "billing_hard_limit_reached"): "quota_exhausted",
+    ("invalid_request", "context_length_exceeded"): "context_length",
+    ("invalid_request", "exceed_context_size_error"): "context_length",  # llama.cpp
+    ("invalid_request", "content_filter"): "content_filter",  # Azure
+    ("invalid_request", "content_policy_violation"): "content_filter",
+    ("invalid_request", "model_not_found"): "not_found",
+    ("invalid_request", "invalid_api_key"): "auth",
+    ("server", "overloaded"): "capacity",  # TGI
+    ("server", "server_is_overloaded"): "capacity",
+}
+"""What the status means together with the error's type or code."""
+
+BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
+    ("rate_limited", re.compile(r"exceeded your current quota|spend limit|billing", re.IGNORECASE), "quota_exhausted"),
+    ("rate_limited", re.compile(r"high demand|overloaded|capacity exceeded", re.IGNORECASE), "capacity"),
+    (
+        "invalid_request",
+        re.compile(
+            r"context (length|window|size)|prompt is too long|too many tokens:|input is too long", re.IGNORECASE
+        ),
+        "context_length",
+    ),
+)
+"""What it means together with its text, where a dialect has no code."""
+
+
+class Complaint(NamedTuple):
+    """What an error body says."""
+
+    type: str
+    code: str
+    message: str
+
+
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    """Read a response that is no answer.
+
+    Args:
+        status: HTTP's.
+        headers: with lower-case names.
+        content: anything at all: JSON of any dialect, a proxy's HTML, nothing.
+
+    """
+    complaint = read_complaint(content)
+    message = complaint.message or f"HTTP {status} without a readable error"
+    return ProviderError(
+        classify(status, complaint), message[:MESSAGE_CHARS], http_status=status, retry_after_s=hint_s(headers)
+    )
+
+
+def classify(status: int, complaint: Complaint) -> ErrorType:
+    """Find the class of an error: by status, then type and code, then message."""
+    fallback: ErrorType = "invalid_request" if 400 <= status < 500 else "server"  # noqa: PLR2004 - HTTP's own ranges
+    by_status = BY_STATUS.get(status, fallback)
+    for name in (complaint.code, complaint.type):
+        if (by_status, name) in BY_CODE:
+            return BY_CODE[by_status, name]
+    for wanted, pattern, meaning in BY_MESSAGE:
+        if wanted == by_status and pattern.search(complaint.message):
+            return meaning
+    return by_status
+
+
+def read_complaint(content: bytes) -> Complaint:
+    """Read an error body of any dialect; what can't be read is empty."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return Complaint("", "", "")
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return Complaint("", "", body if isinstance(body, str) else "")
+    error = body.get("error", body)
+    if not isinstance(error, dict):  # TGI: {"error": text, "error_type": type}
+        error = {"message": error, "type": body.get("error_type")}
+    return Complaint(_text(error.get("type")), _text(error.get("code")), _message(error))
+
+
+def _message(error: dict[str, Any]) -> str:
+    if isinstance(error.get("message"), dict):  # Mistral wraps its detail once more
+        error = error["message"]
+    if error.get("message"):
+        return _text(error["message"])
+    detail = error.get("detail")  # FastAPI's and Mistral's
+    if isinstance(detail, list):
+        return "; ".join(_text(item.get("msg")) for item in detail if isinstance(item, dict))
+    return _text(detail)
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def hint_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
+    """Find when the provider says that trying again makes sense, in seconds from now; None if it does not say."""
+    for name, unit in HINTS:
+        seconds = _sane(_number(headers.get(name), unit))
+        if seconds is not None:
+            return seconds
+    date = _sane(_until(headers.get("retry-after", ""), time.time() if now_s is None else now_s))
+    if date is not None:
+        return date
+    resets = [_sane(_reset(headers, kind)) for kind in ("requests", "tokens")]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _sane(seconds: float | None) -> float | None:
+    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= LONGEST_HINT_S:
+        return None
+    return seconds
+
+
+def _number(text: str | None, unit: float) -> float | None:
+    try:
+        return float(text) * unit if text is not None else None
+    except ValueError:
+        return None
+
+
+def _until(date: str, now_s: float) -> float | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return moment.timestamp() - now_s
+
+
+_GO_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+")
+_GO_STEP = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _reset(headers: Mapping[str, str], kind: str) -> float | None:
+    """Read the reset of a limit that is used up: OpenAI's Go duration (6m0s), or Azure's bare seconds."""
+    if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() != "0":
+        return None
+    text = headers.get(f"x-ratelimit-reset-{kind}", "").strip()
+    seconds = go_duration_s(text)
+    return _number(text, 1.0) if seconds is None else seconds
+
+
+def go_duration_s(text: str) -> float | None:
+    """Read a duration as Go writes it, 1h2m3.5s, in seconds; None if it is none."""
+    if not _GO_DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_STEP.findall(text))

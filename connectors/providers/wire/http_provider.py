@@ -1,0 +1,249 @@
+"""What all providers on HTTP share: one call out, one answer or one error back, whole or as a stream.
+
+A provider is a subclass in one file: its facts on top, then ``write`` (OpenAI's request into the provider's), ``read``
+(the provider's answer into OpenAI's) and ``decoder`` (the same for a stream). Those three are pure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import field
+from typing import Any, ClassVar, Protocol
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from connectors.http_client import Client, NoResponseError, Response, Streamed
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.settings import ProviderSettings
+from connectors.providers.wire.chunk_assembly import JSON, Assembly
+from connectors.providers.wire.errors import refusal
+from connectors.providers.wire.rate_limit_headers import rate_state
+from connectors.providers.wire.secret_scrubbing import Scrubber
+from schemas.codegen.frozen_dataclass import fixed
+from schemas.events.parts import Change, Usage
+
+OK = 200
+MARGIN_S = 0.05
+"""Of a stream's time, kept back to say what had come of it."""
+
+
+@fixed
+class Outgoing:
+    """A request in the provider's own words."""
+
+    path: str
+    """Behind the base URL, with its query."""
+    body: JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those that every call has."""
+    changes: Sequence[Change] = ()
+
+
+@fixed
+class _Sending:
+    """The same as it goes over the wire."""
+
+    url: httpx.URL
+    body: bytes
+    headers: Mapping[str, str]
+    changes: tuple[Change, ...]
+
+    @property
+    def sent(self) -> bytes:
+        """What is kept of the body: all of it, unless it is what was asked."""
+        return self.body if self.changes else b""
+
+
+class Decoder(Protocol):
+    """Reads one stream of a provider into OpenAI's chunks."""
+
+    finish_reasons: list[str]
+    """The provider's own words, as they come."""
+    usage: Usage
+    native_usage: JSON | None
+
+    def feed(self, data: bytes) -> Iterable[JSON]:
+        """The chunks that are complete now. Those before an error come before it, if they are handed out one by one.
+
+        Raises:
+            ProviderError: the provider says in the stream that it failed, or the bytes are none of its own.
+
+        """
+        ...
+
+    def finish(self) -> Iterable[JSON]:
+        """The chunks that the end of the stream completes.
+
+        Raises:
+            ProviderError: server, if the stream broke off before its end.
+
+        """
+        ...
+
+
+class HttpProvider:
+    """Makes the calls. Subclasses translate."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(
+        self, name: str, settings: ProviderSettings, headers: Mapping[str, str], *secrets: SecretStr | None
+    ) -> None:
+        assert settings.base_url, "every kind has a default"
+        self.name = name
+        self._base = settings.base_url.rstrip("/")
+        self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
+        self._client = Client(headers, settings.max_in_flight)
+
+    # --- what a dialect says
+
+    def write(self, call: Call) -> Outgoing:
+        """Translate the request.
+
+        Raises:
+            ProviderError: invalid_request, naming the parameter that can't be had here.
+
+        """
+        raise NotImplementedError
+
+    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+        """Translate the answer of a 200.
+
+        Raises:
+            ProviderError: server, if it holds no answer.
+
+        """
+        raise NotImplementedError
+
+    def decoder(self, call: Call) -> Decoder:
+        """Make the reader of one stream."""
+        raise NotImplementedError
+
+    def refusal(self, response: Response) -> ProviderError:
+        """Read a response that is no 200; dialects with errors of their own shape say more."""
+        return refusal(response.status, response.headers, response.content)
+
+    def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - for those who sign
+        """Headers that depend on the very bytes sent; none for most."""
+        return {}
+
+    # --- what is the same for all
+
+    async def complete(self, call: Call) -> Answer:
+        """Make the call once.
+
+        Raises:
+            ProviderError: it did not answer, or not with what was asked for.
+
+        """
+        sending = None
+        try:
+            sending = self._sending(call)
+            response = await self._client.post(
+                sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
+            )
+            response = dataclasses.replace(response, content=self._scrubber.body(response.content))
+            if response.status != OK:
+                raise self._refused(response)
+            answer = self.read(call, _json(response), response)
+            return _with_record(answer, sending, response)
+        except NoResponseError as error:
+            raise self._failed(_unanswered(error), sending) from error
+        except ProviderError as error:
+            raise self._failed(error, sending) from None
+
+    async def stream(self, call: Call) -> AsyncIterator[JSON | Answer]:
+        """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
+
+        Raises:
+            ProviderError: as ``complete``, also in the middle of the stream.
+
+        """
+        assembly, decoder, sending = Assembly(), self.decoder(call), None
+        until_s = asyncio.get_running_loop().time() + max(call.timeout_s - MARGIN_S, call.timeout_s / 2)
+        try:
+            sending = self._sending(call)
+            async with self._client.stream(
+                sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
+            ) as response:
+                if response.status != OK:
+                    refused = await response.whole()
+                    raise self._refused(dataclasses.replace(refused, content=self._scrubber.body(refused.content)))
+                async for data in response.pieces(until_s):
+                    for chunk in decoder.feed(self._scrubber.body(data)):
+                        assembly.add(chunk)
+                        yield chunk
+                for chunk in decoder.finish():
+                    assembly.add(chunk)
+                    yield chunk
+                yield _with_record(_streamed(assembly, decoder), sending, response)
+        except NoResponseError as error:
+            raise self._failed(_with_partial(_unanswered(error), assembly, decoder), sending) from error
+        except ProviderError as error:
+            raise self._failed(_with_partial(error, assembly, decoder), sending) from None
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._client.close()
+
+    def _sending(self, call: Call) -> _Sending:
+        outgoing = self.write(call)
+        url, body = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
+        return _Sending(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
+
+    def _refused(self, response: Response) -> ProviderError:
+        error = self.refusal(response)
+        error.rates = rate_state(response.headers)
+        return error
+
+    def _failed(self, error: ProviderError, sending: _Sending | None) -> ProviderError:
+        """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
+        if sending is not None:
+            error.sent, error.changes = sending.sent, sending.changes
+        error.message = self._scrubber.message(error.message)
+        error.args = (error.message,)
+        return error
+
+    @functools.cached_property
+    def _scrubber(self) -> Scrubber:
+        return Scrubber(self._secrets)
+
+
+def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=OK) from None
+
+
+def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
+    body = assembly.body
+    return Answer(
+        body=body,
+        http_status=OK,
+        usage=decoder.usage,
+        response_id=str(body.get("id") or ""),
+        response_model=str(body.get("model") or ""),
+        finish_reasons=tuple(decoder.finish_reasons),
+        native_usage=decoder.native_usage,
+    )
+
+
+def _with_partial(error: ProviderError, assembly: Assembly, decoder: Decoder) -> ProviderError:
+    """Keep what had come: it is paid for."""
+    error.partial, error.usage = assembly.body, decoder.usage
+    return error
+
+
+def _with_record(answer: Answer, sending: _Sending, response: Response | Streamed) -> Answer:
+    rates = rate_state(response.headers)
+    return dataclasses.replace(answer, sent=sending.sent, changes=sending.changes, rates=rates)
+
+
+def _unanswered(error: NoResponseError) -> ProviderError:
+    return ProviderError(error.error_type, str(error), http_status=error.http_status)

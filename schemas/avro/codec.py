@@ -1,0 +1,122 @@
+"""Events to bytes and back: Avro in Confluent's framing. The only place that knows the Avro library.
+
+A record is ``0x00``, the schema's id as four bytes, and bare Avro. Ids come with the package: 100 x event + version.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import struct
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import fastavro
+
+from schemas.avro.compiled import reader, writer
+from schemas.events.catalog import EVENTS, Event
+
+MAGIC = 0
+_FRAME = struct.Struct(">bI")
+
+
+class UndecodableError(ValueError):
+    """These bytes are no event of ours. The message says why, in one sentence, without the bytes."""
+
+
+def schema_id(event: type[Event]) -> int:
+    """The id in front of every record of this event."""
+    return 100 * event.number + event.version
+
+
+def schema_file(event: type[Event], version: int) -> str:
+    """The name under ``schemas/avro`` of an event's schema."""
+    return f"{event.__name__}.v{version}.avsc"
+
+
+def _plain(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
+    """The schema without logical types: times stay the integers that they are on the wire."""
+    if isinstance(schema, dict):
+        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    return schema
+
+
+def _tree(event: type[Event], version: int) -> Any:  # noqa: ANN401 - a JSON tree
+    return _plain(json.loads(files("schemas").joinpath("avro", schema_file(event, version)).read_text("utf-8")))
+
+
+@functools.cache
+def _load(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's parsed schema
+    return fastavro.parse_schema(_tree(event, version), named_schemas={})
+
+
+_FRAMES = {event: _FRAME.pack(MAGIC, schema_id(event)) for event in EVENTS}
+_WRITTEN: dict[bytes, tuple[type[Event], int]] = {
+    _FRAME.pack(MAGIC, 100 * event.number + version): (event, version)
+    for event in EVENTS
+    for version in range(1, event.version + 1)
+}
+"""What stands in front of which event, in which version."""
+
+
+@functools.cache
+def _writer(event: type[Event]) -> Callable[[Event], bytes]:
+    return writer(_tree(event, event.version))
+
+
+@functools.cache
+def _reader(event: type[Event], version: int) -> Callable[[bytes, int], tuple[Event, int]]:
+    if version == event.version:
+        return reader(_tree(event, version))
+    return functools.partial(_resolved, event, _load(event, version))
+
+
+def encode(event: Event) -> bytes:
+    """The record's value."""
+    kind = type(event)
+    return _FRAMES[kind] + _writer(kind)(event)
+
+
+def is_framed(value: bytes) -> bool:
+    """Whether this is Avro in Confluent's framing; JSON text never starts with a zero byte."""
+    return value[:1] == b"\x00"
+
+
+def decode(value: bytes) -> Event:
+    """The event in a record's value, whatever version wrote it.
+
+    Raises:
+        UndecodableError: it is not framed, its id is not ours, or its bytes do not fit the schema.
+
+    """
+    written = _WRITTEN.get(value[: _FRAME.size])
+    if written is None:
+        raise UndecodableError(_unknown(value))
+    event, version = written
+    try:
+        decoded, end = _reader(event, version)(value, _FRAME.size)
+    except Exception as error:
+        raise UndecodableError(f"the bytes are not a {event.__name__} ({type(error).__name__})") from error
+    if end > len(value):
+        raise UndecodableError(f"the bytes end within a {event.__name__}")
+    if end < len(value):
+        raise UndecodableError(f"{len(value) - end} bytes are left over behind {event.__name__}")
+    return decoded
+
+
+def _unknown(value: bytes) -> str:
+    if len(value) < _FRAME.size or not is_framed(value):
+        return "the value is not Avro in Confluent framing (zero byte, 4-byte schema id)"
+    return f"schema id {_FRAME.unpack_from(value)[1]} is not one of Sluice's"
+
+
+def _resolved(event: type[Event], written: Any, value: bytes, at: int) -> tuple[Event, int]:  # noqa: ANN401 - fastavro's
+    """What an older version has written, as the event is today: fastavro knows Avro's rules for that."""
+    buffer = io.BytesIO(value)
+    buffer.seek(at)
+    read = fastavro.schemaless_reader(buffer, written, _load(event, event.version))
+    return event.model_validate(read), buffer.tell()

@@ -1,0 +1,222 @@
+"""OpenAI's request bodies as its API takes them, and its error object.
+
+A body is checked and then passed on as its caller wrote it: a parameter that is not named here is not looked at, since
+servers that speak OpenAI's language take more than OpenAI does. The ranges are those of its published OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field, Tag, TypeAdapter, ValidationError, WithJsonSchema, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.events.parts import Failure
+from schemas.events.vocabulary import Operation
+from schemas.kafka.topics import MAX_QUESTION_BYTES
+from schemas.openai.errors import invalid, told
+from schemas.openai.messages import Message
+from schemas.openai.tagged_unions import OWN, TAGGED, Shape, chosen_by
+
+MAX_DEPTH = 100
+"""Of objects and lists in each other. Deeper is no request that anybody means, and a strain on every reader."""
+MAX_INPUTS = 2048
+"""Embedding inputs in one request."""
+
+Count = Annotated[int, Field(ge=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Function(Shape):
+    """A function that the model may call."""
+
+    name: Name
+    description: str | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Shape):
+    """A tool that takes JSON."""
+
+    function: Function
+
+
+class Custom(Shape):
+    """A tool that takes free-form text."""
+
+    name: Name
+    description: str | None = None
+
+
+class CustomTool(Shape):
+    """The same, as it stands among the tools."""
+
+    custom: Custom
+
+
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("@function")] | Annotated[CustomTool, Tag("@custom")],
+    chosen_by("type", "function", "custom"),
+]
+
+
+class ResponseFormat(Shape):
+    """What the answer shall look like. Servers know more types than OpenAI."""
+
+    type: str
+
+
+def _stop(value: object, _: object) -> object:
+    """One union would make two faults of one."""
+    texts = value if isinstance(value, list) else [value]
+    if value is not None and (len(texts) > 4 or not all(isinstance(text, str) for text in texts)):  # noqa: PLR2004 - OpenAI's
+        raise PydanticCustomError(OWN + "stop", "must be text, or a list of at most 4 texts")
+    return value
+
+
+STOP = {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}, "maxItems": 4}]}
+
+
+def _tool_choice(value: object, _: object) -> object:
+    if not (value is None or isinstance(value, dict) or value in ("none", "auto", "required")):
+        raise PydanticCustomError(OWN + "tool_choice", "must be none, auto, required, or an object that names a tool")
+    return value
+
+
+TOOL_CHOICE = {"anyOf": [{"enum": ["none", "auto", "required", None]}, {"type": "object"}]}
+
+
+class ChatBody(Shape):
+    """``POST /v1/chat/completions``."""
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
+    frequency_penalty: Penalty | None = None
+    functions: Annotated[list[Function], Field(min_length=1, max_length=128, fail_fast=True)] | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    metadata: Metadata | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    parallel_tool_calls: bool | None = None
+    presence_penalty: Penalty | None = None
+    response_format: ResponseFormat | None = None
+    seed: int | None = None
+    stop: Annotated[Any, WrapValidator(_stop), WithJsonSchema(STOP)] = None
+    stream: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    tool_choice: Annotated[Any, WrapValidator(_tool_choice), WithJsonSchema(TOOL_CHOICE)] = None
+    tools: Annotated[list[Tool], Field(max_length=128, fail_fast=True)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    user: str | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ChatBody:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise PydanticCustomError(TAGGED + "top_logprobs", "needs logprobs to be true")
+        return self
+
+
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+"""The caller's own labels."""
+
+
+def _input(value: object, _: object) -> object:
+    """Words or token ids, one or many. Written out, since a union would make four faults of one."""
+    if isinstance(value, str) and value:
+        return value
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_INPUTS:
+        raise PydanticCustomError(OWN + "input", "must be text that is not empty, or a list of 1 to 2048 of them")
+    if all(isinstance(item, str) for item in value):
+        if not all(value):
+            raise PydanticCustomError(OWN + "input", "holds an empty text, which can't be embedded")
+    elif not (_tokens(value) or all(isinstance(item, list) and item and _tokens(item) for item in value)):
+        raise PydanticCustomError(
+            OWN + "input", "must be texts, or token ids, or lists of token ids, and not a mixture"
+        )
+    return value
+
+
+def _tokens(value: list[object]) -> bool:
+    return all(type(item) is int for item in value)
+
+
+_TEXT = {"type": "string", "minLength": 1}
+_TOKEN = {"type": "integer"}
+_MANY = (_TEXT, _TOKEN, {"type": "array", "items": _TOKEN, "minItems": 1})
+INPUT = {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 1, "maxItems": MAX_INPUTS} for item in _MANY)]}
+
+
+class EmbeddingsBody(Shape):
+    """``POST /v1/embeddings``."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[Any, WrapValidator(_input), WithJsonSchema(INPUT)]
+    dimensions: Count | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    metadata: Metadata | None = None
+    user: str | None = None
+
+
+_BODIES: dict[Operation, TypeAdapter[Any]] = {
+    "chat": TypeAdapter(ChatBody),
+    "embeddings": TypeAdapter(EmbeddingsBody),
+}
+
+_TOO_DEEP = invalid("invalid_json", f"the body nests deeper than {MAX_DEPTH} levels")
+
+
+def parse(body: bytes) -> dict[str, Any] | Failure:
+    """The JSON object in these bytes, or why there is none. Of a name that comes twice the last counts."""
+    if len(body) > MAX_QUESTION_BYTES:
+        message = f"the body has {len(body)} bytes, and at most {MAX_QUESTION_BYTES} are taken"
+        return Failure(status=413, type="invalid_request_error", code="request_too_large", message=message)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "UTF-8" in error.msg:  # its place is not told
+            return invalid("invalid_json", "the body is not UTF-8")
+        if is_too_deep(error):
+            return _TOO_DEEP
+        return invalid("invalid_json", f"the body is not valid JSON (line {error.lineno}, column {error.colno})")
+    if not isinstance(document, dict):
+        return invalid("invalid_json", "the body is not a JSON object")
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(document) > MAX_DEPTH:
+        return _TOO_DEEP
+    return document
+
+
+def is_too_deep(error: orjson.JSONDecodeError) -> bool:
+    """Whether it was JSON as far as it was read: orjson reads 1,024 levels, and takes a deeper one for a fault."""
+    return "depth" in error.msg
+
+
+def depth(document: object) -> int:
+    """How deep lists and objects stand in each other. Level by level, so that no depth breaks it."""
+    level, levels = [document], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        levels += 1
+    return levels
+
+
+def fault(operation: Operation, document: dict[str, Any]) -> Failure | None:
+    """Why OpenAI would not take this body, or None. Never holds anything that the caller wrote."""
+    try:
+        _BODIES[operation].validate_python(document)
+    except ValidationError as error:
+        return told(error)
+    return None
+
+
+def error_body(failure: Failure) -> bytes:
+    """OpenAI's error object: what every client of its API reads as an error."""
+    error = {"message": failure.message, "type": failure.type, "param": failure.param, "code": failure.code}
+    return orjson.dumps({"error": error})

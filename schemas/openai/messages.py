@@ -1,0 +1,185 @@
+"""The messages of a conversation, in OpenAI's shape: roles, content parts and tool calls."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, JsonValue, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.openai.tagged_unions import TAGGED, TEXT_OR_PARTS, Shape, Text, chosen_by
+
+
+class TextPart(Shape):
+    """Words."""
+
+    text: str
+
+
+class RefusalPart(Shape):
+    """A model's words for not answering."""
+
+    refusal: str
+
+
+class ImageUrl(Shape):
+    """Where a picture is, or the picture itself as a data URL."""
+
+    url: str = Field(min_length=1)
+    detail: str | None = None
+
+
+class ImagePart(Shape):
+    """A picture."""
+
+    image_url: ImageUrl
+
+
+class InputAudio(Shape):
+    """A recording, in base64."""
+
+    data: str
+    format: str
+
+
+class AudioPart(Shape):
+    """A recording."""
+
+    input_audio: InputAudio
+
+
+class File(Shape):
+    """A file by its id, or in base64."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Shape):
+    """A file."""
+
+    file: File
+
+
+UserPart = Annotated[
+    Annotated[TextPart, Tag("@text")]
+    | Annotated[ImagePart, Tag("@image_url")]
+    | Annotated[AudioPart, Tag("@input_audio")]
+    | Annotated[FilePart, Tag("@file")],
+    chosen_by("type", "text", "image_url", "input_audio", "file"),
+]
+AssistantPart = Annotated[
+    Annotated[TextPart, Tag("@text")] | Annotated[RefusalPart, Tag("@refusal")], chosen_by("type", "text", "refusal")
+]
+PlainPart = Annotated[Annotated[TextPart, Tag("@text")], chosen_by("type", "text")]
+
+UserContent = Annotated[
+    Text | Annotated[list[UserPart], Field(min_length=1, fail_fast=True), Tag("@parts")], TEXT_OR_PARTS
+]
+AssistantContent = Annotated[
+    Text | Annotated[list[AssistantPart], Field(min_length=1, fail_fast=True), Tag("@parts")], TEXT_OR_PARTS
+]
+PlainContent = Annotated[
+    Text | Annotated[list[PlainPart], Field(min_length=1, fail_fast=True), Tag("@parts")], TEXT_OR_PARTS
+]
+
+
+class CalledFunction(Shape):
+    """A function that the model wants called."""
+
+    name: str
+    arguments: str
+    """JSON, as the model wrote it: maybe not valid."""
+
+
+class CalledCustom(Shape):
+    """A free-form tool that the model wants called."""
+
+    name: str
+    input: str
+
+
+class FunctionCall(Shape):
+    """One call of a function."""
+
+    id: str
+    function: CalledFunction
+
+
+class CustomCall(Shape):
+    """One call of a free-form tool."""
+
+    id: str
+    custom: CalledCustom
+
+
+ToolCall = Annotated[
+    Annotated[FunctionCall, Tag("@function")] | Annotated[CustomCall, Tag("@custom")],
+    chosen_by("type", "function", "custom", default="function"),
+]
+
+
+class PlainMessage(Shape):
+    """From the developer or the system."""
+
+    content: PlainContent
+    name: str | None = None
+
+
+class UserMessage(Shape):
+    """From the user."""
+
+    content: UserContent
+    name: str | None = None
+
+
+_SAYING = ("content", "refusal", "tool_calls", "function_call", "audio")
+"""An assistant's message has one of them at least."""
+_SAYS_ONE: dict[str, JsonValue] = {
+    "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in _SAYING]
+}
+
+
+class AssistantMessage(Shape):
+    """From the model, earlier."""
+
+    model_config = ConfigDict(json_schema_extra=_SAYS_ONE)
+
+    content: AssistantContent | None = None
+    name: str | None = None
+    refusal: str | None = None
+    tool_calls: Annotated[list[ToolCall], Field(min_length=1, fail_fast=True)] | None = None
+    function_call: CalledFunction | None = None
+    audio: dict[str, object] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> AssistantMessage:
+        if all(getattr(self, name) is None for name in _SAYING):
+            raise PydanticCustomError(TAGGED + "content", "is missing: only a message with tool_calls may have none")
+        return self
+
+
+class ToolMessage(Shape):
+    """What a tool answered."""
+
+    content: PlainContent
+    tool_call_id: str
+
+
+class FunctionMessage(Shape):
+    """What a function answered, in the form before tools."""
+
+    content: str | None
+    name: str
+
+
+Message = Annotated[
+    Annotated[PlainMessage, Tag("@developer")]
+    | Annotated[PlainMessage, Tag("@system")]
+    | Annotated[UserMessage, Tag("@user")]
+    | Annotated[AssistantMessage, Tag("@assistant")]
+    | Annotated[ToolMessage, Tag("@tool")]
+    | Annotated[FunctionMessage, Tag("@function")],
+    chosen_by("role", "developer", "system", "user", "assistant", "tool", "function"),
+]

@@ -1,0 +1,206 @@
+"""What events of one class say, as columns of ``events_log``. Columns that they do not speak of are left out.
+
+A text is kept once: input when it is admitted, output when an attempt brings it. What a provider was sent is another
+text, if it was translated: it is the input of the attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from schemas.events.catalog import (
+    AttemptFinished,
+    AttemptStarted,
+    AttemptWithdrawn,
+    ConfigurationApplied,
+    Event,
+    FeedbackGiven,
+    RequestAdmitted,
+    RequestReceived,
+    RequestRouted,
+    RequestSettled,
+    TargetStateChanged,
+)
+from schemas.events.parts import Plan
+from streams.audit.shared_columns import actions, allowed, asked, changed, counted, ended, laned, trace_id
+from streams.audit.tables import Columns
+from streams.pipeline.request_metadata import MAX_DEADLINE_MS
+
+
+def _received(events: Sequence[RequestReceived]) -> Columns:
+    # no rule has seen it yet: what its caller wrote, its name and its correlation id included, is the filter's alone
+    requests = [event.request for event in events]
+    return {
+        "source": [request.source for request in requests],
+        "operation": [request.operation for request in requests],
+        "trace_id": [trace_id(request.traceparent) for request in requests],
+        "attributes": [
+            allowed(request) if 0 < request.deadline_at - request.received_at <= MAX_DEADLINE_MS else {}
+            for request in requests
+        ],
+    }
+
+
+def _admitted(events: Sequence[RequestAdmitted]) -> Columns:
+    return _decided(events) | {
+        "event_time": [event.admitted_at for event in events],
+        "stage": "filter",
+        "duration_ms": [event.admitted_at - event.request.received_at for event in events],
+        "attributes": [allowed(event.request) for event in events],
+        "input": [event.body for event in events],
+    }
+
+
+def _routed(events: Sequence[RequestRouted]) -> Columns:
+    plans = {id(event.plan): event.plan for event in events}  # many requests share one
+    planned = {of: _planned(plan) for of, plan in plans.items()}
+    return _decided(events) | {
+        "event_time": [event.routed_at for event in events],
+        "stage": "route",
+        "duration_ms": [event.routed_at - event.admitted_at for event in events],
+        "attributes": [planned[id(event.plan)] for event in events],
+    }
+
+
+def _decided(events: Sequence[RequestAdmitted | RequestRouted]) -> Columns:
+    return asked([event.request for event in events]) | {
+        "request_model": [event.model for event in events],
+        "labels": [event.labels for event in events],
+        "policy_actions": [actions(event.actions) for event in events],
+        "config_hash": [event.config_hash for event in events],
+    }
+
+
+def _planned(plan: Plan) -> dict[str, str]:
+    return {
+        "targets": ",".join(f"{target.provider}/{target.model}" for target in plan.targets),
+        "policy": plan.policy,
+        "max_attempts": str(plan.max_attempts),
+    }
+
+
+def _started(events: Sequence[AttemptStarted]) -> Columns:
+    return _attempted(events) | {
+        "event_time": [event.started_at for event in events],
+        "attributes": [
+            {
+                "expires_in_ms": str(event.expires_at - event.started_at),
+                "waited_ms": str(event.waited_ms),
+                "in_flight_limit": str(event.in_flight_limit),
+            }
+            for event in events
+        ],
+    }
+
+
+def _withdrawn(events: Sequence[AttemptWithdrawn]) -> Columns:
+    return _attempted(events) | {"event_time": [event.withdrawn_at for event in events]}
+
+
+def _finished(events: Sequence[AttemptFinished]) -> Columns:
+    return (
+        _attempted(events)
+        | counted([event.usage for event in events])
+        | {
+            "event_time": [event.finished_at for event in events],
+            "response_model": [event.response_model for event in events],
+            "error_type": [event.error_type or "" for event in events],
+            "error_message": [event.error_message for event in events],
+            "http_status": [event.http_status or 0 for event in events],
+            "finish_reasons": [event.finish_reasons for event in events],
+            "cost_usd": [event.cost_usd for event in events],
+            "duration_ms": [event.finished_at - event.started_at for event in events],
+            "attributes": [_answered(event) for event in events],
+            "input": [event.sent for event in events],
+            "output": [event.body for event in events],
+        }
+    )
+
+
+def _attempted(events: Sequence[AttemptStarted | AttemptWithdrawn | AttemptFinished]) -> Columns:
+    return asked([event.request for event in events]) | {
+        "stage": "call",
+        "provider": [event.provider for event in events],
+        "provider_model": [event.model for event in events],
+        "attempt": [event.attempt for event in events],
+        "worker": [event.worker for event in events],
+    }
+
+
+def _answered(event: AttemptFinished) -> dict[str, str]:
+    said = {}
+    if event.retry_after_ms is not None:
+        said["retry_after_ms"] = str(event.retry_after_ms)
+    if event.key_index is not None:
+        said["key_index"] = str(event.key_index)
+    if event.response_id:
+        said["response_id"] = event.response_id
+    if event.changes:
+        said["changes"] = changed(event.changes)
+    if event.native_usage:
+        said["native_usage"] = event.native_usage
+    return said
+
+
+def _settled(events: Sequence[RequestSettled]) -> Columns:
+    return ended(events) | {
+        "event_time": [event.settled_at for event in events],
+        "attempt": [event.attempts for event in events],
+        "attributes": [laned(event.request) | ({"replayed": "true"} if event.replayed else {}) for event in events],
+    }
+
+
+def _judged(events: Sequence[FeedbackGiven]) -> Columns:
+    return {
+        "tenant": [event.tenant for event in events],
+        "request_id": [event.request_id for event in events],
+        "event_time": [event.given_at for event in events],
+        "stage": "ingress",
+        "labels": [{"label": event.label} if event.label else {} for event in events],
+        "attributes": [{} if event.score is None else {"score": str(event.score)} for event in events],
+        "input": [event.comment for event in events],
+    }
+
+
+def _configured(events: Sequence[ConfigurationApplied]) -> Columns:
+    return {
+        "event_time": [event.applied_at for event in events],
+        "config_hash": [event.config_hash for event in events],
+        "attributes": [{"configuration": event.configuration} for event in events],
+    }
+
+
+def _turned(events: Sequence[TargetStateChanged]) -> Columns:
+    return {
+        "event_time": [event.changed_at for event in events],
+        "stage": "call",
+        "provider": [event.provider for event in events],
+        "provider_model": [event.model for event in events],
+        "worker": [event.worker for event in events],
+        "error_type": [event.reason if event.state == "open" else "" for event in events],
+        "attributes": [
+            {
+                "state": event.state,
+                "reason": event.reason,
+                "failure_ratio": f"{event.failure_ratio:.3g}",
+                "cooldown_ms": str(event.cooldown_ms),
+            }
+            for event in events
+        ],
+    }
+
+
+FACTS: dict[type[Event], Callable[[Sequence[Any]], Columns]] = {
+    RequestReceived: _received,
+    RequestAdmitted: _admitted,
+    RequestRouted: _routed,
+    AttemptStarted: _started,
+    AttemptWithdrawn: _withdrawn,
+    AttemptFinished: _finished,
+    RequestSettled: _settled,
+    FeedbackGiven: _judged,
+    ConfigurationApplied: _configured,
+    TargetStateChanged: _turned,
+}
+"""What each class says, of one event at least. A stage is told once, for all of them."""

@@ -1,0 +1,58 @@
+"""Server or chDB, migrated."""
+
+from __future__ import annotations
+
+from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse.embedded.http_endpoint import Endpoint
+from connectors.clickhouse.embedded.part_integrity import DataParts
+from streams.audit.stage import Audit
+from streams.config.settings import ConfigurationError, Settings
+from streams.provisioning import clickhouse as stores
+
+_WRITE_NOTHING = (
+    "INSERT INTO requests_log SELECT * FROM requests_log LIMIT 0",
+    "INSERT INTO events_log SELECT * FROM events_log LIMIT 0",
+)
+
+
+def _is_ready(clickhouse: ClickHouse) -> bool:
+    """Bring a server's tables up to date, and try to write nothing into them; False if it is away for now.
+
+    Raises:
+        ConfigurationError: it is there and does not let us, today or later.
+
+    """
+    try:
+        clickhouse.migrate()
+        for statement in _WRITE_NOTHING:
+            clickhouse.command(statement)
+    except ClickHouseError as error:
+        if error.unavailable:
+            return False
+        clickhouse.close()
+        raise ConfigurationError(
+            f"audit can't write to {clickhouse.place}, which SLUICE_CLICKHOUSE_URL names: {error}"
+        ) from None
+    return True
+
+
+def make_audit(settings: Settings) -> Audit:
+    """The stage; with chDB, also the endpoint that serves it, over tables that are there from the start.
+
+    Raises:
+        ConfigurationError: the endpoint's port is taken, or the server does not let us write.
+        MigrationError: its tables are not those that we know.
+
+    """
+    clickhouse = stores.writer(settings)
+    if clickhouse.is_server:
+        return Audit(clickhouse, settings.topics, migrated=_is_ready(clickhouse))
+    clickhouse.migrate()
+    port = settings.clickhouse.port
+    try:
+        endpoint = Endpoint(stores.path(settings), clickhouse.database, port)
+    except OSError as error:
+        clickhouse.close()
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
+    return Audit(clickhouse, settings.topics, endpoint, DataParts(clickhouse), migrated=True)

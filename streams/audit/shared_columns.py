@@ -1,0 +1,127 @@
+"""What events of a request tell alike, as columns: who asked, what was counted, done and changed, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from schemas.avro.compiled import recurs
+from schemas.events.catalog import RequestSettled
+from schemas.events.parts import Change, Failure, PolicyAction, Request, Usage
+from streams.audit.tables import Columns
+from streams.pipeline.request_metadata import trace
+
+_WHO = ("tenant", "request_id", "idempotency_key", "correlation_id", "trace_id", "source", "key_id", "operation")
+_MOST = 2048
+_told: dict[int, tuple[Request, tuple[str, ...]]] = {}
+"""Of requests told lately, by identity: they are held here, so that none is another's."""
+
+
+def asked(requests: Sequence[Request]) -> Columns:
+    """Who asked, and under which names it can be found again; at least one request."""
+    return dict(zip(_WHO, map(list, zip(*map(who, requests), strict=True)), strict=True))
+
+
+def who(request: Request) -> tuple[str, ...]:
+    """The same of one request. Made once for all events that share it."""
+    known = _told.get(id(request))
+    if known is not None and known[0] is request:
+        return known[1]
+    told = (
+        request.tenant,
+        request.request_id,
+        request.idempotency_key,
+        correlation(request),
+        trace_id(request.traceparent),
+        request.source,
+        request.key_id,
+        request.operation,
+    )
+    if recurs(request):
+        if len(_told) >= _MOST:
+            _told.clear()
+        _told[id(request)] = request, told
+    return told
+
+
+def allowed(request: Request) -> dict[str, str]:
+    """How long the caller waits: by this the view `unsettled` knows what is overdue."""
+    return {"allowed_ms": str(request.deadline_at - request.received_at), **laned(request)}
+
+
+def laned(request: Request) -> dict[str, str]:
+    """Which lane it takes, if not the usual one."""
+    return {} if request.lane == "interactive" else {"lane": request.lane}
+
+
+def counted(usages: Sequence[Usage]) -> Columns:
+    """Tokens, each kind in its column."""
+    return {
+        "input_tokens": [usage.input_tokens for usage in usages],
+        "output_tokens": [usage.output_tokens for usage in usages],
+        "cache_read_input_tokens": [usage.cache_read_input_tokens for usage in usages],
+        "cache_creation_input_tokens": [usage.cache_creation_input_tokens for usage in usages],
+        "reasoning_output_tokens": [usage.reasoning_output_tokens for usage in usages],
+    }
+
+
+def ended(events: Sequence[RequestSettled]) -> Columns:
+    """How requests ended, which the event says as well as the fat row."""
+    return (
+        asked([event.request for event in events])
+        | counted([event.usage for event in events])
+        | _failed([event.failure for event in events])
+        | {
+            "request_model": [event.model for event in events],
+            "provider": [event.provider for event in events],
+            "provider_model": [event.provider_model for event in events],
+            "response_model": [event.response_model for event in events],
+            "outcome": [event.outcome for event in events],
+            "finish_reasons": [event.finish_reasons for event in events],
+            "policy_actions": [actions(event.actions) for event in events],
+            "labels": [event.labels for event in events],
+            "cost_usd": [event.cost_usd for event in events],
+            "duration_ms": [event.settled_at - event.request.received_at for event in events],
+            "config_hash": [event.config_hash for event in events],
+        }
+    )
+
+
+def _failed(failures: Sequence[Failure | None]) -> Columns:
+    """Why requests have no answer; of those that have one, that they do."""
+    return {
+        "error_type": [failure.code if failure else "" for failure in failures],
+        "error_message": [failure.message if failure else "" for failure in failures],
+        "http_status": [failure.status if failure else 200 for failure in failures],
+    }
+
+
+def actions(taken: tuple[PolicyAction, ...]) -> list[str]:
+    """What each rule did, as ``rule:action``: never how often, so that few strings serve many rows."""
+    return [f"{action.rule}:{action.action}" for action in taken]
+
+
+def changed(changes: tuple[Change, ...]) -> str:
+    """How what was sent differs from what was asked, as JSON; empty if it does not. Never a value."""
+    return orjson.dumps([change.model_dump() for change in changes]).decode() if changes else ""
+
+
+def correlation(request: Request) -> str:
+    """The caller's correlation id: as text if it is any, else in hexadecimal."""
+    values = [header.value for header in request.reply_to.correlation] if request.reply_to else []
+    return readable(values[0]) if values else ""
+
+
+def readable(value: bytes) -> str:
+    """Bytes as text if they are printable UTF-8, else in hexadecimal."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+    return text if text.isprintable() else value.hex()
+
+
+def trace_id(traceparent: str) -> str:
+    """The second field of a W3C traceparent; empty if it is none."""
+    return trace(traceparent)[3:35]

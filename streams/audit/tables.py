@@ -1,0 +1,192 @@
+"""The columns of our tables as Python sees them: what stands in one that nobody filled, and what it can hold at most.
+
+A value that a column can't hold is brought to the nearest that it can: a wild clock or count must not stop the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+from schemas.codegen.frozen_dataclass import fixed
+from schemas.kafka.records import Record
+
+NIL = "00000000-0000-0000-0000-000000000000"
+_UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+LATEST_MS = 4_102_444_800_000
+"""The year 2100: ClickHouse keeps seconds in 32 bits wherever it compares with now()."""
+NAME_LENGTH = 256
+"""Of what should be one of few names, but may come from a caller."""
+MAX_COST_USD = Decimal(10) ** 6
+_SMALLEST = -12
+"""The power of ten of the column's last digit."""
+
+Columns = dict[str, object]
+"""What is told of some rows, by column: a list has a value for each of them, anything else stands in all."""
+Values = list[Any]
+"""What stands in one column, row by row; one row at least."""
+Fit = Callable[[Values], Values]
+"""Brings the values of a column to what it can hold."""
+
+
+def _as_they_are(values: Values) -> Values:
+    return values
+
+
+def _within(most: int) -> Fit:
+    def fit(values: Values) -> Values:
+        if min(values) >= 0 and max(values) <= most:
+            return values
+        return [min(max(value, 0), most) for value in values]
+
+    return fit
+
+
+def _nullable(fit: Fit) -> Fit:
+    def fit_or_none(values: Values) -> Values:
+        if None not in values:
+            return fit(values)
+        there = iter(fit([value for value in values if value is not None] or [0]))
+        return [None if value is None else next(there) for value in values]
+
+    return fit_or_none
+
+
+def _short(names: Iterable[str]) -> bool:
+    return max(map(len, names), default=0) <= NAME_LENGTH
+
+
+def _names(values: Values) -> Values:
+    return values if _short(values) else [value[:NAME_LENGTH] for value in values]
+
+
+def _lists(values: Values) -> Values:
+    return values if _short(chain.from_iterable(values)) else [_names(list(value)) for value in values]
+
+
+def _maps(values: Values) -> Values:
+    if _short(chain.from_iterable(values)):
+        return values
+    return [{key[:NAME_LENGTH]: item for key, item in value.items()} for value in values]
+
+
+def _uuids(values: Values) -> Values:
+    if all(map(_UUID.fullmatch, values)):
+        return values
+    return [value if _UUID.fullmatch(value) else NIL for value in values]
+
+
+def _costs(values: Values) -> Values:
+    costs = {value: _cost(value) for value in set(values)}
+    return [costs[value] for value in values]
+
+
+def _cost(value: object) -> str | None:
+    """US dollars as text; None if they are unknown, or nothing that could be a price."""
+    try:
+        cost = Decimal(str(value))
+        within = cost.is_finite() and abs(cost) < MAX_COST_USD
+    except ArithmeticError:
+        return None
+    if not within:
+        return None
+    return f"{cost:f}" if cost.adjusted() >= _SMALLEST else "0"
+
+
+_U16, _U32, _U64, _TIME = (_within(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
+_KINDS: dict[str, tuple[object, Fit]] = {
+    "text": ("", _as_they_are),
+    "name": ("", _names),
+    "names": ((), _lists),
+    "map": ({}, _maps),
+    "uuid": (NIL, _uuids),
+    "cost": (None, _costs),
+    "time": (0, _TIME),
+    "time?": (None, _nullable(_TIME)),
+    "u16": (0, _U16),
+    "u32": (0, _U32),
+    "u32?": (None, _nullable(_U32)),
+    "u64": (0, _U64),
+}
+
+
+@fixed
+class Rows:
+    """Rows of one table by column, in the order of its names, and the record that each row is of."""
+
+    records: list[Record]
+    columns: list[Values]
+
+    def part(self, rows: slice) -> Rows:
+        """Some of them."""
+        return Rows(self.records[rows], [column[rows] for column in self.columns])
+
+
+class Table:
+    """The columns of one table, told by kind, each kind with its names."""
+
+    def __init__(self, table: str, /, **kinds: str) -> None:
+        by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
+        self._columns = {of: _KINDS[by_kind.get(kind, kind)] for kind, names in kinds.items() for of in names.split()}
+        assert len(self._columns) == sum(len(names.split()) for names in kinds.values()), "a column has two kinds"
+        self.name = table
+        self.names = tuple(self._columns)
+
+    def rows(self, told: Sequence[tuple[list[Record], Columns]]) -> Rows:
+        """The rows of these records, group by group, no group empty: each value as its column can hold it.
+
+        What is told for no column is left out.
+        """
+        groups = [(columns, len(records)) for records, columns in told]
+        records = list(chain.from_iterable(records for records, _ in told))
+        return Rows(records, [_column(groups, name, *kind) for name, kind in self._columns.items()])
+
+
+def _column(groups: list[tuple[Columns, int]], name: str, blank: object, fit: Fit) -> Values:
+    column: Values = []
+    for columns, rows in groups:
+        told = columns.get(name, blank)
+        if isinstance(told, list):
+            column += fit(told)
+        else:
+            column += ([blank] if told is blank else fit([told])) * rows
+    return column
+
+
+EVENTS = Table(
+    "events_log",
+    name="tenant event_type event_id stage source key_id operation provider request_model provider_model"
+    " response_model outcome error_type worker config_hash kafka_topic idempotency_key correlation_id trace_id",
+    text="error_message input output",
+    uuid="request_id",
+    time="event_time",
+    u16="http_status attempt kafka_partition",
+    u32="input_tokens output_tokens cache_read_input_tokens cache_creation_input_tokens reasoning_output_tokens"
+    " duration_ms bytes",
+    u64="kafka_offset",
+    cost="cost_usd",
+    names="finish_reasons policy_actions",
+    map="labels attributes",
+)
+"""The table fills ``ingested_at`` itself."""
+
+REQUESTS = Table(
+    "requests_log",
+    name="tenant key_id source operation request_model provider provider_model response_model response_id outcome"
+    " error_type config_hash idempotency_key trace_id",
+    text="error_message input output",
+    uuid="request_id",
+    time="received_at settled_at deadline_at",
+    optional_time="admitted_at routed_at called_at answered_at",
+    u16="http_status attempts kafka_partition",
+    u32="input_tokens output_tokens cache_read_input_tokens cache_creation_input_tokens reasoning_output_tokens"
+    " duration_ms",
+    optional_u32="filter_ms route_ms queue_ms call_ms",
+    u64="kafka_offset version",
+    cost="cost_usd",
+    names="finish_reasons policy_actions",
+    map="labels",
+)

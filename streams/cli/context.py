@@ -1,0 +1,51 @@
+"""What every command shares: the settings, how it prints, and what becomes of errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from schemas.errors import PlainError
+
+if TYPE_CHECKING:
+    from streams.config.settings import Settings
+
+console = Console(stderr=True, highlight=False)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+class Sluice(click.Group):
+    """Turns errors for people into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PlainError as error:
+            console.print(f"sluice: {error}", style="red", markup=False, soft_wrap=True)
+            ctx.exit(1)
+
+
+def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
+    """The configuration that this call names; its secrets are needed only by who makes providers of it."""
+    from streams.config.loader import load
+
+    config: Path | None = ctx.find_root().obj
+    return load(config, secrets=secrets)
+
+
+def with_log(ctx: click.Context, *, secrets: bool = False) -> Settings:
+    """The same for a command that needs a Kafka: the one that is named, else the one that `sluice up` runs."""
+    settings = settings_of(ctx, secrets=secrets)
+    bootstrap = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})})
+
+
+def say(data: object, text: str, *, as_json: bool) -> None:
+    """Print for a program or for a person."""
+    click.echo(json.dumps(data) if as_json else text)

@@ -1,0 +1,22 @@
+"""Moved out of streams/cli/data.py."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from streams.cli.context import as_json, say, with_log
+
+
+@click.command()
+@as_json
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Look at everything, and name what is wrong."""
+    from streams.doctor.checks import examine
+
+    findings = asyncio.run(examine(with_log(ctx)))
+    say([finding.as_dict() for finding in findings], "\n".join(map(str, findings)), as_json=as_json)
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)

@@ -1,0 +1,97 @@
+"""``POST /v1/feedback``: somebody judged an answer."""
+
+from __future__ import annotations
+
+import functools
+import time
+import uuid
+from typing import Annotated
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connectors.kafka import KafkaFaultError
+from schemas.avro.codec import encode
+from schemas.events.catalog import FeedbackGiven
+from schemas.events.request_id import new_request_id
+from schemas.kafka.headers import cloudevent
+from schemas.kafka.records import Output
+from schemas.validation_messages import place, sentence
+from streams.config.settings import Settings
+from streams.ingress.errors import bad_request, unavailable
+from streams.ingress.requests.authentication import Keyring
+from streams.ingress.requests.body import read_body
+from streams.ingress.requests.publisher import Log
+from streams.policy.rules import Rules, scrubbed
+
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+class Judgement(BaseModel):
+    """What the caller sends. The tenant is not in it: the key says that."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_id: uuid.UUID
+    label: str = Field(default="", max_length=100)
+    score: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    comment: str = Field(default="", max_length=4000)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Judgement:
+        if not self.label and self.score is None and not self.comment:
+            raise ValueError("must have one of label, score and comment")
+        return self
+
+
+class FeedbackEndpoint:
+    """Writes judgements to the log, their words as the tenant's policy leaves them."""
+
+    def __init__(self, keyring: Keyring, log: Log, settings: Settings) -> None:
+        self._keyring = keyring
+        self._log = log
+        self._topic = settings.topics.feedback.name
+        self._rules = functools.cache(lambda tenant: Rules(settings.policy(tenant)))
+
+    async def post(self, http: Request) -> Response:
+        """Accept a judgement: 202 once the broker has it.
+
+        Raises:
+            RefusedError: 400 it is not one, 503 the broker is away.
+
+        """
+        headers = dict(http.scope["headers"])
+        caller = self._keyring.authenticate(headers)
+        judgement = _parse(await read_body(http.receive, headers, BODY_LIMIT_BYTES))
+        rules = self._rules(caller.tenant)
+        event = FeedbackGiven(
+            request_id=str(judgement.request_id),
+            tenant=caller.tenant,
+            label=scrubbed(judgement.label, rules),
+            score=judgement.score,
+            comment=scrubbed(judgement.comment, rules),
+            given_at=time.time_ns() // 1_000_000,
+        )
+        await self._publish(event)
+        body = {"object": "feedback", "request_id": event.request_id, "status": "accepted"}
+        return Response(orjson.dumps(body), 202, media_type="application/json")
+
+    async def _publish(self, event: FeedbackGiven) -> None:
+        # One request may be judged many times: each is an event of its own.
+        serial = f"/{new_request_id()}"
+        headers = cloudevent(event, event.request_id, "ingress", event.given_at, "", serial=serial)
+        try:
+            await self._log.send(Output(self._topic, event.request_id.encode(), encode(event), headers))
+        except KafkaFaultError as error:
+            raise unavailable("broker_unavailable", "The event log did not acknowledge it. Send it again.") from error
+
+
+def _parse(body: bytes) -> Judgement:
+    try:
+        return Judgement.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        at, what = place(fault), sentence(fault)
+        raise bad_request("invalid_feedback", f"{at or 'the body'} {what}", at or None) from None

@@ -1,0 +1,50 @@
+"""``GET /v1/models``: the configured names that this caller may use; what else a provider has is not listed."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from schemas.events.parts import Failure
+from streams.config.settings import Settings
+from streams.ingress.errors import THEIRS, RefusedError
+from streams.ingress.requests.authentication import Keyring
+from streams.pipeline.authorization import Permissions
+
+
+class ModelsEndpoint:
+    """The list, and each of its entries."""
+
+    def __init__(self, keyring: Keyring, settings: Settings) -> None:
+        self._keyring = keyring
+        self._permissions = Permissions(settings)
+
+    async def list(self, http: Request) -> Response:
+        """All of them, in the order of the configuration."""
+        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        names = self._permissions.aliases(caller.tenant, caller.key_id)
+        return _json({"object": "list", "data": [_document(name) for name in names]})
+
+    async def get(self, http: Request) -> Response:
+        """One of them.
+
+        Raises:
+            RefusedError: 404, there is none of this name, or this caller may not use it: which, is not told.
+
+        """
+        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        name = http.path_params["model"]
+        if name not in self._permissions.aliases(caller.tenant, caller.key_id):
+            message = "There is no model of this name for you; GET /v1/models lists those that there are."
+            raise RefusedError(Failure(status=404, type=THEIRS, code="model_not_found", message=message, param="model"))
+        return _json(_document(name))
+
+
+def _document(name: str) -> dict[str, object]:
+    """OpenAI's shape. It asks for a time of creation; a line of configuration has none."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "sluice"}
+
+
+def _json(document: dict[str, object]) -> Response:
+    return Response(orjson.dumps(document), media_type="application/json")

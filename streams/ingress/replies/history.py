@@ -1,0 +1,102 @@
+"""Asks ClickHouse what became of a request: after a restart, on another instance, or much later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from connectors.clickhouse import ClickHouseError
+from schemas.events.parts import Failure
+from schemas.openai.bodies import error_body
+from schemas.openai.embedding_vectors import unpacked, wants_numbers
+from streams.ingress.errors import type_of, unavailable
+from streams.ingress.replies.cache import Answer
+
+TIMEOUT_S = 5.0
+
+_SETTLED = """
+SELECT
+    toUnixTimestamp64Milli(received_at) AS created_at,
+    toUnixTimestamp64Milli(settled_at) AS settled_at,
+    operation, outcome, http_status, error_type, error_message, input, output
+FROM requests
+WHERE tenant = {tenant:String} AND request_id = {id:UUID}
+ORDER BY outcome = 'answered' DESC, settled_at DESC
+LIMIT 1
+"""
+"""A key that was used again after a refusal or a failure has a row for each time; an answer stays, see ``Answers``."""
+
+_RECEIVED = """
+SELECT toUnixTimestamp64Milli(event_time) AS created_at
+FROM events
+WHERE tenant = {tenant:String} AND request_id = {id:UUID} AND event_type = 'RequestReceived'
+LIMIT 1
+"""
+
+_log = structlog.get_logger()
+
+
+class Database(Protocol):
+    """What a lookup needs of ``connectors.clickhouse.ClickHouse``."""
+
+    def rows(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Ask. Raises ClickHouseError."""
+        ...
+
+
+class Lookup:
+    """Tenant and request id to what is recorded. Both go as parameters, never into the SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self, tenant: str, request_id: str) -> Answer | None:
+        """What is recorded of a tenant's request; None if nothing is, or not yet.
+
+        Raises:
+            RefusedError: 503, ClickHouse did not answer within 5 s.
+
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await asyncio.to_thread(self._find, tenant, request_id)
+        except (ClickHouseError, TimeoutError) as error:
+            _log.warning("lookup.failed", request_id=request_id, reason=str(error) or type(error).__name__)
+            raise unavailable("lookup_unavailable", "The record can't be read right now.") from error
+
+    def _find(self, tenant: str, request_id: str) -> Answer | None:
+        parameters = {"tenant": tenant, "id": request_id}
+        for row in self._database.rows(_SETTLED, parameters):
+            return _settled(row, tenant, request_id)
+        for row in self._database.rows(_RECEIVED, parameters):
+            return Answer(request_id, tenant, row["created_at"])
+        return None
+
+
+def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> Answer:
+    return Answer(
+        request_id,
+        tenant,
+        created_at=row["created_at"],
+        outcome=row["outcome"],
+        settled_at=row["settled_at"],
+        http_status=row["http_status"],
+        body=_answer(row) if row["outcome"] == "answered" else _error(row),
+    )
+
+
+def _answer(row: Mapping[str, Any]) -> bytes:
+    """The answer as its caller asked for it."""
+    if row["operation"] == "embeddings" and wants_numbers(row["input"]):
+        return unpacked(row["output"])
+    output: str = row["output"]
+    return output.encode()
+
+
+def _error(row: Mapping[str, Any]) -> bytes:
+    status, code = row["http_status"], row["error_type"]
+    failure = Failure(status=status, type=type_of(status, code), code=code, message=row["error_message"])
+    return error_body(failure)

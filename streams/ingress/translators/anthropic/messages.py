@@ -1,0 +1,153 @@
+"""The messages of a Messages request in OpenAI's shape: one of the user's may become several.
+
+Source: Anthropic's API reference, "Create a Message".
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+
+from streams.ingress.translators.errors import word, wrong
+
+JSON = dict[str, Any]
+
+OWN = "anthropic"
+"""Under ``extra_content``: what only Anthropic understands. Its provider takes it back from there."""
+THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+
+
+def openai_messages(system: object, messages: object) -> list[JSON]:
+    """All messages, the system's first.
+
+    Raises:
+        UntranslatableError: one is malformed, or holds what only Anthropic has.
+
+    """
+    said: list[JSON] = []
+    if system:
+        said.append({"role": "system", "content": _plain(system, "system")})
+    if not isinstance(messages, list) or not messages:
+        raise wrong("messages", "must be a list with at least one message")
+    for index, message in enumerate(messages):
+        said += _message(message, f"messages.{index}")
+    return said
+
+
+def _message(message: object, where: str) -> list[JSON]:
+    role = message.get("role") if isinstance(message, dict) else None
+    content = message.get("content") if isinstance(message, dict) else None
+    if role not in ("user", "assistant", "system"):
+        raise wrong(f"{where}.role", "must be user, assistant or system")
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    blocks = _blocks(content, f"{where}.content")
+    if role == "system":
+        return [{"role": role, "content": _plain(content, where)}]
+    return _user(blocks, where) if role == "user" else [_assistant(blocks, where)]
+
+
+def _user(blocks: list[JSON], where: str) -> list[JSON]:
+    """Results of tools are messages of their own, before what the user says beside them."""
+    results: list[JSON] = []
+    parts: list[JSON] = []
+    for index, block in enumerate(blocks):
+        here = f"{where}.content.{index}"
+        if block["type"] == "tool_result":
+            result, beside = _result(block, here)
+            results.append(result)
+            parts += beside
+        else:
+            parts.append(_part(block, here))
+    return results + ([{"role": "user", "content": parts}] if parts or not results else [])
+
+
+def _result(block: JSON, where: str) -> tuple[JSON, list[JSON]]:
+    """One result, and the pictures in it: OpenAI's tools answer in words, so the user shows them."""
+    if not isinstance(block.get("tool_use_id"), str):
+        raise wrong(f"{where}.tool_use_id", "must be a text")
+    content = block.get("content") or ""
+    inner = [] if isinstance(content, str) else [_part(part, where) for part in _blocks(content, f"{where}.content")]
+    words = [part for part in inner if part["type"] == "text"]
+    result: JSON = {"role": "tool", "tool_call_id": block["tool_use_id"], "content": words or ""}
+    if isinstance(content, str):
+        result["content"] = content
+    if block.get("is_error"):
+        result["extra_content"] = {OWN: {"is_error": True}}
+    return _cached(block, result), [part for part in inner if part["type"] != "text"]
+
+
+def _assistant(blocks: list[JSON], where: str) -> JSON:
+    message: JSON = {"role": "assistant", "content": None}
+    words = [_part(block, where) for block in blocks if block["type"] not in THOUGHTS | {"tool_use"}]
+    if any(part["type"] != "text" for part in words):
+        raise wrong(f"{where}.content", "holds what only a user can say")
+    thoughts = [block for block in blocks if block["type"] in THOUGHTS]
+    signed = [block for block in thoughts if block.get("signature") or block.get("data")]
+    reasoning = "".join(str(block.get("thinking") or "") for block in thoughts)
+    if words:
+        message["content"] = words
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if signed:
+        message["extra_content"] = {OWN: {"thinking_blocks": signed}}
+    calls = [_call(block, where) for block in blocks if block["type"] == "tool_use"]
+    return message | ({"tool_calls": calls} if calls else {})
+
+
+def _call(block: JSON, where: str) -> JSON:
+    if not isinstance(block.get("id"), str) or not isinstance(block.get("name"), str):
+        raise wrong(f"{where}.content", "holds a tool_use without an id or a name")
+    function = {"name": block["name"], "arguments": orjson.dumps(block.get("input") or {}).decode()}
+    return {"id": block["id"], "type": "function", "function": function}
+
+
+def _part(block: JSON, where: str) -> JSON:
+    kind = block["type"]
+    if kind == "text" and isinstance(block.get("text"), str):
+        return _cached(block, {"type": "text", "text": block["text"]})
+    source = block.get("source")
+    if kind == "image" and isinstance(source, dict):
+        return _cached(block, {"type": "image_url", "image_url": {"url": _url(source, where)}})
+    if kind == "document" and isinstance(source, dict):
+        name = {"filename": block["title"]} if block.get("title") else {}
+        return _cached(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
+    raise wrong(where, f"holds a block of type {word(kind)}, which this gateway can't pass on")
+
+
+def _url(source: JSON, where: str) -> str:
+    if source.get("type") == "url" and isinstance(source.get("url"), str):
+        return str(source["url"])
+    return _file(source, where)
+
+
+def _file(source: JSON, where: str) -> str:
+    media_type, data = source.get("media_type"), source.get("data")
+    if source.get("type") not in ("base64", "text") or not isinstance(media_type, str) or not isinstance(data, str):
+        raise wrong(f"{where}.source", "must be of type base64, text for a document, or url for an image")
+    if source["type"] == "text":
+        data = base64.b64encode(data.encode()).decode()
+    return f"data:{media_type};base64,{data}"
+
+
+def _plain(content: object, where: str) -> object:
+    if isinstance(content, str):
+        return content
+    blocks = _blocks(content, where)
+    if any(block["type"] != "text" for block in blocks):
+        raise wrong(where, "can hold nothing but text")
+    return [_part(block, where) for block in blocks]
+
+
+def _blocks(content: object, where: str) -> list[JSON]:
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        raise wrong(where, "must be a text or a list of blocks")
+    if not all(isinstance(block.get("type"), str) for block in content):
+        raise wrong(where, "holds a block without a type")
+    return content
+
+
+def _cached(block: JSON, part: JSON) -> JSON:
+    return {**part, "cache_control": block["cache_control"]} if block.get("cache_control") else part

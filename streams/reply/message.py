@@ -1,0 +1,75 @@
+"""Reply record and headers."""
+
+from __future__ import annotations
+
+from connectors.kafka.clients.producer import LARGEST
+from schemas.events.catalog import RequestSettled
+from schemas.events.parts import Failure, ReplyTo
+from schemas.kafka import headers
+from schemas.kafka.headers import Headers
+from schemas.kafka.records import Output, Record
+from schemas.openai.bodies import error_body
+from schemas.openai.embedding_vectors import unpacked, wants_numbers
+
+_OK = 200
+
+
+def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: Record) -> Output:
+    """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
+    value = b"" if settled.failure else _answer(settled)
+    if len(value) > LARGEST:
+        settled = settled.model_copy(update={"outcome": "failed", "failure": _too_large(len(value))})
+    return Output(
+        reply_to.topic,
+        reply_to.key,
+        error_body(settled.failure) if settled.failure else value,
+        (*((header.name, header.value) for header in reply_to.correlation), *_ours(settled)),
+        reply_to.partition,
+        else_dead_letter,
+        origin=origin,
+    )
+
+
+def _answer(settled: RequestSettled) -> bytes:
+    """Write the answer as its caller asked for it."""
+    if settled.request.operation == "embeddings" and wants_numbers(settled.input):
+        return unpacked(settled.output)
+    return settled.output.encode()
+
+
+def _too_large(size: int) -> Failure:
+    """Vectors fit into a record when they are packed, and their numbers written out may not."""
+    message = (
+        f"the answer has {size} bytes with its numbers written out, and a reply holds {LARGEST}; "
+        "ask for encoding_format base64, or for less at once"
+    )
+    return Failure(
+        status=413, type="invalid_request_error", code="answer_too_large", message=message, param="encoding_format"
+    )
+
+
+def _ours(settled: RequestSettled) -> Headers:
+    """Say in text headers what a caller needs to know before it reads the value."""
+    request, failure = settled.request, settled.failure
+    said = {
+        headers.REQUEST_ID: request.request_id,
+        headers.STATUS: str(failure.status if failure else _OK),
+        headers.OUTCOME: settled.outcome,
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": f"{request.request_id}/reply",
+        "ce_source": "/sluice/reply",
+        "ce_type": "sluice.llm.reply.v1",
+        "ce_time": headers.rfc3339(settled.settled_at),
+    }
+    if failure:
+        said[headers.ERROR] = failure.code
+    if failure and failure.retry_after_ms is not None:
+        said[headers.RETRY_AFTER] = str(failure.retry_after_ms)
+    if request.stream_topic:
+        said[headers.STREAMED] = "true"
+    if settled.provider:
+        said[headers.SERVED_BY] = f"{settled.provider}/{settled.provider_model}"
+    if request.traceparent:
+        said["traceparent"] = request.traceparent
+    return tuple((name, value.encode()) for name, value in said.items())

@@ -1,0 +1,63 @@
+"""The first start of the containers: a configuration with one key, so that the gateway is never open to others.
+
+The key is written to a file beside the configuration, which only this user can read, and into no log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from streams.config.api_keys import new_key
+from streams.config.loader import load
+from streams.config.settings import OPEN_TENANT, ConfigurationError
+
+KEY_FILE = "first.key"
+
+_STANZA = """
+keys:
+  # made at the first start; the key is in {file}, until you move it
+  - id: first
+    tenant: {tenant}
+    hash: {digest}
+"""
+
+
+def first_start(template: Path, config: Path) -> str:
+    """Make the configuration unless there is one, and say in one sentence what was done.
+
+    Raises:
+        ConfigurationError: its folder can't be written to, or the configuration that is there can't be used.
+
+    """
+    if config.exists():
+        load(config)
+        return f"{config} is in force"
+    key, digest = new_key()
+    key_file = config.with_name(KEY_FILE)
+    stanza = _STANZA.format(file=key_file, tenant=OPEN_TENANT, digest=digest)
+    try:
+        _write(key_file, key + "\n")
+        _write(config, template.read_text("utf-8") + stanza)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename}: can't be written ({error.strerror}); put a sluice.yaml there yourself"
+        ) from None
+    return f"made {config}, and a first key: it is in {key_file}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Put the whole file there, or nothing, for this user alone to read."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"sluice: {first_start(Path(sys.argv[1]), Path(os.environ['SLUICE_CONFIG']))}")  # noqa: T201 - a command
+    except ConfigurationError as fault:
+        sys.exit(f"sluice: {fault}")

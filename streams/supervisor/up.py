@@ -1,0 +1,111 @@
+"""What `sluice up` does, from its first line of progress to its clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from connectors.local_model import LocalModel
+from streams.config.settings import Settings
+from streams.supervisor import ready_screen as screen
+from streams.supervisor.preflight import alone
+from streams.supervisor.supervisor import Supervisor
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended before it was ready."""
+
+LINE_EVERY_S = 10.0
+"""How often a step that lasts says how far it is, where no terminal is."""
+
+
+async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
+    """Run until a signal. Exit code 0: all ended in order, and what has no end yet is on the log for the next start."""
+    console = Console(stderr=True, highlight=False)
+    stop = _signalled()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(alone(settings.state))
+        with _progress(console) as progress:
+            if local_model:
+                model = LocalModel()
+                stack.push_async_callback(model.stop)
+                if not await _unless(stop, model.start(progress)):
+                    return INTERRUPTED
+            supervisor = Supervisor(settings, config, progress)
+            stack.push_async_callback(_end, supervisor, console)
+            if not await _unless(stop, supervisor.start()):
+                return INTERRUPTED
+        if as_json:
+            click.echo(json.dumps(_places(supervisor)))
+        else:
+            screen.ready(console, supervisor.settings, supervisor.pids)
+        await stop.wait()
+    console.print("sluice: stopped; what has no end yet goes on with the next start", style="dim")
+    return 0
+
+
+def _signalled() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.contextmanager
+def _progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+    """One line that changes on a terminal; elsewhere a line for each step, and now and then how far it is.
+
+    A step is what a message says before its colon.
+    """
+    said: set[str] = set()
+    due_s = 0.0
+    with console.status("starting", spinner="dots") as status:
+
+        def progress(message: str) -> None:
+            nonlocal due_s
+            status.update(message)
+            if console.is_terminal:
+                return
+            step = message.partition(": ")[0]
+            if message not in said and (step not in said or clock() >= due_s):
+                console.print(f"sluice: {message}", markup=False, soft_wrap=True)
+                due_s = clock() + LINE_EVERY_S
+            said.update((step, message))
+
+        yield progress
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[object, object, None]) -> bool:
+    """Whether it came to its end before the signal to stop."""
+    start, stopped = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if start.done():
+        await start
+        return True
+    start.cancel()
+    await asyncio.wait([start])
+    return False
+
+
+async def _end(supervisor: Supervisor, console: Console) -> None:
+    with console.status("stopping: what is under way is being finished"):
+        await supervisor.stop()
+
+
+def _places(supervisor: Supervisor) -> dict[str, object]:
+    settings = supervisor.settings
+    return {
+        "http": settings.http.url,
+        "kafka": settings.kafka.bootstrap_servers,
+        "clickhouse": settings.clickhouse.place,
+        "state": str(settings.state.resolve()),
+        "pids": supervisor.pids,
+    }

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import httpx
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse.embedded.http_endpoint import MAX_QUERY_BYTES, Endpoint
+
+pytestmark = pytest.mark.flow
+
+COLUMNS = ("tenant", "kafka_topic", "kafka_offset", "input_tokens")
+BUSY = "SELECT count() FROM events WHERE tenant = 'busy'"
+
+
+@pytest.fixture(scope="module")
+def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouse]:
+    clickhouse = ClickHouse.embedded(clickhouse_path, "http")
+    clickhouse.migrate()
+    clickhouse.insert("events_log", COLUMNS, [["acme", "t", 1, 10], ["acme", "t", 2, 20]])
+    yield clickhouse
+    clickhouse.close()
+
+
+@pytest.fixture(scope="module")
+def endpoint(clickhouse: ClickHouse, clickhouse_path: Path) -> Iterator[Endpoint]:
+    endpoint = Endpoint(clickhouse_path, clickhouse.database, 0)
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def http(endpoint: Endpoint) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{endpoint.port}", timeout=30) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/ping", "/"])
+def test_it_says_that_it_is_there(http: httpx.Client, path: str) -> None:
+    response = http.get(path)
+
+    assert (response.status_code, response.text) == (200, "Ok.\n")
+
+
+def test_a_query_is_taken_from_the_url_the_body_or_both(http: httpx.Client) -> None:
+    by_url = http.get("/", params={"query": "SELECT sum(input_tokens) FROM events"})
+    by_body = http.post("/", content="SELECT sum(input_tokens) FROM events")
+    by_both = http.post("/", params={"query": "SELECT sum(input_tokens)"}, content="FROM events")
+
+    assert (by_url.text, by_body.text, by_both.text) == ("30\n", "30\n", "30\n")
+
+
+def test_the_format_is_the_querys_else_the_headers_else_the_urls_else_tab_separated(http: httpx.Client) -> None:
+    url = {"default_format": "CSVWithNames"}
+    header = {"X-ClickHouse-Format": "JSONEachRow"}
+
+    answers = [
+        http.get("/", params={"query": "SELECT 1 AS a FORMAT JSONCompactEachRow"} | url, headers=header),
+        http.get("/", params={"query": "SELECT 1 AS a"} | url, headers=header),
+        http.get("/", params={"query": "SELECT 1 AS a"} | url),
+        http.get("/", params={"query": "SELECT 1 AS a"}),
+    ]
+
+    assert [answer.text for answer in answers] == ["[1]\n", '{"a":1}\n', '"a"\n1\n', "1\n"]
+    assert [answer.headers["x-clickhouse-format"] for answer in answers] == [
+        "JSONCompactEachRow",
+        "JSONEachRow",
+        "CSVWithNames",
+        "TabSeparated",
+    ]
+
+
+def test_a_format_that_the_engine_puts_in_backticks_is_told_as_well(http: httpx.Client) -> None:
+    response = http.get("/", params={"query": "SELECT 1 FORMAT Null"})
+
+    assert (response.status_code, response.content, response.headers["x-clickhouse-format"]) == (200, b"", "Null")
+
+
+def test_parameters_are_bound_by_the_engine(http: httpx.Client) -> None:
+    response = http.get("/", params={"query": "SELECT {a:String}, {n:UInt8}", "param_a": "' OR 1", "param_n": "7"})
+
+    assert response.text == "\\' OR 1\t7\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("SELECT (", 400, "62"),
+        ("SELECT nothing FROM events", 404, "47"),
+        ("SELECT * FROM nothing", 404, "60"),
+        ("SELECT toUInt8('x')", 400, "6"),
+        ("DROP TABLE events_log", 403, "164"),
+        ("SELECT throwIf(1)", 500, "395"),
+    ],
+)
+def test_errors_are_told_as_a_server_tells_them(http: httpx.Client, query: str, status: int, code: str) -> None:
+    response = http.get("/", params={"query": query})
+
+    assert response.status_code == status
+    assert response.headers["x-clickhouse-exception-code"] == code
+    assert response.text.startswith(f"Code: {code}. DB::Exception: ")
+
+
+def test_a_summary_and_the_query_id_come_back(http: httpx.Client) -> None:
+    response = http.get("/", params={"query": "SELECT count() FROM events WHERE tenant = 'acme'", "query_id": "mine"})
+
+    assert response.headers["x-clickhouse-query-id"] == "mine"
+    assert int(json.loads(response.headers["x-clickhouse-summary"])["read_rows"]) >= 2
+
+
+def test_a_page_that_makes_a_browser_ask_gets_nothing(http: httpx.Client) -> None:
+    response = http.get("/", params={"query": "SELECT 1"}, headers={"Host": "rebound.example:8123"})
+
+    assert response.status_code == 403
+    assert "loopback" in response.text
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"SELECT '" + b"x" * MAX_QUERY_BYTES + b"'", {}, 400),
+        (b"SELECT '\xff'", {}, 400),
+        (gzip.compress(b"SELECT 1"), {"Content-Encoding": "gzip"}, 501),
+    ],
+)
+def test_a_body_that_is_no_query_is_refused(
+    http: httpx.Client, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    response = http.post("/", content=content, headers=headers)
+
+    assert response.status_code == status
+    assert response.text.startswith("Code: ")
+
+
+def test_it_listens_on_loopback_only(endpoint: Endpoint) -> None:
+    assert endpoint._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_taken_port_is_an_error_at_once(endpoint: Endpoint, clickhouse_path: Path) -> None:
+    with pytest.raises(OSError, match="in use"):
+        Endpoint(clickhouse_path, "http", endpoint.port)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_curl_gets_an_answer(endpoint: Endpoint) -> None:
+    url = f"http://127.0.0.1:{endpoint.port}/"
+
+    done = subprocess.run(
+        ["curl", "-sS", "--data-binary", "SELECT count() FROM events", url], capture_output=True, check=True, timeout=30
+    )
+
+    assert done.stdout == b"2\n"
+
+
+def test_the_official_client_reads_rows_frames_and_arrow(endpoint: Endpoint) -> None:
+    client = clickhouse_connect.get_client(host="127.0.0.1", port=endpoint.port, username="ada", database="http")
+
+    rows = client.query(
+        "SELECT kafka_offset FROM events WHERE tenant = {t:String} ORDER BY 1", parameters={"t": "acme"}
+    )
+    frame = client.query_df("SELECT input_tokens FROM events ORDER BY kafka_offset")
+    arrow = client.query_arrow("SELECT event_time, labels FROM events")
+
+    assert rows.result_rows == [(1,), (2,)]
+    assert list(frame["input_tokens"]) == [10, 20]
+    assert arrow.num_rows == 2
+    with pytest.raises(DatabaseError, match="READONLY"):
+        client.command("TRUNCATE TABLE events_log")
+    client.close()
+
+
+def test_our_own_connector_reads_through_it(endpoint: Endpoint) -> None:
+    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
+
+    assert reader.rows("SELECT sum(input_tokens) AS n FROM events") == [{"n": 30}]
+    with pytest.raises(ClickHouseError, match=r"^ClickHouse refused the query: Code: 60\.") as caught:
+        reader.rows("SELECT * FROM nothing")
+    assert caught.value.code == 60
+    reader.close()
+
+
+def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoint: Endpoint) -> None:
+    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
+
+    assert reader.query("SELECT 1 AS n", "CSVWithNames") == b'"n"\n1\n'
+    assert reader.query("SELECT 1 AS n FORMAT TSV", "CSVWithNames") == b"1\n"
+    reader.close()
+
+
+def test_a_reader_of_a_database_that_is_not_there_is_told_what_to_do(endpoint: Endpoint) -> None:
+    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "elsewhere", read_only=True)
+
+    with pytest.raises(ClickHouseError, match="no database elsewhere: run sluice migrate"):
+        reader.rows("SELECT 1")
+
+
+def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: ClickHouse) -> None:
+    client = clickhouse_connect.get_client(host="127.0.0.1", port=endpoint.port, database="http")
+
+    def write() -> None:
+        for number in range(20):
+            clickhouse.insert("events_log", COLUMNS, [["busy", "t", number, 1]])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen: list[int] = []
+    while writer.is_alive():
+        seen.append(int(str(client.command(BUSY))))
+    writer.join()
+
+    assert seen == sorted(seen)
+    assert client.command(BUSY) == 20
+    client.close()
+
+
+def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: ClickHouse) -> None:
+    endpoint = Endpoint(clickhouse_path, "http", 0)
+    httpx.get(f"http://127.0.0.1:{endpoint.port}/ping")
+
+    endpoint.close()
+
+    with socket.create_server(("127.0.0.1", endpoint.port)):
+        pass
+
+
+def test_closing_does_not_wait_for_a_long_query(clickhouse_path: Path, clickhouse: ClickHouse) -> None:
+    endpoint = Endpoint(clickhouse_path, "http", 0)
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        query = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
+        answers.append(httpx.get(f"http://127.0.0.1:{endpoint.port}/", params={"query": query}, timeout=60))
+
+    reader = threading.Thread(target=ask)
+    reader.start()
+    running = "SELECT count() AS n FROM system.processes WHERE query LIKE 'SELECT sum(sipHash64%'"
+    deadline = time.monotonic() + 20
+    while clickhouse.rows(running) != [{"n": 1}]:
+        assert time.monotonic() < deadline
+    begun = time.monotonic()
+
+    endpoint.close()
+    reader.join()
+
+    assert time.monotonic() - begun < 10
+    assert answers[0].headers["x-clickhouse-exception-code"] == "394"

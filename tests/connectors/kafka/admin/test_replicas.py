@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.kafka.admin.replicas import Copies, copies
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.kafka.topics import DAY, Topic, Topics
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+
+async def test_a_cluster_that_is_well_lacks_no_copy_and_no_leader(broker: EmbeddedBroker, topics: Topics) -> None:
+    nowhere = Topic("nowhere", (), DAY, 1)
+
+    async def well() -> bool:
+        return await copies(broker.bootstrap_servers, [*topics.all, nowhere]) == Copies(1, (), ())
+
+    await eventually(well)

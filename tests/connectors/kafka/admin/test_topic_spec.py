@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from connectors.kafka.admin.topic_spec import Replication, Shape, differences, sentence, wanted
+from schemas.kafka.topics import DAY, HOUR, Topic
+
+RIGHT = wanted(Topic("t", (), DAY, 4), Replication(3))
+
+
+def found(**changes: object) -> Shape:
+    return dataclasses.replace(RIGHT, **changes)  # type: ignore[arg-type]
+
+
+def configured(**configs: str) -> Shape:
+    return found(configs={**RIGHT.configs, **{name.replace("_", "."): value for name, value in configs.items()}})
+
+
+@pytest.mark.parametrize(("factor", "asked", "in_sync"), [(1, 0, 1), (2, 0, 1), (3, 0, 2), (5, 0, 2), (2, 2, 2)])
+def test_three_copies_need_two_in_sync_unless_somebody_says_otherwise(factor: int, asked: int, in_sync: int) -> None:
+    assert Replication(factor, asked).in_sync == in_sync
+
+
+def test_a_compacted_topic_rolls_its_segments_as_kafka_likes() -> None:
+    assert "segment.ms" not in wanted(Topic("t", (), -1, 1, "compact"), Replication()).configs
+
+
+def test_what_is_as_it_should_be_differs_in_nothing() -> None:
+    assert differences(RIGHT, RIGHT) == []
+
+
+def test_how_segments_are_cut_and_what_we_know_nothing_of_is_the_operators() -> None:
+    assert differences(configured(segment_ms="1", compression_type="zstd"), RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "said", "alterable"),
+    [
+        (found(partitions=2), "partitions is 2 and should be 4; `sluice topics --alter` changes it", True),
+        (found(partitions=9), "partitions is 9 and should be 4; Kafka takes no partitions away: set kafka", False),
+        (found(copies=1), "replication.factor is 1 and should be 3; move it with `kafka-reassign", False),
+        (configured(cleanup_policy="compact"), "cleanup.policy is compact and should be delete; `sluice", True),
+        (configured(min_insync_replicas="1"), "min.insync.replicas is 1 and should be 2; `sluice", True),
+        (configured(max_message_bytes="1"), "max.message.bytes is 1 and should be ", True),
+        (
+            configured(retention_ms=str(36 * HOUR)),
+            "retention.ms is 129600000 (36 h) and should be 86400000 (24 h)",
+            True,
+        ),
+        (configured(retention_ms="-1"), "retention.ms is -1 and should be 86400000 (24 h); `sluice", True),
+    ],
+)
+def test_each_difference_says_what_is_what_should_be_and_what_to_do(shape: Shape, said: str, alterable: bool) -> None:
+    (difference,) = differences(shape, RIGHT)
+
+    assert sentence("t", [difference]).startswith(f"topic t: {said}")
+    assert difference.alterable == alterable
+
+
+def test_all_that_is_wrong_with_a_topic_is_one_sentence_that_repeats_no_advice() -> None:
+    shape = dataclasses.replace(configured(retention_ms="1", cleanup_policy="compact"), partitions=2, copies=1)
+
+    said = sentence("t", differences(shape, RIGHT))
+
+    assert said.count(" should be ") == 4
+    assert said.count("sluice topics --alter") == 1
+    assert "kafka.retention_hours" in said
+    assert "kafka-reassign-partitions.sh" in said
+    assert "\n" not in said

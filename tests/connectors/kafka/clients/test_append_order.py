@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import asyncio
+
+from connectors.kafka.clients.append_order import Lines
+from tests.polling import eventually
+
+
+async def test_those_for_one_place_go_one_after_the_other_and_the_others_meanwhile() -> None:
+    lines, seen = Lines(), []
+    first_may_go = asyncio.Event()
+
+    async def write(number: int, partition: int | None) -> None:
+        async with lines.at("topic", partition):
+            if number == 0:
+                await first_may_go.wait()
+            seen.append(number)
+
+    writing = [asyncio.create_task(write(number, partition)) for number, partition in ((0, 1), (1, 1), (2, 1), (3, 2))]
+    await eventually(lambda: seen)
+    first_may_go.set()
+    await asyncio.gather(*writing)
+
+    assert seen == [3, 0, 1, 2]
+
+
+async def test_a_place_that_nobody_writes_to_any_more_is_forgotten() -> None:
+    lines = Lines()
+
+    for number in range(100):
+        async with lines.at(f"caller-{number}", None):
+            held = len(lines)
+
+    assert held == 1
+    assert len(lines) == 0

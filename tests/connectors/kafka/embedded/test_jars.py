@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from connectors.kafka.embedded import jars
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two small files stand for Kafka's; the list says what was fetched when."""
+    fetched: list[str] = []
+    contents = {"a.jar": b"one", "b.jar": b"two"}
+
+    def fetch(folder: Path, progress: jars.Progress) -> list[Path]:
+        folder.mkdir()
+        fetched.append("fetched")
+        progress("downloading")
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return [folder / name for name in contents]
+
+    digests = {
+        "a.jar": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
+        "b.jar": "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3",
+    }
+    monkeypatch.setattr(jars, "_fetch", fetch)
+    monkeypatch.setattr(jars, "reviewed", lambda: digests)
+    return fetched
+
+
+def silent(_message: str) -> None:
+    pass
+
+
+def test_the_first_time_fetches_and_the_second_does_not(tmp_path: Path, shelf: list[str]) -> None:
+    jars.class_path(tmp_path / "kafka", silent)
+
+    found = jars.class_path(tmp_path / "kafka", silent)
+
+    assert [path.read_bytes() for path in found] == [b"one", b"two"]
+    assert shelf == ["fetched"]
+
+
+def test_progress_is_told_only_when_something_is_fetched(tmp_path: Path, shelf: list[str]) -> None:
+    told: list[str] = []
+
+    jars.class_path(tmp_path / "kafka", told.append)
+    jars.class_path(tmp_path / "kafka", told.append)
+
+    assert told == ["downloading"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "changed"])
+def test_a_jar_that_is_damaged_is_fetched_again(tmp_path: Path, shelf: list[str], harm: str) -> None:
+    victim = jars.class_path(tmp_path / "kafka", silent)[0]
+    if harm == "gone":
+        victim.unlink()
+    else:
+        victim.write_bytes(b"on" if harm == "cut" else b"ONE")
+
+    found = jars.class_path(tmp_path / "kafka", silent)
+
+    assert found[0].read_bytes() == b"one"
+    assert shelf == ["fetched", "fetched"]
+
+
+def test_what_a_killed_download_left_is_no_hindrance(tmp_path: Path, shelf: list[str]) -> None:
+    (tmp_path / "kafka" / "download").mkdir(parents=True)
+    (tmp_path / "kafka" / "download" / "half.jar").write_bytes(b"o")
+
+    found = jars.class_path(tmp_path / "kafka", silent)
+
+    assert [path.name for path in found] == ["a.jar", "b.jar"]
+    assert not (tmp_path / "kafka" / "download").exists()
+
+
+def test_two_at_once_fetch_once(tmp_path: Path, shelf: list[str]) -> None:
+    both = [threading.Thread(target=jars.class_path, args=(tmp_path / "kafka", silent)) for _ in range(2)]
+
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    assert shelf == ["fetched"]
+
+
+def test_jars_that_nobody_reviewed_are_refused(
+    tmp_path: Path, shelf: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jars, "reviewed", lambda: {"a.jar": "0" * 64, "b.jar": "0" * 64})
+
+    with pytest.raises(jars.JarsError, match=r"is not Apache Kafka 4\.3\.1: its hashes differ$"):
+        jars.class_path(tmp_path / "kafka", silent)
+
+
+def test_a_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 can't be kept in .*: Not a directory$"):
+        jars.class_path(tmp_path / "file" / "kafka", silent)
+
+
+def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard: nobody answers
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 could not be downloaded \(\w+\); it needs"):
+        jars.class_path(tmp_path / "kafka", silent)
+
+
+def test_the_cache_is_where_the_desktop_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert jars.cache_folder() == tmp_path / "sluice" / "kafka-4.3.1"
+
+
+def test_every_reviewed_jar_has_a_hash_and_kafka_is_among_them() -> None:
+    digests = jars.reviewed()
+
+    assert all(len(digest) == 64 for digest in digests.values())
+    assert {f"kafka_2.13-{jars.KAFKA}.jar", f"kafka-clients-{jars.KAFKA}.jar"} <= digests.keys()

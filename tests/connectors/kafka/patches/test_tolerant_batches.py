@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
+from aiokafka.record import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.kafka import Reader
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from connectors.kafka.patches import tolerant_batches as lenient_records
+from connectors.kafka.patches.record_class import OwnRecords
+from connectors.kafka.patches.tolerant_batches import UNREADABLE, LenientRecords
+from schemas.kafka.records import Record
+from schemas.kafka.topics import Topics
+from tests.fixtures.raw_records import CODECS, Raw, batch, damaged, produce
+
+OFFSET_DELTA = 61 + 3  # behind the header: length, attributes, timestamp
+
+
+def read(held: bytes, records: type = LenientRecords) -> list[Record]:
+    """What aiokafka's fetcher makes of this."""
+    place = TopicPartition("t", 0)
+    return list(OwnRecords(place, records(held), [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED))
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(lenient_records, "LIMIT_BYTES", 1_000)
+    return 1_000
+
+
+def test_aiokafka_alone_does_not_survive_it() -> None:
+    with pytest.raises(UnicodeDecodeError):  # else this whole module has no reason any more
+        read(batch([Raw(headers=[(b"\xff", b"")])]), MemoryRecords)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_name_that_is_not_utf_8_is_read_with_replacement_and_its_neighbours_as_ever(codec: str) -> None:
+    bad = [(b"a\xff\xfe", b"1"), (b"", None), ("ä".encode(), b"\xff")]
+    held = batch([Raw(b"first" * 50), Raw(b"bad" * 50, bad, b"key"), Raw(None)], codec)
+
+    records = read(held)
+
+    assert [(record.offset, record.key) for record in records] == [(0, None), (1, b"key"), (2, None)]
+    assert [record.value for record in records] == [b"first" * 50, b"bad" * 50, None]
+    assert records[1].headers == (("a��", b"1"), ("", None), ("ä", b"\xff"))
+
+
+def test_an_offset_beyond_the_batch_takes_no_reader_along() -> None:
+    records = read(damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E))
+
+    assert [(record.offset, record.value) for record in records] == [(0, None)]
+    assert records[0].headers == ((UNREADABLE, b"UnparsableBatchError"),)
+
+
+@pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "none"])
+def test_bytes_that_nobody_can_decompress_become_one_record_at_the_batchs_end(codec: str) -> None:
+    whole = batch([Raw(b"v" * 100), Raw(b"w" * 100)], codec)
+    held = damaged(damaged(whole, 61, 0xFF), 62, 0xFF)
+
+    (record,) = read(held)
+
+    assert (record.offset, record.key, record.value) == (1, None, None)
+    assert [name for name, _ in record.headers] == [UNREADABLE]
+
+
+def test_a_batch_of_too_many_records_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lenient_records, "MOST_RECORDS", 2)
+
+    assert len(read(batch([Raw(b"a")] * 2))) == 2
+    assert [record.value for record in read(batch([Raw(b"a")] * 3))] == [None]
+
+
+def test_of_one_fetch_no_more_is_taken_than_the_limit(limit: int) -> None:
+    held = batch([Raw(bytes(limit // 2 + 1))], "zstd") * 5
+
+    fetched = LenientRecords(held)
+    taken = 0
+    while fetched.has_next():
+        taken += len(list(fetched.next_batch()))
+
+    assert taken == 2
+
+
+def test_a_wrong_checksum_stays_an_error() -> None:
+    held = bytearray(batch([Raw(b"value")]))
+    held[-1] ^= 1
+
+    with pytest.raises(Exception, match="CRC"):
+        read(bytes(held))
+
+
+@given(st.lists(st.tuples(st.integers(min_value=61, max_value=400), st.integers(0, 255)), max_size=4))
+def test_no_damage_behind_the_header_raises_or_moves_a_reader_beyond_the_batch(damage: list[tuple[int, int]]) -> None:
+    held = batch([Raw(b"value" * 9, [(b"name", b"1")], b"key"), Raw(b"other" * 9, [(b"\xff", None)] * 5)])
+    for place, byte in damage:
+        held = damaged(held, min(place, len(held) - 1), byte)
+
+    assert all(record.offset in (0, 1) for record in read(held))
+
+
+def test_mending_twice_is_as_good_as_once() -> None:
+    lenient_records.mend()
+    lenient_records.mend()
+
+    assert fetcher.MemoryRecords is LenientRecords
+
+
+@pytest.mark.flow
+async def test_a_reader_goes_on_behind_what_a_real_broker_took(broker: EmbeddedBroker, topics: Topics) -> None:
+    topic = topics.requests.name
+    undecodable = damaged(batch([Raw(b"v" * 500)], "snappy"), 75, 0xFF)
+    hostile = [batch([Raw(b"bad", [(b"\xff", b"")])]), damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E), undecodable]
+    async with Reader(broker.bootstrap_servers, [(topic, 0)]) as reader:
+        codes = [await produce(broker.bootstrap_servers, topic, 0, each) for each in hostile]
+        await produce(broker.bootstrap_servers, topic, 0, batch([Raw(b"good")]))
+
+        found: list[Record] = []
+        while not found or found[-1].value != b"good":
+            found += await reader.read(20)
+
+    assert codes == [0, 0, 0], "the broker refuses some of it by now"
+    assert [record.offset for record in found] == [0, 1, 2, 3]

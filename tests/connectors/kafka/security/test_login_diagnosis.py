@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError
+
+from connectors.kafka import BrokerUnavailableError, SecurityError
+from connectors.kafka.security.login_diagnosis import reason
+
+# what a real Kafka does at each wrong door is in tests/flow/test_kafka_clients_secured.py
+
+
+async def test_what_an_acl_forbids_is_no_silence() -> None:
+    said = await reason({"bootstrap_servers": "kafka:1"}, GroupAuthorizationFailedError())
+
+    assert isinstance(said, SecurityError)
+    assert str(said).startswith("Kafka at kafka:1 forbids us what we ask (GroupAuthorizationFailedError); docs/")
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError(), ConnectionRefusedError()], ids=repr)
+async def test_nobody_there_is_nobodys_refusal(error: Exception, free_port: Callable[[], int]) -> None:
+    said = await reason({"bootstrap_servers": f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}"}, error)
+
+    assert type(said) is BrokerUnavailableError
+    assert "does not answer; is it running?" in str(said)
+
+
+async def test_who_was_silent_for_long_is_not_asked_again() -> None:
+    began = time.monotonic()
+
+    said = await reason({"bootstrap_servers": "192.0.2.1:9092"}, TimeoutError())
+
+    assert type(said) is BrokerUnavailableError
+    assert time.monotonic() - began < 1

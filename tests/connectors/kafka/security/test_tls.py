@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.kafka import SecurityError
+from connectors.kafka.security.settings import Security
+from connectors.kafka.security.tls import context
+from tests.fixtures.certificates import Authority
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def made(**said: Any) -> ssl.SSLContext:
+    return context(Security.model_validate({"security_protocol": "SSL", **{k: str(v) for k, v in said.items()}}))
+
+
+def fault(**said: Any) -> str:
+    with pytest.raises(SecurityError) as raised:
+        made(**said)
+    return str(raised.value)
+
+
+def test_without_a_word_this_machines_own_authorities_are_trusted_and_names_count() -> None:
+    found = made()
+
+    assert found.verify_mode is ssl.CERT_REQUIRED
+    assert found.check_hostname
+
+
+def test_an_authority_that_is_named_is_the_only_one(authority: Authority) -> None:
+    assert len(made(ssl_cafile=authority.file).get_ca_certs()) == 1
+
+
+def test_names_need_not_count_but_signatures_do(authority: Authority) -> None:
+    found = made(ssl_cafile=authority.file, ssl_check_hostname="false")
+
+    assert not found.check_hostname
+    assert found.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_certificate_and_key_may_stand_in_one_file(authority: Authority, tmp_path: Path) -> None:
+    certfile, keyfile = authority.vouch("me", "password")
+    both = tmp_path / "both.pem"
+    both.write_bytes(certfile.read_bytes() + keyfile.read_bytes())
+
+    assert made(ssl_certfile=both, ssl_password="password")
+
+
+def test_a_file_that_is_missing_is_named_with_its_setting(authority: Authority, tmp_path: Path) -> None:
+    certfile, keyfile = authority.vouch("me")
+    gone = tmp_path / "gone.pem"
+    why = f"{gone} can't be read: No such file or directory"
+
+    assert fault(ssl_cafile=gone) == f"kafka.security.ssl_cafile: {why}"
+    assert fault(ssl_certfile=gone, ssl_keyfile=keyfile) == f"kafka.security.ssl_certfile: {why}"
+    assert fault(ssl_certfile=certfile, ssl_keyfile=gone) == f"kafka.security.ssl_keyfile: {why}"
+
+
+def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(authority: Authority, tmp_path: Path) -> None:
+    certfile, keyfile = authority.vouch("me")
+    _, other = authority.vouch("other", "password")
+    noise = tmp_path / "noise.pem"
+    noise.write_text("no certificate")
+
+    assert "ssl_cafile" in fault(ssl_cafile=noise)
+    assert "ssl_certfile" in fault(ssl_certfile=noise, ssl_keyfile=keyfile)
+    assert "its key is another's" in fault(ssl_certfile=certfile, ssl_keyfile=other, ssl_password="password")
+
+
+def test_an_encrypted_key_without_its_password_is_a_sentence_and_no_question_at_the_terminal(
+    authority: Authority,
+) -> None:
+    certfile, keyfile = authority.vouch("me", "password")
+
+    for password in ("", "wrong"):
+        assert "ssl_password is not the key's" in fault(
+            ssl_certfile=certfile, ssl_keyfile=keyfile, ssl_password=password
+        )

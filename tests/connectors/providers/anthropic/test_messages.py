@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.anthropic.messages import conversation, tool_id
+from connectors.providers.provider import ProviderError
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+HI: JSON = {"role": "user", "content": "hi"}
+CACHED = {"type": "ephemeral"}
+
+
+def told(*messages: JSON) -> tuple[JSON, list[str]]:
+    changes: list[Change] = []
+    return conversation(messages, changes), [change.detail for change in changes[1:]]
+
+
+def calling(arguments: str) -> JSON:
+    call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def test_instructions_stand_apart_and_later_ones_are_moved_there_on_record() -> None:
+    wire, changes = told({"role": "system", "content": "One."}, HI, {"role": "developer", "content": "Two."})
+
+    assert wire["system"] == [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]
+    assert changes == ["later instructions moved to system"]
+
+
+def test_blank_texts_are_left_out() -> None:
+    wire, _ = told({"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "hi"}]})
+
+    assert wire["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
+
+
+def test_the_mark_of_a_message_goes_to_its_last_block() -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+
+    wire, _ = told({"role": "user", "content": parts, "cache_control": CACHED})
+
+    assert [block.get("cache_control") for block in wire["messages"][0]["content"]] == [None, CACHED]
+
+
+def test_a_result_that_is_an_error_says_so() -> None:
+    extra = {"anthropic": {"is_error": True}}
+
+    wire, _ = told(HI, calling("{}"), {"role": "tool", "tool_call_id": "t1", "content": "no", "extra_content": extra})
+
+    assert wire["messages"][-1]["content"][0]["is_error"] is True
+
+
+def test_names_and_unsigned_reasoning_are_left_out_on_record() -> None:
+    _, changes = told({**HI, "name": "ann"}, {"role": "assistant", "content": "ho", "reasoning_content": "Hm."})
+
+    assert changes == ["names of participants", "reasoning without Anthropic's signature"]
+
+
+@pytest.mark.parametrize("extra", [None, "x", {"anthropic": []}, {"anthropic": {"thinking_blocks": ["x", {}]}}])
+def test_extra_content_that_is_not_anthropics_says_nothing(extra: object) -> None:
+    wire, _ = told(HI, {"role": "assistant", "content": "ho", "extra_content": extra})
+
+    assert wire["messages"][1]["content"] == [{"type": "text", "text": "ho"}]
+
+
+def test_an_id_of_another_provider_becomes_the_same_one_every_time() -> None:
+    assert tool_id("call_1-a") == "call_1-a"
+    assert tool_id("tool.use/1") == tool_id("tool.use/1") != tool_id("tool.use/2")
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({"role": "function", "name": "f", "content": "x"}, "messages[1]"),
+        ({"role": "user", "content": ""}, "messages[1]"),
+        ({"role": "assistant", "content": None}, "messages[1]"),
+        ({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}, "messages[1]"),
+        (calling("[1]"), "messages[1]"),
+        (calling('{"broken'), "messages[1]"),
+        ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, "messages[1].content[0]"),
+        ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f1"}}]}, "messages[1].content[0]"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}]},
+            "messages[1].content[0]",
+        ),
+    ],
+)
+def test_a_message_that_can_not_be_said_is_refused_by_its_place(message: JSON, param: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        told(HI, message)
+
+    assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
+
+
+def test_instructions_alone_are_no_conversation() -> None:
+    with pytest.raises(ProviderError) as caught:
+        told({"role": "system", "content": "One."})
+
+    assert caught.value.param == "messages"

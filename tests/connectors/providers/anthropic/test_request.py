@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.providers.anthropic.request import translate
+from connectors.providers.provider import Call, ProviderError
+from schemas.events.parts import Change
+from tests.connectors.providers.requests import chat_bodies
+
+JSON = dict[str, Any]
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JSON, list[Change]]:
+    body = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}
+    return translate(Call("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
+
+
+def test_the_newer_name_of_the_limit_counts_more() -> None:
+    wire, _ = written(max_tokens=5, max_completion_tokens=7)
+
+    assert wire["max_tokens"] == 7
+
+
+def test_a_default_limit_is_on_record() -> None:
+    wire, changes = written()
+
+    assert wire["max_tokens"] == 8192
+    assert changes[0] == Change(param="max_tokens", action="transformed", detail="8192 by default")
+
+
+def test_a_user_is_told_as_a_digest_that_is_always_the_same() -> None:
+    by_user, _ = written(user="ann@example.org")
+    by_identifier, _ = written(user="else", safety_identifier="ann@example.org")
+
+    assert by_user["metadata"] == by_identifier["metadata"]
+    assert "ann" not in str(by_user)
+
+
+@pytest.mark.parametrize("stop", ["", " ", ["END", "\n"]])
+def test_a_stop_without_a_visible_character_is_refused(stop: object) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(stop=stop)
+
+    assert caught.value.param == "stop"
+
+
+def test_of_temperature_and_top_p_the_newer_models_take_one() -> None:
+    wire, _ = written("claude-sonnet-4-20250514", temperature=0.5, top_p=0.9)
+
+    with pytest.raises(ProviderError) as caught:
+        written("claude-sonnet-4-5", temperature=0.5, top_p=0.9)
+
+    assert (wire["temperature"], wire["top_p"]) == (0.5, 0.9)
+    assert caught.value.param == "top_p"
+
+
+def test_a_schema_that_orders_a_tool_and_a_budget_exclude_each_other() -> None:
+    model = "claude-sonnet-4-20250514"
+
+    with pytest.raises(ProviderError) as caught:
+        written(model, response_format={"type": "json_object"}, reasoning_effort="low")
+
+    assert caught.value.param == "reasoning_effort"
+
+
+def test_thinking_with_a_budget_is_left_out_where_the_thoughts_before_the_results_were_lost() -> None:
+    call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "t1", "content": "1"},
+    ]
+
+    wire, changes = written(messages=turns, tools=[TOOL], reasoning_effort="low")
+
+    assert "thinking" not in wire
+    assert changes[-1].param == "reasoning_effort"
+    assert changes[-1].action == "dropped"
+
+
+def test_a_callers_own_words_of_anthropics_pass() -> None:
+    wire, _ = written(thinking={"type": "adaptive"}, output_config={"effort": "low"}, top_k=3)
+
+    assert (wire["thinking"], wire["output_config"]) == ({"type": "adaptive"}, {"effort": "low"})
+
+
+@given(
+    body=chat_bodies(),
+    model=st.sampled_from(["claude-3-5-haiku-20241022", "claude-opus-4-6", "claude-opus-5", "claude-sonnet-5-5"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JSON, model: str) -> None:
+    outcome = tried(Call("r1", "chat", model, body, 5.0))
+
+    if isinstance(outcome, ProviderError):
+        assert outcome.error_type == "invalid_request"
+        assert (outcome.param or "").partition("[")[0] in body
+    else:
+        wire, changes = outcome
+        assert orjson.dumps(wire)
+        assert {change.param.partition("[")[0] for change in changes} <= body.keys() | {"max_tokens"}
+
+
+def tried(call: Call) -> tuple[JSON, list[Change]] | ProviderError:
+    try:
+        return translate(call, 8192, "2023-06-01")
+    except ProviderError as error:
+        return error

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.anthropic.models import traits_of
+from connectors.providers.anthropic.structured_output import ANSWER_TOOL, closed, write_format
+from connectors.providers.provider import ProviderError
+
+JSON = dict[str, Any]
+OLD, NEW, NEWEST = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-opus-5-5"
+SCHEMA: JSON = {"type": "object", "properties": {"a": {"type": "string"}}}
+WANTED = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+TOOL = {"name": "f", "input_schema": {"type": "object"}}
+
+
+def written(model: str, wanted: JSON, **wire: Any) -> JSON:
+    wire["model"] = model
+    write_format(wire, {"response_format": wanted}, traits_of(model), [])
+    return wire
+
+
+def test_a_model_that_can_be_held_to_a_schema_is() -> None:
+    wire = written(NEW, WANTED, tools=[TOOL])
+
+    assert wire["output_config"]["format"]["schema"] == {**SCHEMA, "additionalProperties": False}
+    assert wire["tools"] == [TOOL]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({}, {"type": "any"}),
+        ({"type": "auto", "disable_parallel_tool_use": True}, {"type": "any", "disable_parallel_tool_use": True}),
+        ({"type": "none"}, {"type": "tool", "name": ANSWER_TOOL}),
+        ({"type": "tool", "name": "f"}, {"type": "tool", "name": "f"}),
+    ],
+)
+def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JSON, expected: JSON) -> None:
+    wire = written(OLD, WANTED, tools=[TOOL], tool_choice=choice)
+
+    assert [tool["name"] for tool in wire["tools"]] == ["f", ANSWER_TOOL]
+    assert wire["tool_choice"] == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "param"),
+    [
+        (NEWEST, {"type": "json_object"}, "response_format"),
+        (NEW, {"type": "grammar"}, "response_format"),
+        (NEW, {"type": "json_schema"}, "response_format"),
+    ],
+)
+def test_a_format_that_can_not_be_had_is_refused(model: str, wanted: JSON, param: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(model, wanted)
+
+    assert caught.value.param == param
+
+
+def test_a_tool_of_the_callers_with_our_name_is_refused() -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(OLD, WANTED, tools=[{**TOOL, "name": ANSWER_TOOL}])
+
+    assert caught.value.param == "tools"
+
+
+def test_a_schema_is_closed_at_every_depth_and_told_what_is_not_enforced() -> None:
+    inner = {"type": "object", "properties": {"maximum": {"type": "integer", "maximum": 9, "description": "Big."}}}
+
+    taken = closed({"type": "object", "$defs": {"d": inner}, "enum": [{"type": "object"}], "anyOf": [True, inner]})
+
+    told = {"maximum": {"type": "integer", "description": 'Big. {"maximum":9}'}}
+    closed_inner = {"type": "object", "properties": told, "additionalProperties": False}
+    assert taken == {
+        "type": "object",
+        "$defs": {"d": closed_inner},
+        "enum": [{"type": "object"}],
+        "anyOf": [True, closed_inner],
+        "additionalProperties": False,
+    }

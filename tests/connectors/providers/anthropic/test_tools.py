@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.anthropic.models import traits_of
+from connectors.providers.anthropic.tools import write_tools
+from connectors.providers.provider import ProviderError
+from schemas.events.parts import Change
+
+JSON = dict[str, Any]
+TOOL: JSON = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JSON, list[Change]]:
+    wire: JSON = {"model": model}
+    changes: list[Change] = []
+    write_tools(wire, asked, traits_of(model), changes)
+    return wire, changes
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice"),
+    [
+        ({}, None),
+        ({"tool_choice": "auto"}, {"type": "auto"}),
+        ({"tool_choice": "required"}, {"type": "any"}),
+        ({"tool_choice": "none"}, {"type": "none"}),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, {"type": "tool", "name": "f"}),
+        ({"parallel_tool_calls": True}, None),
+        ({"parallel_tool_calls": False}, {"type": "auto", "disable_parallel_tool_use": True}),
+        ({"parallel_tool_calls": False, "tool_choice": "none"}, {"type": "none"}),
+    ],
+)
+def test_a_choice_is_said_in_anthropics_words(asked: JSON, choice: JSON | None) -> None:
+    wire, _ = written(tools=[TOOL], **asked)
+
+    assert wire.get("tool_choice") == choice
+
+
+def test_a_choice_without_tools_is_left_out_on_record() -> None:
+    wire, changes = written(tools=[], tool_choice="auto")
+
+    assert "tool_choice" not in wire
+    assert [(change.param, change.action) for change in changes] == [("tool_choice", "dropped")]
+
+
+def test_strict_goes_to_the_models_that_have_it() -> None:
+    strict = {"type": "function", "function": {"name": "f", "strict": True}}
+
+    newer, _ = written(tools=[strict])
+    older, changes = written("claude-sonnet-4-20250514", tools=[strict])
+
+    assert newer["tools"] == [{"name": "f", "input_schema": {"type": "object"}, "strict": True}]
+    assert older["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
+    assert changes[0].param == "tools[0]"
+
+
+def test_the_mark_of_what_may_be_cached_passes() -> None:
+    wire, _ = written(tools=[{**TOOL, "cache_control": {"type": "ephemeral"}}])
+
+    assert wire["tools"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "param"),
+    [
+        ("claude-opus-5-5", {"tools": [TOOL], "tool_choice": "required"}, "tool_choice"),
+        ("claude-opus-5", {"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
+        ("claude-opus-5", {"tools": [{"type": "custom", "custom": {"name": "shell"}}]}, "tools[0]"),
+    ],
+)
+def test_what_can_not_be_had_is_refused_by_name(model: str, asked: JSON, param: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(model, **asked)
+
+    assert caught.value.param == param

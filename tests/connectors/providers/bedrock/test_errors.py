@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from connectors.providers.bedrock.errors import exception, refusal
+from schemas.events.vocabulary import ErrorType
+
+
+def body(message: str) -> bytes:
+    return json.dumps({"message": message}).encode()
+
+
+def test_a_throttling_that_speaks_of_tokens_is_no_full_context() -> None:
+    error = refusal(429, {"x-amzn-errortype": "ThrottlingException"}, body("Too many tokens, please wait."))
+
+    assert error.error_type == "rate_limited"
+
+
+@pytest.mark.parametrize("name", ["ThrottlingException", "throttlingException", "a.b#ThrottlingException:http://x"])
+def test_an_exception_is_known_by_its_name_in_every_spelling(name: str) -> None:
+    assert refusal(400, {"x-amzn-errortype": name}, b"").error_type == "rate_limited"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("The provided model identifier is invalid.", "not_found"),
+        ("Invocation of model ID x with on-demand throughput isn't supported.", "not_found"),
+        ("Input is too long for requested model.", "context_length"),
+        ("prompt is too long: 200001 tokens > 200000 maximum", "context_length"),
+        ("Output blocked by content filtering policy", "content_filter"),
+        ("The text field in the ContentBlock object is blank.", "invalid_request"),
+    ],
+)
+def test_a_validation_is_told_apart_by_its_text(message: str, expected: ErrorType) -> None:
+    error = refusal(400, {"x-amzn-errortype": "ValidationException"}, body(message))
+
+    assert error.error_type == expected
+    assert str(error) == error.message == message
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected"),
+    [
+        (403, b'{"Message": "Authentication failed"}', "auth"),
+        (404, b"<html>", "not_found"),
+        (502, b"", "server"),
+        (400, b"[1]", "invalid_request"),
+        (400, b'{"__type": 5, "message": {}}', "invalid_request"),
+    ],
+)
+def test_without_a_name_the_status_decides(status: int, content: bytes, expected: ErrorType) -> None:
+    error = refusal(status, {}, content)
+
+    assert error.error_type == expected
+    assert error.http_status == status
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("internalServerException", "server"),
+        ("modelStreamErrorException", "server"),
+        ("validationException", "invalid_request"),
+        ("throttlingException", "rate_limited"),
+        ("serviceUnavailableException", "capacity"),
+        ("modelTimeoutException", "timeout"),
+        ("", "server"),
+    ],
+)
+def test_each_exception_of_a_stream_has_its_class(name: str, expected: ErrorType) -> None:
+    error = exception(name, b"not json")
+
+    assert error.error_type == expected
+    assert error.http_status == 200
+    assert error.message

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.bedrock.messages import Conversation
+from connectors.providers.provider import ProviderError
+
+HI = {"role": "user", "content": "hi"}
+CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+PDF = "data:application/pdf;base64,JVBERi0="
+
+
+def said(*messages: dict[str, Any]) -> list[dict[str, Any]]:
+    return Conversation([HI, *messages], CLAUDE).messages
+
+
+def refused(*messages: dict[str, Any]) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        Conversation(messages, CLAUDE)
+    assert caught.value.error_type == "invalid_request"
+    return caught.value
+
+
+def test_messages_of_one_role_in_a_row_are_one_turn() -> None:
+    assert said({"role": "user", "content": "there"}) == [
+        {"role": "user", "content": [{"text": "hi"}, {"text": "there"}]}
+    ]
+
+
+def test_all_results_of_one_turn_go_back_in_one_message() -> None:
+    calls = [CALL, {**CALL, "id": "call_2"}]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in calls]
+
+    turns = said({"role": "assistant", "content": None, "tool_calls": calls}, *results)
+
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert [part["toolResult"]["toolUseId"] for part in turns[2]["content"]] == ["call_1", "call_2"]
+    assert turns[1]["content"][0] == {"toolUse": {"toolUseId": "call_1", "name": "f", "input": {"a": 1}}}
+
+
+def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
+    call = {**CALL, "id": "a/b"}
+    conversation = Conversation(
+        [
+            HI,
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "a/b", "content": "ok"},
+        ],
+        CLAUDE,
+    )
+
+    made = conversation.messages[1]["content"][0]["toolUse"]["toolUseId"]
+    assert made == conversation.messages[2]["content"][0]["toolResult"]["toolUseId"]
+    assert made.isascii()
+    assert "/" not in made
+    assert [change.action for change in conversation.changes] == ["transformed"]
+
+
+def test_what_the_system_says_later_stands_first_and_that_is_on_record() -> None:
+    conversation = Conversation([HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}], CLAUDE)
+
+    assert conversation.system == [{"text": "Be brief."}]
+    assert [(change.param, change.action) for change in conversation.changes] == [("messages", "transformed")]
+
+
+def test_a_document_goes_as_bytes_under_a_name_that_bedrock_takes() -> None:
+    part = {"type": "file", "file": {"file_data": PDF, "filename": "my  report_1.pdf"}}
+
+    (turn,) = said({"role": "user", "content": [part]})
+
+    document = {"format": "pdf", "name": "my report 1 pdf", "source": {"bytes": "JVBERi0="}}
+    assert turn["content"][1] == {"document": document}
+
+
+def test_thoughts_go_back_before_what_was_said() -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    extra = {"anthropic": {"thinking_blocks": [thought]}}
+
+    turns = said({"role": "assistant", "content": "Hello!", "extra_content": extra})
+
+    sent = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}}
+    assert turns[1]["content"] == [sent, {"text": "Hello!"}]
+
+
+def test_a_result_may_say_that_its_tool_failed() -> None:
+    extra = {"anthropic": {"is_error": True}}
+    failed = {"role": "tool", "tool_call_id": "call_1", "content": "no", "extra_content": extra}
+
+    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, failed)
+
+    assert turns[2]["content"][0]["toolResult"]["status"] == "error"
+
+
+def test_what_may_be_cached_ends_where_the_caller_says() -> None:
+    long = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    system = {"role": "system", "content": [{**long, "cache_control": {"type": "ephemeral"}}]}
+
+    conversation = Conversation([system, {"role": "user", "content": [long]}], CLAUDE)
+
+    assert conversation.system == [{"text": "long"}, {"cachePoint": {"type": "default"}}]
+    assert conversation.messages[0]["content"] == [{"text": "long"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
+    assert conversation.changes == []
+
+
+def test_a_model_that_cant_be_told_what_to_cache_is_not_and_that_is_on_record() -> None:
+    part = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
+
+    conversation = Conversation([{"role": "user", "content": [part]}], "us.meta.llama3-3-70b-instruct-v1:0")
+
+    assert conversation.messages[0]["content"] == [{"text": "long"}]
+    assert [change.action for change in conversation.changes] == ["dropped"]
+
+
+def test_a_results_content_holds_no_mark_of_the_cache_but_ends_before_one() -> None:
+    part = {"type": "text", "text": "42", "cache_control": {"type": "ephemeral"}}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": [part], "cache_control": {"type": "ephemeral"}}
+
+    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, result)
+
+    assert turns[2]["content"][0]["toolResult"]["content"] == [{"text": "42"}]
+    assert turns[2]["content"][1] == {"cachePoint": {"type": "default"}}
+
+
+@pytest.mark.parametrize("extra", [None, 5, {"anthropic": 5}, {"anthropic": {"thinking_blocks": "x"}}, {"bedrock": {}}])
+def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: object) -> None:
+    message = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "extra_content": extra}
+
+    conversation = Conversation([HI, message], CLAUDE)
+
+    assert conversation.messages[1]["content"] == [{"text": "Hello!"}]
+    assert [change.action for change in conversation.changes] == ["dropped"]
+
+
+def test_blank_text_is_left_out_and_that_is_on_record() -> None:
+    parts = [{"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}]
+
+    conversation = Conversation([{"role": "user", "content": parts}], CLAUDE)
+
+    assert conversation.messages[0]["content"] == [{"text": "hi"}]
+    assert [change.action for change in conversation.changes] == ["dropped"]
+
+
+def test_no_url_is_fetched() -> None:
+    image = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
+
+    error = refused({"role": "user", "content": [image]})
+
+    assert error.param == "messages[0].content[0]"
+    assert "169" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({"role": "user", "content": ""}, "messages[1].content"),
+        ({"role": "assistant", "content": None}, "messages[1].content"),
+        ({"role": "function", "name": "f", "content": "x"}, "messages[1]"),
+        ({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}, "messages[1]"),
+        (
+            {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": "[1]"}}]},
+            "messages[1].tool_calls",
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "f", "input": "x"}}]},
+            "messages[1].tool_calls",
+        ),
+        ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, "messages[1].content[0]"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": None}]}, "messages[1].content[0]"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}]},
+            "messages[1].content[0]",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,?"}}]},
+            "messages[1].content[0]",
+        ),
+        ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f1"}}]}, "messages[1].content[0]"),
+    ],
+)
+def test_what_converse_has_no_words_for_is_refused_by_name(message: dict[str, Any], param: str) -> None:
+    assert refused(HI, message).param == param
+
+
+def test_a_conversation_begins_with_the_user() -> None:
+    assert refused({"role": "assistant", "content": "hi"}).param == "messages"
+    assert refused({"role": "system", "content": "hi"}).param == "messages"

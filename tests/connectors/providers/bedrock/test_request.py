@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+
+from connectors.providers.bedrock.request import write_chat
+from connectors.providers.provider import Call, ProviderError
+from schemas.events.parts import Change
+from tests.connectors.providers.requests import chat_bodies
+
+SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+MODELS = [SONNET_4_5, "us.anthropic.claude-opus-5", "us.amazon.nova-2-lite-v1:0", "us.meta.llama3-3-70b-instruct-v1:0"]
+HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def written(model: str = SONNET_4_5, **asked: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    body, changes = write_chat(Call("r1", "chat", model, {**HI, **asked}, 5.0))
+    return body, [(change.param, change.action) for change in changes]
+
+
+def attempted(model: str, body: dict[str, Any]) -> tuple[dict[str, Any], list[Change]] | ProviderError:
+    try:
+        return write_chat(Call("r1", "chat", model, body, 5.0))
+    except ProviderError as error:
+        return error
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(body=chat_bodies())
+@settings(max_examples=100, deadline=None)
+def test_any_chat_is_translated_for_every_family_or_refused_by_name(model: str, body: dict[str, Any]) -> None:
+    outcome = attempted(model, body)
+
+    if isinstance(outcome, ProviderError):
+        assert outcome.error_type == "invalid_request"
+        assert (outcome.param or "").partition("[")[0] in body
+        return
+    sent, changes = outcome
+    assert orjson.dumps(sent)
+    roles = [turn["role"] for turn in sent["messages"]]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    assert all(turn["content"] for turn in sent["messages"])
+    assert {change.param for change in changes} <= body.keys()
+
+
+def test_what_nobody_said_is_not_sent() -> None:
+    assert written() == ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, [])
+
+
+def test_the_models_own_fields_come_from_the_caller_last() -> None:
+    body, _ = written(top_k=5, additionalModelRequestFields={"top_k": 7, "anthropic_beta": ["x"]})
+
+    assert body["additionalModelRequestFields"] == {"top_k": 7, "anthropic_beta": ["x"]}
+
+
+@pytest.mark.parametrize("fields", [5, "x", [1]])
+def test_fields_of_the_models_own_are_an_object(fields: object) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(additionalModelRequestFields=fields)
+
+    assert caught.value.param == "additionalModelRequestFields"
+
+
+def test_an_effort_that_a_model_cant_be_told_is_dropped_and_that_is_on_record() -> None:
+    body, changes = written(MODELS[3], reasoning_effort="high")
+
+    assert set(body) == {"messages"}
+    assert changes == [("reasoning_effort", "dropped")]
+
+
+def test_labels_go_along_where_they_fit_and_never_in_part() -> None:
+    assert written(metadata={"team": "a"})[0]["requestMetadata"] == {"team": "a"}
+    body, changes = written(metadata={"team": "a", "who": "ä"})
+    assert "requestMetadata" not in body
+    assert changes == [("metadata", "dropped")]
+
+
+def test_a_tier_that_bedrock_has_is_asked_for() -> None:
+    assert written(service_tier="flex")[0]["serviceTier"] == {"type": "flex"}
+    assert written(service_tier="scale")[1] == [("service_tier", "dropped")]
+
+
+def test_an_empty_stop_is_refused() -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(stop=["a", ""])
+
+    assert caught.value.param == "stop"

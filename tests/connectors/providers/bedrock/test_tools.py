@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.bedrock.parameters import CHAT
+from connectors.providers.bedrock.tools import ANSWER_TOOL, Tools, answers_by_tool
+from connectors.providers.provider import Call, ProviderError
+
+SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NOVA = "eu.amazon.nova-pro-v1:0"
+LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
+TOOL = {"type": "function", "function": {"name": "f"}}
+SPEC = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object", "properties": {}}}}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+
+
+def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) -> Tools:
+    return Tools(model, CHAT.apply(asked, model), uses_tools=uses_tools)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", {"auto": {}}),
+        ("required", {"any": {}}),
+        ({"type": "function", "function": {"name": "f"}}, {"tool": {"name": "f"}}),
+    ],
+)
+def test_each_choice_of_tools_has_its_word(choice: object, expected: dict[str, Any]) -> None:
+    assert written(tools=[TOOL], tool_choice=choice).config == {"tools": [SPEC], "toolChoice": expected}
+
+
+def test_none_means_that_no_tool_is_offered() -> None:
+    assert written(tools=[TOOL], tool_choice="none").config == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0]"),
+        ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [TOOL], "parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"tools": [TOOL], "tool_choice": "none", "uses_tools": True}, "tool_choice"),
+        ({"uses_tools": True}, "messages"),
+        ({"response_format": {"type": "grammar"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": SCHEMA, "model": LLAMA}, "response_format"),
+        ({"response_format": {"type": "json_object"}, "model": LLAMA}, "response_format"),
+        ({"response_format": SCHEMA, "model": NOVA, "tools": [TOOL]}, "response_format"),
+        ({"tools": [TOOL], "tool_choice": "required", "model": "us.anthropic.claude-fable-5"}, "tool_choice"),
+    ],
+)
+def test_what_a_model_cant_be_told_is_refused_by_name(asked: dict[str, Any], param: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(**asked)
+
+    assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
+
+
+def test_a_strict_tool_is_strict_where_it_can_be_and_else_that_is_on_record() -> None:
+    strict = {"type": "function", "function": {"name": "f", "strict": True}}
+
+    assert written(tools=[strict]).config["tools"][0]["toolSpec"]["strict"] is True
+    applied = CHAT.apply({"tools": [strict]}, NOVA)
+    assert "strict" not in Tools(NOVA, applied, uses_tools=False).config["tools"][0]["toolSpec"]
+    assert [change.action for change in applied.changes] == ["dropped", "transformed"]
+
+
+def test_json_without_a_schema_is_a_tool_that_takes_any_object() -> None:
+    config = written(response_format={"type": "json_object"}).config
+
+    assert config["toolChoice"] == {"tool": {"name": ANSWER_TOOL}}
+    assert config["tools"][0]["toolSpec"]["inputSchema"] == {"json": {"type": "object"}}
+
+
+def test_text_is_no_format() -> None:
+    tools = written(response_format={"type": "text"})
+
+    assert (tools.config, tools.output) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("model", "format_", "expected"),
+    [
+        (SONNET_4_5, SCHEMA, False),
+        (NOVA, SCHEMA, True),
+        (SONNET_4_5, {"type": "json_object"}, True),
+        (NOVA, None, False),
+    ],
+)
+def test_who_reads_the_answer_knows_whether_it_comes_by_tool(model: str, format_: object, *, expected: bool) -> None:
+    assert answers_by_tool(Call("r1", "chat", model, {"response_format": format_}, 5.0)) is expected

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.providers.gemini.embeddings import from_embeddings
+from connectors.providers.provider import Call, ProviderError
+from schemas.events.parts import Usage
+
+
+def a_call(body: dict[str, Any]) -> Call:
+    return Call("r1", "embeddings", "gemini-embedding-001", body, 5.0)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"embeddings": []}, {"embeddings": [{"values": []}]}, {"embeddings": [{"values": ["a"]}]}, []]
+)
+def test_embeddings_that_are_none_are_the_servers_fault(body: object) -> None:
+    with pytest.raises(ProviderError) as caught:
+        from_embeddings(a_call({"input": "a"}), body)
+
+    assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
+
+
+def test_an_answer_without_a_count_of_tokens_says_so() -> None:
+    answer = from_embeddings(a_call({"input": "a"}), {"embeddings": [{"values": [1.0]}]})
+
+    assert (answer.usage, answer.native_usage) == (Usage(), None)

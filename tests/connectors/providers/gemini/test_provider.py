@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from connectors.providers import parse_settings
+from connectors.providers.gemini.provider import HOST, Gemini, GeminiSettings, resource
+from connectors.providers.provider import Call
+
+KEY = "AIza-secret-0123456789"
+
+
+def test_google_itself_needs_a_key_and_a_double_does_not() -> None:
+    with pytest.raises(ValidationError, match="api_key is needed"):
+        parse_settings({"kind": "gemini"})
+
+    assert parse_settings({"kind": "gemini", "base_url": "http://localhost:1"}).api_key is None
+
+
+def test_the_key_is_in_no_url() -> None:
+    gemini = Gemini("g", GeminiSettings(api_key=SecretStr(KEY)))
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+
+    outgoing = gemini.write(Call("r1", "chat", "gemini-2.5-flash", body, 5.0, stream=True))
+
+    assert KEY not in HOST + outgoing.path
+    assert KEY not in json.dumps(outgoing.body)
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("gemini-2.5-pro", "models/gemini-2.5-pro"),
+        ("models/gemini-2.5-pro", "models/gemini-2.5-pro"),
+        ("tunedModels/mine-1", "tunedModels/mine-1"),
+        ("../cachedContents?x=", "models/..%2FcachedContents%3Fx%3D"),
+    ],
+)
+def test_a_models_name_stays_in_its_place_in_the_path(model: str, path: str) -> None:
+    assert resource(model) == path

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.providers.gemini.request import to_chat
+from connectors.providers.provider import Call, ProviderError
+from tests.connectors.providers.requests import chat_bodies
+
+HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
+FUNCTION: dict[str, Any] = {"name": "f", "parameters": {"type": "object"}}
+TOOL = {"type": "function", "function": FUNCTION}
+
+
+def written(body: dict[str, Any], model: str = "gemini-2.5-flash") -> dict[str, Any]:
+    return to_chat(Call("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
+
+
+@pytest.mark.parametrize(
+    ("choice", "strict", "config"),
+    [
+        ("auto", False, {"mode": "AUTO"}),
+        ("auto", True, {"mode": "VALIDATED"}),
+        ("none", True, {"mode": "NONE"}),
+        ("required", True, {"mode": "ANY"}),
+        ({"type": "function", "function": {"name": "f"}}, False, {"mode": "ANY", "allowedFunctionNames": ["f"]}),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "f"}}]}},
+            False,
+            {"mode": "VALIDATED", "allowedFunctionNames": ["f"]},
+        ),
+    ],
+)
+def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: dict[str, Any]) -> None:
+    tool = {"type": "function", "function": {**FUNCTION, "strict": strict}}
+
+    body = written({"tools": [tool], "tool_choice": choice})
+
+    assert body["toolConfig"]["functionCallingConfig"] == config
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "config"),
+    [
+        ("gemini-2.5-flash", "none", {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", "medium", {"thinkingBudget": 8192, "includeThoughts": True}),
+        ("models/gemini-2.5-pro", "high", {"thinkingBudget": 24576, "includeThoughts": True}),
+        ("gemini-3-flash-preview", "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": True}),
+        ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "LOW", "includeThoughts": True}),
+        ("gemini-flash-latest", "low", {"thinkingLevel": "LOW", "includeThoughts": True}),
+    ],
+)
+def test_an_effort_is_a_budget_or_a_level_by_the_model(model: str, effort: str, config: dict[str, Any]) -> None:
+    assert written({"reasoning_effort": effort}, model)["generationConfig"]["thinkingConfig"] == config
+
+
+def test_a_model_that_never_thinks_can_be_told_not_to() -> None:
+    assert "generationConfig" not in written({"reasoning_effort": "none"}, "gemini-2.0-flash")
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "param"),
+    [
+        ({"reasoning_effort": "none"}, "gemini-2.5-pro", "reasoning_effort"),
+        ({"reasoning_effort": "low"}, "gemini-2.0-flash", "reasoning_effort"),
+        ({"reasoning_effort": "xhigh"}, "gemini-3-flash-preview", "reasoning_effort"),
+        ({"n": 9}, "gemini-2.5-flash", "n"),
+        ({"seed": 2**31}, "gemini-2.5-flash", "seed"),
+        ({"stop": list("abcdef")}, "gemini-2.5-flash", "stop"),
+        ({"logit_bias": {"1": 1}}, "gemini-2.5-flash", "logit_bias"),
+        ({"max_tokens": 1, "max_completion_tokens": 2}, "gemini-2.5-flash", "max_completion_tokens"),
+        ({"tools": [TOOL], "parallel_tool_calls": False}, "gemini-2.5-flash", "parallel_tool_calls"),
+        ({"tool_choice": "required"}, "gemini-2.5-flash", "tool_choice"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "gemini-2.5-flash", "tools"),
+        ({"modalities": ["text", "audio"]}, "gemini-2.5-flash", "modalities"),
+        ({"response_format": {"type": "grammar"}}, "gemini-2.5-flash", "response_format"),
+        ({"nobody_knows_this": 1}, "gemini-2.5-flash", "nobody_knows_this"),
+    ],
+)
+def test_what_gemini_can_not_say_is_refused_by_name(body: dict[str, Any], model: str, param: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        written(body, model)
+
+    assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
+
+
+def translated(body: dict[str, Any], model: str) -> dict[str, Any] | ProviderError:
+    try:
+        return written(body, model)
+    except ProviderError as error:
+        return error
+
+
+@given(chat_bodies(), st.sampled_from(["gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-flash-preview", "x"]))
+def test_any_chat_translates_or_is_refused_by_name(body: dict[str, Any], model: str) -> None:
+    end = translated(body, model)
+
+    if isinstance(end, ProviderError):
+        assert (end.error_type, end.param in body) == ("invalid_request", True)
+    else:
+        assert all(content["parts"] for content in end["contents"])
+        assert json.loads(json.dumps(end)) == end

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.providers.gemini.candidate import FINISH_REASONS
+from connectors.providers.gemini.response import ResponseReader, whole
+from connectors.providers.provider import Answer, Call, ProviderError
+
+CALL = Call("r1", "chat", "gemini-2.5-flash", {"messages": [{"role": "user", "content": "hi"}]}, 5.0)
+
+
+def answered(*candidates: dict[str, Any], **more: Any) -> Answer:
+    return whole(CALL, {"candidates": list(candidates), **more})
+
+
+@pytest.mark.parametrize(("native", "reason"), [*FINISH_REASONS.items(), ("A_NEW_WORD", "error")])
+def test_every_finish_reason_has_openais_word_beside_its_own(native: str, reason: str) -> None:
+    answer = answered({"finishReason": native})
+
+    assert answer.body["choices"][0]["finish_reason"] == reason
+    assert answer.body["choices"][0]["native_finish_reason"] == native
+    assert answer.finish_reasons == (native,)
+
+
+def test_a_call_that_was_cut_off_is_not_taken_for_a_call_to_make() -> None:
+    part = {"functionCall": {"name": "f", "args": {}}}
+
+    answer = answered({"content": {"parts": [part]}, "finishReason": "MAX_TOKENS"})
+
+    assert answer.body["choices"][0]["finish_reason"] == "length"
+
+
+def test_calls_without_an_id_get_one_that_is_theirs_alone_and_the_same_at_every_reading() -> None:
+    parts = [{"functionCall": {"name": "f", "args": {}}}, {"functionCall": {"name": "f", "args": {}}}]
+    candidates = [{"index": index, "content": {"parts": parts}, "finishReason": "STOP"} for index in (0, 1)]
+
+    def ids(response_id: str) -> list[str]:
+        body = answered(*candidates, responseId=response_id).body
+        return [call["id"] for choice in body["choices"] for call in choice["message"]["tool_calls"]]
+
+    assert len(set(ids("a") + ids("b"))) == 8
+    assert ids("a") == ids("a")
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"candidates": []}, {"candidates": [{"content": {}}]}, {"usage": 1}])
+def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> None:
+    with pytest.raises(ProviderError) as caught:
+        whole(CALL, body)
+
+    assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
+
+
+WORDS = """
+candidates content parts text thought thoughtSignature functionCall name args id index finishReason promptFeedback
+blockReason usageMetadata promptTokenCount logprobsResult chosenCandidates topCandidates candidates token logProbability
+safetyRatings category probability responseId modelVersion error code details
+"""
+NAMES = st.sampled_from(sorted(set(WORDS.split())))
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def candidates_of(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    candidate = st.fixed_dictionaries(
+        {"content": st.fixed_dictionaries({"parts": st.lists(parts, max_size=2)})},
+        optional={"finishReason": ANYTHING, "index": ANYTHING, "logprobsResult": ANYTHING, "safetyRatings": ANYTHING},
+    )
+    return st.fixed_dictionaries({"candidates": st.lists(candidate, max_size=2)}, optional={"usageMetadata": ANYTHING})
+
+
+@given(st.lists(st.one_of(ANYTHING, candidates_of(ANYTHING)), max_size=3))
+def test_a_stream_of_anything_raises_nothing_but_our_own_error(events: list[Any]) -> None:
+    reader, failure = ResponseReader(CALL), None
+
+    try:
+        for event in events:
+            list(reader.feed(b"data: " + json.dumps(event).encode() + b"\n\n"))
+        list(reader.finish())
+    except ProviderError as error:
+        failure = error
+
+    assert reader.finish_reasons or (failure is not None and failure.http_status == 200)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from connectors.providers import parse_settings
+from connectors.providers.openai_compatible.azure import Azure, AzureSettings, findings
+from connectors.providers.provider import Call, ProviderError
+from tests.connectors.wire_double import wire
+
+TOKEN = "entra-0123456789"
+
+
+def azure(**settings: Any) -> Azure:
+    return Azure("az", AzureSettings.model_validate({"resource": "mine", "api_key": "k", **settings}))
+
+
+def a_call(model: str = "gpt-4o", *, stream: bool = False) -> Call:
+    return Call("r1", "chat", model, {"messages": [{"role": "user", "content": "hi"}]}, 5.0, stream=stream)
+
+
+def test_the_address_follows_from_the_resource() -> None:
+    assert parse_settings({"kind": "azure", "resource": "mine", "api_key": "k"}).base_url == (
+        "https://mine.openai.azure.com"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_key": "k"},
+        {"resource": "mine"},
+        {"resource": "mine", "api_key": "k", "token": TOKEN},
+        {"resource": "mine", "api_key": "k", "api_version": "latest"},
+        {"resource": "mine.example.org/x", "api_key": "k"},
+    ],
+)
+def test_settings_that_could_never_work_are_refused_at_the_start(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        parse_settings({"kind": "azure", **wrong})
+
+
+@pytest.mark.parametrize("base_url", ["https://h", "https://h/", "https://h/openai", "https://h/openai/v1/"])
+def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> None:
+    made = azure(base_url=base_url)
+
+    assert made._base + made.path(a_call()) == "https://h/openai/v1/chat/completions"
+
+
+def test_a_deployments_name_stays_in_its_place_in_the_path() -> None:
+    path = azure(api_version="2024-10-21").path(a_call("a/b?c"))
+
+    assert path == "/openai/deployments/a%2Fb%3Fc/chat/completions?api-version=2024-10-21"
+
+
+@pytest.mark.parametrize(
+    ("version", "counted"),
+    [("", True), ("2023-05-15", False), ("2024-08-01-preview", False), ("2024-09-01-preview", True)],
+)
+def test_an_old_version_is_not_asked_to_count_a_stream(version: str, counted: bool) -> None:
+    body = azure(api_version=version).write(a_call(stream=True)).body
+
+    assert body["stream"] is True
+    assert ("stream_options" in body) == counted
+
+
+async def test_the_token_is_in_no_error_even_if_the_server_repeats_it() -> None:
+    async with wire() as double:
+        double.answer(401, {"error": {"message": f"bad token {TOKEN}"}})
+        made = azure(base_url=double.url, api_key=None, token=TOKEN)
+
+        with pytest.raises(ProviderError) as caught:
+            await made.complete(a_call())
+        await made.close()
+
+    assert TOKEN not in f"{caught.value} {caught.value.message} {caught.value.args}"
+    assert TOKEN not in repr(AzureSettings.model_validate({"resource": "mine", "token": TOKEN}))
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=5) | st.booleans(),
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(["error", "innererror", "content_filter_result", "hate", "filtered"]), inner, max_size=3
+            )
+            | st.lists(inner, max_size=2)
+        ),
+    )
+)
+def test_no_body_can_break_the_reading_of_what_the_filter_found(body: object) -> None:
+    findings(json.dumps(body).encode())
+
+
+def test_a_deployment_takes_what_the_model_behind_it_takes() -> None:
+    call = Call("r1", "chat", "chat-prod", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}, 5.0)
+
+    named, unnamed = azure(deployments={"chat-prod": "gpt-5-mini"}).write(call), azure().write(call)
+
+    assert (named.body["model"], named.body["max_completion_tokens"]) == ("chat-prod", 9)
+    assert unnamed.body["max_tokens"] == 9

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from connectors.providers import make, parse_settings
+from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.simulated.provider import STATUS
+from schemas.events.vocabulary import ErrorType
+
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "first"}, {"role": "user", "content": "say this"}]}
+
+
+def simulated(**settings: Any) -> Provider:
+    return make("sim", parse_settings({"kind": "simulated", **settings}))
+
+
+def a_call(model: str = "any", body: dict[str, Any] | None = None) -> Call:
+    return Call("r1", "chat", model, BODY if body is None else body, 5.0)
+
+
+async def outcome(provider: Provider, model: str = "any") -> str:
+    try:
+        await provider.complete(a_call(model))
+    except ProviderError as error:
+        return error.error_type
+    return "answered"
+
+
+def content(answer: Answer) -> str:
+    return str(answer.body["choices"][0]["message"]["content"])
+
+
+async def test_echo_says_what_the_user_said_last_and_that_it_is_simulated() -> None:
+    answer = await simulated().complete(a_call("echo"))
+
+    assert content(answer) == "say this"
+    assert answer.body["system_fingerprint"] == "simulated"
+    assert answer.usage.input_tokens == 2 + 2
+    assert answer.usage.output_tokens == 2
+
+
+async def test_the_same_request_has_the_same_answer_in_every_worker() -> None:
+    first, second = await simulated().complete(a_call()), await simulated().complete(a_call())
+
+    assert first == second
+
+
+async def test_failures_come_at_their_rate_and_the_same_way_every_time() -> None:
+    one, other = (simulated(failure_rate=0.3, failures=["server", "capacity"]) for _ in range(2))
+
+    outcomes = [await outcome(one) for _ in range(400)]
+
+    assert outcomes == [await outcome(other) for _ in range(400)]
+    assert 80 < len(outcomes) - outcomes.count("answered") < 160
+    assert set(outcomes) == {"answered", "server", "capacity"}
+
+
+@pytest.mark.parametrize("error_type", STATUS)
+async def test_the_models_name_can_ask_for_each_kind_of_failure(error_type: ErrorType) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await simulated().complete(a_call(f"fail-{error_type}"))
+
+    assert caught.value.error_type == error_type
+    assert caught.value.http_status == STATUS[error_type]
+
+
+async def test_a_failure_that_does_not_exist_is_a_model_that_does_not_exist() -> None:
+    assert await outcome(simulated(), "fail-of-rome") == "not_found"
+
+
+async def test_the_models_name_overrides_the_settings_for_one_call() -> None:
+    provider = simulated()
+
+    outcomes = [await outcome(provider, "echo?failure_rate=1&failures=auth,auth"), await outcome(provider, "echo")]
+
+    assert outcomes == ["auth", "answered"]
+
+
+@pytest.mark.parametrize("query", ["latency_ms=-1", "colour=blue", "failures=nonsense"])
+async def test_an_override_that_makes_no_sense_is_the_callers_fault(query: str) -> None:
+    assert await outcome(simulated(), f"echo?{query}") == "invalid_request"
+
+
+async def test_latency_is_kept_and_jitter_comes_on_top() -> None:
+    started = time.monotonic()
+
+    await simulated(latency_ms=30, jitter_ms=10).complete(a_call())
+
+    assert 0.029 <= time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("settings", "model"), [({}, "hang"), ({"hang_rate": 1.0}, "any")])
+async def test_a_hanging_call_ends_only_with_its_caller(settings: dict[str, Any], model: str) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(simulated(**settings).complete(a_call(model)), 0.05)
+
+
+async def test_beyond_the_rate_limit_calls_are_refused_with_a_hint() -> None:
+    provider = simulated(rate_limit_rps=5)
+
+    outcomes = [await outcome(provider) for _ in range(6)]
+
+    assert outcomes == ["answered"] * 5 + ["rate_limited"]
+    with pytest.raises(ProviderError) as caught:
+        await provider.complete(a_call())
+    assert caught.value.retry_after_s is not None
+    assert 0 < caught.value.retry_after_s <= 0.2
+
+
+async def test_a_rate_below_one_per_second_lets_single_calls_through() -> None:
+    provider = simulated(rate_limit_rps=0.01)
+
+    assert [await outcome(provider), await outcome(provider)] == ["answered", "rate_limited"]
+
+
+async def test_what_was_asked_long_ago_is_forgotten_so_that_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.providers.simulated.provider.REMEMBERED", 3)
+    provider = simulated()
+
+    for number in range(10):
+        await provider.complete(a_call(body={"messages": [], "seed": number}))
+
+    assert len(getattr(provider, "_asked")) == 3  # noqa: B009 - the protocol does not have it

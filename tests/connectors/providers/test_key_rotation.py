@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.providers import make, parse_settings
+from connectors.providers.key_rotation import RESTS_S, Rotation
+from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.resilience import Budget, RateState
+from connectors.providers.settings import ProviderSettings
+from schemas.events.parts import Usage
+from schemas.events.vocabulary import ErrorType
+
+CALL = Call("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
+ANSWER = Answer({}, 200, Usage())
+
+
+class Key:
+    """A provider with one key: answers, or fails as it is told."""
+
+    Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+
+    def __init__(self) -> None:
+        self.error: ProviderError | None = None
+        self.answer = ANSWER
+        self.calls = 0
+        self.closed = False
+
+    def fails(self, error_type: ErrorType, hint_s: float | None = None) -> None:
+        self.error = ProviderError(error_type, "no", http_status=400, retry_after_s=hint_s)
+
+    async def complete(self, _: Call) -> Answer:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+        yield {"choices": []}
+        yield await self.complete(call)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Keys:
+    """Some keys in rotation, on a clock that stands still unless told."""
+
+    def __init__(self, count: int = 2) -> None:
+        self.now_s = 100.0
+        self.keys = [Key() for _ in range(count)]
+        self.rotation = Rotation(self.keys, clock=lambda: self.now_s)
+
+    async def called(self, times: int) -> list[int | None]:
+        """Which keys were used."""
+        return [await self._one() for _ in range(times)]
+
+    async def _one(self) -> int | None:
+        try:
+            return (await self.rotation.complete(CALL)).key_index
+        except ProviderError as error:
+            return error.key_index
+
+    async def failed(self) -> ProviderError:
+        with pytest.raises(ProviderError) as raised:
+            await self.rotation.complete(CALL)
+        return raised.value
+
+
+async def test_keys_are_used_in_turn() -> None:
+    assert await Keys(3).called(5) == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("error_type", sorted(RESTS_S))
+async def test_a_key_that_is_refused_rests_while_the_others_serve(error_type: ErrorType) -> None:
+    held = Keys(3)
+    held.keys[0].fails(error_type)
+
+    assert (await held.failed()).another_key
+    assert await held.called(4) == [1, 2, 1, 2]
+    held.now_s += RESTS_S[error_type]
+    assert 0 in await held.called(3)
+
+
+async def test_the_providers_hint_says_how_long() -> None:
+    held = Keys()
+    held.keys[0].fails("rate_limited", hint_s=60.0)
+    await held.failed()
+
+    held.now_s += 59.0
+    assert await held.called(2) == [1, 1]
+    held.now_s += 1.0
+    assert await held.called(1) == [0]
+
+
+async def test_an_error_that_is_not_the_keys_lets_it_serve() -> None:
+    held = Keys()
+    held.keys[0].fails("server")
+
+    assert not (await held.failed()).another_key
+    assert await held.called(3) == [1, 0, 1]
+
+
+async def test_when_all_rest_the_one_that_rests_the_least_is_used_and_no_other_is_promised() -> None:
+    held = Keys()
+    held.keys[0].fails("auth")
+    held.keys[1].fails("rate_limited")
+    await held.failed()
+
+    assert not (await held.failed()).another_key
+    assert await held.called(2) == [1, 1]
+
+
+async def test_a_key_of_which_nothing_is_left_rests_before_it_is_refused() -> None:
+    held = Keys()
+    held.keys[0].answer = Answer({}, 200, Usage(), rates=RateState(Budget(60, 0, 20.0)))
+
+    answer = await held.rotation.complete(CALL)
+
+    assert answer.rates is None
+    assert await held.called(2) == [1, 1]
+
+
+async def test_streams_take_their_turn_too() -> None:
+    held = Keys()
+    held.keys[0].fails("rate_limited")
+
+    with pytest.raises(ProviderError) as raised:
+        [item async for item in held.rotation.stream(CALL)]
+    items = [item async for item in held.rotation.stream(CALL)]
+
+    assert raised.value.another_key
+    assert isinstance(items[-1], Answer)
+    assert (items[0], items[-1].key_index) == ({"choices": []}, 1)
+
+
+async def test_closing_closes_all() -> None:
+    held = Keys()
+
+    await held.rotation.close()
+
+    assert all(key.closed for key in held.keys)
+
+
+async def test_the_configuration_makes_one_provider_for_each_key_and_shows_none() -> None:
+    settings = parse_settings({"kind": "openai", "api_key": "sk-1", "api_keys": ["sk-2", "sk-3"]})
+
+    made = make("p", settings)
+
+    assert isinstance(made, Rotation)
+    assert not isinstance(make("p", settings.model_copy(update={"api_keys": ()})), Rotation)
+    await made.close()
+    assert "sk-" not in settings.model_dump_json() + repr(settings)
+
+
+@pytest.mark.parametrize("wrong", [{"api_keys": ["k"]}, {"api_key": "k", "api_keys": ["a\nb"]}])
+def test_more_keys_need_a_first_and_must_each_be_one(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1", **wrong})

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.providers.resilience import BreakerSettings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"failure_ratio": 0}, {"failure_ratio": 1.1}, {"min_calls": 0}, {"probes": 0}, {"cooldown_s": 0}, {"window": 3}],
+)
+def test_a_breaker_that_could_not_work_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        BreakerSettings.model_validate(wrong)
+
+
+def test_a_cool_down_can_not_shrink_as_it_grows() -> None:
+    with pytest.raises(ValidationError, match="max_cooldown_s must not be below cooldown_s"):
+        BreakerSettings(cooldown_s=61)

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.avro import codec
+from schemas.avro.codec import UndecodableError, decode, encode, is_framed, schema_id
+from schemas.events.catalog import EVENTS, AttemptStarted, Event, FeedbackGiven
+from schemas.events.parts import Part
+
+AVRO = Path(codec.__file__).parent
+FEEDBACK = FeedbackGiven(request_id="r", tenant="t", label="good", score=0.5, given_at=1)
+PLAIN = {
+    str: st.text(),
+    bytes: st.binary(),
+    int: st.integers(-(2**63), 2**63 - 1),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+}
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Any value that a field of this type may hold."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return values(arguments[0])
+    if origin in (Union, UnionType):
+        return st.one_of(*(st.none() if each is NoneType else values(each) for each in arguments))
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=2).map(tuple)
+    if origin is dict:
+        return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=2)
+    return parts(hint)
+
+
+def parts(model: type[Part]) -> st.SearchStrategy[Any]:
+    hints = get_type_hints(model, include_extras=True)
+    return st.builds(model, **{name: values(hints[name]) for name in model.model_fields})
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_whatever_an_event_holds_comes_back(event: type[Event]) -> None:
+    @given(parts(event))
+    def comes_back(written: Event) -> None:
+        assert decode(encode(written)) == written
+
+    comes_back()
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_bytes_that_are_no_event_raise_that_error_and_no_other(event: type[Event]) -> None:
+    @given(st.binary(max_size=200))
+    def never_anything_else(noise: bytes) -> None:
+        try:
+            decode(struct.pack(">bI", 0, schema_id(event)) + noise)
+        except UndecodableError:
+            return
+
+    never_anything_else()
+
+
+def test_the_frame_is_confluents() -> None:
+    value = encode(FEEDBACK)
+
+    assert value[:5] == b"\x00" + (100 * 7 + 1).to_bytes(4, "big")
+
+
+def test_json_text_is_not_framed() -> None:
+    assert is_framed(encode(FEEDBACK))
+    assert not is_framed(b'{"model": "m"}')
+    assert not is_framed(b"")
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00\x00\x00", b'{"a": 1}', b"\x01" + encode(FEEDBACK)[1:]])
+def test_what_is_not_framed_says_so(value: bytes) -> None:
+    with pytest.raises(UndecodableError, match="not Avro in Confluent framing"):
+        decode(value)
+
+
+def test_a_foreign_schema_id_is_named() -> None:
+    with pytest.raises(UndecodableError, match=r"^schema id 999999 is not one of Sluice's$"):
+        decode(struct.pack(">bI", 0, 999_999) + encode(FEEDBACK)[5:])
+
+
+def test_bytes_left_over_are_counted() -> None:
+    with pytest.raises(UndecodableError, match=r"^3 bytes are left over behind FeedbackGiven$"):
+        decode(encode(FEEDBACK) + b"abc")
+
+
+def test_a_cut_record_is_no_event() -> None:
+    with pytest.raises(UndecodableError, match=r"^the bytes (are not|end within) a FeedbackGiven"):
+        decode(encode(FEEDBACK)[:-1])
+
+
+def test_an_error_never_holds_the_record() -> None:
+    secret = FeedbackGiven(request_id="r", tenant="t", comment="my-secret", given_at=1)
+
+    with pytest.raises(UndecodableError) as raised:
+        decode(encode(secret)[:-1])
+
+    assert "my-secret" not in str(raised.value)
+
+
+def test_a_value_that_no_class_allows_is_no_event() -> None:
+    written = encode(AttemptStarted.model_validate(STARTED))
+
+    with pytest.raises(UndecodableError, match="not a AttemptStarted"):
+        decode(written.replace(b"\x08chat", b"\x08chut"))
+
+
+STARTED = {
+    "request": {
+        "request_id": "r",
+        "tenant": "t",
+        "operation": "chat",
+        "source": "http",
+        "received_at": 1,
+        "deadline_at": 2,
+    },
+    "attempt": 1,
+    "provider": "p",
+    "model": "m",
+    "worker": "w",
+    "started_at": 1,
+    "expires_at": 2,
+}
+
+
+def test_a_record_of_an_older_version_is_read_with_the_defaults_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = json.loads((AVRO / "FeedbackGiven.v1.avsc").read_text("utf-8"))
+    older["fields"] = [field for field in older["fields"] if field["name"] != "score"]
+    parsed = fastavro.parse_schema(codec._plain(older), named_schemas={})
+    load = codec._load
+    monkeypatch.setattr(codec, "_load", lambda event, version: parsed if version == 99 else load(event, version))
+    monkeypatch.setitem(codec._WRITTEN, struct.pack(">bI", 0, 799), (FeedbackGiven, 99))
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, parsed, FEEDBACK.model_dump(exclude={"score"}))
+
+    event = decode(struct.pack(">bI", 0, 799) + buffer.getvalue())
+
+    assert event == FEEDBACK.model_copy(update={"score": None})

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from schemas.codegen.frozen_dataclass import fixed
+
+
+@fixed
+class Point:
+    x: int
+    y: int = 0
+
+
+def test_it_is_a_value() -> None:
+    assert Point(1) == Point(1, 0) != Point(1, 1)
+    assert {Point(1), Point(1, 0)} == {Point(1)}
+    assert repr(Point(1)) == "Point(x=1, y=0)"
+    assert dataclasses.replace(Point(1), y=2) == Point(1, 2)
+
+
+def test_it_has_no_room_for_more() -> None:
+    with pytest.raises(AttributeError):
+        Point(1).z = 3  # type: ignore[attr-defined]
+
+
+def test_the_type_checker_is_told_to_let_nobody_change_it() -> None:
+    told = fixed.__dataclass_transform__  # type: ignore[attr-defined]
+
+    assert (told | told["kwargs"])["frozen_default"] is True  # Python 3.11 does not know this word yet

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events.parts import Failure
+from schemas.openai.bodies import MAX_DEPTH, depth, error_body, fault, parse
+
+SECRET = "what the caller wrote"
+USER = {"role": "user", "content": "hello"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"city": "Oslo"}'}}
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+PARTS = [
+    {"type": "text", "text": "what is this?"},
+    {"type": "image_url", "image_url": {"url": "https://example.org/cat.png", "detail": "low"}},
+    {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+    {"type": "file", "file": {"file_id": "file-1"}},
+]
+
+
+def chat(**more: Any) -> dict[str, Any]:
+    return {"model": "demo", "messages": [USER], **more}
+
+
+def talk(*messages: Any) -> dict[str, Any]:
+    return chat(messages=list(messages))
+
+
+def embeddings(given: Any, **more: Any) -> dict[str, Any]:
+    return {"model": "demo", "input": given, **more}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        chat(),
+        chat(temperature=0, top_p=1, n=128, presence_penalty=-2, frequency_penalty=2.0, seed=-1, max_tokens=1),
+        chat(stop="end"),
+        chat(stop=["a", "b", "c", "d"]),
+        chat(stop=None, temperature=None, metadata=None, tools=None, tool_choice=None, stream=None, user=None),
+        chat(logprobs=True, top_logprobs=20),
+        chat(metadata={"k" * 64: "v" * 512}, logit_bias={"50256": -100}),
+        chat(tools=[TOOL] * 128, tool_choice={"type": "function", "function": {"name": "look_up"}}),
+        chat(tools=[{"type": "custom", "custom": {"name": "run"}}], tool_choice="auto", parallel_tool_calls=False),
+        chat(response_format={"type": "json_schema", "json_schema": {"name": "x"}}, stream=False),
+        chat(min_p=0.1, guided_json={"type": "object"}),
+        talk({"role": "developer", "content": "be brief"}, {"role": "system", "content": "and kind"}, USER),
+        talk({"role": "user", "content": PARTS, "name": "Ada"}),
+        talk(
+            USER,
+            {"role": "assistant", "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "5"},
+        ),
+        talk(USER, {"role": "assistant", "content": None, "refusal": "no"}, USER),
+        talk(USER, {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, USER),
+        talk(USER, {"role": "function", "name": "look_up", "content": None}),
+    ],
+)
+def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
+    assert fault("chat", body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        ({"messages": [USER]}, "model", "missing_required_parameter"),
+        (chat(model=""), "model", "invalid_value"),
+        ({"model": "demo"}, "messages", "missing_required_parameter"),
+        (chat(messages=[]), "messages", "invalid_value"),
+        (chat(messages=SECRET), "messages", "invalid_type"),
+        (talk(SECRET), "messages[0].role", "invalid_value"),
+        (talk(USER, {"role": SECRET, "content": ""}), "messages[1].role", "invalid_value"),
+        (talk({"role": "user"}), "messages[0].content", "missing_required_parameter"),
+        (talk({"role": "user", "content": 5}), "messages[0].content", "invalid_type"),
+        (talk({"role": "user", "content": []}), "messages[0].content", "invalid_value"),
+        (talk({"role": "user", "content": [{"type": SECRET}]}), "messages[0].content[0].type", "invalid_value"),
+        (
+            talk({"role": "user", "content": [*PARTS, {"type": "text"}]}),
+            "messages[0].content[4].text",
+            "missing_required_parameter",
+        ),
+        (
+            talk({"role": "user", "content": [{"type": "image_url", "image_url": {"url": ""}}]}),
+            "messages[0].content[0].image_url.url",
+            "invalid_value",
+        ),
+        (talk({"role": "system", "content": PARTS}), "messages[0].content[1].type", "invalid_value"),
+        (talk({"role": "assistant"}), "messages[0].content", "invalid_value"),
+        (talk({"role": "tool", "content": SECRET}), "messages[0].tool_call_id", "missing_required_parameter"),
+        (
+            talk({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}),
+            "messages[0].tool_calls[0].function.arguments",
+            "invalid_type",
+        ),
+        (chat(n=0), "n", "invalid_value"),
+        (chat(n=129), "n", "invalid_value"),
+        (chat(n=True), "n", "invalid_type"),
+        (chat(temperature=2.1), "temperature", "invalid_value"),
+        (chat(temperature="1"), "temperature", "invalid_type"),
+        (chat(top_p=1.1), "top_p", "invalid_value"),
+        (chat(presence_penalty=2.5), "presence_penalty", "invalid_value"),
+        (chat(frequency_penalty=-2.5), "frequency_penalty", "invalid_value"),
+        (chat(max_tokens=0), "max_tokens", "invalid_value"),
+        (chat(top_logprobs=21, logprobs=True), "top_logprobs", "invalid_value"),
+        (chat(top_logprobs=2), "top_logprobs", "invalid_value"),
+        (chat(stop=["a"] * 5), "stop", "invalid_value"),
+        (chat(stop=[SECRET, 1]), "stop", "invalid_value"),
+        (chat(metadata={str(number): "" for number in range(17)}), "metadata", "invalid_value"),
+        (chat(metadata={SECRET * 4: ""}), "metadata", "invalid_value"),
+        (chat(metadata={SECRET: "v" * 513}), "metadata", "invalid_value"),
+        (chat(metadata={SECRET: 5}), "metadata", "invalid_type"),
+        (chat(logit_bias={SECRET: 101}), "logit_bias", "invalid_value"),
+        (chat(tools=[TOOL] * 129), "tools", "invalid_value"),
+        (chat(tools=[{"type": SECRET}]), "tools[0].type", "invalid_value"),
+        (chat(tools=[{"type": "function", "function": {"name": ""}}]), "tools[0].function.name", "invalid_value"),
+        (chat(tool_choice=SECRET), "tool_choice", "invalid_value"),
+        (chat(response_format={}), "response_format.type", "missing_required_parameter"),
+    ],
+)
+def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, Any], param: str, code: str) -> None:
+    failure = fault("chat", body)
+
+    assert failure is not None
+    assert (failure.status, failure.type, failure.param, failure.code) == (400, "invalid_request_error", param, code)
+    assert SECRET not in failure.message
+
+
+@pytest.mark.parametrize("given", ["a", ["a"], ["a"] * 2048, [1, 2], [[1, 2], [3]]])
+def test_embedding_inputs_that_openai_takes_are_taken(given: Any) -> None:
+    assert fault("embeddings", embeddings(given, encoding_format="base64", dimensions=1, user="u")) is None
+
+
+@pytest.mark.parametrize(
+    "given", ["", [], ["a", ""], ["a"] * 2049, ["a", 1], [1, [1]], [[]], [[1], []], 5, None, [True], [1.5], {"a": 1}]
+)
+def test_embedding_inputs_that_openai_refuses_are_refused(given: Any) -> None:
+    failure = fault("embeddings", embeddings(given))
+
+    assert failure is not None
+    assert failure.param == "input"
+
+
+@pytest.mark.parametrize(
+    ("more", "param"), [({"dimensions": 0}, "dimensions"), ({"encoding_format": SECRET}, "encoding_format")]
+)
+def test_a_faulty_embeddings_parameter_is_named(more: dict[str, Any], param: str) -> None:
+    failure = fault("embeddings", embeddings("a", **more))
+
+    assert failure is not None
+    assert failure.param == param
+    assert SECRET not in failure.message
+
+
+def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
+    failure = parse(b'{"model": "\xff"}')
+
+    assert isinstance(failure, Failure)
+    assert failure.message == "the body is not UTF-8"
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b'{"a":', b"\xff", b"[]", b'"text"', b"null", b'{"a": "\\ud800"}'])
+def test_what_is_no_json_object_says_so(body: bytes) -> None:
+    failure = parse(body)
+
+    assert isinstance(failure, Failure)
+    assert (failure.status, failure.code) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 1024, 1025, 5000])
+def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper(levels: int) -> None:
+    def nested(levels: int) -> bytes:
+        return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+    deepest, too_deep = parse(nested(MAX_DEPTH)), parse(nested(levels))
+
+    assert isinstance(deepest, dict)
+    assert isinstance(too_deep, Failure)
+    assert too_deep.message == "the body nests deeper than 100 levels"
+
+
+def test_a_wide_body_is_not_a_deep_one() -> None:
+    assert depth(parse(b'{"a":[' + b"[]," * 500 + b"[]]}")) == 3
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["model", "messages", "input", "stop", "metadata", "tools", "tool_choice", "n", "temperature", "logit_bias"]
+        ),
+        JSON
+        | st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "tool", "assistant"]), "content": JSON})),
+    )
+)
+def test_any_json_at_all_is_taken_or_refused_with_a_failure(document: dict[str, Any]) -> None:
+    for operation in ("chat", "embeddings"):
+        failure = fault(operation, document)
+
+        assert failure is None or (failure.status == 400 and failure.message)
+
+
+def test_an_error_object_is_what_openai_clients_read() -> None:
+    failure = Failure(status=400, type="invalid_request_error", code="invalid_value", message="n is odd", param="n")
+
+    assert orjson.loads(error_body(failure)) == {
+        "error": {"message": "n is odd", "type": "invalid_request_error", "param": "n", "code": "invalid_value"}
+    }

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from schemas.validation_messages import place, sentence
+
+
+def odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("must be odd")
+    return value
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "expected"),
+    [
+        (int, "secret", "must be a whole number"),
+        (int, 1.5, "must be a whole number"),
+        (bool, "secret", "must be true or false"),
+        (tuple[int, ...], "secret", "must be a list"),
+        (dict[str, int], "secret", "must be an object"),
+        (uuid.UUID, "secret", "must be a UUID"),
+        (Literal["a", "b"], "secret", "must be 'a' or 'b'"),
+        (Annotated[str, Field(max_length=3)], "secret", "must be at most 3 characters long"),
+        (Annotated[float, Field(gt=0)], 0, "must be above 0"),
+        (Annotated[int, AfterValidator(odd)], 2, "must be odd"),
+        (bytes, 5, "is not valid"),
+    ],
+)
+def test_what_is_wrong_is_said_plainly_and_without_the_value(shape: Any, value: object, expected: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(shape).validate_python(value)
+
+    assert sentence(caught.value.errors()[0]) == expected
+
+
+def test_a_name_that_is_at_fault_is_the_end_of_its_place() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[Literal["a"], int]).validate_python({"b": 1})
+
+    assert place(caught.value.errors()[0]) == "b"

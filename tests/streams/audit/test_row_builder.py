@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+from pathlib import Path
+
+import pytest
+
+import schemas
+from schemas.events.catalog import EVENTS, Event, RequestAdmitted, RequestReceived
+from schemas.events.parts import Header, ReplyTo, Request
+from schemas.events.request_id import named_request_id, recorded_request_id
+from schemas.kafka import headers as wire
+from schemas.kafka.headers import dead_letter
+from streams.audit import tables as columns
+from streams.pipeline.dead_letters import laid_aside
+from streams.pipeline.request_identity import request_id_of
+from tests.fixtures.rows import ID, MAKER, NOW, REQUEST, SETTLED, TOPICS, TRACE, by_row, event_of, record, request_of
+
+
+def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
+    row = event_of(record(TOPICS.outcomes.name, SETTLED, (("ce_source", b"/sluice/reply"), ("ce_id", b"e1"))))
+
+    assert (row["event_type"], row["event_id"]) == ("RequestSettled", "e1")
+    assert (row["tenant"], row["request_id"], row["key_id"]) == ("acme", ID, "k1")
+    assert (row["trace_id"], row["correlation_id"], row["idempotency_key"]) == (TRACE, "00ff", "order-7")
+    assert (row["kafka_topic"], row["kafka_partition"], row["kafka_offset"]) == (TOPICS.outcomes.name, 2, 41)
+    assert (row["stage"], row["policy_actions"]) == ("reply", ["pii.EMAIL_ADDRESS:mask"])
+
+
+def test_a_replay_is_an_event_and_no_second_request() -> None:
+    replay = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"replayed": True}))
+
+    assert request_of(replay) is None
+    assert event_of(replay)["attributes"] == {"replayed": "true"}
+
+
+def test_an_end_on_another_topic_is_no_end() -> None:
+    assert request_of(record(TOPICS.admitted.name, SETTLED)) is None
+
+
+CANARY = "4111 1111 1111 1111"
+MARKED = CANARY.encode()
+TOLD = Request(
+    request_id=CANARY,
+    tenant=CANARY,
+    key_id=CANARY,
+    operation="chat",
+    source="http",
+    received_at=4111111111111,
+    deadline_at=4111111111111 + 4111111,
+    idempotency_key=CANARY,
+    traceparent=f"00-{'4111' * 8}!-00f067aa0ba902b7-01",
+    reply_to=ReplyTo(
+        topic=CANARY, partition=4111, key=MARKED, correlation=(Header(name="correlation-id", value=MARKED),)
+    ),
+)
+"""A canary in every field that a caller can fill."""
+NAMED_BY_CALLERS = (
+    *wire.REQUEST_NAMES,
+    *(name for dialect in wire.DIALECTS for name in (dialect.topic, dialect.partition, dialect.correlation) if name),
+    *(name for name, _ in wire.cloudevent(SETTLED, ID, "reply", NOW, "t")),
+    *(name for name, _ in dead_letter("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
+    *("operation", "deadline-ms", "whatever"),
+)
+UNSCREENED: dict[str, Event | bytes | None] = {
+    "request": RequestReceived(request=TOLD, body=MARKED),
+    "another event": RequestAdmitted(
+        request=TOLD, model=CANARY, body=CANARY, labels={CANARY: CANARY}, admitted_at=NOW, config_hash=CANARY
+    ),
+    "an end": SETTLED.model_copy(update={"request": TOLD, "input": CANARY, "output": CANARY, "model": CANARY}),
+    "text": MARKED,
+    "json": b'{"model": "' + MARKED + b'", "metadata": {"' + MARKED + b'": "' + MARKED + b'"}}',
+    "broken avro": b"\x00\x00\x00\x00\x65" + MARKED,
+    "bad frame": b"\x00" + MARKED,
+    "another's schema": b"\x004111" + MARKED,
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("topic", [TOPICS.requests.name, "llm.requests.acme.v1"])
+@pytest.mark.parametrize("value", UNSCREENED.values(), ids=UNSCREENED.keys())
+def test_nothing_that_a_caller_wrote_is_kept_before_the_filter_has_seen_it(
+    topic: str, value: Event | bytes | None
+) -> None:
+    headers = tuple((name, MARKED) for name in NAMED_BY_CALLERS)
+    received = record(topic, value, headers, key=MARKED)
+    letter = laid_aside(received, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
+    dead = record(letter.topic, letter.value, letter.headers, key=letter.key)
+
+    for row in (event_of(received), event_of(dead)):
+        assert "4111" not in repr(row)
+        assert row["idempotency_key"] == row["correlation_id"] == row["key_id"] == row["input"] == row["output"] == ""
+        assert row["bytes"] == len(received.value or b"")
+        assert (row["tenant"], row["request_id"]) == (
+            "acme" if "acme" in topic else "default",
+            request_id_of(received, TOPICS),
+        )
+    assert event_of(dead)["error_message"] == "no text"
+    assert request_of(received) is None
+    assert request_of(dead) is None
+
+
+def test_a_request_of_the_ingress_is_told_by_its_tenant_its_id_and_how_long_it_may_take() -> None:
+    row = event_of(record(TOPICS.requests.name, RequestReceived(request=REQUEST, body=b"{}")))
+
+    assert (row["event_type"], row["stage"], row["source"], row["operation"]) == (
+        "RequestReceived",
+        "ingress",
+        "http",
+        "chat",
+    )
+    assert (row["tenant"], row["request_id"], row["trace_id"]) == ("acme", ID, TRACE)
+    assert (row["attributes"], row["event_time"]) == ({"allowed_ms": "60000"}, NOW + 5)
+
+
+def test_json_on_a_request_topic_is_a_request_of_the_topics_owner() -> None:
+    named = record("llm.requests.acme.v1", b"{}", (("Idempotency-Key", b"order-7"), ("correlation-id", b"c1")))
+    unnamed = record(TOPICS.requests.name, b"{}")
+
+    first, second = event_of(named), event_of(unnamed)
+
+    assert (first["event_type"], first["tenant"], first["source"]) == ("RequestReceived", "acme", "kafka")
+    assert first["request_id"] == named_request_id("acme", "order-7")
+    assert second["tenant"] == "default"
+    assert second["request_id"] == recorded_request_id(TOPICS.requests.name, 2, 41, NOW + 5)
+
+
+def test_a_tenant_can_not_speak_for_another_in_its_own_topic() -> None:
+    foreign = RequestReceived(request=REQUEST.model_copy(update={"tenant": "globex"}), body=b"{}")
+
+    row = event_of(record("llm.requests.acme.v1", foreign))
+
+    assert row["tenant"] == "acme"
+    assert row["request_id"] == named_request_id("acme", ID)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\x00\x01", b"no avro"])
+def test_what_can_not_be_read_is_a_row_all_the_same(value: bytes | None) -> None:
+    row = event_of(record(TOPICS.admitted.name, value))
+
+    assert row["event_type"] == "Undecodable"
+    assert row["attributes"]["reason"]
+    assert (row["kafka_offset"], row["event_time"]) == (41, NOW + 5)
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "ce_source", "traceparent", "reply-topic", "ce_id"])
+def test_a_header_that_is_not_utf8_breaks_nothing(header: str) -> None:
+    row = event_of(record(TOPICS.requests.name, b"{}", ((header, b"\xff\xfe"),)))
+
+    assert row["event_type"] == "RequestReceived"
+    assert uuid.UUID(row["request_id"])
+
+
+def test_a_dead_letter_says_what_it_was_and_why_it_died() -> None:
+    headers = dead_letter(
+        TOPICS.requests.name, 1, 7, NOW, (("request_id", b"mine"),), stage="filter", group="g", error="Bad", reason="so"
+    )
+
+    row = event_of(record(TOPICS.requests.dead_letters, b"whatever", headers))
+
+    assert (row["event_type"], row["stage"], row["error_type"], row["error_message"]) == (
+        "DeadLettered",
+        "filter",
+        "Bad",
+        "so",
+    )
+    assert row["request_id"] == named_request_id("default", "mine")
+    assert row["attributes"]["kafka_offset"] == "7"
+
+
+def test_a_dead_letter_of_an_unnamed_request_keeps_the_id_that_it_had() -> None:
+    alive = record(TOPICS.requests.name, b"whatever", partition=1, offset=7, timestamp_ms=NOW)
+    headers = dead_letter(alive.topic, 1, 7, NOW, (), stage="filter", group="g", error="Bad", reason="so")
+
+    row = event_of(record(TOPICS.requests.dead_letters, alive.value, headers))
+
+    assert row["request_id"] == event_of(alive)["request_id"]
+
+
+def examples() -> list[Event]:
+    files = Path(schemas.__file__).parent.joinpath("examples").glob("*/*.json")
+    named = {event.__name__: event for event in EVENTS}
+    return [named[file.name.split(".")[0]].model_validate_json(file.read_bytes()) for file in sorted(files)]
+
+
+def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
+    signed = (("ce_id", b"e1"), ("ce_source", b"/sluice/call"))
+    topics = [name for topic in TOPICS.all for name in (topic.name, topic.dead_letters)]
+    ends = [SETTLED, SETTLED.model_copy(update={"replayed": True})]
+    values: list[Event | bytes | None] = [*UNSCREENED.values(), *examples(), *ends]
+    records = [
+        record(topic, value, headers, offset=number, timestamp_ms=NOW + number)
+        for number, (topic, value, headers) in enumerate(itertools.product(topics, values, ((), signed)))
+    ]
+    random.Random(7).shuffle(records)
+
+    made = MAKER.rows(records)
+
+    events = dict(zip(made.events.records, by_row(columns.EVENTS, made.events), strict=True))
+    requests = dict(zip(made.requests.records, by_row(columns.REQUESTS, made.requests), strict=True))
+    assert requests
+    assert len(events) == len(records)
+    for one in records:
+        assert (events[one], requests.get(one)) == (event_of(one), request_of(one))
+
+
+def test_the_same_batch_makes_the_same_columns() -> None:
+    records = [record(TOPICS.outcomes.name, SETTLED, offset=1), record(TOPICS.requests.name, b"{}", offset=2)] * 2
+
+    assert MAKER.rows(records) == MAKER.rows(records)
+
+
+def test_no_records_are_no_rows() -> None:
+    made = MAKER.rows([])
+
+    assert not any((*made.events.columns, *made.requests.columns))

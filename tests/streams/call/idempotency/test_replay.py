@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import orjson
+import pytest
+
+from schemas.events.catalog import AttemptFinished, RequestRouted
+from schemas.events.parts import ReplyTo
+from schemas.events.request_id import named_request_id
+from schemas.kafka.headers import ATTEMPT, SEQUENCE, last
+from schemas.kafka.records import Output
+from streams.call.attempts import End, end_of
+from streams.call.idempotency.fingerprint import fingerprint
+from streams.call.idempotency.replay import end_for, stream_again
+from streams.call.request_body import body_of
+from streams.call.stage import CallStage
+from streams.config.settings import Settings
+from streams.pipeline.failures import NAME_TAKEN
+from tests.making import chat, now_ms, record, routed
+from tests.streams.calls import SIM, answer, scripted, work
+
+NAMED = named_request_id("acme", "order-7")
+ANSWER = {
+    "id": "paid",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "two words"}, "finish_reason": "stop"}],
+    "usage": {"total_tokens": 3},
+}
+
+
+def asking(body: str = "", **more: Any) -> RequestRouted:
+    return routed(body=body or chat(), request_id=NAMED, **more)
+
+
+def answered(event: RequestRouted) -> End:
+    attempt = AttemptFinished(
+        request=event.request,
+        attempt=2,
+        provider="sim",
+        model="echo",
+        worker="w",
+        started_at=1,
+        finished_at=2,
+        body=orjson.dumps(ANSWER).decode(),
+    )
+    return End(event.request, "answered", None, (attempt,), 2, fingerprint(event, body_of(event)))
+
+
+def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRouted:
+    request = event.request.model_copy(update={"received_at": now_ms() + 1000, **changes})
+    return event.model_copy(update={"request": request, "body": body or event.body})
+
+
+def test_the_same_question_again_gets_the_same_end() -> None:
+    event = asking()
+
+    assert end_for(repeat(event), answered(event)) == answered(event)
+
+
+def test_another_question_under_the_same_name_is_refused_and_counted_nowhere() -> None:
+    event = asking()
+    other = repeat(event, chat(text="something else"))
+
+    settled = end_of(other, end_for(other, answered(event)), 9)
+
+    assert (settled.outcome, settled.failure, settled.replayed) == ("refused", NAME_TAKEN, True)
+    assert (settled.output, settled.provider, settled.cost_usd, settled.usage.input_tokens) == ("", "", None, 0)
+
+
+def test_the_logs_own_redelivery_gets_its_end_whatever_it_says() -> None:
+    event = asking()
+    redelivered = event.model_copy(update={"body": chat(text="masked otherwise")})
+
+    assert end_for(redelivered, answered(event)) == answered(event)
+
+
+def test_where_it_is_not_known_what_was_asked_the_repeat_gets_the_end() -> None:
+    event = asking()
+    unknown = dataclasses.replace(answered(event), asked="")
+
+    assert end_for(repeat(event, chat(text="something else")), unknown) == unknown
+
+
+async def streamed(event: RequestRouted, end: End) -> list[Output]:
+    outputs: list[Output] = []
+
+    async def emit(output: Output) -> None:
+        outputs.append(output)
+
+    await stream_again(event, end, emit, "letters")
+    return outputs
+
+
+def text_of(outputs: list[Output]) -> str:
+    chunks = [orjson.loads(output.value or b"") for output in outputs]
+    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+
+
+async def test_a_repeat_that_wants_chunks_gets_the_recorded_answer_in_chunks() -> None:
+    event = asking(chat(stream=True))
+
+    outputs = await streamed(repeat(event, stream_topic="llm.replies.me"), answered(event))
+
+    assert text_of(outputs) == "two words"
+    assert {output.topic for output in outputs} == {"llm.replies.me"}
+    assert [last(output.headers, SEQUENCE) for output in outputs] == [b"%d" % n for n in range(len(outputs))]
+    assert {last(output.headers, ATTEMPT) for output in outputs} == {b"2"}
+    assert not any("usage" in orjson.loads(output.value or b"") for output in outputs)
+
+
+async def test_the_usage_comes_last_if_that_is_asked() -> None:
+    event = asking(chat(stream=True, stream_options={"include_usage": True}))
+
+    outputs = await streamed(repeat(event, stream_topic="llm.replies.me"), answered(event))
+
+    assert orjson.loads(outputs[-1].value or b"")["usage"] == {"total_tokens": 3}
+
+
+@pytest.mark.parametrize("change", [{"stream_topic": ""}, {"received_at": 0}])
+async def test_nobody_gets_chunks_that_wants_none_or_has_had_them(change: dict[str, Any]) -> None:
+    event = asking(chat(stream=True), stream_topic="llm.replies.me", received_at=0)
+
+    assert await streamed(repeat(event, **change), answered(event)) == []
+
+
+async def test_a_refusal_has_no_chunks() -> None:
+    event = asking(chat(stream=True), stream_topic="llm.replies.me")
+    other = repeat(event, chat(text="something else", stream=True))
+
+    assert await streamed(other, end_for(other, answered(event))) == []
+
+
+async def test_a_redelivered_request_that_has_ended_gets_the_same_end_again() -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    first = await work(event, stage)
+
+    again = await work(dataclasses.replace(record(event), offset=99), stage)
+
+    assert again == [first[-1]]
+    assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize("change", [{"received_at": 5}, {"reply_to": ReplyTo(topic="llm.replies.elsewhere")}])
+async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, Any]) -> None:
+    stage, provider = scripted(answer)
+    event = routed()
+    first = (await work(event, stage))[-1]
+    again = event.model_copy(update={"request": event.request.model_copy(update=change)})
+
+    (settled,) = await work(again, stage)
+
+    assert (settled.replayed, settled.output, settled.outcome) == (True, first.output, "answered")
+    assert settled.request == again.request
+    assert (settled.called_at, settled.answered_at) == (None, None)
+    assert len(provider.calls) == 1
+
+
+async def test_a_failed_end_is_remembered_too() -> None:
+    stage = CallStage(Settings.model_validate(SIM), "w1")
+    event = routed("sim/fail-invalid_request")
+    first = await work(event, stage)
+
+    assert await work(event, stage) == [first[-1]]

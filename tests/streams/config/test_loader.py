@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from streams.config.loader import OVERRIDES, load
+from streams.config.settings import ConfigurationError, Settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sluice.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def fault(path: Path, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, environ or {})
+    return str(caught.value).replace(f"{path}", "sluice.yaml")
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert load(environ={}) == Settings()
+
+
+def test_the_file_beside_us_is_read_and_a_named_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "deadline_s: 1")
+    (tmp_path / "other.yaml").write_text("deadline_s: 2", "utf-8")
+
+    assert load(environ={}).deadline_s == 1
+    assert load(environ={"SLUICE_CONFIG": "other.yaml"}).deadline_s == 2
+    assert load(Path("other.yaml"), {"SLUICE_CONFIG": "sluice.yaml"}).deadline_s == 2
+
+
+def test_a_named_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    assert fault(tmp_path / "sluice.yaml") == "sluice.yaml: no such file (SLUICE_CONFIG or --config names it)"
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    assert fault(tmp_path) == "sluice.yaml: can't be read: Is a directory"
+
+
+def test_bytes_that_are_no_text_are_no_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "sluice.yaml"
+    path.write_bytes(b"state: \xff\xfe")
+
+    assert fault(path) == "sluice.yaml: can't be read: it is not UTF-8"
+
+
+@pytest.mark.parametrize("text", ["", "\n# all of it is commented out\n", "providers:\nmodels:\nhttp:\n"])
+def test_what_is_empty_is_as_good_as_absent(tmp_path: Path, text: str) -> None:
+    environ = {"SLUICE_HTTP_PORT": "1234"}
+
+    assert load(write(tmp_path, text), environ) == load(write(tmp_path, "{}"), environ)
+
+
+def test_broken_yaml_is_said_with_its_place_and_without_its_content(tmp_path: Path) -> None:
+    path = write(tmp_path, 'providers:\n  own: {kind: openai, api_key: "sk-secret}\n')
+
+    said = fault(path)
+
+    assert said.startswith("sluice.yaml: line 3, column 1: can't be read as YAML")
+    assert "sk-secret" not in said
+
+
+@pytest.mark.parametrize("text", ["- a list", "just a word", "5"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, like `providers: …`"
+
+
+def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'providers: {own: {kind: openai, api_key: "sk-secret\\nsk-more"}, other: {kind: sk-secret}}\n'
+        "deadline_s: sk-secret",
+    )
+
+    said = fault(path)
+
+    assert [line.split(": ")[:2] for line in said.splitlines()] == [
+        ["sluice.yaml", "providers.own.api_key"],
+        ["sluice.yaml", "providers.other"],
+        ["sluice.yaml", "deadline_s"],
+    ]
+    assert "sk-" not in said
+
+
+def test_variables_come_from_the_environment_wherever_they_stand_in_a_value(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'providers: {own: {kind: openai, base_url: "http://${HOST}/v1", api_key: "${KEY}"}}\n'
+        'models: {m: {targets: ["own/${MODEL}-mini"]}}',
+    )
+
+    settings = load(path, {"HOST": "127.0.0.1:1", "KEY": "sk-secret", "MODEL": "gpt"})
+
+    assert settings.providers["own"].base_url == "http://127.0.0.1:1/v1"
+    assert settings.providers["own"].api_key is not None
+    assert settings.providers["own"].api_key.get_secret_value() == "sk-secret"
+    assert settings.models["m"].targets[0].target == "own/gpt-mini"
+
+
+def test_a_name_stays_as_it_is_written(tmp_path: Path) -> None:
+    path = write(tmp_path, 'models: {"${MODEL}": {targets: [sim/echo]}}')
+
+    assert load(path, {"MODEL": "fast"}).models.keys() == {"${MODEL}"}
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path, 'providers: {own: {kind: openai, api_key: "${NOBODY_SET_ME}"}}')
+
+    assert fault(path) == "sluice.yaml: providers.own.api_key: environment variable NOBODY_SET_ME is not set"
+
+
+OWN = """
+providers: {own: {kind: openai, api_key: "${OWN_KEY}", api_keys: ["${OTHER_KEY}"], headers: {x-team: "a ${TEAM}"}}}
+"""
+
+
+def test_who_makes_no_provider_needs_no_secret_and_sees_the_same_hash(tmp_path: Path) -> None:
+    path = write(tmp_path, OWN)
+    whole = load(path, {"OWN_KEY": "sk-1", "OTHER_KEY": "sk-2", "TEAM": "team"})
+
+    without = load(path, {}, secrets=False)
+
+    assert without.hash == whole.hash
+    with pytest.raises(ConfigurationError, match="OWN_KEY is not set"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "providers: {own: {kind: openai, base_url: '${GONE}'}}",
+        "providers: {own: {kind: bedrock, api_key: k, region: '${GONE}'}}",
+        "providers: {own: {kind: simulated}}\nclickhouse: {url: 'http://me:${GONE}@there'}",
+    ],
+    ids=["base_url", "region", "clickhouse"],
+)
+def test_what_is_no_secret_of_a_provider_is_needed_by_everyone(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(ConfigurationError, match="environment variable GONE is not set"):
+        load(path, {}, secrets=False)
+
+
+def test_the_environment_says_where_things_run_and_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "http: {port: 1}\nkafka: {partitions: 8}")
+
+    settings = load(path, {"SLUICE_HTTP_PORT": "2", "SLUICE_KAFKA": "k1:9092,k2:9092", "SLUICE_STATE": "/data"})
+
+    assert settings.http.port == 2
+    assert (settings.kafka.bootstrap_servers, settings.kafka.partitions) == ("k1:9092,k2:9092", 8)
+    assert settings.state == Path("/data")
+
+
+def test_an_empty_variable_overrides_nothing(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": ""}).http.port == 1
+
+
+def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    said = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
+
+    assert said == "SLUICE_HTTP_PORT: must be a whole number"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo",
+        "ch:8123",
+        "://ch:8123",
+        "http://",
+        "http://:8123",
+        "clickhouse://ch:9000",
+        "http://ch:0",
+        "http://ch:81230",
+        "http://ch:8123/path",
+        "http://me:sk-secret#1@ch:8123",
+        "http://me:8/sk-secret@ch:8123",
+        "http://[::1",
+    ],
+)
+def test_a_clickhouse_that_no_address_leads_to_is_a_fault_of_the_variable(tmp_path: Path, url: str) -> None:
+    said = fault(write(tmp_path, ""), {"SLUICE_CLICKHOUSE_URL": url})
+
+    assert said.startswith("SLUICE_CLICKHOUSE_URL: must be http(s)://user:password@host:port")
+    assert "sk-" not in said
+
+
+@pytest.mark.parametrize("url", ["http://ch", "https://me:p%23@ch:8443/", "http://[::1]:8123", "http://me:p@w@ch"])
+def test_an_address_of_a_clickhouse_server_is_taken_as_it_is(url: str) -> None:
+    assert load(environ={"SLUICE_CLICKHOUSE_URL": url}).clickhouse.url == url
+
+
+def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reaches_into_it(tmp_path: Path) -> None:
+    assert fault(write(tmp_path, "http: 8080"), {"SLUICE_HTTP_PORT": "1"}).startswith(
+        "sluice.yaml: http: must be an object"
+    )
+
+
+SECURED = {
+    "SLUICE_KAFKA": "kafka:9093",
+    "SLUICE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "SLUICE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "SLUICE_KAFKA_USERNAME": "me",
+    "SLUICE_KAFKA_PASSWORD": "canary",
+    "SLUICE_KAFKA_SSL_CAFILE": "ca.pem",
+    "SLUICE_KAFKA_SSL_CERTFILE": "own.pem",
+    "SLUICE_KAFKA_SSL_KEYFILE": "own.key",
+}
+
+
+FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123"}
+
+
+@pytest.mark.parametrize(("variable", "steps"), OVERRIDES.items())
+def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
+    environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
+
+    found: object = load(environ=environ)
+    for step in steps:
+        found = getattr(found, step)
+
+    said = found.get_secret_value() if isinstance(found, SecretStr) else str(found)
+    assert said == environ[variable]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kafka: {port: 99999}", "kafka.port: must be at most 65535"),
+        ("nope: 1", "nope: is not known here"),
+        ("provider: {}", "provider: is not known here; did you mean `providers`?"),
+        ("models: {a: {targets: [x]}}", "models.a.targets.0.target: must be provider/model"),
+        ("models: {a: {targets: []}}", "models.a.targets: must not be empty"),
+        (
+            "models: {a: {targets: [sim/x], policy: best}}",
+            "models.a.policy: must be 'ordered', 'weighted' or 'latency'",
+        ),
+        ("tenants: {Acme: {}}", "tenants.Acme: must be a name of lower-case letters, digits and hyphens, 63 at most"),
+        ("deadline_s: 0", "deadline_s: must be above 0"),
+        ("keys: 5", "keys: must be a list"),
+        ("providers: {o: {kind: openai, base_url: 'ftp://x'}}", "providers.o.base_url: must be an address such as"),
+        ("policies: {p: {phone_region: usa}}", "policies.p.phone_region: must match ^[A-Z]{2}$"),
+    ],
+)
+def test_a_fault_is_a_plain_sentence_that_names_the_place(tmp_path: Path, text: str, expected: str) -> None:
+    said = fault(write(tmp_path, text), {})
+
+    assert said.startswith(f"sluice.yaml: {expected}")
+    assert "Input" not in said
+
+
+def test_contradictory_words_about_kafkas_security_are_one_sentence_with_their_place(tmp_path: Path) -> None:
+    text = "kafka: {bootstrap_servers: 'k:1', security: {security_protocol: SASL_SSL, sasl_mechanism: PLAIN}}"
+
+    assert fault(write(tmp_path, text)) == "sluice.yaml: kafka.security: PLAIN needs a username and a password"
+    assert fault(write(tmp_path, "kafka: {security: {security_protocol: SSL}}")) == (
+        "sluice.yaml: kafka: security is SSL, and the Kafka that `sluice up` starts has none:"
+        " name yours in bootstrap_servers"
+    )
+
+
+def test_a_section_that_is_empty_takes_what_the_environment_says(tmp_path: Path) -> None:
+    file = write(tmp_path, "kafka:\n  security:\n")
+
+    assert load(file, SECURED).kafka.security.username == "me"
+
+
+def test_how_to_get_into_kafka_decides_about_no_request_and_is_in_no_event(tmp_path: Path) -> None:
+    settings = load(environ=SECURED)
+
+    assert settings.hash == load(environ={}).hash
+    assert "canary" not in settings.public + repr(settings) + repr(settings.kafka.cluster)

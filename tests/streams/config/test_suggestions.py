@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streams.config.suggestions import meant
+
+SIMULATED = {"providers": {"own": {"kind": "simulated"}}}
+AZURE = {"providers": {"own": {"kind": "azure"}}}
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (("provider",), "providers"),
+        (("http", "prot"), "port"),
+        (("models", "targets", "timeout"), "timeout_s"),
+        (("models", "m", "targets", 0, "wieght"), "weight"),
+        (("keys", 0, "tennant"), "tenant"),
+        (("kafka", "security", "user_name"), "username"),
+        (("kafka", "security", "oauth", "clientid"), "client_id"),
+        (("policies", "p", "deny", 0, "keyword"), "keywords"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_by_the_name_that_is_known_there(place: tuple[str | int, ...], name: str) -> None:
+    assert meant(place, {}) == name
+
+
+@pytest.mark.parametrize("place", [("nope",), ("http", "providers"), ("tenants", "acme", "deadline")])
+def test_what_is_like_no_name_there_is_told_by_none(place: tuple[str, ...]) -> None:
+    assert not meant(place, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "expected"),
+    [
+        (SIMULATED, "apikey", "api_key"),
+        (AZURE, "deployment", "deployments"),
+        (SIMULATED, "deployment", ""),
+        ({"providers": {"own": "sim"}}, "apikey", "api_key"),
+    ],
+    ids=["any-kind", "its-kind", "another-kind", "no-kind"],
+)
+def test_a_provider_is_told_the_names_of_its_kind(content: dict[str, Any], name: str, expected: str) -> None:
+    assert meant(("providers", "own", name), content) == expected

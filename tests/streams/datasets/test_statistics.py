@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from streams.datasets.statistics import Tally
+
+
+def test_an_example_is_known_again_whatever_the_order_of_its_fields() -> None:
+    tally = Tally()
+
+    assert tally.is_new({"messages": [{"role": "user", "content": "a"}]})
+    assert not tally.is_new({"messages": [{"content": "a", "role": "user"}]})
+    assert tally.is_new({"messages": [{"role": "user", "content": "a"}], "tools": [{}]})
+
+
+def test_the_time_range_is_that_of_the_kept_ones_in_any_order() -> None:
+    tally = Tally()
+
+    for received in (5, 2, 9):
+        tally.keep("default", {"received_ms": received, "config_hash": "c"})
+
+    assert tally.received_ms == (2, 9)
+    assert tally.examples == 3

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from streams.config.settings import ConfigurationError
+from streams.http.server import Server, listening
+from tests.polling import eventually
+
+
+async def test_a_server_that_serves_leaves_the_signals_alone() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    server = Server(uvicorn.Config(Starlette(), log_config=None, lifespan="off"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await eventually(lambda: server.started)
+        during = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        server.should_exit = True
+        await serving
+
+    assert during == before
+
+
+def test_a_port_that_somebody_has_is_one_sentence_that_says_what_to_do() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match=r"can't listen on 127.*\(Address.*SLUICE_HEALTH_PORT names another"),
+        listening("127.0.0.1", taken.getsockname()[1], "SLUICE_HEALTH_PORT"),
+    ):
+        pass

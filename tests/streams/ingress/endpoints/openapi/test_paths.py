@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from streams.ingress.app import CHAT
+from streams.ingress.endpoints.openapi.paths import paths
+from streams.ingress.endpoints.openapi.request_bodies import bodies
+from streams.ingress.translators.anthropic import request as anthropic_request
+from streams.ingress.translators.responses import request as responses_request
+from streams.pipeline.failures import EXPIRED, IN_DOUBT, NAME_TAKEN, TELLINGS
+
+
+@pytest.mark.parametrize("path", [*CHAT, "/v1/embeddings"])
+def test_whatever_a_stage_may_answer_is_a_status_of_the_operations(path: str) -> None:
+    told = {telling.status for telling in TELLINGS.values()} | {EXPIRED.status, IN_DOUBT.status, NAME_TAKEN.status}
+
+    assert {str(status) for status in told} <= paths()[path]["post"]["responses"].keys()
+
+
+def test_behind_messages_an_error_is_anthropics() -> None:
+    (failed,) = {answer["$ref"] for status, answer in errors("/v1/messages").items() if status == "404"}
+
+    assert failed == "#/components/responses/AnthropicError404"
+
+
+def errors(path: str) -> dict[str, dict[str, str]]:
+    return {status: answer for status, answer in paths()[path]["post"]["responses"].items() if "$ref" in answer}
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [("MessagesBody", anthropic_request.WRITERS.keys()), ("ResponsesBody", responses_request.WRITERS.keys())],
+)
+def test_what_an_api_in_front_translates_is_in_its_body_and_nothing_else_is_taken(schema: str, names: set[str]) -> None:
+    body = bodies()[schema]
+
+    assert names <= body["properties"].keys()
+    assert body["additionalProperties"] is False

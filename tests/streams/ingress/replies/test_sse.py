@@ -1,0 +1,47 @@
+"""``GET /v1/requests/{id}/stream``: what it is asked; that it goes on is in tests/flow."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from schemas.events.request_id import new_request_id
+from streams.ingress.endpoints.stream_resume import _from
+from streams.ingress.replies.reader import Piece, Reply
+from streams.ingress.replies.stream_buffer import Stream
+from streams.ingress.translators.anthropic.translator import AnthropicFront
+from streams.ingress.translators.responses.translator import ResponsesFront
+from streams.ingress.translators.translator import Front, OpenAIFront
+from tests.streams.ingress.gateway import Gateway
+
+
+@pytest.mark.parametrize("after", ["x", "1.5", "--1", "%C2%B2", "9" * 5000], ids=lambda text: text[:8])
+async def test_a_number_that_is_none_is_the_callers_mistake(gateway: Gateway, after: str) -> None:
+    answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream?after={after}")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_header"
+
+
+async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Gateway) -> None:
+    answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream", headers={"Last-Event-ID": "3"})
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "stream_not_found"
+
+
+@pytest.mark.parametrize("front", [OpenAIFront(), AnthropicFront(), ResponsesFront()])
+async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_its_api(front: Front) -> None:
+    stream = Stream("r", "t", lambda: front.writer(b"{}"))
+    for number, text in enumerate(("one ", "two ", "three")):
+        chunk = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}
+        stream.add(Piece("r", "c", number, 1, orjson.dumps(chunk)))
+    stream.end(Reply("r", "c", 200, "answered", "", None, b"{}", streamed=True))
+
+    whole = b"".join([piece async for piece in _from(stream, -1)])
+    behind = b"".join([piece async for piece in _from(stream, 1)])
+
+    assert whole.endswith(behind)
+    assert b"three" in behind
+    assert b"two" not in behind.split(b"three")[0]
+    assert whole[: -len(behind)].split(b"\n\n")[-2].startswith(b"id: 1\n")

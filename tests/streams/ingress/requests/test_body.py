@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.types import Message
+
+from streams.ingress.errors import RefusedError
+from streams.ingress.requests import body as bodies
+from streams.ingress.requests.body import HungUpError, read_body
+
+
+def arriving(*chunks: bytes | None) -> tuple[Callable[[], Awaitable[Message]], list[Message]]:
+    """A receive channel of these chunks, None being the end of the connection; and what is left in it."""
+    left: list[Message] = [
+        {"type": "http.disconnect"}
+        if chunk is None
+        else {"type": "http.request", "body": chunk, "more_body": index < len(chunks) - 1}
+        for index, chunk in enumerate(chunks)
+    ]
+
+    async def receive() -> Message:
+        return left.pop(0)
+
+    return receive, left
+
+
+async def test_a_body_is_what_its_chunks_are_together() -> None:
+    receive, _ = arriving(b"ab", b"", b"\xff")
+
+    assert await read_body(receive, {}, limit=3) == b"ab\xff"
+
+
+async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> None:
+    receive, left = arriving(b"ab", b"cd", b"ef", b"gh")
+
+    with pytest.raises(RefusedError) as caught:
+        await read_body(receive, {}, limit=3)
+
+    assert caught.value.failure.status == 413
+    assert not left
+
+
+async def test_a_body_that_says_it_is_too_long_is_thrown_away_and_refused() -> None:
+    receive, left = arriving(b"abcd")
+
+    with pytest.raises(RefusedError, match="larger than 3 bytes"):
+        await read_body(receive, {b"content-length": b"4"}, limit=3)
+
+    assert not left
+
+
+async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "DISCARD_BYTES", 6)
+    receive, left = arriving(*[b"ab"] * 10)
+
+    with pytest.raises(RefusedError, match="larger than 1 bytes"):
+        await read_body(receive, {b"content-length": b"20"}, limit=1)
+
+    assert len(left) == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({b"content-length": b"many"}, 400), ({b"content-encoding": b"gzip"}, 415)]
+)
+async def test_headers_that_make_the_body_unreadable_are_refused(headers: dict[bytes, bytes], status: int) -> None:
+    receive, _ = arriving(b"{}")
+
+    with pytest.raises(RefusedError) as caught:
+        await read_body(receive, headers, limit=10)
+
+    assert caught.value.failure.status == status
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_not_answered() -> None:
+    receive, _ = arriving(b"ab", None)
+
+    with pytest.raises(HungUpError):
+        await read_body(receive, {}, limit=10)
+
+
+async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.01)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(RefusedError) as caught:
+        await read_body(receive, {}, limit=10)
+
+    assert caught.value.failure.status == 408

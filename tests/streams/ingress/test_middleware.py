@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from schemas.events.parts import Failure
+from streams.ingress.app import explained
+from streams.ingress.errors import RefusedError
+from streams.ingress.metrics import Metrics
+from streams.ingress.middleware import REQUEST_ID, Door
+
+SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
+
+
+async def through(door: Door) -> list[Message]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    await door(dict(SCOPE), receive, send)
+    return sent
+
+
+@pytest.mark.parametrize("learnt", ["", "018f0000-0000-7000-8000-000000000000"])
+async def test_every_response_says_which_request_it_belongs_to(learnt: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REQUEST_ID] = learnt or scope[REQUEST_ID]
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    (start,) = await through(Door(app, Metrics(), explained))
+
+    stamped = dict(start["headers"])[b"x-request-id"].decode()
+    assert stamped == (learnt or str(uuid.UUID(stamped)))
+
+
+REFUSED = RefusedError(Failure(status=409, type="invalid_request_error", code="taken", message="It is taken."))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "counted"),
+    [(REFUSED, 409, 1), (HTTPException(404), 404, None), (HTTPException(405), 405, None), (ValueError(), 500, None)],
+)
+async def test_an_exception_is_a_response_and_a_refusal_is_counted(
+    error: Exception, status: int, counted: int | None
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
+
+    metrics = Metrics()
+    with capture_logs() as lines:
+        start, body = await through(Door(app, metrics, explained))
+
+    assert (start["status"], body["type"]) == (status, "http.response.body")
+    assert metrics.registry.get_sample_value("sluice_ingress_refused_total", {"code": "taken"}) == counted
+    assert len(lines) == (status == 500)
+
+
+@pytest.mark.parametrize("error", [REFUSED, HTTPException(404), ValueError()])
+async def test_an_exception_after_the_response_has_begun_is_for_the_log_alone(error: Exception) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise error
+
+    metrics = Metrics()
+    with capture_logs() as lines:
+        sent = await through(Door(app, metrics, explained))
+
+    assert [message["status"] for message in sent] == [200]
+    assert [line["event"] for line in lines] == ["request.crashed"]
+    assert metrics.registry.get_sample_value("sluice_ingress_refused_total", {"code": "taken"}) is None
+
+
+async def test_a_response_that_cannot_be_sent_is_for_the_log_alone() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise REFUSED
+
+    async def broken(*_: object) -> Message:
+        raise RuntimeError
+
+    with capture_logs() as lines:
+        await Door(app, Metrics(), explained)(dict(SCOPE), broken, broken)  # type: ignore[arg-type]
+
+    assert [line["event"] for line in lines] == ["request.crashed"]
+
+
+async def test_a_crash_is_one_line_in_the_log_with_the_request_id_and_goes_no_further() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    with capture_logs() as lines:
+        await through(Door(app, Metrics(), explained))
+
+    (line,) = lines
+    assert line["event"] == "request.crashed"
+    assert uuid.UUID(line["request_id"])
+
+
+async def test_a_caller_that_left_unanswered_is_counted_under_499() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    metrics = Metrics()
+    await through(Door(app, metrics, explained))
+
+    labels = {"http_request_method": "GET", "http_route": "unmatched", "http_response_status_code": "499"}
+    assert metrics.registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1
+
+
+async def test_what_is_not_http_is_passed_on_untouched() -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    async def nothing(*_: object) -> Message:
+        raise AssertionError
+
+    await Door(app, Metrics(), explained)({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
+
+    assert seen == [{"type": "lifespan"}]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import orjson
+
+from streams.ingress.translators.translator import Front, OpenAIFront, named_events, serial, stream_cut
+
+FRONT: Front = OpenAIFront()
+
+
+def test_what_is_on_the_log_goes_through_untouched() -> None:
+    body = b'{"model":  "m"}'
+
+    assert FRONT.ask(body) is body
+    assert FRONT.answer(body, b"") is body
+    assert FRONT.refusal(body) is body
+
+
+def test_chunks_are_numbered_and_the_end_is_marked() -> None:
+    writer = FRONT.writer(b"")
+
+    assert writer.event(3, b"{}") == b"id: 3\ndata: {}\n\n"
+    assert writer.last(None) == b"data: [DONE]\n\n"
+    assert writer.last(b'{"error": {}}') == b'data: {"error": {}}\n\n'
+
+
+def test_a_named_event_says_its_type_twice() -> None:
+    assert named_events([{"type": "ping"}]) == b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+def test_the_last_event_of_a_chunk_has_its_number() -> None:
+    written = named_events([{"type": "a"}, {"type": "b"}], 7)
+
+    assert written == b'event: a\ndata: {"type":"a"}\n\nid: 7\nevent: b\ndata: {"type":"b"}\n\n'
+
+
+def test_a_cut_stream_says_why() -> None:
+    error = orjson.loads(stream_cut("the deadline passed"))["error"]
+
+    assert error["code"] == "stream_cut"
+    assert "the deadline passed" in error["message"]
+
+
+def test_what_makes_an_id_unique_is_told_from_its_kind() -> None:
+    assert [serial({"id": "chatcmpl-7"}), serial({"id": "gen-7"}), serial({"id": None})] == ["7", "gen-7", ""]

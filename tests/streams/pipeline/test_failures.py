@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from schemas.events.vocabulary import ErrorType
+from streams.pipeline.failures import QUOTED, TELLINGS, failure_of
+
+
+def test_every_class_of_error_can_be_told() -> None:
+    assert set(TELLINGS) == set(get_args(ErrorType))
+
+
+@pytest.mark.parametrize(
+    ("error_type", "status", "code"),
+    [
+        ("rate_limited", 429, "rate_limit_exceeded"),
+        ("capacity", 503, "capacity"),
+        ("quota_exhausted", 429, "insufficient_quota"),
+        ("context_length", 400, "context_length_exceeded"),
+        ("request_too_large", 413, "request_too_large"),
+        ("content_filter", 400, "content_filter"),
+        ("invalid_request", 400, "invalid_request"),
+        ("auth", 502, "auth"),
+        ("not_found", 404, "model_not_found"),
+        ("timeout", 504, "timeout"),
+        ("server", 502, "server"),
+        ("network", 502, "network"),
+    ],
+)
+def test_a_failure_has_the_status_and_the_code_that_openais_clients_expect(
+    error_type: ErrorType, status: int, code: str
+) -> None:
+    failure = failure_of(error_type, "", None)
+
+    assert (failure.status, failure.code) == (status, code)
+
+
+@pytest.mark.parametrize("error_type", TELLINGS)
+def test_the_providers_words_are_passed_on_only_about_the_callers_own_request(error_type: ErrorType) -> None:
+    failure = failure_of(error_type, "org-123 said so", None)
+
+    assert ("org-123" in failure.message) == (error_type in QUOTED)
+
+
+def test_a_hint_is_rounded_up_so_that_nobody_comes_too_early() -> None:
+    assert failure_of("rate_limited", "", 0.0101).retry_after_ms == 11

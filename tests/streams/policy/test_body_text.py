@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.policy.body_text import Texts, UnscreenableError
+
+
+def seen(document: Any) -> tuple[list[str], list[str]]:
+    """The texts and the names that a policy is shown."""
+    texts: list[str] = []
+    names: list[str] = []
+
+    def text(value: str) -> str:
+        texts.append(value)
+        return value
+
+    Texts(text, names.append).rewritten(document)
+    return texts, names
+
+
+def upper(document: Any) -> Any:
+    return Texts(str.upper, lambda _: None).rewritten(document)
+
+
+def test_every_text_is_shown_wherever_it_stands() -> None:
+    texts, names = seen(
+        {
+            "model": "demo",
+            "messages": [
+                {"role": "system", "content": "one"},
+                {"role": "user", "content": [{"type": "text", "text": "two"}], "name": "three"},
+                {"role": "tool", "tool_call_id": "four", "content": "five"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "six", "description": "seven"}}],
+            "metadata": {"eight": "nine"},
+            "user": "ten",
+            "custom_extra": {"inner": ["eleven", {"deep": "twelve"}]},
+            "stop": ["thirteen"],
+        }
+    )
+
+    assert texts == (
+        ["demo", "one", "two", "three", "four", "five", "six", "seven", "nine", "ten", "eleven", "twelve", "thirteen"]
+    )
+    assert names == ["eight", "custom_extra", "inner", "deep"]
+
+
+def test_the_protocols_own_words_are_not_the_callers() -> None:
+    assert seen({"messages": [{"role": "user", "content": [{"type": "text"}]}]}) == ([], [])
+
+
+def test_a_role_that_is_none_is_the_callers() -> None:
+    assert seen({"role": "villain", "type": "bomb"}) == (["villain", "bomb"], [])
+
+
+def test_pictures_and_sound_are_not_read_but_addresses_are() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    sound = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+    paper = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"}}
+    linked = {"type": "image_url", "image_url": {"url": "https://example.org/4111111111111111.png"}}
+
+    texts, _ = seen([picture, sound, paper, linked])
+
+    assert texts == ["wav", "a.pdf", "https://example.org/4111111111111111.png"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"image_url": {"url": "data:text/plain,words that are no base64"}},
+        {"input_audio": {"data": "words that are no base64"}},
+        {"elsewhere": {"data": "UklGRg=="}},
+    ],
+)
+def test_what_only_claims_to_be_a_picture_is_read(part: dict[str, dict[str, str]]) -> None:
+    (inner,) = part.values()
+
+    assert seen(part)[0] == list(inner.values())
+
+
+def test_a_tools_arguments_are_read_as_json_whatever_escapes_hide_there() -> None:
+    arguments = r'{"to": "ada\u0040example.org", "tags": ["x"]}'
+
+    assert seen({"function": {"arguments": arguments}}) == (["ada@example.org", "x"], ["to", "tags"])
+    assert orjson.loads(upper({"arguments": arguments})["arguments"]) == {"to": "ADA@EXAMPLE.ORG", "tags": ["X"]}
+
+
+@pytest.mark.parametrize("arguments", ['{"cut": "o', "5", '"text"', ""])
+def test_arguments_that_are_no_json_object_are_read_as_text(arguments: str) -> None:
+    assert seen({"arguments": arguments})[0] == [arguments]
+
+
+@pytest.mark.parametrize("levels", [200, 5000])
+def test_arguments_that_nest_too_deep_to_be_read_are_refused(levels: int) -> None:
+    with pytest.raises(UnscreenableError):
+        seen({"arguments": "[" * levels + r'"ada\u0040example.org"' + "]" * levels})
+
+
+def test_a_long_number_is_shown_and_stays_a_number_unless_it_is_changed() -> None:
+    document = {"card": 4111111111111111, "small": 42, "seed": 4111111111111111, "yes": True}
+
+    assert seen(document)[0] == ["4111111111111111"]
+    assert upper(document) == document
+    assert Texts(lambda _: "<X>", lambda _: None).rewritten(document) == {**document, "card": "<X>"}
+
+
+def test_the_body_that_was_given_is_not_touched() -> None:
+    document = {"messages": [{"content": "words"}]}
+
+    assert upper(document) == {"messages": [{"content": "WORDS"}]}
+    assert document == {"messages": [{"content": "words"}]}

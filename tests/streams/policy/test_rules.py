@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events.parts import PolicyAction
+from streams.config.settings import Policy, Settings
+from streams.policy.body_text import UnscreenableError
+from streams.policy.rules import Rules, screen, scrubbed
+
+CARD = "4111 1111 1111 1111"
+EMAIL = "ada@example.org"
+
+
+def rules(*deny: dict[str, Any], **pii: str) -> Rules:
+    return Rules(Policy.model_validate({"deny": deny, "pii": pii}))
+
+
+def says(text: str) -> dict[str, Any]:
+    return {"model": "demo", "messages": [{"role": "user", "content": text}]}
+
+
+def masked(text: str, **pii: str) -> str:
+    verdict = screen(says(text), rules(**pii))
+    return str(verdict.document["messages"][0]["content"])
+
+
+def test_without_a_rule_a_body_is_left_alone() -> None:
+    document = says(CARD)
+
+    verdict = screen(document, rules())
+
+    assert verdict.document is document
+    assert (verdict.actions, verdict.blocked) == ((), None)
+
+
+def test_what_is_to_be_masked_gives_way_to_its_name() -> None:
+    assert masked(f"pay {CARD} now", CREDIT_CARD="mask") == "pay <CREDIT_CARD> now"
+
+
+def test_what_is_not_named_or_allowed_stays() -> None:
+    assert masked(f"{EMAIL} {CARD}", EMAIL_ADDRESS="allow") == f"{EMAIL} {CARD}"
+
+
+def test_every_rule_that_found_something_is_counted() -> None:
+    verdict = screen(
+        says(f"{EMAIL}, {EMAIL} {CARD}"), rules(CREDIT_CARD="mask", EMAIL_ADDRESS="allow", IP_ADDRESS="mask")
+    )
+
+    assert verdict.actions == (
+        PolicyAction(rule="pii.EMAIL_ADDRESS", action="allow", count=2),
+        PolicyAction(rule="pii.CREDIT_CARD", action="mask", count=1),
+    )
+
+
+def test_a_block_refuses_and_only_the_rules_that_refuse_are_told() -> None:
+    verdict = screen(says(f"{EMAIL} {CARD}"), rules(CREDIT_CARD="block", EMAIL_ADDRESS="mask"))
+
+    assert verdict.blocked == "pii.CREDIT_CARD"
+    assert verdict.actions == (PolicyAction(rule="pii.CREDIT_CARD", action="block", count=1),)
+
+
+def test_the_first_rule_in_the_policys_order_is_the_one_that_refuses() -> None:
+    first, second = {"name": "first", "keywords": ["zebra"]}, {"name": "second", "pattern": "apple"}
+
+    verdict = screen(says(f"apple {CARD} zebra"), rules(first, second, CREDIT_CARD="block"))
+
+    assert verdict.blocked == "deny.first"
+    assert [action.rule for action in verdict.actions] == ["deny.first", "deny.second", "pii.CREDIT_CARD"]
+
+
+def test_where_finds_overlap_all_go_under_the_longest_ones_name() -> None:
+    address = f"{CARD.replace(' ', '')}@example.org"
+
+    assert masked(f"to {address}.", CREDIT_CARD="mask", EMAIL_ADDRESS="mask") == "to <EMAIL_ADDRESS>."
+
+
+def test_an_allowed_find_does_not_shield_one_that_must_go() -> None:
+    address = f"{CARD.replace(' ', '')}@example.org"
+
+    assert masked(address, CREDIT_CARD="mask", EMAIL_ADDRESS="allow") == "<CREDIT_CARD>@example.org"
+
+
+@pytest.mark.parametrize("action", ["mask", "block"])
+def test_a_fields_name_can_not_be_masked_so_the_request_is_refused(action: str) -> None:
+    verdict = screen(says("hi") | {"metadata": {EMAIL: "x"}}, rules(EMAIL_ADDRESS=action))
+
+    assert verdict.blocked == "pii.EMAIL_ADDRESS"
+
+
+def test_a_word_in_a_fields_name_is_denied_too_but_not_openais_own_names() -> None:
+    deny = {"name": "no", "keywords": ["content", "user", "role", "bomb"]}
+
+    assert screen(says("hi"), rules(deny)).blocked is None
+    assert screen(says("hi") | {"metadata": {"bomb": ""}}, rules(deny)).blocked == "deny.no"
+
+
+@pytest.mark.parametrize("tokens", [[1, 2], [[1], [2]]])
+def test_token_ids_can_not_be_screened(tokens: Any) -> None:
+    document = {"model": "demo", "input": tokens}
+
+    assert screen(document, rules(EMAIL_ADDRESS="allow")).blocked is None
+    with pytest.raises(UnscreenableError, match="token ids"):
+        screen(document, rules(EMAIL_ADDRESS="mask"))
+
+
+def test_the_phone_region_is_the_policys() -> None:
+    german = Rules(Policy(pii={"PHONE_NUMBER": "mask"}, phone_region="DE"))
+
+    assert screen(says("ruf 030 901820 an"), german).document == says("ruf <PHONE_NUMBER> an")
+    assert masked("ruf 030 901820 an", PHONE_NUMBER="mask") == "ruf 030 901820 an"
+
+
+def test_a_text_beside_the_body_is_never_refused_but_holds_nothing_afterwards() -> None:
+    strict = rules({"name": "no", "keywords": ["bomb"]}, CREDIT_CARD="block", EMAIL_ADDRESS="mask", IP_ADDRESS="allow")
+
+    assert scrubbed(f"order-{EMAIL}", strict) == "<EMAIL_ADDRESS>"
+    assert scrubbed(f"paid with {CARD}", strict) == "paid with <CREDIT_CARD>"
+    assert scrubbed("my bomb order", strict) == "<deny.no>"
+    assert scrubbed("order 10.0.0.1", strict) == "order 10.0.0.1"
+
+
+SECRETS = {
+    "EMAIL_ADDRESS": EMAIL,
+    "CREDIT_CARD": CARD,
+    "IBAN_CODE": "DE89 3704 0044 0532 0130 00",
+    "IP_ADDRESS": "2001:db8::8a2e:370:7334",
+    "PHONE_NUMBER": "+1 650-253-0000",
+    "API_KEY": "sk-abcdefghijklmnopqrstuvwxyz",
+}
+PLACES = st.sampled_from(
+    [
+        says,
+        lambda text: {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+        lambda text: {"messages": [{"role": "tool", "tool_call_id": "1", "content": text}]},
+        lambda text: {"tool_calls": [{"function": {"arguments": orjson.dumps({"deep": [text]}).decode()}}]},
+        lambda text: {"tools": [{"function": {"description": text}}]},
+        lambda text: {"input": [text, "other"]},
+        lambda text: {"metadata": {"label": text}},
+        lambda text: {"unknown": {"extra": text}},
+    ]
+)
+
+
+@given(PLACES, st.sampled_from(sorted(SECRETS)), st.text(), st.text())
+def test_whatever_is_masked_is_nowhere_in_what_goes_on(place: Any, entity: str, before: str, after: str) -> None:
+    secret = SECRETS[entity]
+    everything = rules(**dict.fromkeys(SECRETS, "mask"))
+
+    verdict = screen(place(f"{before} {secret} {after}"), everything)
+
+    assert secret not in orjson.dumps(verdict.document).decode()
+    assert verdict.blocked is None
+    assert any(action.rule == f"pii.{entity}" for action in verdict.actions)
+
+
+def test_the_policy_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy.md").read_text("utf-8")
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+
+    documented = Settings.model_validate(example)
+
+    assert screen(says("project Zeus"), Rules(documented.policy("default"))).blocked == "deny.project-names"
+    assert not Rules(documented.policy("research")).strict

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.grafana.errors import GrafanaRefusedError
+from streams.provisioning.dashboards import Pushed, datasource, push
+from tests.connectors.grafana_double import TOKEN, GrafanaDouble
+
+
+@pytest.fixture
+def double() -> Iterator[GrafanaDouble]:
+    grafana = GrafanaDouble()
+    yield grafana
+    grafana.close()
+
+
+def test_a_push_brings_the_folder_the_data_source_three_dashboards_and_every_rule(double: GrafanaDouble) -> None:
+    done = push(double.url, TOKEN)
+
+    assert {pushed.change for pushed in done} == {"created"}
+    assert set(double.folders) == {"sluice"}
+    assert set(double.datasources) == {"sluice-clickhouse"}
+    assert set(double.dashboards) == {"sluice-traffic", "sluice-providers", "sluice-pipeline"}
+    assert {rule["folderUID"] for rule in double.rules.values()} == {"sluice"}
+
+
+def test_a_second_push_writes_nothing(double: GrafanaDouble) -> None:
+    push(double.url, TOKEN)
+    double.writes.clear()
+
+    again = push(double.url, TOKEN)
+
+    assert {pushed.change for pushed in again} == {"unchanged"}
+    assert double.writes == []
+
+
+def test_progress_hears_of_each_thing_when_it_is_done(double: GrafanaDouble) -> None:
+    heard: list[Pushed] = []
+
+    done = push(double.url, TOKEN, progress=heard.append)
+
+    assert heard == done
+    assert done[2] == Pushed("dashboard", "Sluice / Traffic", "created", f"{double.url}/d/sluice-traffic")
+
+
+def test_a_push_that_is_refused_has_changed_nothing(double: GrafanaDouble) -> None:
+    with pytest.raises(GrafanaRefusedError):
+        push(double.url, "glsa_other")
+
+    assert double.writes == []
+
+
+def test_rules_ask_the_data_source_that_was_pushed(double: GrafanaDouble) -> None:
+    push(double.url, TOKEN)
+
+    asked = {query["datasourceUid"] for rule in double.rules.values() for query in rule["data"]}
+
+    assert asked - {"__expr__"} == set(double.datasources)
+
+
+def test_a_rule_names_a_panel_of_a_dashboard_that_was_pushed(double: GrafanaDouble) -> None:
+    push(double.url, TOKEN)
+
+    for rule in double.rules.values():
+        dashboard = double.dashboards[rule["annotations"]["__dashboardUid__"]]["dashboard"]
+        assert int(rule["annotations"]["__panelId__"]) in {panel["id"] for panel in dashboard["panels"]}
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "password"),
+    [
+        ("http://127.0.0.1:8123", ("127.0.0.1", 8123, False, "default"), ""),
+        ("https://reader:p%40ss@ch.example", ("ch.example", 8443, True, "reader"), "p@ss"),
+        ("http://ch", ("ch", 8123, False, "default"), ""),
+    ],
+)
+def test_the_data_source_points_where_clickhouse_is(url: str, place: tuple[str, int, bool, str], password: str) -> None:
+    source = datasource(url, "sluice")
+
+    settings = source["jsonData"]
+    assert isinstance(settings, dict)
+    assert (settings["host"], settings["port"], settings["secure"], settings["username"]) == place
+    assert source["secureJsonData"] == {"password": password}
+    assert source["uid"] == "sluice-clickhouse"
+
+
+def test_the_password_of_clickhouse_is_kept_by_grafana_and_shown_nowhere(double: GrafanaDouble) -> None:
+    done = push(double.url, TOKEN, clickhouse_url="http://reader:hunter2@clickhouse:8123")
+
+    assert "hunter2" not in repr(done)
+    assert "hunter2" not in repr(double.datasources)

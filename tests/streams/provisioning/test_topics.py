@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from connectors.kafka import BrokerUnavailableError, NoSuchTopicError, TopicMismatchError
+from connectors.kafka.embedded.broker import EmbeddedBroker
+from schemas.avro.codec import decode
+from schemas.events.catalog import ConfigurationApplied
+from schemas.kafka.headers import last
+from streams.config.settings import Settings
+from streams.provisioning.topics import alter_log, check_log, prepare_log
+
+SECRET = "sk-very-secret"
+
+
+def settings(bootstrap: str, prefix: str = "p.", partitions: int = 2, **more: object) -> Settings:
+    kafka = {"bootstrap_servers": bootstrap, "topic_prefix": prefix, "partitions": partitions, **more}
+    own = {"kind": "openai", "api_key": SECRET}
+    return Settings.model_validate({"kafka": kafka, "providers": {"own": own}, "tenants": {"acme": {}}})
+
+
+@pytest.mark.flow
+async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without_secrets(
+    broker: EmbeddedBroker,
+) -> None:
+    configured = settings(broker.bootstrap_servers)
+
+    made = await prepare_log(configured)
+    again = await prepare_log(configured)
+
+    assert {"p.requests.v1", "p.requests.acme.v1", "p.outcomes.v1-dlt"} <= set(made)
+    assert again == []
+    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers, group_id=None) as consumer:
+        partitions = configured.topics.config.partitions
+        consumer.assign([TopicPartition("p.config.v1", number) for number in range(partitions)])
+        await consumer.seek_to_beginning()
+        record = await consumer.getone()
+    event = decode(record.value)
+    assert isinstance(event, ConfigurationApplied)
+    assert record.key == configured.hash.encode() == event.config_hash.encode()
+    assert SECRET not in event.configuration
+    assert json.loads(event.configuration)["providers"]["own"]["kind"] == "openai"
+    assert last(tuple(record.headers), "ce_type") is not None
+
+
+@pytest.mark.flow
+async def test_a_topic_with_other_partitions_is_named_and_left_alone(broker: EmbeddedBroker) -> None:
+    await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=2))
+
+    with pytest.raises(TopicMismatchError, match=r"q\.requests\.v1: partitions is 2 and should be 3; "):
+        await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=3))
+
+
+@pytest.mark.flow
+async def test_a_stage_does_not_run_over_topics_that_are_missing_or_not_as_configured(broker: EmbeddedBroker) -> None:
+    configured = settings(broker.bootstrap_servers, "r.")
+    with pytest.raises(NoSuchTopicError, match=r"no such topic: r\.requests\.v1, .*; run `sluice topics`"):
+        await check_log(configured)
+
+    await prepare_log(configured)
+    await check_log(configured)
+
+    with pytest.raises(TopicMismatchError, match=r"r\.outcomes\.v1: retention\.ms is .* \(336 h\)"):
+        await check_log(settings(broker.bootstrap_servers, "r.", retention_hours={"outcomes": 1}))
+
+
+@pytest.mark.flow
+async def test_who_keeps_requests_longer_alters_the_topics_and_goes_on(broker: EmbeddedBroker) -> None:
+    await prepare_log(settings(broker.bootstrap_servers, "s."))
+    longer = settings(broker.bootstrap_servers, "s.", retention_hours={"requests": 24, "dead_letters": 24})
+
+    altered = await alter_log(longer)
+
+    await check_log(longer)
+    assert {"s.requests.v1", "s.requests.acme.v1", "s.outcomes.v1-dlt"} <= altered.keys()
+    assert "s.outcomes.v1" not in altered
+
+
+async def test_a_log_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(BrokerUnavailableError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
+        await prepare_log(settings("127.0.0.1:1"))

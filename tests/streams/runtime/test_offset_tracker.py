@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.runtime.offset_tracker import Tracker
+
+
+def test_nothing_is_committed_past_a_record_that_is_still_under_way() -> None:
+    tracker = Tracker()
+    slow, *quick = [tracker.deliver("p", offset) for offset in range(5)]
+
+    for delivery in quick:
+        delivery.finish()
+
+    assert tracker.position("p") == 0
+    slow.finish()
+    assert tracker.position("p") == 5
+
+
+def test_a_first_slow_record_of_a_fresh_partition_holds_the_position_too() -> None:
+    tracker = Tracker()
+    tracker.deliver("p", 31)
+    tracker.deliver("p", 32).finish()
+
+    assert tracker.position("p") == 31
+
+
+def test_a_partition_without_deliveries_has_nothing_to_commit() -> None:
+    assert Tracker().position("p") is None
+
+
+def test_gaps_between_offsets_are_no_open_records() -> None:
+    tracker = Tracker()
+    for offset in (3, 9, 10):
+        tracker.deliver("p", offset).finish()
+
+    assert tracker.position("p") == 11
+
+
+def test_what_finishes_after_a_revocation_moves_nothing() -> None:
+    tracker = Tracker()
+    before = tracker.deliver("p", 7)
+    tracker.revoke(["p"])
+    again = tracker.deliver("p", 7)
+
+    before.finish()
+
+    assert before.lost
+    assert not again.lost
+    assert tracker.position("p") == 7
+
+
+def test_the_span_is_what_a_crash_would_deliver_again() -> None:
+    tracker = Tracker()
+    tracker.deliver("p", 0)
+    tracker.deliver("p", 1).finish()
+    tracker.deliver("q", 4)
+
+    assert tracker.span == 3
+    assert tracker.open == 2
+
+
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_the_position_is_always_the_first_unfinished_offset(order: list[int], count: int) -> None:
+    tracker = Tracker()
+    deliveries = [tracker.deliver("p", offset) for offset in range(12)]
+
+    for offset in order[:count]:
+        deliveries[offset].finish()
+
+    unfinished = set(range(12)) - set(order[:count])
+    assert tracker.position("p") == min(unfinished, default=12)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from streams.config.settings import Settings
+from streams.supervisor import ready_screen as screen
+
+PIDS = {"ingress": 11, "broker": 12, "audit": 13, "flow": 14, "call": 15}
+KEY = {"id": "k", "tenant": "default", "hash": "sha256:" + "0" * 64}
+
+
+def settings(**content: Any) -> Settings:
+    return Settings.model_validate({"kafka": {"bootstrap_servers": "127.0.0.1:9092"}, **content})
+
+
+def shown(configured: Settings, width: int = 80) -> str:
+    file = io.StringIO()
+    screen.ready(Console(file=file, width=width, force_terminal=False), configured, dict(PIDS))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_what_is_to_be_pasted_stands_there_unbroken_at_any_width(width: int) -> None:
+    configured = settings()
+
+    text = shown(configured, width)
+
+    for code in (screen.curl(configured), screen.produce(configured), screen.query()):
+        assert f"\n{code}\n" in text
+
+
+def test_it_fits_a_terminal_of_80_columns_and_nothing_is_drawn_around_it() -> None:
+    text = shown(settings(state="/var/lib/sluice"))
+
+    own = [line for line in text.splitlines() if "/bin/" not in line]  # where we are installed is not ours to shorten
+    assert max(len(line.rstrip()) for line in own) <= 80
+    assert not re.search("[│╭╰─…]", text)
+
+
+def test_it_says_where_everything_is() -> None:
+    text = shown(settings(state="/var/lib/sluice", clickhouse={"url": "https://me:sk-secret@ch:8443"}))
+
+    for part in ("http://127.0.0.1:8080", "127.0.0.1:9092", "https://ch:8443", "/var/lib/sluice", "pid 15"):
+        assert part in text
+    assert "sk-secret" not in text
+
+
+def test_the_first_request_is_a_shell_command_with_json_in_it() -> None:
+    words = shlex.split(screen.curl(settings()).replace("\\\n", ""))
+
+    assert words[:2] == ["curl", "http://127.0.0.1:8080/v1/chat/completions"]
+    assert json.loads(words[-1])["model"] == "demo"
+
+
+def test_the_first_program_is_python_for_the_first_tenants_topic() -> None:
+    code = screen.produce(settings(tenants={"acme": {}}))
+
+    shell, _, rest = code.partition("\n")
+    assert shell.endswith("python - <<'END'")
+    compile(rest.removesuffix("END"), "produce", "exec")
+    assert '"llm.requests.acme.v1"' in code
+
+
+def test_a_key_is_asked_for_only_where_keys_are_configured() -> None:
+    assert "SLUICE_KEY" not in shown(settings())
+    assert "no keys are configured" in shown(settings())
+
+    guarded = shown(settings(keys=[KEY]))
+
+    assert '-H "Authorization: Bearer $SLUICE_KEY"' in guarded
+    assert "no keys are configured" not in guarded
+
+
+@pytest.mark.parametrize(
+    ("content", "model"),
+    [
+        ({}, "demo"),
+        ({"providers": {"fake": {"kind": "simulated"}}}, "fake/echo"),
+        ({"providers": {"own": {"kind": "openai", "base_url": "http://h/v1"}}}, "own/MODEL"),
+    ],
+)
+def test_the_model_to_try_is_one_that_there_is(content: dict[str, Any], model: str) -> None:
+    assert screen.first_model(settings(**content)) == model

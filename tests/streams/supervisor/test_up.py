@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from streams.supervisor import up
+
+DOWNLOADING = [f"downloading Kafka (46 MB, once): {number} MB, {number}.jar" for number in range(45)]
+
+
+def lines(*, every_s: float) -> list[str]:
+    """What is printed without a terminal, if a message comes every so many seconds."""
+    file = io.StringIO()
+    now_s = 0.0
+    with up._progress(Console(file=file, force_terminal=False), lambda: now_s) as progress:
+        for message in (*DOWNLOADING, "starting Kafka", "making topics"):
+            now_s += every_s
+            progress(message)
+    return file.getvalue().splitlines()
+
+
+def test_without_a_terminal_each_step_is_a_line_however_often_it_says_how_far_it_is() -> None:
+    assert lines(every_s=0.1) == [f"sluice: {DOWNLOADING[0]}", "sluice: starting Kafka", "sluice: making topics"]
+
+
+def test_a_step_that_lasts_says_every_ten_seconds_how_far_it_is() -> None:
+    told = lines(every_s=1.0)
+
+    assert told[:3] == [f"sluice: {DOWNLOADING[number]}" for number in (0, 10, 20)]
+    assert len(told) == 5 + 2
