@@ -1,8 +1,8 @@
 """One stage at work on the log: batches in, outputs acknowledged, positions moved, dead letters written.
 
 A worker is one Faust app, and so one consumer group. It knows three kinds of stages (``streams.pipeline.stage``)
-and treats every record the same way: deliver, let the stage decide or work or store, write what it says, finish. A record whose
-stage raises goes to the dead-letter topic untouched, and its neighbours go on.
+and treats every record the same way: deliver, let the stage decide or work or store, write what it says, finish.
+A record whose stage raises goes to the dead-letter topic untouched, and its neighbours go on.
 """
 
 from __future__ import annotations
