@@ -156,3 +156,32 @@ def test_every_variable_is_listed() -> None:
     assert {f"`{name}`": f"`{'.'.join(place)}`" for name, place in configuration.OVERRIDES.items()}.items() <= (
         listed.items()
     )
+
+
+DECISIONS = [page for page in PAGES if re.match(r"docs/decisions/\d", page)]
+
+
+@pytest.mark.parametrize("page", DECISIONS)
+def test_decision_page_is_short_and_has_the_four_headings(page: str) -> None:
+    text = PAGES[page]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+
+    assert re.match(rf"# {Path(page).name[:3]}: ", text)
+    assert headings[:3] == ["Context", "Decision", "Consequences"]
+    assert len(headings) == 4
+    assert headings[3].startswith("Measured")
+    assert text.count("\n") <= 60
+
+
+def test_index_of_decisions_lists_each_page_in_order() -> None:
+    listed = re.findall(r"^\| (\d{3}) \| \[(.+?)\]\((.+?)\)", PAGES["docs/decisions/README.md"], re.MULTILINE)
+
+    assert [f"docs/decisions/{file}" for _, _, file in listed] == DECISIONS
+    for number, title, file in listed:
+        assert PAGES[f"docs/decisions/{file}"].startswith(f"# {number}: {title}\n")
+
+
+def test_glossary_explains_each_word_once() -> None:
+    explained = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \| \[.+\]\(.+\) \|$", PAGES["docs/glossary.md"], re.MULTILINE)
+
+    assert len(explained) == len(set(explained)) == PAGES["docs/glossary.md"].count("| **")
