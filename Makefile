@@ -53,6 +53,7 @@ check: $(SETUP) ## lint, types, layers, drift of schemas and docs
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m schemas.avro --check
 	@$(BIN)/python -m connectors.providers.docs --check
+	@$(BIN)/python -m connectors.clickhouse.docs --check
 
 fix: $(SETUP) ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
@@ -61,8 +62,9 @@ fix: $(SETUP) ## format and mend what can be mended
 schemas: $(SETUP) ## generate the .avsc files from the event classes
 	@$(BIN)/python -m schemas.avro
 
-docs: $(SETUP) ## generate the tables of parameters in docs/providers.md
+docs: $(SETUP) ## generate the tables in docs/providers.md and docs/tables.md
 	@$(BIN)/python -m connectors.providers.docs
+	@$(BIN)/python -m connectors.clickhouse.docs
 
 bench: $(SETUP) ## measure latency, throughput and CPU per request; prints a table (ARGS="--seconds 60 --only compare slow")
 	@$(BIN)/python -m benchmarks $(ARGS)
