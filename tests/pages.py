@@ -11,6 +11,7 @@ PAGES = {
     for path in (
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
         *sorted(ROOT.glob("benchmarks/*.md")),
         *sorted(ROOT.glob("docs/*.md")),
         *sorted(ROOT.glob("docs/decisions/*.md")),
