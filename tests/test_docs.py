@@ -24,17 +24,17 @@ BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in
 PROSE = {page: FENCE.sub("", text) for page, text in PAGES.items()}
 CONFIGURATION = PAGES["docs/configuration.md"]
 SECTIONS: dict[str, type[BaseModel]] = {
-    "At the top": settings.Settings,
+    "Top level": settings.Settings,
     "`kafka`": sections.Kafka,
     "`http`": sections.Http,
     "`overload`": sections.Overload,
     "`clickhouse`": sections.ClickHouse,
-    "A provider": ProviderSettings,
-    "A model": settings.Model,
-    "A tenant": settings.Tenant,
-    "A key": settings.Key,
-    "A policy": settings.Policy,
-    "A price": settings.Price,
+    "`providers`": ProviderSettings,
+    "`models`": settings.Model,
+    "`tenants`": settings.Tenant,
+    "`keys`": settings.Key,
+    "`policies`": settings.Policy,
+    "`prices`": settings.Price,
 }
 
 
@@ -119,7 +119,7 @@ def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
     assert said.keys() == fields.keys()
     for name, (default, meaning) in said.items():
         field = fields[name]
-        assert field.is_required() == ("needed" in meaning), name
+        assert field.is_required() == ("required" in meaning), name
         if isinstance(field.default, str | int | float | Path) and field.default != "":
             assert f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`" == default
 
@@ -132,7 +132,7 @@ def test_every_word_of_kafkas_security_has_its_row(heading: str, model: type[Bas
 
 
 def test_every_part_of_a_rule_is_named() -> None:
-    text = words(section(CONFIGURATION, "A policy"))
+    text = words(section(CONFIGURATION, "`policies`"))
 
     assert settings.DenyRule.model_fields.keys() <= text
     assert set(settings.Entity.__args__) <= text  # type: ignore[attr-defined]
