@@ -58,7 +58,12 @@ class Traffic:
         request = SETTLED.request.model_copy(
             update={"request_id": request_id, "received_at": at, "deadline_at": at + MINUTE, **of_request}
         )
-        times: dict[str, Any] = {"admitted_at": at + 1, "routed_at": at + 2, "called_at": at + 3, "answered_at": at + 90}
+        times: dict[str, Any] = {
+            "admitted_at": at + 1,
+            "routed_at": at + 2,
+            "called_at": at + 3,
+            "answered_at": at + 90,
+        }
         event = SETTLED.model_copy(update={"request": request, "settled_at": at + 100, **times, **changes})
         self.log.write(self.log.topics.outcomes.name, encode(event), at + 100)
         return request_id
