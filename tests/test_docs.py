@@ -185,3 +185,14 @@ def test_glossary_explains_each_word_once() -> None:
     explained = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \| \[.+\]\(.+\) \|$", PAGES["docs/glossary.md"], re.MULTILINE)
 
     assert len(explained) == len(set(explained)) == PAGES["docs/glossary.md"].count("| **")
+
+
+def test_troubleshooting_of_kafkas_security_quotes_the_messages_of_the_code() -> None:
+    source = (ROOT / "connectors/kafka/security/login_diagnosis.py").read_text("utf-8")
+    messages = re.sub(r'"\s*\n\s*f?"', "", source)
+    table = section(PAGES["docs/kafka-security.md"], "Troubleshooting").partition("| --- |")[2]
+
+    quoted = re.findall(r"`([^`]+)`", "\n".join(line for line in table.splitlines() if line.startswith("|")))
+
+    assert len(quoted) == 8
+    assert [phrase for phrase in quoted if phrase not in messages] == []
