@@ -70,11 +70,11 @@ def drawn_up(found: Evidence) -> Ledger:
 def _ends(found: Evidence) -> Iterable[Line]:
     log = found.log
     told = {ask.request_id for ask in found.asks if ask.accepted}
-    yield Line("what a caller was told is accepted is on the log", len(told), sorted(told - log.requests))
+    yield Line("requests that a caller saw accepted are on the log", len(told), sorted(told - log.requests))
     ended = {request_id for request_id, ends in log.ends.items() if any(not end.replayed for end in ends)}
-    yield Line("what is accepted is settled", len(log.requests), sorted(log.requests - ended))
+    yield Line("accepted requests are settled", len(log.requests), sorted(log.requests - ended))
     several = [request_id for request_id, ends in log.ends.items() if len({end.outcome for end in ends}) > 1]
-    yield Line("a request has one end, however often it is written", len(log.ends), sorted(several))
+    yield Line("a request has one final state, even if it is written twice", len(log.ends), sorted(several))
 
 
 # --- who waits gets a reply
@@ -82,13 +82,13 @@ def _ends(found: Evidence) -> Iterable[Line]:
 
 def _replies(found: Evidence) -> Iterable[Line]:
     http = [ask for ask in found.asks if ask.way in {"http", "stream"}]
-    yield Line("an HTTP caller that stays is answered", len(http), [ask.name for ask in http if ask.status is None])
+    yield Line("HTTP callers that stay get a response", len(http), [ask.name for ask in http if ask.status is None])
     kafka = [ask for ask in found.asks if ask.way in TOPICS and ask.request_id in found.log.requests]
     silent = [ask.name for ask in kafka if not found.log.replies[ask.name]]
-    yield Line("a Kafka caller has its reply", len(kafka), silent)
+    yield Line("Kafka callers get their reply", len(kafka), silent)
     answers = [ask for ask in found.asks if ask.status == OK and not ask.code]
     garbled = [f"{ask.name}: {ask.text!r}" for ask in answers if ask.text != ANSWER]
-    yield Line("an answer is whole and in order", len(answers), garbled)
+    yield Line("answers are complete and in order", len(answers), garbled)
 
 
 # --- nothing is paid twice
@@ -110,10 +110,10 @@ def _calls(found: Evidence) -> Iterable[Line]:
             doubled += [name] if len(calls) > 1 else []
         elif paid > 1 + excused:
             twice.append(f"{name}: paid {paid} times, {excused} excused")
-    yield Line("the provider was called for requests alone", len(found.calls), unknown)
-    yield Line("every call is on the log", sum(map(len, found.calls.values())), unrecorded)
+    yield Line("every provider call belongs to a request", len(found.calls), unknown)
+    yield Line("every provider call is on the log", sum(map(len, found.calls.values())), unrecorded)
     retried = sum(calls[0].model == RETRIED for calls in found.calls.values())
-    yield Line("`retry`: paid twice only where in doubt", retried, twice)
+    yield Line("`retry`: paid twice only if in doubt", retried, twice)
     yield Line("`fail`: never called twice", len(found.calls) - retried, doubled)
 
 
@@ -127,18 +127,20 @@ def _may_be_paid_again(attempt: Attempt) -> bool:
 
 def _rows(found: Evidence) -> Iterable[Line]:
     log, rows = found.log, found.rows
-    yield Line("a record on the log is a row", len(log.sizes), _named(log.sizes.keys() - rows.events.keys()))
-    yield Line("a row is a record on the log", len(rows.events), _named(rows.events.keys() - log.sizes.keys()))
+    yield Line("every record on the log has a row", len(log.sizes), _named(log.sizes.keys() - rows.events.keys()))
+    yield Line("every row has a record on the log", len(rows.events), _named(rows.events.keys() - log.sizes.keys()))
     several = [place for place, sizes in rows.events.items() if len(sizes) > 1]
-    yield Line("a record is one row", len(rows.events), _named(several))
+    yield Line("no record has two rows", len(rows.events), _named(several))
     both = log.sizes.keys() & rows.events.keys()
-    yield Line("a row has its record's size", len(both), _named(p for p in both if rows.events[p][0] != log.sizes[p]))
+    yield Line(
+        "rows have the size of their record", len(both), _named(p for p in both if rows.events[p][0] != log.sizes[p])
+    )
     wrong = [
         f"{request_id}: {rows.requests.get(request_id, [])}"
         for request_id, ends in log.ends.items()
         if rows.requests.get(request_id, []) != [end.outcome for end in ends if not end.replayed][:1]
     ]
-    yield Line("an end is one row of `requests`", len(log.ends), wrong)
+    yield Line("every settled request is one row of `requests`", len(log.ends), wrong)
     yield Line("`unsettled` is empty", 1, [f"{rows.unsettled} rows"] if rows.unsettled else [])
 
 
@@ -148,7 +150,7 @@ def _named(places: Iterable[Place]) -> list[str]:
 
 def _letters(found: Evidence) -> Line:
     stray = {place for place in found.log.dead if place not in found.poison}
-    return Line("only what was planted is a dead letter", len(found.log.dead), _named(stray))
+    return Line("only injected records are dead letters", len(found.log.dead), _named(stray))
 
 
 # --- what is allowed, and told
@@ -160,15 +162,17 @@ def _counts(found: Evidence) -> dict[str, int]:
     outcomes = [ends[0].outcome for request_id, ends in log.ends.items() if request_id in log.requests]
     told = Counter(ask.code for ask in found.asks if ask.code)
     return {
-        "requests asked": len(found.asks),
+        "requests sent": len(found.asks),
         "requests accepted": len(log.requests),
         **{f"requests {outcome}": outcomes.count(outcome) for outcome in sorted(set(outcomes))},
-        **{f"callers told {code}": count for code, count in sorted(told.items())},
-        "refused at the door": len(log.ends.keys() - log.requests),
-        "ends written again": sum(max(0, sum(not end.replayed for end in ends) - 1) for ends in log.ends.values()),
+        **{f"callers that got {code}": count for code, count in sorted(told.items())},
+        "rejected by the ingress": len(log.ends.keys() - log.requests),
+        "final states written again": sum(
+            max(0, sum(not end.replayed for end in ends) - 1) for ends in log.ends.values()
+        ),
         "replies written again": sum(max(0, times - 1) for times in log.replies.values()),
-        "HTTP callers who had to ask again": sum(ask.broken > 0 for ask in found.asks if ask.way not in TOPICS),
-        "Kafka sends without an acknowledgement": sum(ask.broken > 0 for ask in found.asks if ask.way in TOPICS),
+        "HTTP callers that had to retry": sum(ask.broken > 0 for ask in found.asks if ask.way not in TOPICS),
+        "Kafka sends without acknowledgement": sum(ask.broken > 0 for ask in found.asks if ask.way in TOPICS),
         "provider calls": len(calls),
         "provider calls paid": sum(call.fate == "paid" for call in calls),
         "attempts in doubt": sum(attempt.in_doubt for attempt in attempts),

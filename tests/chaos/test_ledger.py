@@ -139,25 +139,25 @@ def _bury_one(run: Evidence) -> None:
 @pytest.mark.parametrize(
     ("plant", "claim"),
     [
-        (_lose_at_the_door, "what a caller was told is accepted is on the log"),
-        (_lose_an_end, "what is accepted is settled"),
-        (_keep_but_a_replay, "what is accepted is settled"),
-        (_end_it_two_ways, "a request has one end, however often it is written"),
-        (_answer_nobody, "an HTTP caller that stays is answered"),
-        (_drop_a_reply, "a Kafka caller has its reply"),
-        (_swap_two_chunks, "an answer is whole and in order"),
-        (_call_out_of_the_blue, "the provider was called for requests alone"),
-        (_call_without_a_note, "every call is on the log"),
-        (_pay_twice, "`retry`: paid twice only where in doubt"),
+        (_lose_at_the_door, "requests that a caller saw accepted are on the log"),
+        (_lose_an_end, "accepted requests are settled"),
+        (_keep_but_a_replay, "accepted requests are settled"),
+        (_end_it_two_ways, "a request has one final state, even if it is written twice"),
+        (_answer_nobody, "HTTP callers that stay get a response"),
+        (_drop_a_reply, "Kafka callers get their reply"),
+        (_swap_two_chunks, "answers are complete and in order"),
+        (_call_out_of_the_blue, "every provider call belongs to a request"),
+        (_call_without_a_note, "every provider call is on the log"),
+        (_pay_twice, "`retry`: paid twice only if in doubt"),
         (_call_twice_though_it_may_not, "`fail`: never called twice"),
-        (_lose_a_row, "a record on the log is a row"),
-        (_make_a_row_up, "a row is a record on the log"),
-        (_show_a_row_twice, "a record is one row"),
-        (_change_a_row, "a row has its record's size"),
-        (_count_a_request_twice, "an end is one row of `requests`"),
-        (_tell_another_end, "an end is one row of `requests`"),
+        (_lose_a_row, "every record on the log has a row"),
+        (_make_a_row_up, "every row has a record on the log"),
+        (_show_a_row_twice, "no record has two rows"),
+        (_change_a_row, "rows have the size of their record"),
+        (_count_a_request_twice, "every settled request is one row of `requests`"),
+        (_tell_another_end, "every settled request is one row of `requests`"),
         (_leave_one_unsettled, "`unsettled` is empty"),
-        (_bury_one, "only what was planted is a dead letter"),
+        (_bury_one, "only injected records are dead letters"),
     ],
 )
 def test_what_is_wrong_is_found_and_named(plant: Callable[[Evidence], None], claim: str) -> None:
@@ -188,7 +188,7 @@ def test_an_end_that_a_crash_wrote_again_is_told_and_is_no_fault() -> None:
     ledger = drawn_up(run)
 
     assert ledger.holds
-    assert ledger.counts["ends written again"] == 1
+    assert ledger.counts["final states written again"] == 1
 
 
 def test_a_record_that_was_planted_may_die() -> None:
