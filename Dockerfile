@@ -1,9 +1,9 @@
-# One image for every stage: `sluice run STAGE`. No Java is needed: Kafka and ClickHouse are containers of their own.
+# One image for every stage: `sluice run STAGE`. It needs no Java: Kafka and ClickHouse run in their own containers.
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/opt/sluice
-# the dependencies first: they change seldom, and are most of the image
+# dependencies first: they rarely change and are most of the image, so their layer stays cached
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --locked --no-dev --no-install-project
 COPY schemas schemas

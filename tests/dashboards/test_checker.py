@@ -28,7 +28,7 @@ def test_a_query_that_the_engine_refuses_is_named_with_its_reason(clickhouse: Cl
         "traffic / Gateway",
         "traffic / Unsettled",
         "pipeline / Unsettled",
-        "pipeline / Where requests wait",
+        "pipeline / Requests by last event",
         "pipeline / Unsettled requests",
     }
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.flow
 QUIET = {
     "traffic / Policy actions",
     "traffic / Policy by tenant",
-    "traffic / Errors and why",
+    "traffic / Errors with reasons",
     "traffic / Configuration",
     "providers / Configuration",
     "providers / Errors by type",
@@ -26,7 +26,7 @@ QUIET = {
     "pipeline / Configuration",
     "pipeline / Unsettled requests",
     "pipeline / Dead letters by topic",
-    "pipeline / Dead letters and why",
+    "pipeline / Dead letters with reasons",
 }
 """What has nothing to show while all goes well."""
 
@@ -180,7 +180,7 @@ def test_a_request_id_shows_its_trail_and_none_the_newest(bad: ClickHouse) -> No
 
 
 def test_what_waits_is_counted_after_its_last_event(bad: ClickHouse) -> None:
-    waiting = {row["after"]: row["requests"] for row in shown(bad, "pipeline / Where requests wait")}
+    waiting = {row["after"]: row["requests"] for row in shown(bad, "pipeline / Requests by last event")}
     (numbers,) = shown(bad, "pipeline / Unsettled")
 
     assert waiting == {"RequestRouted": 1, "AttemptFinished": 1, "RequestAdmitted": 1}
@@ -188,7 +188,7 @@ def test_what_waits_is_counted_after_its_last_event(bad: ClickHouse) -> None:
 
 
 def test_dead_letters_are_shown_with_their_reason(bad: ClickHouse) -> None:
-    buried = shown(bad, "pipeline / Dead letters and why")
+    buried = shown(bad, "pipeline / Dead letters with reasons")
 
     assert [row["reason"] for row in buried] == ["the record is no request"] * 2
     assert {(row["topic"], row["stage"]) for row in buried} == {("llm.requests.v1-dlt", "filter")}

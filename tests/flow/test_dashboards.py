@@ -17,7 +17,7 @@ from tests.fixtures.river import River
 
 pytestmark = pytest.mark.flow
 
-UNHURT = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipeline / Where requests wait"}
+UNHURT = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipeline / Requests by last event"}
 """What this traffic has nothing for: no target failed often enough, and every request has its end."""
 
 
