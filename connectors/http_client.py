@@ -17,7 +17,7 @@ import httpx
 import yarl
 from httpx_aiohttp import AiohttpTransport
 
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.vocabulary import ErrorType
 from schemas.kafka.topics import MAX_ANSWER_BYTES
 
@@ -29,7 +29,7 @@ _ERRORS = 400
 MAX_RESPONSE_BYTES = MAX_ANSWER_BYTES + MAX_ANSWER_BYTES // 2
 """What is read of a response: a provider may need more bytes for an answer than our record of it does."""
 
-MEANING: dict[type[Exception], ErrorType] = {
+ERROR_TYPE_BY_EXCEPTION: dict[type[Exception], ErrorType] = {
     # nothing was sent, or the line broke
     httpx.ConnectTimeout: "network",
     httpx.PoolTimeout: "network",
@@ -72,7 +72,7 @@ MEANING: dict[type[Exception], ErrorType] = {
 """What each exception means; a subclass that is not named means what its nearest ancestor does."""
 
 
-BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
+TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
 """What may be raised between us and a server: all of it has a meaning in the table."""
 
 
@@ -87,7 +87,7 @@ class NoResponseError(Exception):
         """None if not even that came."""
 
 
-@fixed
+@frozen_slots
 class Response:
     """A whole response, whatever its status."""
 
@@ -96,7 +96,7 @@ class Response:
     content: bytes
 
 
-class Streamed:
+class StreamedResponse:
     """A response whose body is still to come."""
 
     def __init__(self, response: httpx.Response, limit_bytes: int) -> None:
@@ -105,7 +105,7 @@ class Streamed:
         self._response = response
         self._limit_bytes = limit_bytes
 
-    async def pieces(self, until_s: float | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, until_s: float | None = None) -> AsyncIterator[bytes]:
         """The body as it comes, decompressed.
 
         Args:
@@ -129,13 +129,13 @@ class Streamed:
                 raise _too_large(self.status, self._limit_bytes)
             yield piece
 
-    async def whole(self) -> Response:
+    async def read(self) -> Response:
         """All of it."""
-        pieces = [piece async for piece in self.pieces()]
+        pieces = [piece async for piece in self.chunks()]
         return Response(self.status, self.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
-class Client:
+class HttpClient:
     """Connections to one provider: no redirect is followed, no cookie kept, no proxy taken from the environment.
 
     A proxy belongs in ``base_url``. Trusted certificates do come from SSL_CERT_FILE and SSL_CERT_DIR, as usual.
@@ -187,7 +187,7 @@ class Client:
 
         """
         async with self.stream(url, body, timeout_s=timeout_s, headers=headers, limit_bytes=limit_bytes) as response:
-            return await response.whole()
+            return await response.read()
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -198,7 +198,7 @@ class Client:
         timeout_s: float,
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = MAX_RESPONSE_BYTES,
-    ) -> AsyncIterator[Streamed]:
+    ) -> AsyncIterator[StreamedResponse]:
         """Send JSON and read the response as it comes; the same arguments and errors as ``post``."""
         timeout = {"connect": min(CONNECT_TIMEOUT_S, timeout_s), "read": timeout_s, "write": timeout_s, "pool": None}
         request = httpx.Request(
@@ -207,10 +207,10 @@ class Client:
         try:
             response = await self._transport.handle_async_request(request)
             try:
-                yield Streamed(response, limit_bytes)
+                yield StreamedResponse(response, limit_bytes)
             finally:
                 await response.aclose()
-        except BROKEN as error:
+        except TRANSPORT_ERRORS as error:
             raise no_response(error) from error
 
     async def close(self) -> None:
@@ -229,5 +229,5 @@ def _too_large(status: int, limit_bytes: int) -> NoResponseError:
 def no_response(error: Exception) -> NoResponseError:
     """Say what an exception of the HTTP client means, by the table above."""
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    meaning = next(MEANING[kind] for kind in type(cause).__mro__ if kind in MEANING)
+    meaning = next(ERROR_TYPE_BY_EXCEPTION[kind] for kind in type(cause).__mro__ if kind in ERROR_TYPE_BY_EXCEPTION)
     return NoResponseError(meaning, f"no usable response: {type(cause).__name__} {str(cause)[:200]}".rstrip())

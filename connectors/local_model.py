@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 HOST = "127.0.0.1"
 PORT = 8089
@@ -35,7 +35,7 @@ runpy.run_module("llama_cpp.server", run_name="__main__")
 """Its standard input is a pipe from us: the server ends when we do, however that comes."""
 
 
-class LocalModelError(PlainError):
+class LocalModelError(UserError):
     """The local model can't run. The message is one sentence that says what to do."""
 
 

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class PlainError(Exception):
+class UserError(Exception):
     """One sentence that says what to do, shown as it is. Anything else is a fault of ours and shows its trace."""

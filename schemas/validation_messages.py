@@ -35,7 +35,7 @@ WRONG_VALUE: Mapping[str, str] = {
 }
 
 
-def sentence(detail: ErrorDetails) -> str:
+def describe(detail: ErrorDetails) -> str:
     """What is wrong, to follow the place where. Our own validators' words are sentences of their own."""
     kind = detail["type"]
     if kind in WRONG_TYPE:
@@ -45,6 +45,6 @@ def sentence(detail: ErrorDetails) -> str:
     return detail["msg"].removeprefix("Value error, ") if kind == "value_error" else "is not valid"
 
 
-def place(detail: ErrorDetails) -> str:
+def path_of(detail: ErrorDetails) -> str:
     """Where, with dots. A name that is at fault itself is the last step."""
     return ".".join(str(step) for step in detail["loc"] if step != "[key]")

@@ -14,19 +14,19 @@ from collections.abc import Sequence
 
 import structlog
 
-from connectors.kafka.connection import explained
+from connectors.kafka.connection import translate_errors
 from schemas.kafka.stages import RUNNABLE, STAGES
 from streams import logging as logs
 from streams.call.idempotency import worker_id as incarnation
 from streams.config.settings import ConfigurationError, Settings
 from streams.pipeline.stage import Stage
-from streams.provisioning.topics import check_log
+from streams.provisioning.topics import verify_topics
 from streams.runtime import health
 from streams.runtime.worker import Worker
 
 log = structlog.get_logger()
 
-END_WITHIN_S = 14.0
+SHUTDOWN_TIMEOUT_S = 14.0
 """From the signal to the end: longer than an ingress lets its callers wait, shorter than the supervisor's patience."""
 COLLECT_AFTER = (50_000, 20, 50)
 """New containers before a search among the young, such searches before one among the older, and these before one among
@@ -39,31 +39,31 @@ def make_stage(name: str, settings: Settings) -> Stage:
     """A stage with all that it needs. Imports only what it is made of, so that a small process stays small."""
     match name:
         case "filter":
-            from streams.filter.stage import Filter
+            from streams.filter.stage import FilterStage
 
-            return Filter(settings)
+            return FilterStage(settings)
         case "route":
-            from streams.route.stage import Route
+            from streams.route.stage import RouteStage
 
-            return Route(settings)
+            return RouteStage(settings)
         case "call":
-            from connectors.kafka.clients.follower import Follower
-            from connectors.kafka.clients.history import Lookback
-            from streams.call.idempotency.answer_lookup import Recall
+            from connectors.kafka.clients.follower import TopicFollower
+            from connectors.kafka.clients.history import TopicHistoryReader
+            from streams.call.idempotency.answer_lookup import AnswerLookup
             from streams.call.stage import CallStage
 
-            bootstrap, attempts = settings.kafka.cluster, settings.topics.attempts.name
-            follow = functools.partial(Follower, bootstrap)
-            recall = Recall(functools.partial(Lookback, bootstrap, attempts))
-            return CallStage(settings, incarnation.own(), follow=follow, recall=recall)
+            bootstrap, attempts = settings.kafka.address, settings.topics.attempts.name
+            follow = functools.partial(TopicFollower, bootstrap)
+            recall = AnswerLookup(functools.partial(TopicHistoryReader, bootstrap, attempts))
+            return CallStage(settings, incarnation.current_worker_id(), follow=follow, recall=recall)
         case "reply":
             from streams.reply.stage import ReplyStage
 
             return ReplyStage(settings)
         case "audit":
-            from streams.audit.factory import make_audit
+            from streams.audit.factory import open_audit_stage
 
-            return make_audit(settings)
+            return open_audit_stage(settings)
         case _:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
 
@@ -76,24 +76,24 @@ async def run(names: Sequence[str], settings: Settings) -> int:
 
     """
     if not os.environ.get("SLUICE_SUPERVISED"):  # else the supervisor has seen to it
-        await check_log(settings)
-    _collect_seldom(COLLECT_ROWS_AFTER if "audit" in names else COLLECT_AFTER)
-    stop = _stopping()
+        await verify_topics(settings)
+    _tune_garbage_collector(COLLECT_ROWS_AFTER if "audit" in names else COLLECT_AFTER)
+    stop = _on_signal()
     workers = [_worker(name, settings) for name in names if name != "ingress"]
     parts = _servers(names, settings, workers, stop)
-    parts += [asyncio.create_task(_work(worker, settings), name=worker.stage.name) for worker in workers]
+    parts += [asyncio.create_task(_run_workers(worker, settings), name=worker.stage.name) for worker in workers]
     try:
-        return 1 if await _first_end(stop, parts) else 0
+        return 1 if await _wait_for_first_exit(stop, parts) else 0
     finally:
         stop.set()
-        _end_within(END_WITHIN_S, names)
+        _shutdown_within(SHUTDOWN_TIMEOUT_S, names)
         for part in parts:
             if part.get_name() in STAGES:
                 part.cancel()
         await asyncio.gather(*parts, *(worker.stop() for worker in workers), return_exceptions=True)
 
 
-def _collect_seldom(after: tuple[int, int, int]) -> None:
+def _tune_garbage_collector(after: tuple[int, int, int]) -> None:
     """Look for garbage in cycles less often: a process that holds thousands of records looks through all of them.
 
     At 200 in flight that was a fifth of all CPU, and most of what made the slowest requests slow. Cycles are rare here.
@@ -103,7 +103,7 @@ def _collect_seldom(after: tuple[int, int, int]) -> None:
     gc.set_threshold(*after)
 
 
-def _end_within(seconds: float, names: Sequence[str]) -> None:
+def _shutdown_within(seconds: float, names: Sequence[str]) -> None:
     """End this process by then, however it hangs: without a broker, say, no worker can commit or leave its group.
 
     What is left is delivered again to the next worker, as after a crash.
@@ -124,7 +124,7 @@ def _worker(name: str, settings: Settings) -> Worker:
     return Worker(
         stage,
         settings.topics,
-        kafka.cluster,
+        kafka.address,
         in_flight=settings.calls_in_flight,
         in_flight_bytes=settings.calls_in_flight_bytes,
         batch_share=settings.overload.batch_share,
@@ -132,12 +132,12 @@ def _worker(name: str, settings: Settings) -> Worker:
     )
 
 
-async def _work(worker: Worker, settings: Settings) -> object:
+async def _run_workers(worker: Worker, settings: Settings) -> object:
     """One worker's life; returns what ended it."""
-    async with explained(settings.kafka.cluster):
+    async with translate_errors(settings.kafka.address):
         await worker.start()
     log.info("started", stage=worker.stage.name)
-    return await worker.ended()
+    return await worker.wait_until_failed()
 
 
 def _servers(
@@ -157,7 +157,7 @@ def _servers(
     return tasks
 
 
-async def _first_end(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]]) -> bool:
+async def _wait_for_first_exit(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]]) -> bool:
     """Wait for the signal to stop, or for the first part that can't go on; whether it was that."""
     waiter = asyncio.create_task(stop.wait(), name="stop")
     done, _ = await asyncio.wait([waiter, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -166,23 +166,23 @@ async def _first_end(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]])
     waiter.cancel()
     part = done.pop()
     reason = part.result()  # raises what kept it from going on
-    told = logs.why(reason) if isinstance(reason, Exception) else {}
+    told = logs.describe_error(reason) if isinstance(reason, Exception) else {}
     log.error("stopping, since a part can't go on", part=part.get_name(), **told)
     return True
 
 
-def _stopping() -> asyncio.Event:
+def _on_signal() -> asyncio.Event:
     """Set by Ctrl-C, by SIGTERM, and by the end of the process that supervises this one."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if os.environ.get("SLUICE_SUPERVISED"):
-        loop.add_reader(sys.stdin.fileno(), lambda: _on_parent(stop, loop))
+        loop.add_reader(sys.stdin.fileno(), lambda: _on_parent_exit(stop, loop))
     return stop
 
 
-def _on_parent(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+def _on_parent_exit(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
     """Our standard input is a pipe from the supervisor: it ends when the supervisor does, however that comes."""
     with contextlib.suppress(OSError):
         if os.read(sys.stdin.fileno(), 1):

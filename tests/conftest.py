@@ -20,7 +20,7 @@ hypothesis.settings.register_profile("here", deadline=None, suppress_health_chec
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("here"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.river", "tests.fixtures.secured"]
+pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.gateway", "tests.fixtures.secured"]
 
 
 @pytest.fixture(scope="session")

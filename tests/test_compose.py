@@ -20,7 +20,7 @@ from streams.config import loader as configuration
 from streams.config import settings
 from streams.config.api_keys import check_binding
 from streams.supervisor.first_start import first_start
-from tests.command_line import understood
+from tests.cli_runner import parse_command
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -63,7 +63,7 @@ def commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_every_command_exists_with_its_arguments(arguments: list[str]) -> None:
-    understood(arguments)
+    parse_command(arguments)
 
 
 def test_each_stage_has_one_service_of_its_name() -> None:
@@ -84,7 +84,7 @@ def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) 
 
 
 def test_every_variable_is_explained() -> None:
-    named = set(re.findall(r"\$\{(\w+)", TEXT)) | configuration.OVERRIDES.keys()
+    named = set(re.findall(r"\$\{(\w+)", TEXT)) | configuration.ENVIRONMENT_OVERRIDES.keys()
 
     explained = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("operations.md", "configuration.md"))
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from schemas.avro.codec import encode
 from schemas.events.catalog import FeedbackGiven
 from schemas.events.parts import Usage
 from tests.dashboards.scenario import Log, Traveller
+from tests.docs_pages import PAGES, section
 from tests.fixtures.rows import SETTLED
-from tests.pages import PAGES, section
 
 pytestmark = pytest.mark.flow
 
@@ -37,7 +37,7 @@ def commands() -> list[str]:
     return re.findall(r'^sluice query "(SELECT [^"]+)"$', PAGE, re.MULTILINE)
 
 
-def rows(clickhouse: ClickHouse, sql: str) -> list[dict[str, Any]]:
+def rows(clickhouse: ClickHouseClient, sql: str) -> list[dict[str, Any]]:
     answer = clickhouse.query(re.sub(r"FORMAT \w+\s*$", "", sql), "JSONEachRow")
     return [json.loads(line) for line in answer.splitlines()]
 
@@ -45,7 +45,7 @@ def rows(clickhouse: ClickHouse, sql: str) -> list[dict[str, Any]]:
 class Traffic:
     """Requests and feedback on the log, as real events."""
 
-    def __init__(self, clickhouse: ClickHouse) -> None:
+    def __init__(self, clickhouse: ClickHouseClient) -> None:
         self.clickhouse = clickhouse
         self.log = Log()
         self.now = int(time.time() * 1000)
@@ -79,7 +79,7 @@ class Traffic:
 
 
 @pytest.fixture
-def traffic(clickhouse: ClickHouse) -> Traffic:
+def traffic(clickhouse: ClickHouseClient) -> Traffic:
     return Traffic(clickhouse)
 
 
@@ -101,7 +101,7 @@ def test_every_recipe_is_tested() -> None:
 
 
 @pytest.mark.parametrize("sql", commands())
-def test_a_query_on_one_line_runs(clickhouse: ClickHouse, sql: str) -> None:
+def test_a_query_on_one_line_runs(clickhouse: ClickHouseClient, sql: str) -> None:
     assert rows(clickhouse, sql) == []
 
 

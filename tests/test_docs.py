@@ -16,8 +16,8 @@ from connectors.providers.settings import ProviderSettings
 from streams.config import deployment as sections
 from streams.config import loader as configuration
 from streams.config import settings
-from tests.command_line import named, understood
-from tests.pages import PAGES, ROOT, rows, section, words
+from tests.cli_runner import named, parse_command
+from tests.docs_pages import PAGES, ROOT, rows, section, words
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in FENCE.findall(text)]
@@ -25,10 +25,10 @@ PROSE = {page: FENCE.sub("", text) for page, text in PAGES.items()}
 CONFIGURATION = PAGES["docs/configuration.md"]
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": settings.Settings,
-    "`kafka`": sections.Kafka,
-    "`http`": sections.Http,
-    "`overload`": sections.Overload,
-    "`clickhouse`": sections.ClickHouse,
+    "`kafka`": sections.KafkaSettings,
+    "`http`": sections.HttpSettings,
+    "`overload`": sections.OverloadSettings,
+    "`clickhouse`": sections.ClickHouseSettings,
     "`providers`": ProviderSettings,
     "`models`": settings.Model,
     "`tenants`": settings.Tenant,
@@ -87,7 +87,7 @@ MENTIONS = [
 
 @pytest.mark.parametrize(("page", "arguments"), LINES, ids=[" ".join(arguments) for _, arguments in LINES])
 def test_every_command_to_type_is_understood(page: str, arguments: list[str]) -> None:
-    understood(arguments)
+    parse_command(arguments)
 
 
 @pytest.mark.parametrize(("page", "arguments"), MENTIONS, ids=[" ".join(arguments) for _, arguments in MENTIONS])
@@ -153,9 +153,9 @@ def test_every_variable_is_listed() -> None:
     listed = {row[0]: row[1] for row in rows(section(CONFIGURATION, "Variables"))}
 
     assert {f"`{name}`" for name in set(re.findall(r'"(SLUICE_\w+)"', source)) - ours_alone} <= listed.keys()
-    assert {f"`{name}`": f"`{'.'.join(place)}`" for name, place in configuration.OVERRIDES.items()}.items() <= (
-        listed.items()
-    )
+    assert {
+        f"`{name}`": f"`{'.'.join(place)}`" for name, place in configuration.ENVIRONMENT_OVERRIDES.items()
+    }.items() <= (listed.items())
 
 
 DECISIONS = [page for page in PAGES if re.match(r"docs/decisions/\d", page)]

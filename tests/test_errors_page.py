@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 
-from streams.pipeline.failures import TELLINGS, failure_of
-from tests.failures_in_code import IN_A_STREAM, Told, told
-from tests.pages import PAGES, rows, section, words
+from streams.pipeline.failures import ERROR_MAPPINGS, to_failure
+from tests.docs_pages import PAGES, rows, section, words
+from tests.error_sites import IN_A_STREAM, ErrorResponse, error_responses
 
 PAGE = PAGES["docs/errors.md"]
-REFUSED_HERE = failure_of("invalid_request", "", None, param="n").code
+REFUSED_HERE = to_failure("invalid_request", "", None, param="n").code
 CUT = "stream_cut"
 """Has a status of its own in the code, for want of a place where nobody sees it."""
 
 
 def test_every_error_has_its_row_and_every_row_its_error() -> None:
     said = {
-        Told(int(status), row[2].strip("`"), row[0].strip("`"))
+        ErrorResponse(int(status), row[2].strip("`"), row[0].strip("`"))
         for row in rows(section(PAGE, "Codes"))
         for status in re.findall(r"\d{3}", row[1])
     }
 
-    there = {error._replace(status=IN_A_STREAM) if error.code == CUT else error for error in told()}
+    there = {error._replace(status=IN_A_STREAM) if error.code == CUT else error for error in error_responses()}
     assert said == there
 
 
@@ -31,4 +31,4 @@ def test_every_class_of_a_providers_error_stands_beside_the_code_that_its_caller
     said = {row[0].strip("`"): words(row[1]) for row in table}
 
     more = {"invalid_request": {REFUSED_HERE}}
-    assert said == {name: {telling.code} | more.get(name, set()) for name, telling in TELLINGS.items()}
+    assert said == {name: {telling.code} | more.get(name, set()) for name, telling in ERROR_MAPPINGS.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import understood
+from tests.cli_runner import parse_command
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -16,7 +16,7 @@ COMMANDS = [line.split() for line in re.findall(r"@\$\(BIN\)/sluice (.+)", MAKEF
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_every_command_exists_with_its_options_and_files(arguments: list[str]) -> None:
-    options = understood(arguments)
+    options = parse_command(arguments)
 
     assert options.get("config") is None or (ROOT / options["config"]).exists()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import schemas
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from connectors.clickhouse.docs import BEGIN, END, PAGE, TABLES, page_with_tables
 from schemas.events.catalog import EVENTS, AttemptFinished, Event, RequestAdmitted
 from schemas.events.parts import Change
 from streams.audit import tables as columns
-from streams.audit.event_columns import FACTS
+from streams.audit.event_columns import COLUMN_BUILDERS
+from tests.docs_pages import rows, section, words
 from tests.fixtures.rows import MAKER, NOW, REQUEST, SETTLED, TOPICS, by_row, record
-from tests.pages import rows, section, words
 
 TEXT = PAGE.read_text("utf-8")
 OF_A_RECORD = {"DeadLettered", "Undecodable", "Unstorable"}
@@ -52,7 +52,7 @@ def examples() -> list[Event]:
 
 
 def attributes_of(event: Event) -> set[str]:
-    attributes = FACTS[type(event)]([event]).get("attributes", [{}])
+    attributes = COLUMN_BUILDERS[type(event)]([event]).get("attributes", [{}])
     return set(attributes[0]) if isinstance(attributes, list) else set()
 
 
@@ -73,9 +73,9 @@ def test_every_attribute_that_an_event_writes_is_listed_and_no_other() -> None:
 def test_every_attribute_of_a_record_that_is_no_event_is_listed() -> None:
     garbage = record(TOPICS.admitted.name, b"\0")
     dead = record(TOPICS.admitted.dead_letters, b"\0")
-    stub = MAKER.stub(garbage, "too large")
+    stub = MAKER.placeholder(garbage, "too large")
 
-    made = MAKER.rows([garbage, dead]).events
+    made = MAKER.build([garbage, dead]).events
 
     written = {
         row["event_type"]: set(row["attributes"]) for part in (made, stub) for row in by_row(columns.EVENTS, part)
@@ -93,19 +93,19 @@ def test_every_attribute_has_its_meaning() -> None:
 
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
 def test_a_page_without_its_marks_is_an_error(text: str) -> None:
-    nobody: ClickHouse = None  # type: ignore[assignment]
+    nobody: ClickHouseClient = None  # type: ignore[assignment]
 
     with pytest.raises(ValueError, match="needs the lines"):
         page_with_tables(text, nobody)
 
 
 @pytest.mark.flow
-def test_the_page_is_in_step_with_the_comments(clickhouse: ClickHouse) -> None:
+def test_the_page_is_in_step_with_the_comments(clickhouse: ClickHouseClient) -> None:
     assert page_with_tables(TEXT, clickhouse) == TEXT, "run `make docs`"
 
 
 @pytest.mark.flow
-def test_every_table_and_column_has_a_comment(clickhouse: ClickHouse) -> None:
+def test_every_table_and_column_has_a_comment(clickhouse: ClickHouseClient) -> None:
     bare = clickhouse.rows(
         "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = ''"
         " UNION ALL SELECT name, '' FROM system.tables WHERE database = currentDatabase() AND comment = ''"
@@ -115,7 +115,7 @@ def test_every_table_and_column_has_a_comment(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.flow
-def test_the_page_has_every_table_but_those_under_a_view(clickhouse: ClickHouse) -> None:
+def test_the_page_has_every_table_but_those_under_a_view(clickhouse: ClickHouseClient) -> None:
     names = {row["name"] for row in clickhouse.rows("SHOW TABLES")}
 
     assert names == {*TABLES, "requests_log", "events_log"}
@@ -123,7 +123,7 @@ def test_the_page_has_every_table_but_those_under_a_view(clickhouse: ClickHouse)
 
 @pytest.mark.flow
 @pytest.mark.parametrize("view", ["events", "requests"])
-def test_a_view_has_the_comments_of_its_table(clickhouse: ClickHouse, view: str) -> None:
+def test_a_view_has_the_comments_of_its_table(clickhouse: ClickHouseClient, view: str) -> None:
     described = [
         [(row["name"], row["type"], row["comment"]) for row in clickhouse.rows(f"DESCRIBE {name}")]
         for name in (view, f"{view}_log")

@@ -22,8 +22,8 @@ from clickhouse_connect.driver.insert import InsertContext
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.errors import ClickHouseError, Translated
-from connectors.clickhouse.normalized_query import OUTFILE_REFUSED, RENDER, named_format, writes_a_file
-from connectors.clickhouse.reachability import check_alive, is_held_by_others
+from connectors.clickhouse.normalized_query import OUTFILE_REFUSED, RENDER, format_of, has_outfile
+from connectors.clickhouse.reachability import check_alive, is_locked_by_another_process
 
 _OPTIONS = Path(__file__).parent / "embedded" / "chdb"
 CHDB_OPTIONS = {"config-file": str(_OPTIONS / "config.xml"), "users_config": str(_OPTIONS / "users.xml")}
@@ -43,7 +43,7 @@ _AS_THEY_ARE = {"optimize_on_insert": 0}
 """Else each insert is merged with itself before it is written: a seventh to a fifth of the engine's CPU for it."""
 
 
-class ClickHouse:
+class ClickHouseClient:
     """One database. Connects when it is first used, so that it can be made while the server is away.
 
     Safe from any thread; calls wait for one another in process, and go side by side to a server. Every method raises
@@ -75,7 +75,7 @@ class ClickHouse:
 
         def connect() -> Client:
             path.mkdir(parents=True, exist_ok=True)
-            if is_held_by_others(path):
+            if is_locked_by_another_process(path):
                 raise ClickHouseError(f"the ClickHouse files under {path} are in use: {holders}", unavailable=True)
             try:
                 client = clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=CHDB_OPTIONS)
@@ -160,10 +160,10 @@ class ClickHouse:
                 default = {"X-ClickHouse-Format": fmt}
                 return bytes(client.raw_query(sql, parameters=dict(parameters or {}), transport_settings=default))
             rendered = _rendered(client, sql)
-            if self.read_only and writes_a_file(rendered):
+            if self.read_only and has_outfile(rendered):
                 raise ClickHouseError(f"ClickHouse refused the query: {OUTFILE_REFUSED}")
             # the driver gives the engine in process no default
-            appended = None if named_format(rendered) else fmt
+            appended = None if format_of(rendered) else fmt
             return bytes(client.raw_query(rendered, parameters=dict(parameters or {}), fmt=appended))
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ import re
 
 from clickhouse_connect.driver.exceptions import Error, OperationalError
 
-from connectors.clickhouse.normalized_query import unwrapped
-from schemas.errors import PlainError
+from connectors.clickhouse.normalized_query import strip_wrapper
+from schemas.errors import UserError
 
 _PASSING = frozenset({75, 76, 159, 202, 203, 209, 210, 236, 241, 242, 243, 252, 279, 285, 319, 394, 439, 999})
 """Codes of an engine that may take the same later: files that can't be written, timeouts, no memory, disk or threads,
@@ -18,7 +18,7 @@ _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
 """What the driver puts around the engine's own words."""
 
 
-class ClickHouseError(PlainError):
+class ClickHouseError(UserError):
     """ClickHouse did not do it. The message is one sentence, without anybody's data and without the password."""
 
     def __init__(self, message: str, *, unavailable: bool = False, code: int = 0) -> None:
@@ -54,6 +54,6 @@ class Translated:
         name = getattr(error, "name", None) or type(error).__name__
         detail = f"code {code}, {name}" if code else name
         if self._reveal and isinstance(error, Error):
-            told = unwrapped(_AROUND.sub("", " ".join(str(error).split())))
+            told = strip_wrapper(_AROUND.sub("", " ".join(str(error).split())))
             detail = told.replace(self._secret, "[hidden]") if self._secret else told
         return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)

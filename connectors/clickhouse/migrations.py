@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Protocol
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 _NAME = re.compile(r"\d{3}_\w+(\.server)?\.sql")
 _SERVER = ".server.sql"
@@ -20,11 +20,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (name String, sha256 String, applie
 ENGINE = MergeTree ORDER BY name"""
 
 
-class MigrationError(PlainError):
+class MigrationError(UserError):
     """The files and the database disagree. The message names the file and says what to do."""
 
 
-class Database(Protocol):
+class MigrationDatabase(Protocol):
     """What a migration needs of ClickHouse."""
 
     database: str
@@ -75,7 +75,7 @@ def packaged(*, server: bool) -> list[Migration]:
     return [Migration(name, folder.joinpath(name).read_text("utf-8")) for name in wanted]
 
 
-def apply(clickhouse: Database, migrations: list[Migration] | None = None) -> list[str]:
+def apply(clickhouse: MigrationDatabase, migrations: list[Migration] | None = None) -> list[str]:
     """Apply what is missing, and say which files that were.
 
     Raises:

@@ -19,22 +19,22 @@ _FORMAT = re.compile(r"\bFORMAT (?:(\w+)|`(\w+)`)(?: SETTINGS .*)?$")
 _WRAPPING = re.compile(r"\.? ?: In scope SELECT formatQuerySingleLine\(.*\)(?=\. \()", re.DOTALL)
 
 
-def bare(rendered: str) -> str:
+def without_strings(rendered: str) -> str:
     """The query with its strings emptied."""
     return _STRING.sub("''", rendered)
 
 
-def writes_a_file(rendered: str) -> bool:
+def has_outfile(rendered: str) -> bool:
     """Whether its answer would go to a file instead of to us. No right and no ``readonly`` forbids that in process."""
-    return _OUTFILE.search(bare(rendered)) is not None
+    return _OUTFILE.search(without_strings(rendered)) is not None
 
 
-def named_format(rendered: str) -> str | None:
+def format_of(rendered: str) -> str | None:
     """The format that the query itself names. The engine puts some in backticks, as it does with words of its own."""
-    found = _FORMAT.search(bare(rendered))
+    found = _FORMAT.search(without_strings(rendered))
     return found and (found[1] or found[2])
 
 
-def unwrapped(message: str) -> str:
+def strip_wrapper(message: str) -> str:
     """A syntax error without the query that rendered the caller's."""
     return _WRAPPING.sub("", message)

@@ -10,11 +10,11 @@ import httpx
 
 from connectors.clickhouse.errors import ClickHouseError
 
-SIGN_OF_LIFE_S = 5
+ALIVE_TIMEOUT_S = 5
 """How long a server may take to say that it is there, before a query is given its long time."""
 
 
-def is_held_by_others(path: Path) -> bool:
+def is_locked_by_another_process(path: Path) -> bool:
     """Whether another process has the engine open there. The engine itself would say so on our terminal, in its words.
 
     It locks this file and writes its process into it.
@@ -33,10 +33,10 @@ def is_held_by_others(path: Path) -> bool:
 def check_alive(place: str) -> None:
     """See that whoever listens there says anything at all. What else may be wrong, the driver finds and says."""
     try:
-        httpx.get(f"{place}/ping", timeout=SIGN_OF_LIFE_S)
+        httpx.get(f"{place}/ping", timeout=ALIVE_TIMEOUT_S)
     except httpx.TimeoutException:
         raise ClickHouseError(
-            f"ClickHouse at {place} can't be reached: it says nothing for {SIGN_OF_LIFE_S} s", unavailable=True
+            f"ClickHouse at {place} can't be reached: it says nothing for {ALIVE_TIMEOUT_S} s", unavailable=True
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL):
         return

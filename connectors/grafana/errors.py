@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 
-class GrafanaError(PlainError):
+class GrafanaError(UserError):
     """Grafana did not do it. The message is one sentence for people."""
 
 

@@ -1,12 +1,12 @@
 """All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
 
 from connectors.kafka.admin.groups import Groups, group_assignments, lag
-from connectors.kafka.admin.lag import Backlog
+from connectors.kafka.admin.lag import BacklogReader
 from connectors.kafka.admin.topic_changes import alter_topics
 from connectors.kafka.admin.topics import check_topics, ensure_topics
-from connectors.kafka.clients.producer import Producer
-from connectors.kafka.clients.reader import Reader
-from connectors.kafka.connection import Bootstrap, Cluster, client_settings
+from connectors.kafka.clients.producer import KafkaProducer
+from connectors.kafka.clients.reader import PartitionReader
+from connectors.kafka.connection import KafkaAddress, SecuredKafka, client_settings
 from connectors.kafka.errors import (
     BrokerUnavailableError,
     KafkaFaultError,
@@ -20,24 +20,24 @@ from connectors.kafka.patches import generated_codec as compiled_messages
 from connectors.kafka.patches import record_class as own_records
 from connectors.kafka.patches import tolerant_batches as lenient_records
 
-closed_transport.mend()
-compiled_messages.mend()
-lenient_records.mend()
-own_records.mend()
-refused_token.mend()
-stale_leader.mend()
+closed_transport.apply()
+compiled_messages.apply()
+lenient_records.apply()
+own_records.apply()
+refused_token.apply()
+stale_leader.apply()
 
 __all__ = [
-    "Backlog",
-    "Bootstrap",
+    "BacklogReader",
     "BrokerUnavailableError",
-    "Cluster",
     "Groups",
+    "KafkaAddress",
     "KafkaFaultError",
+    "KafkaProducer",
     "NoSuchTopicError",
-    "Producer",
-    "Reader",
+    "PartitionReader",
     "RecordRefusedError",
+    "SecuredKafka",
     "SecurityError",
     "TopicMismatchError",
     "alter_topics",

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.kafka.security import login_diagnosis as refusal
 from connectors.kafka.security import tls
-from connectors.kafka.security.oauth import tokens
+from connectors.kafka.security.oauth import token_source
 from connectors.kafka.security.settings import Security
 
 CONNECT_TIMEOUT_S = 5.0
@@ -22,7 +22,7 @@ _ANSWER_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class SecuredKafka:
     """A Kafka that wants encryption or a login."""
 
     bootstrap_servers: str
@@ -33,11 +33,11 @@ class Cluster:
         return self.bootstrap_servers
 
 
-Bootstrap = str | Cluster
+KafkaAddress = str | SecuredKafka
 """Where Kafka is. A string alone is one without encryption and login."""
 
 
-def client_settings(bootstrap: Bootstrap) -> dict[str, Any]:
+def client_settings(bootstrap: KafkaAddress) -> dict[str, Any]:
     """What every client is made with. Encryption and login are said here and nowhere else.
 
     Raises:
@@ -45,7 +45,7 @@ def client_settings(bootstrap: Bootstrap) -> dict[str, Any]:
 
     """
     settings: dict[str, Any] = {"bootstrap_servers": str(bootstrap)}
-    if isinstance(bootstrap, Cluster):
+    if isinstance(bootstrap, SecuredKafka):
         security = bootstrap.security
         settings["security_protocol"] = security.security_protocol
         if security.encrypts:
@@ -57,7 +57,7 @@ def client_settings(bootstrap: Bootstrap) -> dict[str, Any]:
 
 def _login(security: Security) -> dict[str, Any]:
     if security.oauth:
-        return {"sasl_mechanism": security.sasl_mechanism, "sasl_oauth_token_provider": tokens(security.oauth)}
+        return {"sasl_mechanism": security.sasl_mechanism, "sasl_oauth_token_provider": token_source(security.oauth)}
     return {
         "sasl_mechanism": security.sasl_mechanism,
         "sasl_plain_username": security.username,
@@ -66,7 +66,7 @@ def _login(security: Security) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def explained(bootstrap: Bootstrap) -> AsyncIterator[None]:
+async def translate_errors(bootstrap: KafkaAddress) -> AsyncIterator[None]:
     """Turn a client's own errors into a sentence.
 
     Raises:
@@ -76,29 +76,29 @@ async def explained(bootstrap: Bootstrap) -> AsyncIterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise await refusal.reason(client_settings(bootstrap), error) from error
+        raise await refusal.diagnose_login(client_settings(bootstrap), error) from error
 
 
 @contextlib.asynccontextmanager
-async def administration(bootstrap: Bootstrap) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(bootstrap: KafkaAddress) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client for questions about the cluster, closed behind the block.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
 
     """
-    client = await open_administration(bootstrap)
+    client = await open_admin_client(bootstrap)
     try:
         yield client
     finally:
         await client.close()
 
 
-async def open_administration(bootstrap: Bootstrap) -> AIOKafkaAdminClient:
+async def open_admin_client(bootstrap: KafkaAddress) -> AIOKafkaAdminClient:
     """The same, to be closed by the caller."""
     client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(_ANSWER_TIMEOUT_S * 1000))
     try:
-        async with explained(bootstrap):
+        async with translate_errors(bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await client.start()
     except BaseException:

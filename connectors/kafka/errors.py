@@ -20,7 +20,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 REFUSALS = (
     InvalidTopicError,
@@ -32,7 +32,7 @@ REFUSALS = (
 """What a broker says that will not take this record into that topic, however often it is asked."""
 
 
-class KafkaFaultError(PlainError):
+class KafkaFaultError(UserError):
     """Any of these. The message is one sentence that says what to do, without a record's content."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 
-from connectors.providers.key_rotation import Rotation
+from connectors.providers.key_rotation import KeyRotation
 from connectors.providers.provider import Provider
 from connectors.providers.settings import ProviderSettings
 
@@ -72,10 +72,10 @@ def kind_of(value: object) -> str | None:
     return kind if kind in KINDS else None
 
 
-def make(name: str, settings: ProviderSettings) -> Provider:
+def make_provider(name: str, settings: ProviderSettings) -> Provider:
     """The provider that these settings describe; with several keys, all of them in turn."""
     kind = KINDS[settings.kind]
     if not settings.api_keys:
         return kind(name, settings)
     keys = (settings.api_key, *settings.api_keys)
-    return Rotation([kind(name, settings.model_copy(update={"api_key": key, "api_keys": ()})) for key in keys])
+    return KeyRotation([kind(name, settings.model_copy(update={"api_key": key, "api_keys": ()})) for key in keys])

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 REMEMBERED = 4096
 """Of how many models we keep the limits: callers choose names freely."""
 
-Most = Annotated[int, Field(ge=1)]
+OptionalLimit = Annotated[int, Field(ge=1)]
 
 
 class Limits(BaseModel):
@@ -24,15 +24,15 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    inputs: Most | None = None
+    inputs: OptionalLimit | None = None
     """Of an embeddings call."""
-    input_tokens: Most | None = None
+    input_tokens: OptionalLimit | None = None
     """In each of them. Only inputs that are token ids are counted here; the provider counts the words of a text."""
-    input_chars: Most | None = None
+    input_chars: OptionalLimit | None = None
     """In each of them, Unicode code points."""
-    call_tokens: Most | None = None
+    call_tokens: OptionalLimit | None = None
     """In all of them together."""
-    body_bytes: Most | None = None
+    body_bytes: OptionalLimit | None = None
     """Of any call's body, in OpenAI's shape as JSON."""
 
 
@@ -128,7 +128,7 @@ class LimitTable:
             *configured.items(),
             *((default.models, default.limits) for default in DEFAULTS if default.kind == kind),
         ]
-        self.of = functools.lru_cache(maxsize=REMEMBERED)(self._find)
+        self.find = functools.lru_cache(maxsize=REMEMBERED)(self._find)
         """The limits for a model, by the provider's own name."""
 
     def _find(self, model: str) -> Limits:

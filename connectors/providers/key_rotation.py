@@ -8,15 +8,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar, cast
 
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.vocabulary import ErrorType
 
-RESTS_S: dict[ErrorType, float] = {"rate_limited": 5.0, "quota_exhausted": 300.0, "auth": 300.0}
+KEY_COOLDOWN_S: dict[ErrorType, float] = {"rate_limited": 5.0, "quota_exhausted": 300.0, "auth": 300.0}
 """The errors that are the key's, and how long it rests after each unless the provider says."""
 
 
-class Rotation:
+class KeyRotation:
     """Calls by the next key that does not rest. If all rest, by the one whose rest ends first.
 
     It makes no second call by itself: an error says whether another key is there for one.
@@ -35,7 +35,7 @@ class Rotation:
         self._last = -1
         self._clock = clock
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         """Make the call once, by the next key.
 
         Raises:
@@ -49,7 +49,7 @@ class Rotation:
             self._refused(key, error)
             raise
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         """Make the call once, by the next key.
 
         Raises:
@@ -57,11 +57,11 @@ class Rotation:
 
         """
         key = self._next()
-        stream = cast("AsyncGenerator[dict[str, Any] | Answer]", self._providers[key].stream(call))
+        stream = cast("AsyncGenerator[dict[str, Any] | ProviderAnswer]", self._providers[key].stream(call))
         try:
             async with contextlib.aclosing(stream):
                 async for item in stream:
-                    yield self._noted(key, item) if isinstance(item, Answer) else item
+                    yield self._noted(key, item) if isinstance(item, ProviderAnswer) else item
         except ProviderError as error:
             self._refused(key, error)
             raise
@@ -78,7 +78,7 @@ class Rotation:
         self._last = min(turn, key=lambda key: max(self._rests_until_s[key] - now_s, 0.0))
         return self._last
 
-    def _noted(self, key: int, answer: Answer) -> Answer:
+    def _noted(self, key: int, answer: ProviderAnswer) -> ProviderAnswer:
         """Say which key it was. What the headers say of rates holds for it alone: it rests when nothing is left."""
         budgets = [budget for budget in answer.rates or () if budget is not None and budget.remaining < 1]
         if budgets:
@@ -87,9 +87,9 @@ class Rotation:
 
     def _refused(self, key: int, error: ProviderError) -> None:
         error.key_index, error.rates = key, None
-        if error.error_type in RESTS_S:
-            self._rest(key, error.retry_after_s or RESTS_S[error.error_type])
-            error.another_key = any(until_s <= self._clock() for until_s in self._rests_until_s)
+        if error.error_type in KEY_COOLDOWN_S:
+            self._rest(key, error.retry_after_s or KEY_COOLDOWN_S[error.error_type])
+            error.retry_with_other_key = any(until_s <= self._clock() for until_s in self._rests_until_s)
 
     def _rest(self, key: int, seconds: float) -> None:
         self._rests_until_s[key] = self._clock() + seconds

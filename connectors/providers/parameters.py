@@ -63,7 +63,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class ParameterRules:
     """The table of one provider and operation."""
 
     provider: str

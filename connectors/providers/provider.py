@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from connectors.providers.resilience import RateState
 from connectors.providers.settings import ProviderSettings
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Usage
 from schemas.events.vocabulary import ErrorType, OnOversize, Operation
 
@@ -24,8 +24,8 @@ FALLBACK: frozenset[ErrorType] = RETRYABLE | {
 """Worth a try at the next target of the plan."""
 
 
-@fixed
-class Call:
+@frozen_slots
+class ProviderCall:
     """One call to make: an OpenAI-shaped body for a model of the provider's own naming."""
 
     request_id: str
@@ -39,8 +39,8 @@ class Call:
     """For whoever stands before the provider and keeps to its limits."""
 
 
-@fixed
-class Answer:
+@frozen_slots
+class ProviderAnswer:
     """What came back, in OpenAI's shape, with what the record keeps beside it."""
 
     body: dict[str, Any]
@@ -97,7 +97,7 @@ class ProviderError(Exception):
         """What the provider said of its rate limits."""
         self.key_index: int | None = None
         """Which of several keys was used, from 0."""
-        self.another_key = False
+        self.retry_with_other_key = False
         """The key was refused, and another one is there: worth another try at once."""
 
 
@@ -108,7 +108,7 @@ class Provider(Protocol):
 
     def __init__(self, name: str, settings: ProviderSettings) -> None: ...
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         """Make the call once: no retry in here, the call stage is the one retry owner.
 
         Raises:
@@ -117,7 +117,7 @@ class Provider(Protocol):
         """
         ...
 
-    def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
 
         Raises:

@@ -30,7 +30,7 @@ class ProviderSettings(BaseModel):
     rate_limit: RateLimit | None = None
     """Kept to by waiting, beside what the provider itself says of its limits."""
 
-    def sold_as(self, model: str) -> tuple[str, str]:
+    def price_key(self, model: str) -> tuple[str, str]:
         """Whose price a model has, by genai-prices' id, and which model it is; an empty id: that of this kind."""
         return "", model
 

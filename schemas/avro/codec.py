@@ -15,7 +15,7 @@ from typing import Any
 
 import fastavro
 
-from schemas.avro.compiled import reader, writer
+from schemas.avro.compiled import compile_reader, compile_writer
 from schemas.events.catalog import EVENTS, Event
 
 MAGIC = 0
@@ -36,26 +36,28 @@ def schema_file(event: type[Event], version: int) -> str:
     return f"{event.__name__}.v{version}.avsc"
 
 
-def _plain(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
+def _without_logical_types(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
     """The schema without logical types: times stay the integers that they are on the wire."""
     if isinstance(schema, dict):
-        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
+        return {key: _without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
     if isinstance(schema, list):
-        return [_plain(item) for item in schema]
+        return [_without_logical_types(item) for item in schema]
     return schema
 
 
-def _tree(event: type[Event], version: int) -> Any:  # noqa: ANN401 - a JSON tree
-    return _plain(json.loads(files("schemas").joinpath("avro", schema_file(event, version)).read_text("utf-8")))
+def _schema_tree(event: type[Event], version: int) -> Any:  # noqa: ANN401 - a JSON tree
+    return _without_logical_types(
+        json.loads(files("schemas").joinpath("avro", schema_file(event, version)).read_text("utf-8"))
+    )
 
 
 @functools.cache
-def _load(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's parsed schema
-    return fastavro.parse_schema(_tree(event, version), named_schemas={})
+def _parsed_schema(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's parsed schema
+    return fastavro.parse_schema(_schema_tree(event, version), named_schemas={})
 
 
 _FRAMES = {event: _FRAME.pack(MAGIC, schema_id(event)) for event in EVENTS}
-_WRITTEN: dict[bytes, tuple[type[Event], int]] = {
+_EVENT_BY_FRAME: dict[bytes, tuple[type[Event], int]] = {
     _FRAME.pack(MAGIC, 100 * event.number + version): (event, version)
     for event in EVENTS
     for version in range(1, event.version + 1)
@@ -65,14 +67,14 @@ _WRITTEN: dict[bytes, tuple[type[Event], int]] = {
 
 @functools.cache
 def _writer(event: type[Event]) -> Callable[[Event], bytes]:
-    return writer(_tree(event, event.version))
+    return compile_writer(_schema_tree(event, event.version))
 
 
 @functools.cache
 def _reader(event: type[Event], version: int) -> Callable[[bytes, int], tuple[Event, int]]:
     if version == event.version:
-        return reader(_tree(event, version))
-    return functools.partial(_resolved, event, _load(event, version))
+        return compile_reader(_schema_tree(event, version))
+    return functools.partial(_read_old_version, event, _parsed_schema(event, version))
 
 
 def encode(event: Event) -> bytes:
@@ -93,9 +95,9 @@ def decode(value: bytes) -> Event:
         UndecodableError: it is not framed, its id is not ours, or its bytes do not fit the schema.
 
     """
-    written = _WRITTEN.get(value[: _FRAME.size])
+    written = _EVENT_BY_FRAME.get(value[: _FRAME.size])
     if written is None:
-        raise UndecodableError(_unknown(value))
+        raise UndecodableError(_describe_unknown(value))
     event, version = written
     try:
         decoded, end = _reader(event, version)(value, _FRAME.size)
@@ -108,15 +110,15 @@ def decode(value: bytes) -> Event:
     return decoded
 
 
-def _unknown(value: bytes) -> str:
+def _describe_unknown(value: bytes) -> str:
     if len(value) < _FRAME.size or not is_framed(value):
         return "the value is not Avro in Confluent framing (zero byte, 4-byte schema id)"
     return f"schema id {_FRAME.unpack_from(value)[1]} is not one of Sluice's"
 
 
-def _resolved(event: type[Event], written: Any, value: bytes, at: int) -> tuple[Event, int]:  # noqa: ANN401 - fastavro's
+def _read_old_version(event: type[Event], written: Any, value: bytes, at: int) -> tuple[Event, int]:  # noqa: ANN401 - fastavro's
     """What an older version has written, as the event is today: fastavro knows Avro's rules for that."""
     buffer = io.BytesIO(value)
     buffer.seek(at)
-    read = fastavro.schemaless_reader(buffer, written, _load(event, event.version))
+    read = fastavro.schemaless_reader(buffer, written, _parsed_schema(event, event.version))
     return event.model_validate(read), buffer.tell()

@@ -13,6 +13,6 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def fixed(cls: type[T]) -> type[T]:
+def frozen_slots(cls: type[T]) -> type[T]:
     """Make a dataclass with slots that is compared and hashed by its fields, and frozen to the type checker."""
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from schemas.codegen.compile import SETTERS, made
+from schemas.codegen.compile import SETTERS, compile_function
 
 C = TypeVar("C", bound=BaseModel)
 
 
-def trusted(cls: type[C]) -> type[C]:
+def unchecked_init(cls: type[C]) -> type[C]:
     """Give a class a constructor that believes what it is given: by name, all that has no default, and no more."""
     fields = cls.model_fields
     defaults = {f"{name}_otherwise": field.default for name, field in fields.items() if not field.is_required()}
@@ -25,5 +25,5 @@ def trusted(cls: type[C]) -> type[C]:
         "    set_pydantic_fields_set(self, fields)",
         "    set_pydantic_extra(self, None); set_pydantic_private(self, None)",
     ]
-    cls.__init__ = made("__init__", lines, {"fields": set(fields), **SETTERS, **defaults})  # type: ignore[method-assign]
+    cls.__init__ = compile_function("__init__", lines, {"fields": set(fields), **SETTERS, **defaults})  # type: ignore[method-assign]
     return cls

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from schemas.codegen.unchecked_init import trusted
+from schemas.codegen.unchecked_init import unchecked_init
 from schemas.events.parts import Change, Failure, Part, Plan, PolicyAction, Request, Usage
 from schemas.events.vocabulary import ErrorType, Millis, Outcome, TargetState
 
@@ -21,7 +21,7 @@ class Event(Part):
     version: ClassVar[int] = 1
 
 
-@trusted
+@unchecked_init
 class RequestReceived(Event):
     """A request came in. Only the filter reads this topic: its body may hold personal data."""
 
@@ -31,7 +31,7 @@ class RequestReceived(Event):
     """As the caller sent it: not yet known to be text."""
 
 
-@trusted
+@unchecked_init
 class RequestAdmitted(Event):
     """The request is allowed, and its body now holds only what may be kept."""
 
@@ -46,7 +46,7 @@ class RequestAdmitted(Event):
     config_hash: str
 
 
-@trusted
+@unchecked_init
 class RequestRouted(Event):
     """The plan is made."""
 
@@ -62,7 +62,7 @@ class RequestRouted(Event):
     config_hash: str
 
 
-@trusted
+@unchecked_init
 class AttemptStarted(Event):
     """A provider is about to be called. On the log before the first byte goes out."""
 
@@ -119,7 +119,7 @@ class AttemptFinished(Event):
     """The key was refused, and another one was there: worth another try at once."""
 
 
-@trusted
+@unchecked_init
 class RequestSettled(Event):
     """The one end of a request, with all that its row needs."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.codegen.unchecked_init import trusted
+from schemas.codegen.unchecked_init import unchecked_init
 from schemas.events.vocabulary import Lane, Millis, OnOversize, Operation, RoutePolicy
 
 
@@ -16,7 +16,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-@trusted
+@unchecked_init
 class Header(Part):
     """A Kafka header, its bytes untouched."""
 
@@ -24,7 +24,7 @@ class Header(Part):
     value: bytes
 
 
-@trusted
+@unchecked_init
 class ReplyTo(Part):
     """Where a caller waits: the topic, the partition if it named one, and what must come back as it was sent."""
 
@@ -34,7 +34,7 @@ class ReplyTo(Part):
     correlation: tuple[Header, ...] = ()
 
 
-@trusted
+@unchecked_init
 class Request(Part):
     """Who asked, when, until when, and where the reply goes. The same in every event of a request."""
 

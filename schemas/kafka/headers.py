@@ -21,12 +21,12 @@ _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")
 _CLOUDEVENTS_1 = ("ce_specversion", b"1.0")
 _AVRO = ("content-type", b"application/avro")
-_MOST_DIGITS = 10
+_MAX_PARTITION_DIGITS = 10
 """Of a partition: more are no partition of anybody's, and would not fit into the event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ReplyHeaderStyle:
     """How one framework asks for a reply."""
 
     name: str
@@ -35,12 +35,12 @@ class Dialect:
     correlation: str
 
 
-DIALECTS = (
-    Dialect("spring", "kafka_replyTopic", "kafka_replyPartition", "kafka_correlationId"),
-    Dialect("smallrye", "REPLY_TOPIC", "REPLY_PARTITION", "REPLY_CORRELATION_ID"),
-    Dialect("faust", "Faust-Ag-ReplyTo", None, "Faust-Ag-CorrelationId"),
-    Dialect("faststream", "reply_to", None, "correlation_id"),
-    Dialect("plain", "reply-topic", "reply-partition", "correlation-id"),
+REPLY_HEADER_STYLES = (
+    ReplyHeaderStyle("spring", "kafka_replyTopic", "kafka_replyPartition", "kafka_correlationId"),
+    ReplyHeaderStyle("smallrye", "REPLY_TOPIC", "REPLY_PARTITION", "REPLY_CORRELATION_ID"),
+    ReplyHeaderStyle("faust", "Faust-Ag-ReplyTo", None, "Faust-Ag-CorrelationId"),
+    ReplyHeaderStyle("faststream", "reply_to", None, "correlation_id"),
+    ReplyHeaderStyle("plain", "reply-topic", "reply-partition", "correlation-id"),
 )
 """In order of precedence. Spring's and SmallRye's partition is a 4-byte big-endian integer, the plain one text."""
 
@@ -70,7 +70,7 @@ STREAMED = "sluice-streamed"
 """On a reply whose answer was asked for in chunks."""
 SERVED_BY = "sluice-target"
 """On a reply: provider/model that answered."""
-ASKED = "sluice-asked"
+FINGERPRINT = "sluice-asked"
 """On the ``AttemptFinished`` that answers a request which its caller named, and on no other: a fingerprint of what was
 asked. So whoever looks for the answer of a repeat need not read the records that are none."""
 RETRY_AFTER = "retry-after-ms"
@@ -81,7 +81,7 @@ class BadHeaderError(ValueError):
     """A header that we must understand can't be read. The message names it, never its value."""
 
 
-def last(headers: Headers, name: str) -> bytes | None:
+def last_value(headers: Headers, name: str) -> bytes | None:
     """The value of the last header of this name: where a name comes twice, all frameworks mean the last."""
     return next((value for key, value in reversed(headers) if key == name), None)
 
@@ -93,7 +93,7 @@ def text(headers: Headers, name: str) -> str:
         BadHeaderError: it is not UTF-8.
 
     """
-    value = last(headers, name)
+    value = last_value(headers, name)
     try:
         return value.decode() if value is not None else ""
     except UnicodeDecodeError as error:
@@ -101,11 +101,11 @@ def text(headers: Headers, name: str) -> str:
 
 
 def _partition(headers: Headers, name: str) -> int | None:
-    value = last(headers, name)
+    value = last_value(headers, name)
     if value is None:
         return None
     number = -1
-    if value.isdigit() and len(value) <= _MOST_DIGITS:
+    if value.isdigit() and len(value) <= _MAX_PARTITION_DIGITS:
         number = int(value)
     elif len(value) == _INT.size:
         number = _INT.unpack(value)[0]
@@ -114,7 +114,9 @@ def _partition(headers: Headers, name: str) -> int | None:
     return number
 
 
-def reply_to(headers: Headers, key: bytes | None, dialects: Iterable[Dialect] = DIALECTS) -> ReplyTo | None:
+def parse_reply_to(
+    headers: Headers, key: bytes | None, dialects: Iterable[ReplyHeaderStyle] = REPLY_HEADER_STYLES
+) -> ReplyTo | None:
     """Where the caller waits for its reply, or None if it does not.
 
     Raises:
@@ -124,7 +126,7 @@ def reply_to(headers: Headers, key: bytes | None, dialects: Iterable[Dialect] = 
     for dialect in dialects:
         topic = text(headers, dialect.topic)
         if topic:
-            correlation = last(headers, dialect.correlation)
+            correlation = last_value(headers, dialect.correlation)
             return ReplyTo(
                 topic=topic,
                 partition=_partition(headers, dialect.partition) if dialect.partition else None,
@@ -140,7 +142,7 @@ def request_name(headers: Headers) -> str:
     return next((name for name in (text(headers, header) for header in REQUEST_NAMES) if name), "")
 
 
-def cloudevent(
+def cloudevent_headers(
     event: Event, request_id: str, source: str, time_ms: int, traceparent: str, *, serial: str = ""
 ) -> Headers:
     """The headers of an event: CloudEvents in binary mode, the request's id, and the trace that it belongs to.
@@ -151,7 +153,7 @@ def cloudevent(
     headers = (
         _CLOUDEVENTS_1,
         ("ce_id", f"{request_id}/{kind.__name__}{serial}".encode()),
-        *_of_kind(kind, source),
+        *_headers_of_event(kind, source),
         ("ce_time", rfc3339(time_ms).encode()),
         _AVRO,
         (REQUEST_ID, request_id.encode()),
@@ -160,7 +162,7 @@ def cloudevent(
 
 
 @functools.cache
-def _of_kind(kind: type[Event], source: str) -> Headers:
+def _headers_of_event(kind: type[Event], source: str) -> Headers:
     """What is the same in all events of a class from one stage."""
     name = f"sluice.llm.{kind.__name__}.v{kind.version}"
     return ("ce_source", f"/sluice/{source}".encode()), ("ce_type", name.encode())
@@ -169,15 +171,15 @@ def _of_kind(kind: type[Event], source: str) -> Headers:
 def rfc3339(time_ms: int) -> str:
     """A point in time as text, in UTC with milliseconds."""
     second, milliseconds = divmod(time_ms, 1000)
-    return f"{_second(second)}.{milliseconds:03}Z"
+    return f"{_formatted_second(second)}.{milliseconds:03}Z"
 
 
 @functools.lru_cache(maxsize=256)
-def _second(time_s: int) -> str:
+def _formatted_second(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat().removesuffix("+00:00")
 
 
-def dead_letter(  # noqa: D417 - the parameters are the record's own
+def dead_letter_headers(  # noqa: D417 - the parameters are the record's own
     topic: str,
     partition: int,
     offset: int,

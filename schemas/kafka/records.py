@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.kafka.headers import Headers
 
 
-@fixed
-class Record:
+@frozen_slots
+class ConsumerRecord:
     """One record as it came from the log."""
 
     topic: str
@@ -19,8 +19,8 @@ class Record:
     headers: Headers
 
 
-@fixed
-class Output:
+@frozen_slots
+class ProducerRecord:
     """One record to write. Without a partition, the key decides (murmur2, as in every Kafka client)."""
 
     topic: str
@@ -28,10 +28,10 @@ class Output:
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
-    else_dead_letter: str = ""
+    dead_letter_topic: str = ""
     """Where this goes instead if its topic or partition does not exist: a dead-letter topic. Only for topics that
     callers name; a topic of ours that is missing stops the stage."""
-    even_if_lost: bool = False
+    write_after_revocation: bool = False
     """Write this also when the input's partition went to another worker meanwhile, who will write the rest."""
-    origin: Record | None = None
+    source_record: ConsumerRecord | None = None
     """The record that this answers: its place is the one that such a dead letter tells."""

@@ -28,9 +28,9 @@ DAY = 24 * HOUR
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest record on any topic. 2,048 vectors of 3,072 numbers, the most that anybody gives at once, are 34 MB."""
-MAX_QUESTION_BYTES = 8 * 1024 * 1024
+MAX_REQUEST_BYTES = 8 * 1024 * 1024
 """The largest body of a request, and so the ceiling of every body limit."""
-MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES - 2 * MAX_QUESTION_BYTES
+MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES - 2 * MAX_REQUEST_BYTES
 """The largest answer. A record holds it beside the question, or beside what was sent, which may be longer than that."""
 
 MAX_NAME_LENGTH = 249
@@ -54,7 +54,7 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LaneTopics:
     """The topics that the requests of one lane take, from the door to the call. What comes after is everybody's."""
 
     requests: Topic
@@ -62,7 +62,7 @@ class Way:
     routed: Topic
 
 
-Kept = Literal[
+RetentionKey = Literal[
     "requests", "admitted", "routed", "attempts", "outcomes", "replies", "feedback", "health", "dead_letters"
 ]
 """What an operator may say of how long Kafka keeps it. The configuration that was in force is kept for good."""
@@ -81,7 +81,7 @@ class Topics:
         prefix: str = "llm.",
         partitions: int = 4,
         tenants: tuple[str, ...] = (),
-        retention_hours: Mapping[Kept, int] = MappingProxyType({}),
+        retention_hours: Mapping[RetentionKey, int] = MappingProxyType({}),
     ) -> None:
         hours = {str(name): each for name, each in retention_hours.items()}
 
@@ -89,8 +89,8 @@ class Topics:
             kept = hours.get(name.partition(".")[0])
             return Topic(prefix + name, events, kept * HOUR if kept else retention, partitions)
 
-        def way(lane: str) -> Way:
-            return Way(
+        def way(lane: str) -> LaneTopics:
+            return LaneTopics(
                 topic(f"requests.{lane}v1", (RequestReceived,), 6 * HOUR),
                 topic(f"admitted.{lane}v1", (RequestAdmitted,), 3 * DAY),
                 topic(f"routed.{lane}v1", (RequestRouted,), 3 * DAY),
@@ -154,7 +154,7 @@ class Topics:
         """The consumer group of a stage."""
         return f"{self.prefix}{stage}"
 
-    def read_by(self, stage: str) -> tuple[Topic, ...]:
+    def sources_of(self, stage: str) -> tuple[Topic, ...]:
         """What a stage consumes; every partition of these must have a worker before a request can be answered."""
         return {
             "filter": self.all_requests,
@@ -164,7 +164,7 @@ class Topics:
             "audit": self.audited + self.dead_letters,
         }[stage]
 
-    def way(self, lane: Lane) -> Way:
+    def for_lane(self, lane: Lane) -> LaneTopics:
         """The topics of a lane."""
         return self.batch if lane == "batch" else self.interactive
 
@@ -172,7 +172,7 @@ class Topics:
         """Whether this topic, told by its name, is of the batch lane: its records come after all others."""
         return topic in self._batch
 
-    def tenant_of(self, topic: str) -> str | None:
+    def owner_of(self, topic: str) -> str | None:
         """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
         return self._owners.get(topic)
 

@@ -14,10 +14,10 @@ from pydantic_core import PydanticCustomError
 
 from schemas.events.parts import Failure
 from schemas.events.vocabulary import Operation
-from schemas.kafka.topics import MAX_QUESTION_BYTES
-from schemas.openai.errors import invalid, told
+from schemas.kafka.topics import MAX_REQUEST_BYTES
+from schemas.openai.errors import invalid, to_failure
 from schemas.openai.messages import Message
-from schemas.openai.tagged_unions import OWN, TAGGED, Shape, chosen_by
+from schemas.openai.tagged_unions import OWN, TAGGED, OpenAIModel, discriminated_by
 
 MAX_DEPTH = 100
 """Of objects and lists in each other. Deeper is no request that anybody means, and a strain on every reader."""
@@ -29,7 +29,7 @@ Penalty = Annotated[float, Field(ge=-2, le=2)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Function(Shape):
+class Function(OpenAIModel):
     """A function that the model may call."""
 
     name: Name
@@ -38,20 +38,20 @@ class Function(Shape):
     strict: bool | None = None
 
 
-class FunctionTool(Shape):
+class FunctionTool(OpenAIModel):
     """A tool that takes JSON."""
 
     function: Function
 
 
-class Custom(Shape):
+class Custom(OpenAIModel):
     """A tool that takes free-form text."""
 
     name: Name
     description: str | None = None
 
 
-class CustomTool(Shape):
+class CustomTool(OpenAIModel):
     """The same, as it stands among the tools."""
 
     custom: Custom
@@ -59,11 +59,11 @@ class CustomTool(Shape):
 
 Tool = Annotated[
     Annotated[FunctionTool, Tag("@function")] | Annotated[CustomTool, Tag("@custom")],
-    chosen_by("type", "function", "custom"),
+    discriminated_by("type", "function", "custom"),
 ]
 
 
-class ResponseFormat(Shape):
+class ResponseFormat(OpenAIModel):
     """What the answer shall look like. Servers know more types than OpenAI."""
 
     type: str
@@ -89,7 +89,7 @@ def _tool_choice(value: object, _: object) -> object:
 TOOL_CHOICE = {"anyOf": [{"enum": ["none", "auto", "required", None]}, {"type": "object"}]}
 
 
-class ChatBody(Shape):
+class ChatBody(OpenAIModel):
     """``POST /v1/chat/completions``."""
 
     model: Annotated[str, Field(min_length=1)]
@@ -154,7 +154,7 @@ _MANY = (_TEXT, _TOKEN, {"type": "array", "items": _TOKEN, "minItems": 1})
 INPUT = {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 1, "maxItems": MAX_INPUTS} for item in _MANY)]}
 
 
-class EmbeddingsBody(Shape):
+class EmbeddingsBody(OpenAIModel):
     """``POST /v1/embeddings``."""
 
     model: Annotated[str, Field(min_length=1)]
@@ -173,10 +173,10 @@ _BODIES: dict[Operation, TypeAdapter[Any]] = {
 _TOO_DEEP = invalid("invalid_json", f"the body nests deeper than {MAX_DEPTH} levels")
 
 
-def parse(body: bytes) -> dict[str, Any] | Failure:
+def parse_body(body: bytes) -> dict[str, Any] | Failure:
     """The JSON object in these bytes, or why there is none. Of a name that comes twice the last counts."""
-    if len(body) > MAX_QUESTION_BYTES:
-        message = f"the body has {len(body)} bytes, and at most {MAX_QUESTION_BYTES} are taken"
+    if len(body) > MAX_REQUEST_BYTES:
+        message = f"the body has {len(body)} bytes, and at most {MAX_REQUEST_BYTES} are taken"
         return Failure(status=413, type="invalid_request_error", code="request_too_large", message=message)
     try:
         document = orjson.loads(body)
@@ -188,7 +188,7 @@ def parse(body: bytes) -> dict[str, Any] | Failure:
         return invalid("invalid_json", f"the body is not valid JSON (line {error.lineno}, column {error.colno})")
     if not isinstance(document, dict):
         return invalid("invalid_json", "the body is not a JSON object")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(document) > MAX_DEPTH:
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and nesting_depth(document) > MAX_DEPTH:
         return _TOO_DEEP
     return document
 
@@ -198,7 +198,7 @@ def is_too_deep(error: orjson.JSONDecodeError) -> bool:
     return "depth" in error.msg
 
 
-def depth(document: object) -> int:
+def nesting_depth(document: object) -> int:
     """How deep lists and objects stand in each other. Level by level, so that no depth breaks it."""
     level, levels = [document], 0
     while level := [item for item in level if isinstance(item, dict | list)]:
@@ -207,12 +207,12 @@ def depth(document: object) -> int:
     return levels
 
 
-def fault(operation: Operation, document: dict[str, Any]) -> Failure | None:
+def validation_failure(operation: Operation, document: dict[str, Any]) -> Failure | None:
     """Why OpenAI would not take this body, or None. Never holds anything that the caller wrote."""
     try:
         _BODIES[operation].validate_python(document)
     except ValidationError as error:
-        return told(error)
+        return to_failure(error)
     return None
 
 

@@ -18,10 +18,10 @@ JSON = dict[str, Any]
 _NUMBERS = (float, int)
 
 
-def packed(body: JSON) -> JSON:
+def pack_vectors(body: JSON) -> JSON:
     """An embeddings answer with its vectors packed. What is no list of numbers stays what it is."""
     data = body.get("data")
-    return {**body, "data": [_packed_item(item) for item in data]} if isinstance(data, list) else body
+    return {**body, "data": [_pack_item(item) for item in data]} if isinstance(data, list) else body
 
 
 def is_vector(value: object) -> TypeGuard[list[float]]:
@@ -29,7 +29,7 @@ def is_vector(value: object) -> TypeGuard[list[float]]:
     return isinstance(value, list) and bool(value) and all(type(number) in _NUMBERS for number in value)
 
 
-def _packed_item(item: object) -> object:
+def _pack_item(item: object) -> object:
     vector = item.get("embedding") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not is_vector(vector):
         return item
@@ -40,16 +40,16 @@ def _packed_item(item: object) -> object:
     return {**item, "embedding": base64.b64encode(content).decode()}
 
 
-def unpacked(answer: str) -> bytes:
+def unpack_vectors(answer: str) -> bytes:
     """The JSON of an embeddings answer with its vectors as numbers, each in the fewest digits that a float32 needs."""
     body = orjson.loads(answer)
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, list):
         return answer.encode()
-    return orjson.dumps({**body, "data": [_unpacked_item(item) for item in data]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps({**body, "data": [_unpack_item(item) for item in data]}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _unpacked_item(item: object) -> object:
+def _unpack_item(item: object) -> object:
     import numpy as np  # noqa: PLC0415 - 0.1 s and 20 MB, which only the process that writes numbers out shall pay
 
     if not isinstance(item, dict) or not isinstance(item.get("embedding"), str):
@@ -60,7 +60,7 @@ def _unpacked_item(item: object) -> object:
         return item
 
 
-def wants_numbers(question: str) -> bool:
+def wants_float_encoding(question: str) -> bool:
     """Whether the caller of this embeddings body gets its vectors as numbers, which is so unless it asks for base64."""
     if '"base64"' not in question:  # the usual case of who writes its requests by hand, and cheap
         return True

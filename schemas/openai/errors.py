@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from schemas.events.parts import Failure
 from schemas.openai.tagged_unions import MARK, OWN, TAGGED
-from schemas.validation_messages import WRONG_TYPE, WRONG_VALUE, sentence
+from schemas.validation_messages import WRONG_TYPE, WRONG_VALUE, describe
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_NAMED_BY_CALLERS = frozenset({"metadata", "logit_bias", "parameters"})
+_CALLER_NAMED_KEYS = frozenset({"metadata", "logit_bias", "parameters"})
 """Objects whose names are the caller's own: a path ends there."""
 
 
@@ -22,7 +22,7 @@ def invalid(code: str, message: str, param: str | None = None) -> Failure:
     return Failure(status=400, type="invalid_request_error", code=code, message=message, param=param)
 
 
-def told(error: ValidationError) -> Failure:
+def to_failure(error: ValidationError) -> Failure:
     """Tell the first fault of a body."""
     first = error.errors(include_url=False, include_input=False)[0]
     param = _param(first)
@@ -41,7 +41,7 @@ def _param(detail: ErrorDetails) -> str:
             path += f"[{step}]"
         elif not step.startswith(MARK):
             path += f".{step}" if path else step
-        if step in _NAMED_BY_CALLERS:
+        if step in _CALLER_NAMED_KEYS:
             break
     return path
 
@@ -49,9 +49,9 @@ def _param(detail: ErrorDetails) -> str:
 def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     kind = detail["type"]
     if kind == "missing":
-        return "missing_required_parameter", sentence(detail)
+        return "missing_required_parameter", describe(detail)
     if kind in WRONG_TYPE:
-        return "invalid_type", sentence(detail)
+        return "invalid_type", describe(detail)
     if kind in WRONG_VALUE:
-        return "invalid_value", sentence(detail)
+        return "invalid_value", describe(detail)
     return "invalid_value", detail["msg"] if kind.startswith(OWN) else "is not valid"

@@ -13,7 +13,7 @@ from schemas.openai.tagged_unions import MARK, TAGGED
 JSON = dict[str, Any]
 
 
-def described(place: str, *shapes: type[BaseModel]) -> dict[str, JSON]:
+def model_json_schema(place: str, *shapes: type[BaseModel]) -> dict[str, JSON]:
     """The schemas of these shapes and of all that they hold, by the shapes' names.
 
     Args:
@@ -38,11 +38,11 @@ class _Tagged(GenerateJsonSchema):
         field = kind.removeprefix(TAGGED)
         return {
             "oneOf": [
-                {"allOf": [self.generate_inner(choice), _chosen(field, str(tag).removeprefix(MARK))]}
+                {"allOf": [self.generate_inner(choice), _variants(field, str(tag).removeprefix(MARK))]}
                 for tag, choice in schema["choices"].items()
             ]
         }
 
 
-def _chosen(field: str, name: str) -> JSON:
+def _variants(field: str, name: str) -> JSON:
     return {"type": "object", "properties": {field: {"const": name}}, "required": [field]}

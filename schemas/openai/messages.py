@@ -7,48 +7,48 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.openai.tagged_unions import TAGGED, TEXT_OR_PARTS, Shape, Text, chosen_by
+from schemas.openai.tagged_unions import TAGGED, TEXT_OR_PARTS, OpenAIModel, Text, discriminated_by
 
 
-class TextPart(Shape):
+class TextPart(OpenAIModel):
     """Words."""
 
     text: str
 
 
-class RefusalPart(Shape):
+class RefusalPart(OpenAIModel):
     """A model's words for not answering."""
 
     refusal: str
 
 
-class ImageUrl(Shape):
+class ImageUrl(OpenAIModel):
     """Where a picture is, or the picture itself as a data URL."""
 
     url: str = Field(min_length=1)
     detail: str | None = None
 
 
-class ImagePart(Shape):
+class ImagePart(OpenAIModel):
     """A picture."""
 
     image_url: ImageUrl
 
 
-class InputAudio(Shape):
+class InputAudio(OpenAIModel):
     """A recording, in base64."""
 
     data: str
     format: str
 
 
-class AudioPart(Shape):
+class AudioPart(OpenAIModel):
     """A recording."""
 
     input_audio: InputAudio
 
 
-class File(Shape):
+class File(OpenAIModel):
     """A file by its id, or in base64."""
 
     file_data: str | None = None
@@ -56,7 +56,7 @@ class File(Shape):
     filename: str | None = None
 
 
-class FilePart(Shape):
+class FilePart(OpenAIModel):
     """A file."""
 
     file: File
@@ -67,12 +67,13 @@ UserPart = Annotated[
     | Annotated[ImagePart, Tag("@image_url")]
     | Annotated[AudioPart, Tag("@input_audio")]
     | Annotated[FilePart, Tag("@file")],
-    chosen_by("type", "text", "image_url", "input_audio", "file"),
+    discriminated_by("type", "text", "image_url", "input_audio", "file"),
 ]
 AssistantPart = Annotated[
-    Annotated[TextPart, Tag("@text")] | Annotated[RefusalPart, Tag("@refusal")], chosen_by("type", "text", "refusal")
+    Annotated[TextPart, Tag("@text")] | Annotated[RefusalPart, Tag("@refusal")],
+    discriminated_by("type", "text", "refusal"),
 ]
-PlainPart = Annotated[Annotated[TextPart, Tag("@text")], chosen_by("type", "text")]
+PlainPart = Annotated[Annotated[TextPart, Tag("@text")], discriminated_by("type", "text")]
 
 UserContent = Annotated[
     Text | Annotated[list[UserPart], Field(min_length=1, fail_fast=True), Tag("@parts")], TEXT_OR_PARTS
@@ -85,7 +86,7 @@ PlainContent = Annotated[
 ]
 
 
-class CalledFunction(Shape):
+class CalledFunction(OpenAIModel):
     """A function that the model wants called."""
 
     name: str
@@ -93,21 +94,21 @@ class CalledFunction(Shape):
     """JSON, as the model wrote it: maybe not valid."""
 
 
-class CalledCustom(Shape):
+class CalledCustom(OpenAIModel):
     """A free-form tool that the model wants called."""
 
     name: str
     input: str
 
 
-class FunctionCall(Shape):
+class FunctionCall(OpenAIModel):
     """One call of a function."""
 
     id: str
     function: CalledFunction
 
 
-class CustomCall(Shape):
+class CustomCall(OpenAIModel):
     """One call of a free-form tool."""
 
     id: str
@@ -116,18 +117,18 @@ class CustomCall(Shape):
 
 ToolCall = Annotated[
     Annotated[FunctionCall, Tag("@function")] | Annotated[CustomCall, Tag("@custom")],
-    chosen_by("type", "function", "custom", default="function"),
+    discriminated_by("type", "function", "custom", default="function"),
 ]
 
 
-class PlainMessage(Shape):
+class PlainMessage(OpenAIModel):
     """From the developer or the system."""
 
     content: PlainContent
     name: str | None = None
 
 
-class UserMessage(Shape):
+class UserMessage(OpenAIModel):
     """From the user."""
 
     content: UserContent
@@ -141,7 +142,7 @@ _SAYS_ONE: dict[str, JsonValue] = {
 }
 
 
-class AssistantMessage(Shape):
+class AssistantMessage(OpenAIModel):
     """From the model, earlier."""
 
     model_config = ConfigDict(json_schema_extra=_SAYS_ONE)
@@ -160,14 +161,14 @@ class AssistantMessage(Shape):
         return self
 
 
-class ToolMessage(Shape):
+class ToolMessage(OpenAIModel):
     """What a tool answered."""
 
     content: PlainContent
     tool_call_id: str
 
 
-class FunctionMessage(Shape):
+class FunctionMessage(OpenAIModel):
     """What a function answered, in the form before tools."""
 
     content: str | None
@@ -181,5 +182,5 @@ Message = Annotated[
     | Annotated[AssistantMessage, Tag("@assistant")]
     | Annotated[ToolMessage, Tag("@tool")]
     | Annotated[FunctionMessage, Tag("@function")],
-    chosen_by("role", "developer", "system", "user", "assistant", "tool", "function"),
+    discriminated_by("role", "developer", "system", "user", "assistant", "tool", "function"),
 ]

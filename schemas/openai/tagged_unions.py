@@ -17,7 +17,7 @@ Text = Annotated[str, Tag("@text")]
 """Content that is words alone."""
 
 
-class Shape(BaseModel):
+class OpenAIModel(BaseModel):
     """Any object in a body. Numbers must be numbers and text text; fields that are not named are not looked at."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -29,10 +29,10 @@ class Shape(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         """Take note of the names of a new shape."""
         super().__pydantic_init_subclass__(**kwargs)
-        Shape.field_names.update(cls.model_fields)
+        OpenAIModel.field_names.update(cls.model_fields)
 
 
-def chosen_by(field: str, *names: str, default: str = "") -> Discriminator:
+def discriminated_by(field: str, *names: str, default: str = "") -> Discriminator:
     """Choose the shape by the value of a field; one fault that lists the names if it has none of them."""
 
     def tag(value: object) -> str | None:

@@ -23,12 +23,21 @@ from schemas.events.catalog import (
     TargetStateChanged,
 )
 from schemas.events.parts import Plan
-from streams.audit.shared_columns import actions, allowed, asked, changed, counted, ended, laned, trace_id
+from streams.audit.shared_columns import (
+    changes_json,
+    deadline_attributes,
+    lane_attributes,
+    outcome_columns,
+    policy_actions,
+    requester_columns,
+    trace_id,
+    usage_columns,
+)
 from streams.audit.tables import Columns
 from streams.pipeline.request_metadata import MAX_DEADLINE_MS
 
 
-def _received(events: Sequence[RequestReceived]) -> Columns:
+def _request_received(events: Sequence[RequestReceived]) -> Columns:
     # no rule has seen it yet: what its caller wrote, its name and its correlation id included, is the filter's alone
     requests = [event.request for event in events]
     return {
@@ -36,26 +45,26 @@ def _received(events: Sequence[RequestReceived]) -> Columns:
         "operation": [request.operation for request in requests],
         "trace_id": [trace_id(request.traceparent) for request in requests],
         "attributes": [
-            allowed(request) if 0 < request.deadline_at - request.received_at <= MAX_DEADLINE_MS else {}
+            deadline_attributes(request) if 0 < request.deadline_at - request.received_at <= MAX_DEADLINE_MS else {}
             for request in requests
         ],
     }
 
 
-def _admitted(events: Sequence[RequestAdmitted]) -> Columns:
-    return _decided(events) | {
+def _request_admitted(events: Sequence[RequestAdmitted]) -> Columns:
+    return _decision(events) | {
         "event_time": [event.admitted_at for event in events],
         "stage": "filter",
         "duration_ms": [event.admitted_at - event.request.received_at for event in events],
-        "attributes": [allowed(event.request) for event in events],
+        "attributes": [deadline_attributes(event.request) for event in events],
         "input": [event.body for event in events],
     }
 
 
-def _routed(events: Sequence[RequestRouted]) -> Columns:
+def _request_routed(events: Sequence[RequestRouted]) -> Columns:
     plans = {id(event.plan): event.plan for event in events}  # many requests share one
-    planned = {of: _planned(plan) for of, plan in plans.items()}
-    return _decided(events) | {
+    planned = {of: _plan_attributes(plan) for of, plan in plans.items()}
+    return _decision(events) | {
         "event_time": [event.routed_at for event in events],
         "stage": "route",
         "duration_ms": [event.routed_at - event.admitted_at for event in events],
@@ -63,16 +72,16 @@ def _routed(events: Sequence[RequestRouted]) -> Columns:
     }
 
 
-def _decided(events: Sequence[RequestAdmitted | RequestRouted]) -> Columns:
-    return asked([event.request for event in events]) | {
+def _decision(events: Sequence[RequestAdmitted | RequestRouted]) -> Columns:
+    return requester_columns([event.request for event in events]) | {
         "request_model": [event.model for event in events],
         "labels": [event.labels for event in events],
-        "policy_actions": [actions(event.actions) for event in events],
+        "policy_actions": [policy_actions(event.actions) for event in events],
         "config_hash": [event.config_hash for event in events],
     }
 
 
-def _planned(plan: Plan) -> dict[str, str]:
+def _plan_attributes(plan: Plan) -> dict[str, str]:
     return {
         "targets": ",".join(f"{target.provider}/{target.model}" for target in plan.targets),
         "policy": plan.policy,
@@ -80,8 +89,8 @@ def _planned(plan: Plan) -> dict[str, str]:
     }
 
 
-def _started(events: Sequence[AttemptStarted]) -> Columns:
-    return _attempted(events) | {
+def _attempt_started(events: Sequence[AttemptStarted]) -> Columns:
+    return _attempt_columns(events) | {
         "event_time": [event.started_at for event in events],
         "attributes": [
             {
@@ -94,14 +103,14 @@ def _started(events: Sequence[AttemptStarted]) -> Columns:
     }
 
 
-def _withdrawn(events: Sequence[AttemptWithdrawn]) -> Columns:
-    return _attempted(events) | {"event_time": [event.withdrawn_at for event in events]}
+def _attempt_withdrawn(events: Sequence[AttemptWithdrawn]) -> Columns:
+    return _attempt_columns(events) | {"event_time": [event.withdrawn_at for event in events]}
 
 
-def _finished(events: Sequence[AttemptFinished]) -> Columns:
+def _attempt_finished(events: Sequence[AttemptFinished]) -> Columns:
     return (
-        _attempted(events)
-        | counted([event.usage for event in events])
+        _attempt_columns(events)
+        | usage_columns([event.usage for event in events])
         | {
             "event_time": [event.finished_at for event in events],
             "response_model": [event.response_model for event in events],
@@ -111,15 +120,15 @@ def _finished(events: Sequence[AttemptFinished]) -> Columns:
             "finish_reasons": [event.finish_reasons for event in events],
             "cost_usd": [event.cost_usd for event in events],
             "duration_ms": [event.finished_at - event.started_at for event in events],
-            "attributes": [_answered(event) for event in events],
+            "attributes": [_response_attributes(event) for event in events],
             "input": [event.sent for event in events],
             "output": [event.body for event in events],
         }
     )
 
 
-def _attempted(events: Sequence[AttemptStarted | AttemptWithdrawn | AttemptFinished]) -> Columns:
-    return asked([event.request for event in events]) | {
+def _attempt_columns(events: Sequence[AttemptStarted | AttemptWithdrawn | AttemptFinished]) -> Columns:
+    return requester_columns([event.request for event in events]) | {
         "stage": "call",
         "provider": [event.provider for event in events],
         "provider_model": [event.model for event in events],
@@ -128,7 +137,7 @@ def _attempted(events: Sequence[AttemptStarted | AttemptWithdrawn | AttemptFinis
     }
 
 
-def _answered(event: AttemptFinished) -> dict[str, str]:
+def _response_attributes(event: AttemptFinished) -> dict[str, str]:
     said = {}
     if event.retry_after_ms is not None:
         said["retry_after_ms"] = str(event.retry_after_ms)
@@ -137,21 +146,23 @@ def _answered(event: AttemptFinished) -> dict[str, str]:
     if event.response_id:
         said["response_id"] = event.response_id
     if event.changes:
-        said["changes"] = changed(event.changes)
+        said["changes"] = changes_json(event.changes)
     if event.native_usage:
         said["native_usage"] = event.native_usage
     return said
 
 
-def _settled(events: Sequence[RequestSettled]) -> Columns:
-    return ended(events) | {
+def _request_settled(events: Sequence[RequestSettled]) -> Columns:
+    return outcome_columns(events) | {
         "event_time": [event.settled_at for event in events],
         "attempt": [event.attempts for event in events],
-        "attributes": [laned(event.request) | ({"replayed": "true"} if event.replayed else {}) for event in events],
+        "attributes": [
+            lane_attributes(event.request) | ({"replayed": "true"} if event.replayed else {}) for event in events
+        ],
     }
 
 
-def _judged(events: Sequence[FeedbackGiven]) -> Columns:
+def _feedback_given(events: Sequence[FeedbackGiven]) -> Columns:
     return {
         "tenant": [event.tenant for event in events],
         "request_id": [event.request_id for event in events],
@@ -163,7 +174,7 @@ def _judged(events: Sequence[FeedbackGiven]) -> Columns:
     }
 
 
-def _configured(events: Sequence[ConfigurationApplied]) -> Columns:
+def _configuration_applied(events: Sequence[ConfigurationApplied]) -> Columns:
     return {
         "event_time": [event.applied_at for event in events],
         "config_hash": [event.config_hash for event in events],
@@ -171,7 +182,7 @@ def _configured(events: Sequence[ConfigurationApplied]) -> Columns:
     }
 
 
-def _turned(events: Sequence[TargetStateChanged]) -> Columns:
+def _target_state_changed(events: Sequence[TargetStateChanged]) -> Columns:
     return {
         "event_time": [event.changed_at for event in events],
         "stage": "call",
@@ -191,16 +202,16 @@ def _turned(events: Sequence[TargetStateChanged]) -> Columns:
     }
 
 
-FACTS: dict[type[Event], Callable[[Sequence[Any]], Columns]] = {
-    RequestReceived: _received,
-    RequestAdmitted: _admitted,
-    RequestRouted: _routed,
-    AttemptStarted: _started,
-    AttemptWithdrawn: _withdrawn,
-    AttemptFinished: _finished,
-    RequestSettled: _settled,
-    FeedbackGiven: _judged,
-    ConfigurationApplied: _configured,
-    TargetStateChanged: _turned,
+COLUMN_BUILDERS: dict[type[Event], Callable[[Sequence[Any]], Columns]] = {
+    RequestReceived: _request_received,
+    RequestAdmitted: _request_admitted,
+    RequestRouted: _request_routed,
+    AttemptStarted: _attempt_started,
+    AttemptWithdrawn: _attempt_withdrawn,
+    AttemptFinished: _attempt_finished,
+    RequestSettled: _request_settled,
+    FeedbackGiven: _feedback_given,
+    ConfigurationApplied: _configuration_applied,
+    TargetStateChanged: _target_state_changed,
 }
 """What each class says, of one event at least. A stage is told once, for all of them."""

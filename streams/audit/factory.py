@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.http_endpoint import Endpoint
-from connectors.clickhouse.embedded.part_integrity import DataParts
-from streams.audit.stage import Audit
+from connectors.clickhouse.embedded.part_integrity import PartIntegrity
+from streams.audit.stage import AuditStage
 from streams.config.settings import ConfigurationError, Settings
 from streams.provisioning import clickhouse as stores
 
@@ -15,7 +15,7 @@ _WRITE_NOTHING = (
 )
 
 
-def _is_ready(clickhouse: ClickHouse) -> bool:
+def _migrate_server(clickhouse: ClickHouseClient) -> bool:
     """Bring a server's tables up to date, and try to write nothing into them; False if it is away for now.
 
     Raises:
@@ -36,7 +36,7 @@ def _is_ready(clickhouse: ClickHouse) -> bool:
     return True
 
 
-def make_audit(settings: Settings) -> Audit:
+def open_audit_stage(settings: Settings) -> AuditStage:
     """The stage; with chDB, also the endpoint that serves it, over tables that are there from the start.
 
     Raises:
@@ -44,15 +44,15 @@ def make_audit(settings: Settings) -> Audit:
         MigrationError: its tables are not those that we know.
 
     """
-    clickhouse = stores.writer(settings)
+    clickhouse = stores.open_writer(settings)
     if clickhouse.is_server:
-        return Audit(clickhouse, settings.topics, migrated=_is_ready(clickhouse))
+        return AuditStage(clickhouse, settings.topics, migrated=_migrate_server(clickhouse))
     clickhouse.migrate()
     port = settings.clickhouse.port
     try:
-        endpoint = Endpoint(stores.path(settings), clickhouse.database, port)
+        endpoint = Endpoint(stores.chdb_path(settings), clickhouse.database, port)
     except OSError as error:
         clickhouse.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
-    return Audit(clickhouse, settings.topics, endpoint, DataParts(clickhouse), migrated=True)
+    return AuditStage(clickhouse, settings.topics, endpoint, PartIntegrity(clickhouse), migrated=True)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from schemas.kafka import headers as wire
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.stages import STAGES
 from streams.audit.tables import Columns
 
@@ -15,7 +15,7 @@ _SOURCES: dict[bytes | None, str] = {f"/sluice/{stage}".encode(): stage for stag
 _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 
 
-def place(records: Sequence[Record]) -> Columns:
+def position_columns(records: Sequence[ConsumerRecord]) -> Columns:
     """Where records are, which is who they are."""
     return {
         "event_time": [record.timestamp_ms for record in records],
@@ -27,13 +27,13 @@ def place(records: Sequence[Record]) -> Columns:
     }
 
 
-def _id(record: Record) -> str:
+def _id(record: ConsumerRecord) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def written_by(records: Sequence[Record], stage: object) -> Columns:
+def source_columns(records: Sequence[ConsumerRecord], stage: object) -> Columns:
     """What the headers of events of ours say about them: their own ids, and who wrote them, else this stage."""
-    said = [_signed(record) for record in records]
+    said = [_event_identity(record) for record in records]
     return {
         "event_id": [
             event_id.decode("utf-8", "replace") if event_id else _id(record)
@@ -43,7 +43,7 @@ def written_by(records: Sequence[Record], stage: object) -> Columns:
     }
 
 
-def _signed(record: Record) -> tuple[bytes | None, bytes | None]:
+def _event_identity(record: ConsumerRecord) -> tuple[bytes | None, bytes | None]:
     """An event's id and source in its headers, of two of a name the last."""
     event_id = source = None
     for name, value in record.headers:
@@ -54,7 +54,7 @@ def _signed(record: Record) -> tuple[bytes | None, bytes | None]:
     return event_id, source
 
 
-def text(record: Record, header: str) -> str:
+def text(record: ConsumerRecord, header: str) -> str:
     """The last header of this name; empty if there is none. What is no UTF-8 is replaced."""
     for name, value in reversed(record.headers):
         if name == header:
@@ -62,14 +62,14 @@ def text(record: Record, header: str) -> str:
     return ""
 
 
-def _number(record: Record, header: str, layout: struct.Struct, otherwise: int) -> int:
-    value = wire.last(record.headers, header)
+def _number(record: ConsumerRecord, header: str, layout: struct.Struct, otherwise: int) -> int:
+    value = wire.last_value(record.headers, header)
     return int(layout.unpack(value)[0]) if value is not None and len(value) == layout.size else otherwise
 
 
-def original(record: Record, topic: str) -> Record:
+def original_record(record: ConsumerRecord, topic: str) -> ConsumerRecord:
     """The record that a dead letter was, as far as its headers tell."""
-    return Record(
+    return ConsumerRecord(
         topic,
         _number(record, "kafka_dlt-original-partition", _INT, record.partition),
         _number(record, "kafka_dlt-original-offset", _LONG, record.offset),

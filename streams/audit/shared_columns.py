@@ -6,26 +6,35 @@ from collections.abc import Sequence
 
 import orjson
 
-from schemas.avro.compiled import recurs
+from schemas.avro.compiled import is_interned
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Change, Failure, PolicyAction, Request, Usage
 from streams.audit.tables import Columns
-from streams.pipeline.request_metadata import trace
+from streams.pipeline.request_metadata import valid_traceparent
 
-_WHO = ("tenant", "request_id", "idempotency_key", "correlation_id", "trace_id", "source", "key_id", "operation")
-_MOST = 2048
-_told: dict[int, tuple[Request, tuple[str, ...]]] = {}
+_REQUESTER_COLUMNS = (
+    "tenant",
+    "request_id",
+    "idempotency_key",
+    "correlation_id",
+    "trace_id",
+    "source",
+    "key_id",
+    "operation",
+)
+_MAX_CACHED = 2048
+_cache: dict[int, tuple[Request, tuple[str, ...]]] = {}
 """Of requests told lately, by identity: they are held here, so that none is another's."""
 
 
-def asked(requests: Sequence[Request]) -> Columns:
+def requester_columns(requests: Sequence[Request]) -> Columns:
     """Who asked, and under which names it can be found again; at least one request."""
-    return dict(zip(_WHO, map(list, zip(*map(who, requests), strict=True)), strict=True))
+    return dict(zip(_REQUESTER_COLUMNS, map(list, zip(*map(requester, requests), strict=True)), strict=True))
 
 
-def who(request: Request) -> tuple[str, ...]:
+def requester(request: Request) -> tuple[str, ...]:
     """The same of one request. Made once for all events that share it."""
-    known = _told.get(id(request))
+    known = _cache.get(id(request))
     if known is not None and known[0] is request:
         return known[1]
     told = (
@@ -38,24 +47,24 @@ def who(request: Request) -> tuple[str, ...]:
         request.key_id,
         request.operation,
     )
-    if recurs(request):
-        if len(_told) >= _MOST:
-            _told.clear()
-        _told[id(request)] = request, told
+    if is_interned(request):
+        if len(_cache) >= _MAX_CACHED:
+            _cache.clear()
+        _cache[id(request)] = request, told
     return told
 
 
-def allowed(request: Request) -> dict[str, str]:
+def deadline_attributes(request: Request) -> dict[str, str]:
     """How long the caller waits: by this the view `unsettled` knows what is overdue."""
-    return {"allowed_ms": str(request.deadline_at - request.received_at), **laned(request)}
+    return {"allowed_ms": str(request.deadline_at - request.received_at), **lane_attributes(request)}
 
 
-def laned(request: Request) -> dict[str, str]:
+def lane_attributes(request: Request) -> dict[str, str]:
     """Which lane it takes, if not the usual one."""
     return {} if request.lane == "interactive" else {"lane": request.lane}
 
 
-def counted(usages: Sequence[Usage]) -> Columns:
+def usage_columns(usages: Sequence[Usage]) -> Columns:
     """Tokens, each kind in its column."""
     return {
         "input_tokens": [usage.input_tokens for usage in usages],
@@ -66,11 +75,11 @@ def counted(usages: Sequence[Usage]) -> Columns:
     }
 
 
-def ended(events: Sequence[RequestSettled]) -> Columns:
+def outcome_columns(events: Sequence[RequestSettled]) -> Columns:
     """How requests ended, which the event says as well as the fat row."""
     return (
-        asked([event.request for event in events])
-        | counted([event.usage for event in events])
+        requester_columns([event.request for event in events])
+        | usage_columns([event.usage for event in events])
         | _failed([event.failure for event in events])
         | {
             "request_model": [event.model for event in events],
@@ -79,7 +88,7 @@ def ended(events: Sequence[RequestSettled]) -> Columns:
             "response_model": [event.response_model for event in events],
             "outcome": [event.outcome for event in events],
             "finish_reasons": [event.finish_reasons for event in events],
-            "policy_actions": [actions(event.actions) for event in events],
+            "policy_actions": [policy_actions(event.actions) for event in events],
             "labels": [event.labels for event in events],
             "cost_usd": [event.cost_usd for event in events],
             "duration_ms": [event.settled_at - event.request.received_at for event in events],
@@ -97,12 +106,12 @@ def _failed(failures: Sequence[Failure | None]) -> Columns:
     }
 
 
-def actions(taken: tuple[PolicyAction, ...]) -> list[str]:
+def policy_actions(taken: tuple[PolicyAction, ...]) -> list[str]:
     """What each rule did, as ``rule:action``: never how often, so that few strings serve many rows."""
     return [f"{action.rule}:{action.action}" for action in taken]
 
 
-def changed(changes: tuple[Change, ...]) -> str:
+def changes_json(changes: tuple[Change, ...]) -> str:
     """How what was sent differs from what was asked, as JSON; empty if it does not. Never a value."""
     return orjson.dumps([change.model_dump() for change in changes]).decode() if changes else ""
 
@@ -110,10 +119,10 @@ def changed(changes: tuple[Change, ...]) -> str:
 def correlation(request: Request) -> str:
     """The caller's correlation id: as text if it is any, else in hexadecimal."""
     values = [header.value for header in request.reply_to.correlation] if request.reply_to else []
-    return readable(values[0]) if values else ""
+    return text_or_hex(values[0]) if values else ""
 
 
-def readable(value: bytes) -> str:
+def text_or_hex(value: bytes) -> str:
     """Bytes as text if they are printable UTF-8, else in hexadecimal."""
     try:
         text = value.decode()
@@ -124,4 +133,4 @@ def readable(value: bytes) -> str:
 
 def trace_id(traceparent: str) -> str:
     """The second field of a W3C traceparent; empty if it is none."""
-    return trace(traceparent)[3:35]
+    return valid_traceparent(traceparent)[3:35]

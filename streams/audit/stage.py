@@ -10,18 +10,19 @@ from hashlib import blake2b
 
 import structlog
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.http_endpoint import Endpoint
-from connectors.clickhouse.embedded.part_integrity import DataParts
-from schemas.kafka.records import Record
+from connectors.clickhouse.embedded.part_integrity import PartIntegrity
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
-from streams.audit.row_builder import RowMaker
+from streams.audit.row_builder import RowBuilder
 from streams.audit.tables import EVENTS, REQUESTS, Rows, Table
+from streams.pipeline.stage import SinkStage
 
 log = structlog.get_logger()
 
 
-class Audit:
+class AuditStage(SinkStage):
     """Keeps what the worker brings: one insert per table and batch, in a thread, so that the loop goes on.
 
     A batch mixes partitions. One insert for each of them, as Kafka Connect has it, was measured in chDB at 271 ms CPU
@@ -34,20 +35,20 @@ class Audit:
 
     def __init__(
         self,
-        clickhouse: ClickHouse,
+        clickhouse: ClickHouseClient,
         topics: Topics,
         endpoint: Endpoint | None = None,
-        parts: DataParts | None = None,
+        parts: PartIntegrity | None = None,
         *,
         migrated: bool = False,
     ) -> None:
         self._clickhouse = clickhouse
-        self._maker = RowMaker(topics)
+        self._row_builder = RowBuilder(topics)
         self._endpoint = endpoint
         self._parts = parts
         self._migrated = migrated
 
-    async def store(self, records: Sequence[Record]) -> None:
+    async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
         """Keep all of these.
 
         Raises:
@@ -55,7 +56,7 @@ class Audit:
             MigrationError: its tables are not those that we know.
 
         """
-        await asyncio.to_thread(self._store, records)
+        await asyncio.to_thread(self._write, records)
 
     async def close(self) -> None:
         """Let go of ClickHouse, and stop serving it to others."""
@@ -65,14 +66,14 @@ class Audit:
             await asyncio.to_thread(self._parts.close)
         await asyncio.to_thread(self._clickhouse.close)
 
-    def _store(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[ConsumerRecord]) -> None:
         if not self._migrated:
             # here as well, since a server may have been away when we started
             self._clickhouse.migrate()
             self._migrated = True
-        made = self._maker.rows(records)
-        with self._parts.writing() if self._parts else contextlib.nullcontext("") as generation:
-            token = generation + token_of(records)
+        made = self._row_builder.build(records)
+        with self._parts.guarded_insert() if self._parts else contextlib.nullcontext("") as generation:
+            token = generation + insert_token(records)
             # ends first: a request that is there has its events a moment later, never the other way round
             self._insert(REQUESTS, made.requests, token)
             self._insert(EVENTS, made.events, token)
@@ -85,21 +86,21 @@ class Audit:
             if error.unavailable:
                 raise
             if len(rows.records) == 1:
-                self._note(table.name, rows.records[0], error, token)
+                self._record_unstorable_row(table.name, rows.records[0], error, token)
                 return
             middle = len(rows.records) // 2
             self._insert(table, rows.part(slice(middle)), f"{token}/0")
             self._insert(table, rows.part(slice(middle, None)), f"{token}/1")
 
-    def _note(self, table: str, record: Record, error: ClickHouseError, token: str) -> None:
+    def _record_unstorable_row(self, table: str, record: ConsumerRecord, error: ClickHouseError, token: str) -> None:
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
-        stub = self._maker.stub(record, f"{table}: {error}")
+        stub = self._row_builder.placeholder(record, f"{table}: {error}")
         self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns, f"{token}/note of {table}")
         place = f"{record.topic}/{record.partition}/{record.offset}"
         log.error("row refused", table=table, record=place, reason=str(error))
 
 
-def token_of(records: Iterable[Record]) -> str:
+def insert_token(records: Iterable[ConsumerRecord]) -> str:
     """The name of a batch: which offsets of which partitions are in it."""
     offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
     for record in records:

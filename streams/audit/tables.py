@@ -11,8 +11,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from schemas.codegen.frozen_dataclass import fixed
-from schemas.kafka.records import Record
+from schemas.codegen.frozen_dataclass import frozen_slots
+from schemas.kafka.records import ConsumerRecord
 
 NIL = "00000000-0000-0000-0000-000000000000"
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -21,22 +21,22 @@ LATEST_MS = 4_102_444_800_000
 NAME_LENGTH = 256
 """Of what should be one of few names, but may come from a caller."""
 MAX_COST_USD = Decimal(10) ** 6
-_SMALLEST = -12
+_SMALLEST_COST = -12
 """The power of ten of the column's last digit."""
 
 Columns = dict[str, object]
 """What is told of some rows, by column: a list has a value for each of them, anything else stands in all."""
 Values = list[Any]
 """What stands in one column, row by row; one row at least."""
-Fit = Callable[[Values], Values]
+Coercion = Callable[[Values], Values]
 """Brings the values of a column to what it can hold."""
 
 
-def _as_they_are(values: Values) -> Values:
+def _unchanged(values: Values) -> Values:
     return values
 
 
-def _within(most: int) -> Fit:
+def _clamped(most: int) -> Coercion:
     def fit(values: Values) -> Values:
         if min(values) >= 0 and max(values) <= most:
             return values
@@ -45,7 +45,7 @@ def _within(most: int) -> Fit:
     return fit
 
 
-def _nullable(fit: Fit) -> Fit:
+def _nullable(fit: Coercion) -> Coercion:
     def fit_or_none(values: Values) -> Values:
         if None not in values:
             return fit(values)
@@ -55,20 +55,20 @@ def _nullable(fit: Fit) -> Fit:
     return fit_or_none
 
 
-def _short(names: Iterable[str]) -> bool:
+def _all_short(names: Iterable[str]) -> bool:
     return max(map(len, names), default=0) <= NAME_LENGTH
 
 
 def _names(values: Values) -> Values:
-    return values if _short(values) else [value[:NAME_LENGTH] for value in values]
+    return values if _all_short(values) else [value[:NAME_LENGTH] for value in values]
 
 
 def _lists(values: Values) -> Values:
-    return values if _short(chain.from_iterable(values)) else [_names(list(value)) for value in values]
+    return values if _all_short(chain.from_iterable(values)) else [_names(list(value)) for value in values]
 
 
 def _maps(values: Values) -> Values:
-    if _short(chain.from_iterable(values)):
+    if _all_short(chain.from_iterable(values)):
         return values
     return [{key[:NAME_LENGTH]: item for key, item in value.items()} for value in values]
 
@@ -93,12 +93,12 @@ def _cost(value: object) -> str | None:
         return None
     if not within:
         return None
-    return f"{cost:f}" if cost.adjusted() >= _SMALLEST else "0"
+    return f"{cost:f}" if cost.adjusted() >= _SMALLEST_COST else "0"
 
 
-_U16, _U32, _U64, _TIME = (_within(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
-_KINDS: dict[str, tuple[object, Fit]] = {
-    "text": ("", _as_they_are),
+_U16, _U32, _U64, _TIME = (_clamped(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
+_KINDS: dict[str, tuple[object, Coercion]] = {
+    "text": ("", _unchanged),
     "name": ("", _names),
     "names": ((), _lists),
     "map": ({}, _maps),
@@ -113,11 +113,11 @@ _KINDS: dict[str, tuple[object, Fit]] = {
 }
 
 
-@fixed
+@frozen_slots
 class Rows:
     """Rows of one table by column, in the order of its names, and the record that each row is of."""
 
-    records: list[Record]
+    records: list[ConsumerRecord]
     columns: list[Values]
 
     def part(self, rows: slice) -> Rows:
@@ -135,7 +135,7 @@ class Table:
         self.name = table
         self.names = tuple(self._columns)
 
-    def rows(self, told: Sequence[tuple[list[Record], Columns]]) -> Rows:
+    def build_rows(self, told: Sequence[tuple[list[ConsumerRecord], Columns]]) -> Rows:
         """The rows of these records, group by group, no group empty: each value as its column can hold it.
 
         What is told for no column is left out.
@@ -145,7 +145,7 @@ class Table:
         return Rows(records, [_column(groups, name, *kind) for name, kind in self._columns.items()])
 
 
-def _column(groups: list[tuple[Columns, int]], name: str, blank: object, fit: Fit) -> Values:
+def _column(groups: list[tuple[Columns, int]], name: str, blank: object, fit: Coercion) -> Values:
     column: Values = []
     for columns, rows in groups:
         told = columns.get(name, blank)

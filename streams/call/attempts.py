@@ -6,19 +6,19 @@ import math
 
 import orjson
 
-from connectors.providers.provider import Answer, ProviderError
-from schemas.codegen.frozen_dataclass import fixed
+from connectors.providers.provider import ProviderAnswer, ProviderError
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestRouted, RequestSettled
 from schemas.events.parts import Failure, Request
 from schemas.events.vocabulary import Outcome
 from schemas.kafka.topics import MAX_ANSWER_BYTES
-from schemas.openai.embedding_vectors import packed
-from streams.call.pricing import Prices
-from streams.pipeline.settlement import Called, settled
+from schemas.openai.embedding_vectors import pack_vectors
+from streams.call.pricing import PriceBook
+from streams.pipeline.settlement import CallResult, settle
 
 
-@fixed
-class End:
+@frozen_slots
+class RequestEnd:
     """How a request ended."""
 
     request: Request
@@ -26,7 +26,7 @@ class End:
     failure: Failure | None
     attempts: tuple[AttemptFinished, ...]
     settled_at: int
-    asked: str = ""
+    fingerprint: str = ""
     """A fingerprint of what was asked; empty unless the caller named its request."""
 
     @property
@@ -35,8 +35,8 @@ class End:
         return 1000 + sum(1000 + len(attempt.body) for attempt in self.attempts)
 
 
-def finished(
-    started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices
+def to_finished_event(
+    started: AttemptStarted, result: ProviderAnswer | ProviderError, finished_at: int, prices: PriceBook
 ) -> AttemptFinished:
     """Say how an attempt ended, and what it cost: also one that failed may be paid for.
 
@@ -47,15 +47,15 @@ def finished(
         prices: what an answer costs.
 
     """
-    if isinstance(result, Answer):
-        body = orjson.dumps(packed(result.body) if started.request.operation == "embeddings" else result.body)
+    if isinstance(result, ProviderAnswer):
+        body = orjson.dumps(pack_vectors(result.body) if started.request.operation == "embeddings" else result.body)
         if len(body) <= MAX_ANSWER_BYTES:
-            return _ended(started, result, finished_at, prices, **_answered(result), body=body.decode())
-        result = _too_large(result, len(body))
-    return _ended(started, result, finished_at, prices, **_failed(result))
+            return _finished_fields(started, result, finished_at, prices, **_answered_event(result), body=body.decode())
+        result = _too_large_event(result, len(body))
+    return _finished_fields(started, result, finished_at, prices, **_failed_event(result))
 
 
-def withdrawn(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
+def to_withdrawn_event(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
     """Take an attempt back that was not made, at this time in milliseconds since the epoch."""
     return AttemptWithdrawn(
         request=started.request,
@@ -67,12 +67,12 @@ def withdrawn(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
     )
 
 
-def _ended(
-    started: AttemptStarted, result: Answer | ProviderError, finished_at: int, prices: Prices, **more: object
+def _finished_fields(
+    started: AttemptStarted, result: ProviderAnswer | ProviderError, finished_at: int, prices: PriceBook, **more: object
 ) -> AttemptFinished:
     """Put together what every end has, and what only an answer or an error has."""
-    answered_by = result.response_model if isinstance(result, Answer) else ""
-    cost = prices.of(started.provider, started.model, result.usage, answered_by)
+    answered_by = result.response_model if isinstance(result, ProviderAnswer) else ""
+    cost = prices.price(started.provider, started.model, result.usage, answered_by)
     return AttemptFinished.model_validate(
         {
             "request": started.request,
@@ -93,7 +93,7 @@ def _ended(
     )
 
 
-def _answered(answer: Answer) -> dict[str, object]:
+def _answered_event(answer: ProviderAnswer) -> dict[str, object]:
     return {
         "response_id": answer.response_id,
         "response_model": answer.response_model,
@@ -102,7 +102,7 @@ def _answered(answer: Answer) -> dict[str, object]:
     }
 
 
-def _failed(error: ProviderError) -> dict[str, object]:
+def _failed_event(error: ProviderError) -> dict[str, object]:
     hint_s = error.retry_after_s
     return {
         "error_type": error.error_type,
@@ -110,11 +110,11 @@ def _failed(error: ProviderError) -> dict[str, object]:
         "error_param": error.param,
         "body": orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
         "retry_after_ms": None if hint_s is None else math.ceil(hint_s * 1000),
-        "another_key": error.another_key,
+        "another_key": error.retry_with_other_key,
     }
 
 
-def _too_large(answer: Answer, size: int) -> ProviderError:
+def _too_large_event(answer: ProviderAnswer, size: int) -> ProviderError:
     """Not to be asked for again, here or elsewhere: it would cost the same and be as large."""
     message = f"it has {size} bytes, and a record holds {MAX_ANSWER_BYTES}; ask for less at once"
     error = ProviderError("answer_too_large", message, http_status=answer.http_status)
@@ -123,14 +123,14 @@ def _too_large(answer: Answer, size: int) -> ProviderError:
     return error
 
 
-def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
+def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> RequestSettled:
     """Settle a request as it ended, be it now, at an earlier delivery of it, or when its caller first asked.
 
     A redelivery of the same request gets the same outcome again. A repeat by its caller, which came in at another
     time or waits elsewhere, gets it as a replay: a new outcome with its own times, to be replied to but not counted.
     """
-    replayed = is_repeat(routed.request, end.request)
-    called = Called(replayed=replayed)
+    replayed = is_client_retry(routed.request, end.request)
+    called = CallResult(replayed=replayed)
     if end.attempts:
         last = end.attempts[-1]
         called |= {
@@ -149,9 +149,9 @@ def end_of(routed: RequestRouted, end: End, now: int) -> RequestSettled:
             "cost_usd": last.cost_usd,
             "answered_at": None if replayed else last.finished_at,
         }
-    return settled(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=called)
+    return settle(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=called)
 
 
-def is_repeat(request: Request, first: Request) -> bool:
+def is_client_retry(request: Request, first: Request) -> bool:
     """Whether the caller asked again, rather than the log having delivered its one request again."""
     return request is not first and (request.received_at != first.received_at or request.reply_to != first.reply_to)

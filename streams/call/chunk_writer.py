@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import orjson
 
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from schemas.events.parts import Request
 from schemas.kafka import headers
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from streams.pipeline.stage import Emit
 
 COALESCE_S = 0.03
 """Chunks gather until the next multiple of this. The first word never waits, nor what comes before it; of the others a
 reader sees no difference. The streams of a worker so write in the same moments, in shared batches: a chunk by itself
 costs the broker 0.3 ms."""
-MOST_TURNS = 4
-UNHURRIED = 50
+MAX_FLUSH_SLOTS = 4
+STREAMS_PER_FLUSH_SLOT = 50
 """Streams at once up to which each writes at every such moment. More of them take turns, up to so many: what they cost
 grows less than their number, no moment is everybody's, and eight times a second is still faster than anybody reads."""
 
@@ -42,7 +42,7 @@ class ChunkWriter:
         self._request = request
         self._attempt = attempt
         self._emit = emit
-        self._else_dead_letter = else_dead_letter
+        self._dead_letter_topic = else_dead_letter
         self._usage = usage
         self._number = next(self._numbers)
         self._pending: list[Chunk] = []
@@ -57,7 +57,7 @@ class ChunkWriter:
         if not chunk.get("choices") and not self._usage:
             return
         self.forwarded += 1
-        if not (self._pending and join(self._pending[-1], chunk)):
+        if not (self._pending and merge_text(self._pending[-1], chunk)):
             self._pending.append(chunk)
         self._more.set()
         if self._writing is None:
@@ -85,14 +85,14 @@ class ChunkWriter:
                 await self._more.wait()
                 continue
             if begun and not self._closed:
-                await asyncio.sleep(until_turn_s(self._number, ChunkWriter.open, time.monotonic()))
+                await asyncio.sleep(seconds_until_flush(self._number, ChunkWriter.open, time.monotonic()))
             for _ in range(len(self._pending)):  # pieces of a tool's call are not joined: all that gathered goes
                 chunk = self._pending.pop(0)
-                begun = begun or says(chunk)
-                await self._emit(self._output(chunk, sequence))
+                begun = begun or has_visible_delta(chunk)
+                await self._emit(self._chunk_record(chunk, sequence))
                 sequence += 1
 
-    def _output(self, chunk: Chunk, sequence: int) -> Output:
+    def _chunk_record(self, chunk: Chunk, sequence: int) -> ProducerRecord:
         request, reply_to = self._request, self._request.reply_to
         said = {
             headers.REQUEST_ID: request.request_id,
@@ -102,25 +102,25 @@ class ChunkWriter:
         }
         correlation = [(header.name, header.value) for header in reply_to.correlation] if reply_to else []
         same_topic = reply_to is not None and reply_to.topic == request.stream_topic
-        return Output(
+        return ProducerRecord(
             request.stream_topic,
             (reply_to.key if reply_to else None) or request.request_id.encode(),
             orjson.dumps(chunk),
             (*correlation, *((name, value.encode()) for name, value in said.items())),
             reply_to.partition if reply_to and same_topic else None,
-            self._else_dead_letter,
-            even_if_lost=True,
+            self._dead_letter_topic,
+            write_after_revocation=True,
         )
 
 
-def until_turn_s(number: int, streams: int, now_s: float) -> float:
+def seconds_until_flush(number: int, streams: int, now_s: float) -> float:
     """How long the stream of this number waits for its next moment, while there are so many."""
-    turns = min(-(-streams // UNHURRIED), MOST_TURNS) or 1
+    turns = min(-(-streams // STREAMS_PER_FLUSH_SLOT), MAX_FLUSH_SLOTS) or 1
     interval_s = turns * COALESCE_S
     return interval_s - (now_s - number % turns * COALESCE_S) % interval_s
 
 
-async def handed_on(provider: Provider, call: Call, writer: ChunkWriter) -> Answer:
+async def forward_stream(provider: Provider, call: ProviderCall, writer: ChunkWriter) -> ProviderAnswer:
     """Call a provider for a stream, write its chunks, and return the whole answer.
 
     Raises:
@@ -128,19 +128,19 @@ async def handed_on(provider: Provider, call: Call, writer: ChunkWriter) -> Answ
 
     """
     async for item in provider.stream(call):
-        if isinstance(item, Answer):
+        if isinstance(item, ProviderAnswer):
             return item
         writer.write(item)
     raise ProviderError("server", "the stream ended without an answer", http_status=200)
 
 
-def says(chunk: Chunk) -> bool:
+def has_visible_delta(chunk: Chunk) -> bool:
     """Whether a reader sees something of it: many providers begin with a chunk that only has a role."""
     deltas = [choice.get("delta") or {} for choice in chunk.get("choices") or []]
     return any(value for delta in deltas for name, value in delta.items() if name != "role")
 
 
-def join(first: Chunk, second: Chunk) -> bool:
+def merge_text(first: Chunk, second: Chunk) -> bool:
     """Add the second chunk to the first if both are nothing but text of the same choice; whether that was so."""
     ours, theirs = _text_of(first), _text_of(second)
     if ours is None or theirs is None or ours["index"] != theirs["index"]:

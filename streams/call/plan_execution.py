@@ -9,33 +9,33 @@ from typing import Any
 from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Failure, Plan
 from schemas.events.vocabulary import ErrorType, Lane
-from schemas.kafka.records import Output
-from streams.call.idempotency.claims import Fresh, InDoubt
+from schemas.kafka.records import ProducerRecord
+from streams.call.idempotency.claims import InDoubt, Unclaimed
 from streams.call.idempotency.fingerprint import fingerprint
-from streams.call.request_body import body_of
-from streams.call.retry import Tried
-from streams.call.traffic.rate_limit import Cost, estimate
-from streams.pipeline.failures import failure_of
+from streams.call.request_body import body_for_target
+from streams.call.retry import AttemptFailure
+from streams.call.traffic.rate_limit import RequestCost, estimate_cost
+from streams.pipeline.failures import to_failure
 from streams.pipeline.stage import Emit
 
 
 @dataclass(slots=True)
-class Walk:
+class PlanExecution:
     """Where a request stands."""
 
     routed: RequestRouted
     body: dict[str, Any]
     partition: int
     emit: Emit
-    asked: str = ""
+    fingerprint: str = ""
     """A fingerprint of what is asked, if the caller named its request."""
     attempts: tuple[AttemptFinished, ...] = ()
-    tried: list[Tried] = field(default_factory=list)
+    failures: list[AttemptFailure] = field(default_factory=list)
     """The same and those whose end nobody knows, as ``next_step`` wants it."""
-    last: tuple[Output, ...] = ()
+    unwritten: tuple[ProducerRecord, ...] = ()
     """The last attempt's end, not yet on the log."""
 
-    forwarded: int = 0
+    chunks_forwarded: int = 0
     """Chunks that the caller may have seen."""
 
     @property
@@ -46,8 +46,8 @@ class Walk:
     @property
     def last_failure(self) -> Failure:
         """How the last attempt is told to the caller. There must have been one that failed."""
-        last = self.tried[-1]
-        return failure_of(last.error_type, last.message, last.retry_after_s, last.param)
+        last = self.failures[-1]
+        return to_failure(last.error_type, last.message, last.retry_after_s, last.param)
 
     @property
     def request_id(self) -> str:
@@ -65,70 +65,70 @@ class Walk:
         return self.routed.request.deadline_at / 1000
 
     @property
-    def number(self) -> int:
+    def next_attempt(self) -> int:
         """Of the next attempt, from 1."""
-        return 1 + sum(1 for attempt in self.tried if not attempt.passed_over)
+        return 1 + sum(1 for attempt in self.failures if not attempt.skipped)
 
     @property
-    def answered(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether the end of the way is reached."""
         return bool(self.attempts) and self.attempts[-1].error_type is None
 
-    def add(self, place: int, attempt: AttemptFinished, output: Output) -> None:
+    def record_attempt(self, place: int, attempt: AttemptFinished, output: ProducerRecord) -> None:
         """Note how the attempt at the target of this place ended."""
         self.attempts = (*self.attempts, attempt)
-        self.last = (output,)
+        self.unwritten = (output,)
         if attempt.error_type is not None:
-            self.tried.append(_tried(place, attempt))
+            self.failures.append(_to_failure(place, attempt))
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> RequestCost:
         """What a call takes of a provider's limits, guessed."""
-        return estimate(len(self.routed.body), self.body)
+        return estimate_cost(len(self.routed.body), self.body)
 
-    def pass_over(self, place: int, reason: ErrorType, retry_after_s: float) -> None:
+    def skip_target(self, place: int, reason: ErrorType, retry_after_s: float) -> None:
         """Note why the target of this place was not called, and after how many seconds it may be."""
-        self.tried.append(Tried(place, reason, retry_after_s=retry_after_s, passed_over=True))
+        self.failures.append(AttemptFailure(place, reason, retry_after_s=retry_after_s, skipped=True))
 
 
-def begin(routed: RequestRouted, partition: int, emit: Emit, claim: Fresh | InDoubt) -> Walk:
+def start(routed: RequestRouted, partition: int, emit: Emit, claim: Unclaimed | InDoubt) -> PlanExecution:
     """Start, or go on where another worker, or this one before, has stopped.
 
     Raises:
         DeadLetterError: the body is not a JSON object.
 
     """
-    body = body_of(routed)
-    tried = list(_placed(routed.plan, claim.attempts))
+    body = body_for_target(routed)
+    tried = list(_earlier_failures(routed.plan, claim.attempts))
     if isinstance(claim, InDoubt):
         place = tried[-1].target if tried else 0
-        place = _place(routed.plan, place, claim.started.provider, claim.started.model)
-        tried += [Tried(place, "timeout")] * (claim.started.attempt - len(tried))
-    return Walk(routed, body, partition, emit, fingerprint(routed, body), claim.attempts, tried)
+        place = _target_index(routed.plan, place, claim.started.provider, claim.started.model)
+        tried += [AttemptFailure(place, "timeout")] * (claim.started.attempt - len(tried))
+    return PlanExecution(routed, body, partition, emit, fingerprint(routed, body), claim.attempts, tried)
 
 
-def _placed(plan: Plan, attempts: tuple[AttemptFinished, ...]) -> Iterator[Tried]:
+def _earlier_failures(plan: Plan, attempts: tuple[AttemptFinished, ...]) -> Iterator[AttemptFailure]:
     """Find the place in the plan of attempts that are known from the log, which never go back."""
     place = 0
     for attempt in attempts:
-        place = _place(plan, place, attempt.provider, attempt.model)
-        yield _tried(place, attempt)
+        place = _target_index(plan, place, attempt.provider, attempt.model)
+        yield _to_failure(place, attempt)
 
 
-def _place(plan: Plan, start: int, provider: str, model: str) -> int:
+def _target_index(plan: Plan, start: int, provider: str, model: str) -> int:
     later = range(start, len(plan.targets))
     found = (place for place in later if (plan.targets[place].provider, plan.targets[place].model) == (provider, model))
     return next(found, start)
 
 
-def _tried(place: int, attempt: AttemptFinished) -> Tried:
+def _to_failure(place: int, attempt: AttemptFinished) -> AttemptFailure:
     hint = attempt.retry_after_ms
     hint_s = None if hint is None else hint / 1000
-    return Tried(
+    return AttemptFailure(
         place,
         attempt.error_type or "server",
         attempt.error_message,
         hint_s,
         attempt.error_param,
-        another_key=attempt.another_key,
+        retry_with_other_key=attempt.another_key,
     )

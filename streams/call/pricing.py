@@ -27,25 +27,25 @@ GENAI_ID: dict[str, str] = {
 }
 """The id in genai-prices of a kind that is one company's, also behind a proxy; of other kinds base_url says whose."""
 
-COUNTED = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"})
-NOT_OURS = frozenset({"web_searches_kcount", "storage_searches_kcount", "cache_write_1h_mtok"})
+TOKEN_KINDS = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"})
+IGNORED_RATES = frozenset({"web_searches_kcount", "storage_searches_kcount", "cache_write_1h_mtok"})
 """What these price, our usage never counts."""
 
-REMEMBERED = 4096
+RATE_CACHE_SIZE = 4096
 """Of how many models we keep the rate: callers choose names freely."""
 
 Rate = Callable[[Usage], Decimal | None]
 
 
-class Prices:
+class PriceBook:
     """The prices of every configured provider's models, looked up once each."""
 
     def __init__(self, settings: Settings) -> None:
         self._overrides = settings.prices
         self._providers = settings.providers
-        self._rate = functools.lru_cache(maxsize=REMEMBERED)(self._find)
+        self._rate = functools.lru_cache(maxsize=RATE_CACHE_SIZE)(self._find_rate)
 
-    def of(self, provider: str, model: str, usage: Usage, answered_by: str = "") -> Decimal | None:
+    def price(self, provider: str, model: str, usage: Usage, answered_by: str = "") -> Decimal | None:
         """Price a call, in US dollars; None if its price or its usage is not known, which is not the same as free.
 
         Args:
@@ -60,16 +60,16 @@ class Prices:
         rate = self._rate(provider, model)
         return (self._rate(provider, answered_by) if rate is _unpriced and answered_by else rate)(usage)
 
-    def _find(self, provider: str, model: str) -> Rate:
+    def _find_rate(self, provider: str, model: str) -> Rate:
         override = self._overrides.get(f"{provider}/{model}")
         if override is not None:
-            return _overridden(override)
+            return _override_rate(override)
         settings = self._providers.get(provider)
         if settings is None:
             return _unpriced
-        seller, name = settings.sold_as(model)
+        seller, name = settings.price_key(model)
         publisher = _publisher(settings, seller)
-        return _published(publisher, name) if publisher is not None else _unpriced
+        return _published_rate(publisher, name) if publisher is not None else _unpriced
 
 
 def _publisher(settings: ProviderSettings, seller: str) -> PricedProvider | None:
@@ -87,7 +87,7 @@ def _unpriced(_: Usage) -> None:
     return None
 
 
-def _flat(fresh: Decimal, read: Decimal, written: Decimal, output: Decimal) -> Rate:
+def flat_rate(fresh: Decimal, read: Decimal, written: Decimal, output: Decimal) -> Rate:
     """Price by four rates per million tokens; input counts the cached tokens too, so they are taken out first."""
 
     def rate(usage: Usage) -> Decimal:
@@ -100,27 +100,27 @@ def _flat(fresh: Decimal, read: Decimal, written: Decimal, output: Decimal) -> R
     return rate
 
 
-def _overridden(price: Price) -> Rate:
+def _override_rate(price: Price) -> Rate:
     fresh = Decimal(str(price.input_mtok))
     read = fresh if price.cache_read_mtok is None else Decimal(str(price.cache_read_mtok))
-    return _flat(fresh, read, fresh, Decimal(str(price.output_mtok)))
+    return flat_rate(fresh, read, fresh, Decimal(str(price.output_mtok)))
 
 
-def _published(publisher: PricedProvider, model: str) -> Rate:
+def _published_rate(publisher: PricedProvider, model: str) -> Rate:
     found = publisher.find_model(model.lower(), all_providers=get_snapshot().providers)
     if found is None:
         return _unpriced
     rates = vars(found.prices) if isinstance(found.prices, ModelPrice) else {}
-    known = {name: rate for name, rate in rates.items() if rate is not None and name not in NOT_OURS}
-    flat = {name: rate for name, rate in known.items() if isinstance(rate, Decimal) and name in COUNTED}
+    known = {name: rate for name, rate in rates.items() if rate is not None and name not in IGNORED_RATES}
+    flat = {name: rate for name, rate in known.items() if isinstance(rate, Decimal) and name in TOKEN_KINDS}
     if "input_mtok" not in flat or len(flat) < len(known):
-        return _calculated(publisher, found)
+        return tiered_rate(publisher, found)
     fresh = flat["input_mtok"]
     read, written = flat.get("cache_read_mtok", fresh), flat.get("cache_write_mtok", fresh)
-    return _flat(fresh, read, written, flat.get("output_mtok", Decimal(0)))
+    return flat_rate(fresh, read, written, flat.get("output_mtok", Decimal(0)))
 
 
-def _calculated(publisher: PricedProvider, model: ModelInfo) -> Rate:
+def tiered_rate(publisher: PricedProvider, model: ModelInfo) -> Rate:
     """Leave tiers and prices that change with time to genai-prices itself, which takes ten times as long."""
 
     def rate(usage: Usage) -> Decimal | None:

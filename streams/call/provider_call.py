@@ -7,22 +7,22 @@ import traceback
 
 import structlog
 
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from schemas.events.catalog import AttemptStarted
-from streams.call.chunk_writer import ChunkWriter, handed_on
-from streams.call.plan_execution import Walk
+from streams.call.chunk_writer import ChunkWriter, forward_stream
+from streams.call.plan_execution import PlanExecution
 from streams.call.request_body import wants_usage
 
 log = structlog.get_logger()
 
 
-async def called(
-    provider: Provider, walk: Walk, started: AttemptStarted, timeout_s: float, else_dead_letter: str
-) -> Answer | ProviderError:
+async def call_provider(
+    provider: Provider, walk: PlanExecution, started: AttemptStarted, timeout_s: float, else_dead_letter: str
+) -> ProviderAnswer | ProviderError:
     """Call a provider for a request, within this time."""
     if timeout_s <= 0:
         return ProviderError("timeout", "the log took so long that no time was left for the call")
-    call = Call(
+    call = ProviderCall(
         request_id=walk.request_id,
         operation=walk.routed.request.operation,
         model=started.model,
@@ -47,12 +47,14 @@ async def called(
         return ProviderError("server", f"the gateway's adapter failed ({type(error).__name__})")
 
 
-async def _stream(provider: Provider, call: Call, walk: Walk, started: AttemptStarted, else_dead_letter: str) -> Answer:
+async def _stream(
+    provider: Provider, call: ProviderCall, walk: PlanExecution, started: AttemptStarted, else_dead_letter: str
+) -> ProviderAnswer:
     """Hand the chunks on as they come, and drain the stream to its end whether or not anybody listens."""
     usage = wants_usage(walk.body)
     writer = ChunkWriter(started.request, started.attempt, walk.emit, else_dead_letter, usage=usage)
     try:
-        return await handed_on(provider, call, writer)
+        return await forward_stream(provider, call, writer)
     finally:
-        walk.forwarded += writer.forwarded
+        walk.chunks_forwarded += writer.forwarded
         await writer.close()

@@ -10,7 +10,7 @@ from schemas.events.catalog import RequestRouted
 from streams.pipeline.stage import DeadLetterError
 
 
-def body_of(routed: RequestRouted) -> dict[str, Any]:
+def body_for_target(routed: RequestRouted) -> dict[str, Any]:
     """Read the body.
 
     Raises:

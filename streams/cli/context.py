@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 if TYPE_CHECKING:
     from streams.config.settings import Settings
@@ -26,7 +26,7 @@ class Sluice(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except PlainError as error:
+        except UserError as error:
             console.print(f"sluice: {error}", style="red", markup=False, soft_wrap=True)
             ctx.exit(1)
 
@@ -39,7 +39,7 @@ def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
     return load(config, secrets=secrets)
 
 
-def with_log(ctx: click.Context, *, secrets: bool = False) -> Settings:
+def configured_settings(ctx: click.Context, *, secrets: bool = False) -> Settings:
     """The same for a command that needs a Kafka: the one that is named, else the one that `sluice up` runs."""
     settings = settings_of(ctx, secrets=secrets)
     bootstrap = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"

@@ -31,7 +31,7 @@ def query(ctx: click.Context, sql: str, fmt: str, as_json: bool) -> None:
     if not sql.strip():
         raise click.UsageError('the query is empty: say in SQL what to ask, such as "SELECT count() FROM requests"')
 
-    answer = stores.reader(settings_of(ctx)).query(sql, "JSON" if as_json else fmt)
+    answer = stores.open_reader(settings_of(ctx)).query(sql, "JSON" if as_json else fmt)
     click.get_binary_stream("stdout").write(answer)
 
 
@@ -79,7 +79,9 @@ def export(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("export")
         manifest = write(
-            stores.reader(settings_of(ctx)), options, lambda done, total: bar.update(task, completed=done, total=total)
+            stores.open_reader(settings_of(ctx)),
+            options,
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     say(json.loads(manifest.json()), manifest.sentence, as_json=as_json)
     sys.exit(0 if manifest.examples else 3)

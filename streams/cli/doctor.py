@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from streams.cli.context import as_json, say, with_log
+from streams.cli.context import as_json, configured_settings, say
 
 
 @click.command()
@@ -15,8 +15,8 @@ from streams.cli.context import as_json, say, with_log
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Look at everything, and name what is wrong."""
-    from streams.doctor.checks import examine
+    from streams.doctor.checks import run_checks
 
-    findings = asyncio.run(examine(with_log(ctx)))
+    findings = asyncio.run(run_checks(configured_settings(ctx)))
     say([finding.as_dict() for finding in findings], "\n".join(map(str, findings)), as_json=as_json)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)

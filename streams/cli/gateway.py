@@ -8,7 +8,7 @@ import sys
 import click
 
 from schemas.kafka.stages import RUNNABLE
-from streams.cli.context import as_json, settings_of, with_log
+from streams.cli.context import as_json, configured_settings, settings_of
 
 
 @click.command()
@@ -38,6 +38,6 @@ def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
 
     from streams.app import run
 
-    settings = with_log(ctx, secrets=True)
+    settings = configured_settings(ctx, secrets=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(run(stages, settings)))

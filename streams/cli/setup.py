@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from streams.cli.context import as_json, console, say, settings_of, with_log
+from streams.cli.context import as_json, configured_settings, console, say, settings_of
 
 MORE_PARTITIONS = (
     "it has more partitions now. Stop every worker for longer than 10 s and start them again, or they read only the old"
@@ -23,15 +23,15 @@ def topics(ctx: click.Context, alter: bool, as_json: bool) -> None:
 
     Those that are there are checked: one that is not as configured is an error, and then none is made.
     """
-    from streams.provisioning.topics import alter_log, prepare_log
+    from streams.provisioning.topics import alter_topics, provision_topics
 
-    settings = with_log(ctx)
-    altered = asyncio.run(alter_log(settings)) if alter else {}
+    settings = configured_settings(ctx)
+    altered = asyncio.run(alter_topics(settings)) if alter else {}
     told = {name: [f"{each.setting}={each.wanted}" for each in changes] for name, changes in altered.items()}
     for name, changes in altered.items():
         if any(each.setting == "partitions" for each in changes):
             console.print(f"sluice: {name}: {MORE_PARTITIONS}", style="yellow", markup=False, soft_wrap=True)
-    made = asyncio.run(prepare_log(settings))
+    made = asyncio.run(provision_topics(settings))
     lines = [f"altered {name}: {', '.join(changes)}" for name, changes in told.items()]
     lines += [f"created {name}" for name in made]
     data = {"created": made} | ({"altered": told} if alter else {})
@@ -45,5 +45,5 @@ def migrate(ctx: click.Context, as_json: bool) -> None:
     """Apply the ClickHouse tables that are not there yet."""
     from streams.provisioning import clickhouse as stores
 
-    applied = stores.writer(settings_of(ctx)).migrate()
+    applied = stores.open_writer(settings_of(ctx)).migrate()
     say({"applied": applied}, "\n".join(f"applied {name}" for name in applied) or "up to date", as_json=as_json)

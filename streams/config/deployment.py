@@ -7,18 +7,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.kafka.connection import Cluster
+from connectors.kafka.connection import SecuredKafka
 from connectors.kafka.security.settings import Security
-from schemas.kafka.topics import MAX_QUESTION_BYTES, Kept
+from schemas.kafka.topics import MAX_REQUEST_BYTES, RetentionKey
 
 
-class Section(BaseModel):
+class ConfigModel(BaseModel):
     """Any part of the file: unknown names in it are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Kafka(Section):
+class KafkaSettings(ConfigModel):
     """The log."""
 
     bootstrap_servers: str = ""
@@ -33,7 +33,7 @@ class Kafka(Section):
     replication_factor: int = Field(default=1, ge=1)
     min_insync_replicas: int = Field(default=0, ge=0)
     """How many brokers must have a record before it counts. 0: two of three copies or more, else one."""
-    retention_hours: dict[Kept, Annotated[int, Field(ge=1)]] = {}
+    retention_hours: dict[RetentionKey, Annotated[int, Field(ge=1)]] = {}
     """How long Kafka keeps what, where it shall not be as in ``schemas.kafka.topics``."""
     instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,240}$")
     """What Kafka's group.instance.id of every worker in this process begins with: one name per process, the same after
@@ -43,7 +43,7 @@ class Kafka(Section):
     """
 
     @model_validator(mode="after")
-    def _can_be_in_sync(self) -> Kafka:
+    def _can_be_in_sync(self) -> KafkaSettings:
         if self.min_insync_replicas > self.replication_factor:
             raise ValueError(
                 f"min_insync_replicas is {self.min_insync_replicas}, and there are only as many copies as"
@@ -52,7 +52,7 @@ class Kafka(Section):
         return self
 
     @model_validator(mode="after")
-    def _secure_elsewhere(self) -> Kafka:
+    def _secure_elsewhere(self) -> KafkaSettings:
         if self.security.security_protocol != "PLAINTEXT" and not self.bootstrap_servers:
             raise ValueError(
                 f"security is {self.security.security_protocol}, and the Kafka that `sluice up` starts has none:"
@@ -61,17 +61,17 @@ class Kafka(Section):
         return self
 
     @property
-    def cluster(self) -> Cluster:
+    def address(self) -> SecuredKafka:
         """What a client needs to get in."""
-        return Cluster(self.bootstrap_servers, self.security)
+        return SecuredKafka(self.bootstrap_servers, self.security)
 
 
-class Http(Section):
+class HttpSettings(ConfigModel):
     """The ingress."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1, le=MAX_QUESTION_BYTES)
+    body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1, le=MAX_REQUEST_BYTES)
     max_waiting: int = Field(default=2000, ge=1)
     """Callers that may wait for replies at once; one more is refused with 503."""
     instance: int = Field(default=0, ge=0)
@@ -79,7 +79,7 @@ class Http(Section):
     instances: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> Http:
+    def _one_of_them(self) -> HttpSettings:
         if self.instance >= self.instances:
             raise ValueError(
                 f"instance counts from 0: with {self.instances} instances it is at most {self.instances - 1}"
@@ -93,7 +93,7 @@ class Http(Section):
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-class ClickHouse(Section):
+class ClickHouseSettings(ConfigModel):
     """Where every event lands."""
 
     url: str = ""
@@ -112,7 +112,7 @@ class ClickHouse(Section):
         return url
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, for people: without who we are there."""
         scheme, _, rest = (self.url or f"http://127.0.0.1:{self.port}").partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
@@ -127,7 +127,7 @@ def _is_of_a_server(url: str) -> bool:
     return bool(named) and parts.path in {"", "/"} and not parts.query and not parts.fragment
 
 
-class Overload(Section):
+class OverloadSettings(ConfigModel):
     """Who waits for whom when there is too much, and at what point nobody may begin to wait."""
 
     batch_share: float = Field(default=0.5, gt=0, le=1)

@@ -16,12 +16,12 @@ import yaml
 from pydantic import ValidationError
 
 from connectors.providers.settings import BASE_URL
-from schemas.validation_messages import place, sentence
+from schemas.validation_messages import describe, path_of
 from streams.config import yaml_loader as strict_yaml
 from streams.config.settings import HASH, NAME, TARGET, ConfigurationError, Settings
-from streams.config.suggestions import meant
+from streams.config.suggestions import suggest
 
-OVERRIDES = {
+ENVIRONMENT_OVERRIDES = {
     "SLUICE_KAFKA": ("kafka", "bootstrap_servers"),
     "SLUICE_KAFKA_PORT": ("kafka", "port"),
     "SLUICE_KAFKA_SECURITY_PROTOCOL": ("kafka", "security", "security_protocol"),
@@ -43,7 +43,7 @@ OVERRIDES = {
 }
 """Where things run is said by the environment, and wins over the file."""
 
-LOOKS = {
+PATTERN_HINTS = {
     NAME: "must be a name of lower-case letters, digits and hyphens, 63 at most",
     TARGET: "must be provider/model",
     BASE_URL: "must be an address such as https://host/path, without a login or a query",
@@ -79,14 +79,14 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
         settings = Settings.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError("\n".join([*_faults(error, source, content, overridden), *unset.values()])) from None
-    if needed := [fault for variable, fault in unset.items() if variable in settings.public]:
+    if needed := [fault for variable, fault in unset.items() if variable in settings.public_json]:
         raise ConfigurationError("\n".join(needed))  # no secret: it decides about requests, and is in the hash
     return settings
 
 
 def _read(source: Path) -> dict[str, Any]:
     try:
-        content = strict_yaml.read(source.read_text("utf-8"))
+        content = strict_yaml.load(source.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"{source}: no such file (SLUICE_CONFIG or --config names it)") from None
     except UnicodeDecodeError:
@@ -94,7 +94,7 @@ def _read(source: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{source}: can't be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{source}: {strict_yaml.fault(error)}") from None
+        raise ConfigurationError(f"{source}: {strict_yaml.describe(error)}") from None
     if not isinstance(content, dict | None):
         raise ConfigurationError(f"{source}: must be a mapping, like `providers: …`")
     return content or {}
@@ -123,7 +123,7 @@ def _expand(value: object, environ: Mapping[str, str], path: str, unset: dict[st
 
 def _override(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     """Put the environment's word into the content; which places have it, and from which variable."""
-    said = {steps: variable for variable, steps in OVERRIDES.items() if environ.get(variable)}
+    said = {steps: variable for variable, steps in ENVIRONMENT_OVERRIDES.items() if environ.get(variable)}
     for steps, variable in said.items():
         *sections, name = steps
         inner = content
@@ -143,11 +143,11 @@ def _faults(
     """Every fault on one line, with its place; never a value, which may be a secret."""
     faults = []
     for fault in error.errors(include_input=False, include_url=False):
-        at = place(fault)
+        at = path_of(fault)
         variable = overridden.get(tuple(str(step) for step in fault["loc"]))
         where = variable or (f"{source}: {at}" if at else str(source))
         pattern = str(fault.get("ctx", {}).get("pattern", ""))
-        near = meant(fault["loc"], content) if fault["type"] == "extra_forbidden" else ""
+        near = suggest(fault["loc"], content) if fault["type"] == "extra_forbidden" else ""
         asked = f"; did you mean `{near}`?" if near else ""
-        faults.append(f"{where}: {LOOKS.get(pattern) or sentence(fault)}{asked}")
+        faults.append(f"{where}: {PATTERN_HINTS.get(pattern) or describe(fault)}{asked}")
     return faults

@@ -10,7 +10,7 @@ _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 
-def pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 brings no types
+def compile_pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 brings no types
     """Compile a regular expression in RE2's syntax.
 
     Raises:

@@ -12,13 +12,13 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from connectors.providers import parse_settings
 from connectors.providers.settings import ProviderSettings
-from schemas.errors import PlainError
+from schemas.errors import UserError
 from schemas.events.vocabulary import Lane, OnOversize, Operation, RoutePolicy
 from schemas.kafka.topics import Topics
-from streams.config.deployment import ClickHouse, Http, Kafka, Overload, Section
-from streams.config.regex import pattern
+from streams.config.deployment import ClickHouseSettings, ConfigModel, HttpSettings, KafkaSettings, OverloadSettings
+from streams.config.regex import compile_pattern
 
-OPEN_TENANT = "default"
+ANONYMOUS_TENANT = "default"
 """Who everybody is while no keys are configured."""
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -28,11 +28,11 @@ Name = Annotated[str, Field(pattern=NAME)]
 """Of a provider, tenant, key or policy: lower case, so that it can stand in a topic name."""
 
 
-class ConfigurationError(PlainError):
+class ConfigurationError(UserError):
     """The configuration can't be used. The message is one sentence per fault and says where."""
 
 
-class WeightedTarget(Section):
+class WeightedTarget(ConfigModel):
     """A target with its share of the traffic."""
 
     target: str = Field(pattern=TARGET)
@@ -54,7 +54,7 @@ def _as_target(value: object) -> object:
     return {"target": value} if isinstance(value, str) else value
 
 
-class Model(Section):
+class Model(ConfigModel):
     """A name that callers use, and the targets behind it, tried in order."""
 
     targets: tuple[Annotated[WeightedTarget, BeforeValidator(_as_target)], ...] = Field(min_length=1)
@@ -73,7 +73,7 @@ class Model(Section):
     """Batch: its requests come after all that somebody waits for, however they are sent."""
 
 
-class Key(Section):
+class Key(ConfigModel):
     """What a key may do. The key itself is nowhere: only its hash is."""
 
     id: Name
@@ -84,7 +84,7 @@ class Key(Section):
     operations: tuple[Operation, ...] = ("chat", "embeddings")
 
 
-class DenyRule(Section):
+class DenyRule(ConfigModel):
     """A text that may not go to a provider."""
 
     name: Name
@@ -97,7 +97,7 @@ class DenyRule(Section):
     def _something_to_match(self) -> DenyRule:
         if not self.keywords and not self.pattern:
             raise ValueError("a deny rule needs keywords or a pattern")
-        pattern(self.pattern)
+        compile_pattern(self.pattern)
         return self
 
 
@@ -105,7 +105,7 @@ Entity = Literal["EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "I
 """What is looked for, by Presidio's names where it has one."""
 
 
-class Policy(Section):
+class Policy(ConfigModel):
     """What the filter does with a tenant's requests."""
 
     deny: tuple[DenyRule, ...] = ()
@@ -115,7 +115,7 @@ class Policy(Section):
     """ISO 3166 code of the country whose phone numbers are known without their country code."""
 
 
-class Tenant(Section):
+class Tenant(ConfigModel):
     """Somebody who owns requests, keys, and a request topic."""
 
     policy: Name = "default"
@@ -128,10 +128,10 @@ class Tenant(Section):
     """Of its requests over HTTP, how many may be under way at once at one ingress; one more is refused with 429."""
 
 
-_ALLOWING, _UNCONFIGURED = Policy(), Tenant()
+_NO_POLICY, _DEFAULT_TENANT = Policy(), Tenant()
 
 
-class Price(Section):
+class Price(ConfigModel):
     """US dollars per million tokens, for models that genai-prices does not know."""
 
     input_mtok: float = Field(ge=0)
@@ -139,20 +139,20 @@ class Price(Section):
     cache_read_mtok: float | None = Field(default=None, ge=0)
 
 
-def _simulated() -> dict[str, Any]:
+def _simulated_defaults() -> dict[str, Any]:
     return {"sim": {"kind": "simulated"}}
 
 
-class Settings(Section):
+class Settings(ConfigModel):
     """All of it."""
 
     state: Path = Path(".sluice")
-    kafka: Kafka = Kafka()
-    http: Http = Http()
-    clickhouse: ClickHouse = ClickHouse()
+    kafka: KafkaSettings = KafkaSettings()
+    http: HttpSettings = HttpSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
     grafana_url: str = ""
     providers: dict[Name, Annotated[SerializeAsAny[ProviderSettings], BeforeValidator(parse_settings)]] = Field(
-        default_factory=_simulated, validate_default=True
+        default_factory=_simulated_defaults, validate_default=True
     )
     models: dict[str, Model] = Field(default_factory=dict)
     tenants: dict[Name, Tenant] = Field(default_factory=dict)
@@ -168,11 +168,11 @@ class Settings(Section):
     """Per call worker."""
     calls_in_flight_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     """The same, of their records together; a larger one is called alone."""
-    overload: Overload = Overload()
+    overload: OverloadSettings = OverloadSettings()
 
     @model_validator(mode="before")
     @classmethod
-    def _something_to_try(cls, content: object) -> object:
+    def _default_to_simulated(cls, content: object) -> object:
         """As long as nobody names a provider there is the simulated one, and an alias for it."""
         if isinstance(content, dict) and "providers" not in content:
             return {"models": {"demo": {"targets": ["sim/echo"]}}} | content
@@ -207,19 +207,19 @@ class Settings(Section):
     @functools.cached_property
     def known_tenants(self) -> frozenset[str]:
         """Who there is; the open tenant always."""
-        return frozenset(self.tenants) | {OPEN_TENANT}
+        return frozenset(self.tenants) | {ANONYMOUS_TENANT}
 
     def tenant(self, name: str) -> Tenant:
         """A tenant's rules; the open tenant has the defaults unless it is configured."""
-        return self.tenants.get(name, _UNCONFIGURED)
+        return self.tenants.get(name, _DEFAULT_TENANT)
 
-    def patience_s(self, lane: Lane) -> float:
+    def default_timeout_s(self, lane: Lane) -> float:
         """How long a caller waits if it does not say, in seconds."""
         return self.batch_deadline_s if lane == "batch" else self.deadline_s
 
     def policy(self, tenant: str) -> Policy:
         """The policy of a tenant; one that allows everything unless configured."""
-        return self.policies.get(self.tenant(tenant).policy, _ALLOWING)
+        return self.policies.get(self.tenant(tenant).policy, _NO_POLICY)
 
     @functools.cached_property
     def topics(self) -> Topics:
@@ -228,7 +228,7 @@ class Settings(Section):
         return Topics(kafka.topic_prefix, kafka.partitions, tenants, kafka.retention_hours)
 
     @functools.cached_property
-    def public(self) -> str:
+    def public_json(self) -> str:
         """What decides about requests, as JSON, without secrets and without where things run."""
         fields = ("providers", "models", "tenants", "keys", "policies", "prices", "deadline_s", "batch_deadline_s")
         return json.dumps(self.model_dump(mode="json", include=set(fields)), sort_keys=True)
@@ -236,4 +236,4 @@ class Settings(Section):
     @functools.cached_property
     def hash(self) -> str:
         """The name of this configuration in every event that it decided."""
-        return hashlib.sha256(self.public.encode()).hexdigest()[:12]
+        return hashlib.sha256(self.public_json.encode()).hexdigest()[:12]

@@ -15,7 +15,7 @@ from connectors.providers.settings import ProviderSettings
 from streams.config.settings import Settings
 
 
-def meant(place: Sequence[int | str], content: object) -> str:
+def suggest(place: Sequence[int | str], content: object) -> str:
     """The known name that is nearest to the last of these steps; empty if none is near.
 
     Args:

@@ -24,7 +24,7 @@ _PLAIN = {
 """What PyYAML says at the second of two places, where it tells the rest at the first, and in words of its own."""
 
 
-def read(text: str) -> object:
+def load(text: str) -> object:
     """What the text says.
 
     Raises:
@@ -37,7 +37,7 @@ def read(text: str) -> object:
         raise ConstructorError(None, None, "it is nested too deeply", None) from None
 
 
-def fault(error: yaml.YAMLError) -> str:
+def describe(error: yaml.YAMLError) -> str:
     """What is wrong and where."""
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -16,10 +16,10 @@ from typing import Any, Protocol, Self
 from streams.datasets import openai_sft
 from streams.datasets.jsonl import JsonlFile
 from streams.datasets.manifest import Filters, Manifest, filters, fingerprint, manifest_path
-from streams.datasets.openai_sft import Example, UnfitError
+from streams.datasets.openai_sft import Example, UnusableExampleError
 from streams.datasets.parquet import ParquetFile
-from streams.datasets.selection import COUNT, FORMATS, PAGE, ExportError, ExportOptions, Parameters, conditions
-from streams.datasets.statistics import Tally
+from streams.datasets.selection import COUNT, FORMATS, PAGE, ExportError, ExportOptions, Parameters, where_clause
+from streams.datasets.statistics import ExportStatistics
 
 PAGE_ROWS = 500
 """Requests fetched at once."""
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 """Told (requests read, requests in all) after each page."""
 
 
-class Readable(Protocol):
+class QueryClient(Protocol):
     """All that an export needs of ClickHouse."""
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -52,7 +52,7 @@ class DatasetFile(Protocol):
 ENDINGS: dict[str, Callable[[Path], DatasetFile]] = {".jsonl": JsonlFile, ".parquet": ParquetFile}
 
 
-def export(query: Readable, options: ExportOptions, progress: Progress = lambda _done, _total: None) -> Manifest:
+def export(query: QueryClient, options: ExportOptions, progress: Progress = lambda _done, _total: None) -> Manifest:
     """Write the dataset and its manifest; either both are there, whole, or neither is new.
 
     If nothing fits, nothing is written: the manifest that is returned has no examples, and its ``sentence`` says why.
@@ -63,10 +63,10 @@ def export(query: Readable, options: ExportOptions, progress: Progress = lambda 
     """
     encode = _encoding(options)
     until = options.until or dt.datetime.now(dt.UTC)
-    where, parameters = conditions(options, until)
+    where, parameters = where_clause(options, until)
     counted = query.rows(COUNT.format(conditions=where), parameters)
     tenants = {str(row["tenant"]): int(row["answered"]) for row in counted}
-    total, tally = sum(tenants.values()), Tally()
+    total, tally = sum(tenants.values()), ExportStatistics()
     sql = PAGE.format(conditions=where)
     partial = options.out.with_name(f".{options.out.name}.{os.getpid()}.part")
     try:
@@ -97,7 +97,7 @@ def _encoding(options: ExportOptions) -> Callable[[Path], DatasetFile]:
 
 
 def _answered(
-    query: Readable, sql: str, parameters: Parameters, tenants: Iterable[str]
+    query: QueryClient, sql: str, parameters: Parameters, tenants: Iterable[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each tenant's requests in the order of their time, a page at a time."""
     for tenant in tenants:
@@ -117,15 +117,15 @@ def _first_page(parameters: Parameters, tenant: str) -> Parameters:
     return {**parameters, "in_tenant": tenant, "after_ms": since_ms, "after_id": _FIRST_ID, "page_rows": PAGE_ROWS}
 
 
-def _take(tenant: str, row: Mapping[str, Any], file: DatasetFile, tally: Tally) -> None:
+def _take(tenant: str, row: Mapping[str, Any], file: DatasetFile, tally: ExportStatistics) -> None:
     """Write the request as an example, or count why not."""
     tally.read += 1
     try:
-        example = openai_sft.example(str(row["input"]), str(row["output"]))
+        example = openai_sft.to_example(str(row["input"]), str(row["output"]))
         new = tally.is_new(example)
         if new:
             file.write(example)
-    except UnfitError as unfit:
+    except UnusableExampleError as unfit:
         tally.skipped[unfit.reason] += 1
         return
     if new:
@@ -135,7 +135,7 @@ def _take(tenant: str, row: Mapping[str, Any], file: DatasetFile, tally: Tally) 
 
 
 def _manifest(
-    options: ExportOptions, asked: Filters, query: tuple[str, Parameters], tally: Tally, data: Path
+    options: ExportOptions, asked: Filters, query: tuple[str, Parameters], tally: ExportStatistics, data: Path
 ) -> Manifest:
     written = tally.examples > 0
     first, last = tally.received_ms or (None, None)

@@ -38,7 +38,7 @@ Message = dict[str, Any]
 Example = dict[str, Any]
 
 
-class UnfitError(ValueError):
+class UnusableExampleError(ValueError):
     """Raised for a request that makes no training example; ``reason`` is one of ``REASONS``."""
 
     def __init__(self, reason: str) -> None:
@@ -46,7 +46,7 @@ class UnfitError(ValueError):
         self.reason = reason
 
 
-def example(request_body: str, answer_body: str) -> Example:
+def to_example(request_body: str, answer_body: str) -> Example:
     """The example that a chat body and its answer make: ``messages``, and ``tools`` if any were on offer.
 
     Of several choices the first is taken, which is the one that a caller without ``n`` would have got.
@@ -56,11 +56,11 @@ def example(request_body: str, answer_body: str) -> Example:
 
     """
     if not request_body or not answer_body:
-        raise UnfitError("body_expired")
+        raise UnusableExampleError("body_expired")
     body, choice = _object(request_body), _first_choice(_object(answer_body))
     asked = _objects(body.get("messages"))
     if not asked or asked[-1].get("role") == "assistant":
-        raise UnfitError("not_a_turn")
+        raise UnusableExampleError("not_a_turn")
     messages = [_message(message) for message in asked] + [_answer(choice)]
     _check_tools(messages)
     made: Example = {"messages": messages}
@@ -75,46 +75,46 @@ def _object(text: str) -> dict[str, Any]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise UnfitError("unreadable") from None
+        raise UnusableExampleError("unreadable") from None
     if not isinstance(value, dict):
-        raise UnfitError("unreadable")
+        raise UnusableExampleError("unreadable")
     return value
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise UnfitError("unreadable")
+        raise UnusableExampleError("unreadable")
     return value
 
 
 def _first_choice(answer: Mapping[str, Any]) -> dict[str, Any]:
     choices = _objects(answer.get("choices"))
     if not choices:
-        raise UnfitError("unreadable")
+        raise UnusableExampleError("unreadable")
     return choices[0]
 
 
 def _answer(choice: Mapping[str, Any]) -> Message:
     message, finish = choice.get("message"), choice.get("finish_reason")
     if not isinstance(message, dict):
-        raise UnfitError("unreadable")
+        raise UnusableExampleError("unreadable")
     if finish not in _FINISHED:
-        raise UnfitError(_CUT.get(str(finish), "unfinished"))
+        raise UnusableExampleError(_CUT.get(str(finish), "unfinished"))
     if message.get("refusal"):
-        raise UnfitError("declined")
+        raise UnusableExampleError("declined")
     return _message({**message, "role": "assistant"})
 
 
 def _message(message: Mapping[str, Any]) -> Message:
     role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
     if role not in _ROLES:
-        raise UnfitError("bad_role")
+        raise UnusableExampleError("bad_role")
     if content is not None and not isinstance(content, str | list):
-        raise UnfitError("unreadable")
+        raise UnusableExampleError("unreadable")
     said = content.strip() if isinstance(content, str) else content
     # a tool may well return nothing
     if not said and not (role == "assistant" and calls) and role != "tool":
-        raise UnfitError("empty_message")
+        raise UnusableExampleError("empty_message")
     kept: Message = {"role": role, "content": content}
     kept |= {name: message[name] for name in _NAMES if isinstance(message.get(name), str)}
     if calls:
@@ -125,14 +125,14 @@ def _message(message: Mapping[str, Any]) -> Message:
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function")
     if not isinstance(function, dict):
-        raise UnfitError("tool_pairing")
+        raise UnusableExampleError("tool_pairing")
     number, name, arguments = call.get("id"), function.get("name"), function.get("arguments")
     if not (isinstance(number, str) and isinstance(name, str) and isinstance(arguments, str)):
-        raise UnfitError("tool_pairing")
+        raise UnusableExampleError("tool_pairing")
     try:
         orjson.loads(arguments)
     except orjson.JSONDecodeError:
-        raise UnfitError("tool_pairing") from None
+        raise UnusableExampleError("tool_pairing") from None
     return {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
@@ -142,11 +142,11 @@ def _check_tools(messages: Sequence[Message]) -> None:
     for message in messages:
         if message["role"] == "tool":
             if message.get("tool_call_id") not in waiting:
-                raise UnfitError("tool_pairing")
+                raise UnusableExampleError("tool_pairing")
             waiting.discard(message["tool_call_id"])
         elif waiting:
-            raise UnfitError("tool_pairing")
+            raise UnusableExampleError("tool_pairing")
         calls = [call["id"] for call in message.get("tool_calls", ())]
         waiting.update(calls)
         if len(waiting) < len(calls):
-            raise UnfitError("tool_pairing")
+            raise UnusableExampleError("tool_pairing")

@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
-from streams.datasets.openai_sft import Example, Message, UnfitError
+from streams.datasets.openai_sft import Example, Message, UnusableExampleError
 
 ROW_GROUP = 1000
 """Examples held back until they are written together."""
@@ -85,5 +85,5 @@ def _text(message: Message) -> str | None:
     if content is None or isinstance(content, str):
         return content
     if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
-        raise UnfitError("content_not_text")
+        raise UnusableExampleError("content_not_text")
     return "".join(part["text"] for part in content)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 Parameters = dict[str, str | int]
 
@@ -46,7 +46,7 @@ _RELATIVE = re.compile(r"(\d{1,4})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class ExportError(PlainError, ValueError):
+class ExportError(UserError, ValueError):
     """What was asked for can't be exported. The message is one sentence that says what can."""
 
 
@@ -92,7 +92,7 @@ def milliseconds(moment: dt.datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def conditions(options: ExportOptions, until: dt.datetime) -> tuple[str, Parameters]:
+def where_clause(options: ExportOptions, until: dt.datetime) -> tuple[str, Parameters]:
     """The WHERE clause that the options mean, and the values of its parameters."""
     clauses = [
         "outcome = 'answered'",

@@ -14,7 +14,7 @@ from streams.datasets.openai_sft import Example
 
 
 @dataclass
-class Tally:
+class ExportStatistics:
     """Counts, and what the kept examples have come from."""
 
     read: int = 0

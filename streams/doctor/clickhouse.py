@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Any
 
-from connectors.kafka.admin.record_times import first_since
+from connectors.kafka.admin.record_times import earliest_record_since
 from streams.config.settings import Settings
-from streams.doctor.finding import Worth, Wrong
+from streams.doctor.finding import CheckFailed, CheckWarning
 from streams.provisioning import clickhouse as stores
 
 DEAD_LETTERS = """
@@ -33,10 +33,12 @@ async def freshness(settings: Settings) -> str:
     """Whether the newest row keeps up with the log."""
     (row,) = await _rows(settings, "SELECT toUnixTimestamp64Milli(max(ingested_at)) AS newest FROM events_log")
     newest = int(row["newest"])
-    waiting = await first_since(settings.kafka.cluster, settings.topics.read_by("audit"), newest + 1)
+    waiting = await earliest_record_since(settings.kafka.address, settings.topics.sources_of("audit"), newest + 1)
     now = int(time.time() * 1000)
     if waiting is not None and (late := (now - waiting) // 1000) > STALE_S:
-        raise Wrong(f"a record of {late} s ago is newer than every row; does audit run, and does ClickHouse take rows?")
+        raise CheckFailed(
+            f"a record of {late} s ago is newer than every row; does audit run, and does ClickHouse take rows?"
+        )
     return "as new as the log" if newest else "no rows, and nothing on the log that should be one"
 
 
@@ -44,7 +46,7 @@ async def unsettled(settings: Settings) -> str:
     """Whether every request has come to its end."""
     (row,) = await _rows(settings, "SELECT count() AS late FROM unsettled WHERE age_ms > 300000")
     if row["late"]:
-        raise Wrong(f"{row['late']} requests have no end after five minutes; the view `unsettled` names them")
+        raise CheckFailed(f"{row['late']} requests have no end after five minutes; the view `unsettled` names them")
     return "none older than five minutes"
 
 
@@ -55,13 +57,13 @@ async def dead_letters(settings: Settings) -> str:
         return "none in the last day"
     if coming := [row for row in rows if row["coming"]]:
         told = ", ".join(f"{row['coming']} on {row['topic']}" for row in coming)
-        raise Wrong(f"in the last five minutes {told}; {WHY_DEAD}")
+        raise CheckFailed(f"in the last five minutes {told}; {WHY_DEAD}")
     told = ", ".join(f"{row['letters']} on {row['topic']}" for row in rows)
-    raise Worth(f"in the last day {told}; {WHY_DEAD}")
+    raise CheckWarning(f"in the last day {told}; {WHY_DEAD}")
 
 
 async def _rows(settings: Settings, sql: str) -> list[dict[str, Any]]:
-    reader = stores.reader(settings)
+    reader = stores.open_reader(settings)
     try:
         return await asyncio.to_thread(reader.rows, sql)
     finally:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from connectors.kafka.embedded.disk_space import free_bytes, is_full
 from streams.config.settings import Settings
-from streams.doctor.finding import Worth, Wrong
+from streams.doctor.finding import CheckFailed, CheckWarning
 
 LOW_BYTES = 1024**3
 """Less than this is worth knowing."""
 
 
-async def room(settings: Settings) -> str:
+async def free_space(settings: Settings) -> str:
     """Whether there is room for what comes; what others keep is theirs to look at."""
     if settings.kafka.bootstrap_servers and settings.clickhouse.url:
         return "Kafka and ClickHouse keep theirs elsewhere"
     path = settings.state.resolve()
     left = f"{free_bytes(path) / 1024**2:.0f} MB left under {path}"
     if is_full(path):
-        raise Wrong(f"{left}: make room, or nothing is taken in or stored")
+        raise CheckFailed(f"{left}: make room, or nothing is taken in or stored")
     if free_bytes(path) < LOW_BYTES:
-        raise Worth(left)
+        raise CheckWarning(left)
     return left

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 Level = Literal["ok", "warn", "BAD"]
 
@@ -13,11 +13,11 @@ _SAYS_AT = 25
 """The column of what a finding says."""
 
 
-class Wrong(PlainError):  # noqa: N818 - it is a finding, no error
+class CheckFailed(UserError):  # noqa: N818 - it is a finding, no error
     """Something is not as it should be; the message says what, and what to do."""
 
 
-class Worth(PlainError):  # noqa: N818 - the same
+class CheckWarning(UserError):  # noqa: N818 - the same
     """Something is worth knowing, and nothing has to be done at once."""
 
 
@@ -25,9 +25,9 @@ class Worth(PlainError):  # noqa: N818 - the same
 class Finding:
     """What one look found."""
 
-    what: str
+    name: str
     level: Level
-    says: str
+    message: str
 
     @property
     def ok(self) -> bool:
@@ -35,9 +35,9 @@ class Finding:
         return self.level != "BAD"
 
     def __str__(self) -> str:
-        says = self.says.replace("\n", "\n" + " " * _SAYS_AT)
-        return f"{self.level:<4} {self.what:<19} {says}"
+        says = self.message.replace("\n", "\n" + " " * _SAYS_AT)
+        return f"{self.level:<4} {self.name:<19} {says}"
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        return {**asdict(self), "ok": self.ok}
+        return {"check": self.name, "status": self.level, "message": self.message, "ok": self.ok}

@@ -6,16 +6,16 @@ import httpx
 
 from streams.config.api_keys import check_binding
 from streams.config.settings import Settings
-from streams.doctor.finding import Wrong
+from streams.doctor.finding import CheckFailed
 
 
 async def configuration(settings: Settings) -> str:
     """Whether the gateway may start with it."""
     check_binding(settings)
-    return f"{settings.hash}, {who(settings)}"
+    return f"{settings.hash}, {authentication(settings)}"
 
 
-def who(settings: Settings) -> str:
+def authentication(settings: Settings) -> str:
     """Who may call."""
     if not settings.keys:
         return "no keys: anyone on this machine may call"
@@ -29,7 +29,7 @@ async def ingress(settings: Settings) -> str:
         try:
             answer = await client.get(f"{url}/readyz")
         except httpx.HTTPError:
-            raise Wrong(f"nobody listens at {url}; start it with `sluice up` or `sluice run ingress`") from None
+            raise CheckFailed(f"nobody listens at {url}; start it with `sluice up` or `sluice run ingress`") from None
     if answer.status_code != httpx.codes.OK:
-        raise Wrong(f"{url} is up but not ready: {answer.text}")
+        raise CheckFailed(f"{url} is up but not ready: {answer.text}")
     return f"{url} is ready"

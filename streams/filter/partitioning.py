@@ -8,13 +8,13 @@ from __future__ import annotations
 from schemas.avro.codec import is_framed
 from schemas.events.parts import Request
 from schemas.events.request_id import is_named
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 
-RUN = 64
+STICKY_RUN = 64
 """So many records in a row stay together; then it is another partition's turn, lest one have all of a topic's work."""
 
 
-def place(request: Request, record: Record, partitions: int) -> int | None:
+def choose_partition(request: Request, record: ConsumerRecord, partitions: int) -> int | None:
     """Say where a request goes on; None: where its id belongs.
 
     Args:
@@ -33,4 +33,4 @@ def place(request: Request, record: Record, partitions: int) -> int | None:
         return record.partition % partitions
     if is_framed(record.value or b""):
         return None
-    return (record.partition + record.offset // RUN) % partitions
+    return (record.partition + record.offset // STICKY_RUN) % partitions

@@ -16,14 +16,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from schemas.events.parts import Failure
 from schemas.openai.bodies import error_body
 
-HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 """Of a request line and its headers; up to one read of the socket more may be held before it is noticed."""
 _AROUND = len(b": \r\n")
-HEAD_S = 15.0
+HEAD_TIMEOUT_S = 15.0
 """From the first byte of a request to the end of its headers."""
-SILENT_S = 75.0
+IDLE_TIMEOUT_S = 75.0
 """How long a connection may be open before it says anything."""
-UNREAD_S = 60.0
+WRITE_STALL_TIMEOUT_S = 60.0
 """How long a client may read nothing of a response that is on its way."""
 
 
@@ -48,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; one that says nothing is closed like one that has nothing more to say."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(SILENT_S, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(IDLE_TIMEOUT_S, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Give a client that does not read its time."""
         super().pause_writing()
         _cancel(self._unread)
-        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+        self._unread = self.loop.call_later(WRITE_STALL_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on: it has read."""
@@ -96,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
         _cancel(self._late)
         self._head = self._late = None
         size = len(self.url) + sum(len(name) + len(value) + _AROUND for name, value in self.headers)
-        if size > HEAD_BYTES:
+        if size > MAX_HEAD_BYTES:
             self._refusal = _TOO_LARGE
             raise _RefusedHead
         hosts = sum(name == b"host" for name, _ in self.headers)
@@ -117,10 +117,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head is None:
             return
         self._head += self._read
-        if self._head > HEAD_BYTES:
+        if self._head > MAX_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         elif self._late is None:
-            self._late = self.loop.call_later(HEAD_S, self._refuse, _LATE)
+            self._late = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, _LATE)
 
     def _refuse(self, failure: Failure) -> None:
         """Say no and hang up; where another request's response would be next, only hang up."""
@@ -145,5 +145,5 @@ def _failure(status: int, code: str, message: str) -> Failure:
     return Failure(status=status, type="invalid_request_error", code=code, message=message)
 
 
-_TOO_LARGE = _failure(431, "headers_too_large", f"The headers are larger than {HEAD_BYTES} bytes.")
-_LATE = _failure(408, "request_timeout", f"The headers did not arrive within {HEAD_S:.0f} seconds.")
+_TOO_LARGE = _failure(431, "headers_too_large", f"The headers are larger than {MAX_HEAD_BYTES} bytes.")
+_LATE = _failure(408, "request_timeout", f"The headers did not arrive within {HEAD_TIMEOUT_S:.0f} seconds.")

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.events.request_id import new_request_id
-from streams.ingress.errors import RefusedError
+from streams.ingress.errors import ApiError
 from streams.ingress.metrics import Metrics
 
 REQUEST_ID = "sluice.request_id"
 """In the ASGI scope: the id for X-Request-Id. Fresh at first; whoever learns a better one writes it there."""
 
-HUNG_UP = 499
+CLIENT_CLOSED_REQUEST = 499
 """The status under which a caller that left without an answer is counted, as in nginx."""
 
 ID_HEADERS = (b"x-request-id", b"request-id")
@@ -27,7 +27,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _log = structlog.get_logger()
 
 
-class Door:
+class RequestMiddleware:
     """An ASGI application around another.
 
     Args:
@@ -65,15 +65,15 @@ class Door:
             except Exception as error:
                 if status is not None:
                     raise  # its response has begun, and nothing else can be said any more
-                if isinstance(error, RefusedError):
+                if isinstance(error, ApiError):
                     self._metrics.refused.labels(error.failure.code).inc()
                 await self._explain(scope, error)(scope, receive, stamped)
-                if not isinstance(error, (RefusedError, HTTPException)):
+                if not isinstance(error, (ApiError, HTTPException)):
                     raise
         except Exception:  # noqa: BLE001 - a crash of one request must not show, nor end the others
             _log.exception("request.crashed", request_id=scope[REQUEST_ID])
         finally:
-            self._observe(scope, status or HUNG_UP, time.perf_counter() - started)
+            self._observe(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")

@@ -8,7 +8,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 
-class Shortcut:
+class FastPathRouter:
     """An ASGI application: a ``POST`` to an operation's very path goes to it, everything else through the router.
 
     Args:

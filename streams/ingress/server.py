@@ -10,16 +10,16 @@ import structlog
 import uvicorn
 
 from connectors import clickhouse
-from connectors.kafka import Backlog, Groups, Producer, Reader
+from connectors.kafka import BacklogReader, Groups, KafkaProducer, PartitionReader
 from streams.config.api_keys import check_binding
-from streams.config.deployment import ClickHouse, Http
-from streams.config.settings import OPEN_TENANT, ConfigurationError, Settings
+from streams.config.deployment import ClickHouseSettings, HttpSettings
+from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
 from streams.http.bounded_protocol import BoundedProtocol
 from streams.http.server import BACKLOG, Server, listening
-from streams.ingress.admission.backlog_monitor import watch
+from streams.ingress.admission.backlog_monitor import monitor_backlog
 from streams.ingress.app import Ingress, reply_partitions
-from streams.ingress.replies.history import Lookup
-from streams.ingress.replies.reader import Replies, follow
+from streams.ingress.replies.history import ReplyHistory
+from streams.ingress.replies.reader import ReplySource, consume_replies
 
 GRACE_S = 10.0
 """How long those who wait may go on waiting once the ingress is told to stop."""
@@ -42,7 +42,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     """
     check_binding(settings)
-    bootstrap, replies = settings.kafka.cluster, settings.topics.ingress_replies.name
+    bootstrap, replies = settings.kafka.address, settings.topics.ingress_replies.name
     partitions = reply_partitions(settings)
     if not partitions:
         raise ConfigurationError(
@@ -51,23 +51,25 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
     with bound(settings.http) as listener:
         async with (
-            Producer(bootstrap) as producer,
-            Reader(bootstrap, [(replies, partition) for partition in partitions]) as reader,
+            KafkaProducer(bootstrap) as producer,
+            PartitionReader(bootstrap, [(replies, partition) for partition in partitions]) as reader,
             contextlib.AsyncExitStack() as leaving,
         ):
             groups = Groups(bootstrap)
             leaving.push_async_callback(groups.close)
-            lookup = Lookup(leaving.enter_context(contextlib.closing(_clickhouse(settings.clickhouse))))
+            lookup = ReplyHistory(leaving.enter_context(contextlib.closing(_clickhouse(settings.clickhouse))))
             ingress = Ingress(settings, producer, lambda: groups.missing(settings.topics), lookup)
-            backlog = Backlog(bootstrap)
+            backlog = BacklogReader(bootstrap)
             leaving.push_async_callback(backlog.close)
-            watching = asyncio.create_task(watch(ingress.pressure, backlog.look, settings.topics), name="backlog")
+            watching = asyncio.create_task(
+                monitor_backlog(ingress.wait_estimator, backlog.measure, settings.topics), name="backlog"
+            )
             leaving.callback(watching.cancel)
             _announce(settings, listener)
             await live(ingress, reader, listener, stop)
 
 
-async def live(ingress: Ingress, replies: Replies, listener: socket.socket, stop: asyncio.Event) -> None:
+async def live(ingress: Ingress, replies: ReplySource, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve HTTP on a socket and follow the replies, until ``stop`` is set and the waiting are gone.
 
     Raises:
@@ -75,14 +77,14 @@ async def live(ingress: Ingress, replies: Replies, listener: socket.socket, stop
 
     """
     server = Server(_config(ingress))
-    following = asyncio.create_task(follow(replies, ingress.deliver), name="replies")
+    following = asyncio.create_task(consume_replies(replies, ingress.deliver), name="replies")
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     closing = asyncio.create_task(_close(stop, server, ingress), name="close")
     try:
         await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
         if following.done():
             stop.set()
-            ingress.give_up()
+            ingress.abort_all()
         await serving
     finally:
         for task in (closing, following):
@@ -95,13 +97,13 @@ async def _close(stop: asyncio.Event, server: uvicorn.Server, ingress: Ingress) 
     await stop.wait()
     server.should_exit = True
     await asyncio.sleep(GRACE_S)
-    ingress.give_up()
+    ingress.abort_all()
 
 
-def _clickhouse(settings: ClickHouse) -> clickhouse.ClickHouse:
+def _clickhouse(settings: ClickHouseSettings) -> clickhouse.ClickHouseClient:
     """The server, or the endpoint through which the audit process serves its chDB."""
     url = settings.url or f"http://127.0.0.1:{settings.port}"
-    return clickhouse.ClickHouse.server(url, settings.database, read_only=True)
+    return clickhouse.ClickHouseClient.server(url, settings.database, read_only=True)
 
 
 def _config(ingress: Ingress) -> uvicorn.Config:
@@ -121,7 +123,7 @@ def _config(ingress: Ingress) -> uvicorn.Config:
     )
 
 
-def bound(http: Http) -> contextlib.AbstractContextManager[socket.socket]:
+def bound(http: HttpSettings) -> contextlib.AbstractContextManager[socket.socket]:
     """A socket that listens where the configuration says."""
     return listening(http.host, http.port, "SLUICE_HTTP_PORT")
 
@@ -131,5 +133,5 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
     _log.info("ingress.listening", host=host, port=port)
     if not settings.keys:
         _log.warning(
-            "ingress.open", tenant=OPEN_TENANT, reason="no keys are configured: anyone on this machine may call"
+            "ingress.open", tenant=ANONYMOUS_TENANT, reason="no keys are configured: anyone on this machine may call"
         )

@@ -13,18 +13,18 @@ UNKNOWN_KEY = Failure(
     code="invalid_api_key",
     message="the key of this request is not configured; ask whoever runs this gateway for another",
 )
-MODEL_QUOTED = 100
+QUOTED_MODEL_CHARACTERS = 100
 """Characters of a model's name that a refusal repeats."""
 
 
-class Permissions:
+class Authorizer:
     """The configured tenants and keys, found by their names."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys = {key.id: key for key in settings.keys}
 
-    def refusal(self, request: Request) -> Failure | None:
+    def check_operation(self, request: Request) -> Failure | None:
         """Say why this caller may not ask, or not for this operation; None if it may."""
         if not self._is_known(request):
             return UNKNOWN_KEY
@@ -32,19 +32,21 @@ class Permissions:
             return None
         return _denied("operation_not_allowed", f"you may not ask for {request.operation} here")
 
-    def model_refusal(self, request: Request, model: str) -> Failure | None:
+    def check_model(self, request: Request, model: str) -> Failure | None:
         """Say why this caller may not use this model; None if it may."""
-        if self.may_use(request.tenant, request.key_id, model):
+        if self.may_use_model(request.tenant, request.key_id, model):
             return None
-        return _denied("model_not_allowed", f"you may not use the model {model[:MODEL_QUOTED]!r} here", "model")
+        return _denied(
+            "model_not_allowed", f"you may not use the model {model[:QUOTED_MODEL_CHARACTERS]!r} here", "model"
+        )
 
-    def may_use(self, tenant: str, key_id: str, model: str) -> bool:
+    def may_use_model(self, tenant: str, key_id: str, model: str) -> bool:
         """Say whether this caller may use this model, an alias or ``provider/model``, if there is such a one."""
         return all(any(fnmatchcase(model, pattern) for pattern in rule.models) for rule in self._rules(tenant, key_id))
 
-    def aliases(self, tenant: str, key_id: str) -> list[str]:
+    def allowed_models(self, tenant: str, key_id: str) -> list[str]:
         """List the configured names that this caller may use, in the order of the configuration."""
-        return [alias for alias in self._settings.models if self.may_use(tenant, key_id, alias)]
+        return [alias for alias in self._settings.models if self.may_use_model(tenant, key_id, alias)]
 
     def _is_known(self, request: Request) -> bool:
         """Say whether the caller is still configured: a record may be older than the configuration."""

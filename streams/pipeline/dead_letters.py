@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
-from connectors.kafka.clients.producer import LARGEST
-from schemas.kafka.headers import dead_letter
-from schemas.kafka.records import Output, Record
+from connectors.kafka.clients.producer import MAX_RECORD_BYTES
+from schemas.kafka.headers import dead_letter_headers
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
-LEFT_OUT = "sluice-left-out"
+OMITTED_SIZE = "sluice-left-out"
 """On a dead letter: that its record is too large to be written again, and so is only at its original place."""
-ROOM_BYTES = 64 * 1024
+DEAD_LETTER_OVERHEAD_BYTES = 64 * 1024
 """For what a dead letter has beside its record."""
-_HEADER_BYTES = 16
+_HEADER_OVERHEAD_BYTES = 16
 """Around one header, at most."""
 
 
-def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: str) -> Output:
+def dead_letter_record(record: ConsumerRecord, *, stage: str, group: str, error: str, reason: str) -> ProducerRecord:
     """Address a record to the dead-letter topic of where it came from, to the same partition, as Spring does.
 
     A record may be larger than what we may write: brokers limit what it weighs compressed. Its letter then has all
@@ -30,8 +30,8 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
         reason: one sentence, without the record's content.
 
     """
-    record = _writable(record)
-    headers = dead_letter(
+    record = _fit_to_limit(record)
+    headers = dead_letter_headers(
         record.topic,
         record.partition,
         record.offset,
@@ -42,15 +42,15 @@ def laid_aside(record: Record, *, stage: str, group: str, error: str, reason: st
         error=error,
         reason=reason,
     )
-    return Output(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
+    return ProducerRecord(f"{record.topic}-dlt", record.key, record.value, headers, record.partition)
 
 
-def _writable(record: Record) -> Record:
+def _fit_to_limit(record: ConsumerRecord) -> ConsumerRecord:
     """Return the record as our producers can write it: without all of a caller's if that is too much, never nothing."""
     size = len(record.key or b"") + len(record.value or b"")
-    size += sum(len(name.encode()) + len(value or b"") + _HEADER_BYTES for name, value in record.headers)
-    if size > LARGEST - ROOM_BYTES:
-        return dataclasses.replace(record, key=None, value=b"", headers=((LEFT_OUT, str(size).encode()),))
+    size += sum(len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in record.headers)
+    if size > MAX_RECORD_BYTES - DEAD_LETTER_OVERHEAD_BYTES:
+        return dataclasses.replace(record, key=None, value=b"", headers=((OMITTED_SIZE, str(size).encode()),))
     if record.key is None and record.value is None:  # Kafka takes this, and aiokafka raises
         return dataclasses.replace(record, value=b"")
     return record

@@ -9,7 +9,7 @@ from schemas.events.parts import Failure
 from schemas.events.vocabulary import ErrorType
 
 
-class Telling(NamedTuple):
+class ErrorMapping(NamedTuple):
     """How one class of error is told."""
 
     status: int
@@ -18,36 +18,38 @@ class Telling(NamedTuple):
     sentence: str
 
 
-TELLINGS: dict[ErrorType, Telling] = {
-    "rate_limited": Telling(
+ERROR_MAPPINGS: dict[ErrorType, ErrorMapping] = {
+    "rate_limited": ErrorMapping(
         429, "rate_limit_error", "rate_limit_exceeded", "the provider takes no more requests now, try again later"
     ),
-    "capacity": Telling(503, "server_error", "capacity", "the provider is overloaded, try again later"),
-    "quota_exhausted": Telling(
+    "capacity": ErrorMapping(503, "server_error", "capacity", "the provider is overloaded, try again later"),
+    "quota_exhausted": ErrorMapping(
         429,
         "insufficient_quota",
         "insufficient_quota",
         "the gateway's quota at the provider is used up, its operator must raise it",
     ),
-    "context_length": Telling(
+    "context_length": ErrorMapping(
         400, "invalid_request_error", "context_length_exceeded", "the request is too long for the model"
     ),
-    "request_too_large": Telling(413, "invalid_request_error", "request_too_large", "the request is too large"),
-    "answer_too_large": Telling(413, "invalid_request_error", "answer_too_large", "the answer is too large"),
-    "content_filter": Telling(
+    "request_too_large": ErrorMapping(413, "invalid_request_error", "request_too_large", "the request is too large"),
+    "answer_too_large": ErrorMapping(413, "invalid_request_error", "answer_too_large", "the answer is too large"),
+    "content_filter": ErrorMapping(
         400, "invalid_request_error", "content_filter", "the provider's content filter refused the request"
     ),
-    "invalid_request": Telling(400, "invalid_request_error", "invalid_request", "the provider refused the request"),
-    "auth": Telling(
+    "invalid_request": ErrorMapping(
+        400, "invalid_request_error", "invalid_request", "the provider refused the request"
+    ),
+    "auth": ErrorMapping(
         502, "server_error", "auth", "the provider refused the gateway's own credentials, its operator must mend them"
     ),
-    "not_found": Telling(404, "invalid_request_error", "model_not_found", "the provider does not know the model"),
-    "timeout": Telling(504, "server_error", "timeout", "the provider did not answer in time, try again"),
-    "server": Telling(502, "server_error", "server", "the provider failed, try again"),
-    "network": Telling(502, "server_error", "network", "the provider can't be reached, try again later"),
+    "not_found": ErrorMapping(404, "invalid_request_error", "model_not_found", "the provider does not know the model"),
+    "timeout": ErrorMapping(504, "server_error", "timeout", "the provider did not answer in time, try again"),
+    "server": ErrorMapping(502, "server_error", "server", "the provider failed, try again"),
+    "network": ErrorMapping(502, "server_error", "network", "the provider can't be reached, try again later"),
 }
 
-QUOTED: frozenset[ErrorType] = frozenset(
+MAX_QUOTED_CHARACTERS: frozenset[ErrorType] = frozenset(
     {
         "context_length",
         "request_too_large",
@@ -73,7 +75,7 @@ IN_DOUBT = Failure(
 )
 
 
-NAME_TAKEN = Failure(
+IDEMPOTENCY_KEY_REUSED = Failure(
     status=422,
     type="invalid_request_error",
     code="idempotency_key_reused",
@@ -81,7 +83,7 @@ NAME_TAKEN = Failure(
 )
 
 
-def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None, param: str | None = None) -> Failure:
+def to_failure(error_type: ErrorType, message: str, retry_after_s: float | None, param: str | None = None) -> Failure:
     """Tell the caller about the last error.
 
     Args:
@@ -91,11 +93,11 @@ def failure_of(error_type: ErrorType, message: str, retry_after_s: float | None,
         param: the caller's parameter at fault; the message is then our own, and says it all.
 
     """
-    telling = TELLINGS[error_type]
+    telling = ERROR_MAPPINGS[error_type]
     if param is not None:
         code = "unsupported_parameter" if error_type == "invalid_request" else telling.code
         return Failure(status=400, type=telling.type, code=code, message=message, param=param)
-    quote = f": {message}" if error_type in QUOTED and message else ""
+    quote = f": {message}" if error_type in MAX_QUOTED_CHARACTERS and message else ""
     return Failure(
         status=telling.status,
         type=telling.type,

@@ -12,15 +12,15 @@ from schemas.events.catalog import (
     RequestSettled,
     TargetStateChanged,
 )
-from schemas.kafka.headers import REQUEST_ID, cloudevent
-from schemas.kafka.records import Output
+from schemas.kafka.headers import REQUEST_ID, cloudevent_headers
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topic
 
 AttemptEvent = AttemptStarted | AttemptFinished | AttemptWithdrawn
 RequestEvent = RequestAdmitted | RequestRouted | AttemptEvent | RequestSettled
 
 
-def written(
+def request_event_record(
     event: RequestEvent,
     topic: Topic,
     stage: str,
@@ -29,7 +29,7 @@ def written(
     serial: str = "",
     partition: int | None = None,
     even_if_lost: bool = False,
-) -> Output:
+) -> ProducerRecord:
     """Write an event under its request's id.
 
     Args:
@@ -43,12 +43,12 @@ def written(
 
     """
     request = event.request
-    headers = cloudevent(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
+    headers = cloudevent_headers(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
     key = request.request_id.encode()
-    return Output(topic.name, key, encode(event), headers, partition, even_if_lost=even_if_lost)
+    return ProducerRecord(topic.name, key, encode(event), headers, partition, write_after_revocation=even_if_lost)
 
 
-def written_of_attempt(event: AttemptEvent, topic: Topic, stage: str, partition: int) -> Output:
+def attempt_event_record(event: AttemptEvent, topic: Topic, stage: str, partition: int) -> ProducerRecord:
     """Write what became of an attempt beside its request, so that who gets the one partition can read the other.
 
     Who has lost the request begins nothing, and tells how it ended what was begun.
@@ -61,12 +61,16 @@ def written_of_attempt(event: AttemptEvent, topic: Topic, stage: str, partition:
         case AttemptWithdrawn():
             at_ms = event.withdrawn_at
     ends = not isinstance(event, AttemptStarted)
-    return written(event, topic, stage, at_ms, serial=f"/{event.attempt}", partition=partition, even_if_lost=ends)
+    return request_event_record(
+        event, topic, stage, at_ms, serial=f"/{event.attempt}", partition=partition, even_if_lost=ends
+    )
 
 
-def written_of_target(event: TargetStateChanged, topic: Topic, stage: str) -> Output:
+def target_event_record(event: TargetStateChanged, topic: Topic, stage: str) -> ProducerRecord:
     """Write what happened to a target, under its name, so that its states stay in order."""
     target = f"{event.provider}/{event.model}"
-    headers = cloudevent(event, event.worker, stage, event.changed_at, "", serial=f"/{target}/{event.changed_at}")
+    headers = cloudevent_headers(
+        event, event.worker, stage, event.changed_at, "", serial=f"/{target}/{event.changed_at}"
+    )
     told = tuple(item for item in headers if item[0] != REQUEST_ID)
-    return Output(topic.name, target.encode(), encode(event), told, even_if_lost=True)
+    return ProducerRecord(topic.name, target.encode(), encode(event), told, write_after_revocation=True)

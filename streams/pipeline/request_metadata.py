@@ -10,7 +10,7 @@ from schemas.events.parts import Failure, ReplyTo, Request
 from schemas.events.vocabulary import Lane, Operation
 from schemas.kafka import headers
 from schemas.kafka.headers import Headers
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
 from schemas.openai.errors import invalid
 from streams.config.settings import Settings
@@ -29,7 +29,7 @@ _OPERATIONS: dict[str, Operation] = {"chat": "chat", "embeddings": "embeddings"}
 _LANES: dict[str, Lane] = {"": "interactive", "interactive": "interactive", "batch": "batch"}
 
 
-def name(record_headers: Headers) -> str:
+def idempotency_key(record_headers: Headers) -> str:
     """Read what the caller calls its request; empty if it does not.
 
     Raises:
@@ -75,12 +75,12 @@ def lane(said: str, tenant: str, settings: Settings) -> Lane:
     return "batch" if "batch" in (_LANES[said], settings.tenant(tenant).lane) else "interactive"
 
 
-def received_at(record: Record, now_ms: int) -> int:
+def received_at(record: ConsumerRecord, now_ms: int) -> int:
     """Take the record's own time; ours if it has none, or if its writer's clock is ahead."""
     return min(record.timestamp_ms, now_ms) if record.timestamp_ms > 0 else now_ms
 
 
-def patience_ms(record_headers: Headers, lane: Lane, settings: Settings) -> int:
+def timeout_ms(record_headers: Headers, lane: Lane, settings: Settings) -> int:
     """Read how long the caller waits, in milliseconds from the record's time; if it does not say, as its lane has it.
 
     Raises:
@@ -89,18 +89,18 @@ def patience_ms(record_headers: Headers, lane: Lane, settings: Settings) -> int:
     """
     said = headers.text(record_headers, headers.DEADLINE)
     if not said:
-        return math.ceil(settings.patience_s(lane) * 1000)
+        return math.ceil(settings.default_timeout_s(lane) * 1000)
     if not (_NUMBER.fullmatch(said) and 0 < int(said) <= MAX_DEADLINE_MS):
         raise ValueError(f"header {headers.DEADLINE} is not a whole number from 1 to {MAX_DEADLINE_MS}")
     return int(said)
 
 
-def trace(traceparent: str) -> str:
+def valid_traceparent(traceparent: str) -> str:
     """Keep what is a trace's; whatever else stands there is somebody's text."""
     return traceparent if _TRACEPARENT.fullmatch(traceparent) else ""
 
 
-def reply_fault(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure | None:
+def check_reply_address(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure | None:
     """Say why no reply may go there: a caller must never make us write to a topic of the pipeline."""
     is_ingress = request.source == "http" and reply_to.topic == topics.ingress_replies.name
     if not is_ingress and not topics.is_reply(reply_to.topic):

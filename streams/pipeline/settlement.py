@@ -9,7 +9,7 @@ from schemas.events.parts import Failure, PolicyAction, Request, Usage
 from schemas.events.vocabulary import Outcome
 
 
-class Called(TypedDict, total=False):
+class CallResult(TypedDict, total=False):
     """What became of the calls for a request, as the fields of its end."""
 
     provider: str
@@ -26,7 +26,7 @@ class Called(TypedDict, total=False):
     replayed: bool
 
 
-def turned_away(
+def settle_refused(
     request: Request,
     outcome: Outcome,
     failure: Failure,
@@ -59,14 +59,14 @@ def turned_away(
     )
 
 
-def settled(
+def settle(
     event: RequestAdmitted | RequestRouted,
     outcome: Outcome,
     failure: Failure | None,
     settled_at: int,
     *,
     config_hash: str = "",
-    called: Called | None = None,
+    called: CallResult | None = None,
 ) -> RequestSettled:
     """End an admitted request.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
 
 class DeadLetterError(Exception):
@@ -15,7 +15,7 @@ class DeadLetterError(Exception):
     """
 
 
-class LostError(Exception):
+class PartitionRevokedError(Exception):
     """Raised by ``Emit``: another worker has the record that is worked on. Whatever was begun with it ends here.
 
     Args:
@@ -25,39 +25,41 @@ class LostError(Exception):
 
     def __init__(self, *, written: bool) -> None:
         super().__init__("another worker has this record")
-        self.written = written
+        self.already_written = written
 
 
-Emit = Callable[[Output], Awaitable[None]]
+Emit = Callable[[ProducerRecord], Awaitable[None]]
 """Write a record and wait until the broker has it on all in-sync replicas.
 
-Raises ``LostError`` if the record that led to it is another worker's by now; not for outputs ``even_if_lost``.
+Raises ``PartitionRevokedError`` if the partition of the source record was revoked, unless the output says
+``write_after_revocation``.
 """
 
 
-class DecidingStage(Protocol):
+class TransformStage(ABC):
     """A stage that only thinks: filter, route, reply. It must not wait; the worker walks whole batches through it."""
 
     name: str
 
-    def handle(self, record: Record) -> Sequence[Output]:
+    @abstractmethod
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         """Say what to write. Any exception makes the record a dead letter; its neighbours go on."""
-        ...
 
 
-class WorkingStage(Protocol):
+class AsyncStage(ABC):
     """A stage that waits for others: call. Hundreds of its records are under way at once, in no order."""
 
     name: str
 
-    async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
+    @abstractmethod
+    async def process(self, record: ConsumerRecord, emit: Emit) -> Sequence[ProducerRecord]:
         """Do the work, then say what to write. ``emit`` is for what must be on the log before going on.
 
         Any exception but cancellation makes the record a dead letter. Cancelled: the record is read again later.
         """
-        ...
 
-    async def prepare(self, partition: int, since_ms: int) -> None:
+    @abstractmethod
+    async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
         """Learn what other workers did with this partition. Called before its first record after each assignment.
 
         Args:
@@ -65,29 +67,28 @@ class WorkingStage(Protocol):
             since_ms: the time of that record, the first that is not known to be finished.
 
         """
-        ...
 
-    def revoke(self, partition: int) -> None:
+    @abstractmethod
+    def on_partition_revoked(self, partition: int) -> None:
         """Another worker may have this partition now. What is under way goes on, but writes no outcome."""
-        ...
 
+    @abstractmethod
     async def close(self) -> None:
         """Give back connections. Called once, after the last record."""
-        ...
 
 
-class StoringStage(Protocol):
+class SinkStage(ABC):
     """A stage that keeps records elsewhere: audit. The worker commits what ``store`` has returned from."""
 
     name: str
 
-    async def store(self, records: Sequence[Record]) -> None:
+    @abstractmethod
+    async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
         """Keep all of these, durably. Raise to have the same records offered again later; nothing is skipped."""
-        ...
 
+    @abstractmethod
     async def close(self) -> None:
         """Let go of the store. Called once, after the last batch."""
-        ...
 
 
-Stage = DecidingStage | WorkingStage | StoringStage
+Stage = TransformStage | AsyncStage | SinkStage

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from schemas.openai.bodies import MAX_DEPTH, depth, is_too_deep
-from schemas.openai.tagged_unions import Shape
+from schemas.openai.bodies import MAX_DEPTH, is_too_deep, nesting_depth
+from schemas.openai.tagged_unions import OpenAIModel
 
-_OWN = frozenset(Shape.field_names)
+_OWN = frozenset(OpenAIModel.field_names)
 """Names of fields that OpenAI has chosen: a rule against the word ``content`` must not refuse every request."""
 
 _ROLES = frozenset({"developer", "system", "user", "assistant", "tool", "function"})
@@ -27,17 +27,17 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
 _BINARY = {("image_url", "url"): _DATA_URL, ("file", "file_data"): _DATA_URL, ("input_audio", "data"): _BASE64}
 """Where pictures and sound stand. Digits in them mean nothing."""
 
-_LEAST_NUMBER = 1_000_000
+_MIN_NUMBER_DIGITS = 1_000_000
 """A smaller one holds no card, phone or account."""
 
 _TOO_DEEP = f"a tool call's arguments nest deeper than {MAX_DEPTH} levels"
 
 
-class UnscreenableError(Exception):
+class UnscannableContentError(Exception):
     """A policy can't see what stands here. The message is for the caller, and says what to send instead."""
 
 
-class Texts:
+class BodyTextVisitor:
     """Walks a body and gives back a copy of it in which every text is what ``text`` made of it.
 
     ``name`` is shown the names that the caller has chosen for fields; it can't change them.
@@ -47,22 +47,22 @@ class Texts:
         self._text = text
         self._name = name
 
-    def rewritten(self, value: Any, parent: str = "", field: str = "") -> Any:  # noqa: ANN401 - a JSON tree
+    def visit(self, value: Any, parent: str = "", field: str = "") -> Any:  # noqa: ANN401 - a JSON tree
         """The copy. ``parent`` and ``field`` are the names of the fields around the value."""
         if isinstance(value, str):
             return self._string(value, parent, field)
         if isinstance(value, dict):
             return {name: self._member(name, item, field) for name, item in value.items()}
         if isinstance(value, list):
-            return [self.rewritten(item, parent, field) for item in value]
-        if type(value) is int and abs(value) >= _LEAST_NUMBER and field != "seed":
+            return [self.visit(item, parent, field) for item in value]
+        if type(value) is int and abs(value) >= _MIN_NUMBER_DIGITS and field != "seed":
             return self._number(value)
         return value
 
     def _member(self, name: str, value: Any, parent: str) -> Any:  # noqa: ANN401 - a JSON tree
         if name not in _OWN:
             self._name(name)
-        return self.rewritten(value, parent, name)
+        return self.visit(value, parent, name)
 
     def _string(self, value: str, parent: str, field: str) -> str:
         if field in ("role", "type") and value in _KINDS:
@@ -80,13 +80,13 @@ class Texts:
             inner = orjson.loads(value)
         except orjson.JSONDecodeError as error:
             if is_too_deep(error):
-                raise UnscreenableError(_TOO_DEEP) from None
+                raise UnscannableContentError(_TOO_DEEP) from None
             return self._text(value)  # the model's, cut off or never valid
         if not isinstance(inner, dict | list):
             return self._text(value)
-        if depth(inner) > MAX_DEPTH:
-            raise UnscreenableError(_TOO_DEEP)
-        return orjson.dumps(self.rewritten(inner)).decode()
+        if nesting_depth(inner) > MAX_DEPTH:
+            raise UnscannableContentError(_TOO_DEEP)
+        return orjson.dumps(self.visit(inner)).decode()
 
     def _number(self, value: int) -> int | str:
         before = str(value)

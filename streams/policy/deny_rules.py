@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from streams.config.regex import pattern
+from streams.config.regex import compile_pattern
 
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 """Scripts whose words stand next to each other, or grow endings: there a word has no edge to look for."""
@@ -20,9 +20,9 @@ class Keywords:
     """Words to be found whole, in any case, however their own spaces are laid out."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        folded = [_written_one_way(word.strip()).casefold() for word in words]
+        folded = [_normalize(word.strip()).casefold() for word in words]
         self._first_pieces = {word.split()[0] for word in folded}
-        self._whole = re.compile("|".join(_whole(word) for word in folded))
+        self._whole = re.compile("|".join(_whole_word(word) for word in folded))
 
     def matches(self, text: str) -> bool:
         """Whether one of the words stands in the text. The cheap look comes first: most texts hold none of them."""
@@ -30,7 +30,7 @@ class Keywords:
         return any(piece in folded for piece in self._first_pieces) and self._whole.search(folded) is not None
 
 
-def _whole(word: str) -> str:
+def _whole_word(word: str) -> str:
     before = r"(?<!\w)" if _has_edge(word[0]) else ""
     after = r"(?!\w)" if _has_edge(word[-1]) else ""
     return before + r"\s+".join(re.escape(piece) for piece in word.split()) + after
@@ -40,22 +40,22 @@ def _has_edge(char: str) -> bool:
     return not unicodedata.name(char, "").startswith(_WITHOUT_SPACES)
 
 
-def _written_one_way(text: str) -> str:
+def _normalize(text: str) -> str:
     """Give one way of writing for each character: wide letters are letters, and an accent is part of its letter."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-class Deny:
+class CompiledDenyRule:
     """One rule, compiled."""
 
     def __init__(self, name: str, words: Iterable[str], expression: str) -> None:
         self.rule = f"deny.{name}"
         self._keywords = Keywords(words) if (words := tuple(words)) else None
-        self._pattern = pattern(expression) if expression else None
+        self._pattern = compile_pattern(expression) if expression else None
 
     def matches(self, text: str) -> bool:
         """Whether the text holds one of the words, or fits the pattern somewhere."""
-        text = _written_one_way(text)
+        text = _normalize(text)
         if self._keywords and self._keywords.matches(text):
             return True
         return self._pattern is not None and self._pattern.search(text) is not None

@@ -6,19 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import PolicyAction
 from streams.config.settings import Entity, Policy
-from streams.policy.body_text import Texts, UnscreenableError
-from streams.policy.deny_rules import Deny
+from streams.policy.body_text import BodyTextVisitor, UnscannableContentError
+from streams.policy.deny_rules import CompiledDenyRule
 from streams.policy.pii_detectors import detector
 
 
-class Rules:
+class CompiledPolicy:
     """A policy, compiled. Made once per tenant and worker."""
 
     def __init__(self, policy: Policy) -> None:
-        self.deny = tuple(Deny(rule.name, rule.keywords, rule.pattern) for rule in policy.deny)
+        self.deny = tuple(CompiledDenyRule(rule.name, rule.keywords, rule.pattern) for rule in policy.deny)
         self.pii = tuple(
             (f"pii.{entity}", policy.pii[entity], detector(entity, policy.phone_region))
             for entity in get_args(Entity)
@@ -28,8 +28,8 @@ class Rules:
         """Whether anything can be refused or changed."""
 
 
-@fixed
-class Verdict:
+@frozen_slots
+class PolicyVerdict:
     """What became of a body."""
 
     document: dict[str, Any]
@@ -53,7 +53,7 @@ class _Mask:
 class _Screening:
     """One body on its way through the rules."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: CompiledPolicy) -> None:
         self._rules = rules
         self.found: Counter[str] = Counter()
         self.unmaskable: set[str] = set()
@@ -69,7 +69,7 @@ class _Screening:
             if spans:
                 self.found[rule] += len(set(spans))
                 masks += [_Mask(*span, rule) for span in spans if action == "mask"]
-        return masked(text, masks) if masks else text
+        return apply_masks(text, masks) if masks else text
 
     def name(self, name: str) -> None:
         """Look at a field's name. A mask there would change what the body means, so the request is refused instead."""
@@ -78,20 +78,20 @@ class _Screening:
             self.unmaskable |= {rule for rule in self.found if self.found[rule] > before[rule]}
 
 
-def masked(text: str, masks: list[_Mask]) -> str:
+def apply_masks(text: str, masks: list[_Mask]) -> str:
     """Put labels in place of what was found. Where finds overlap all of them go, under the longest one's label.
 
     Of two that are equally long the earlier names it, then the one whose rule comes first.
     """
     pieces, done = [], 0
-    for group in _overlapping(masks):
+    for group in _merge_overlapping(masks):
         longest = max(group, key=lambda mask: mask.end - mask.start)
         pieces += [text[done : group[0].start], longest.label]
         done = max(mask.end for mask in group)
     return "".join([*pieces, text[done:]])
 
 
-def _overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
+def _merge_overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
     groups: list[list[_Mask]] = []
     end = -1
     for mask in sorted(masks, key=lambda mask: mask.start):
@@ -103,7 +103,7 @@ def _overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
     return groups
 
 
-def screen(document: dict[str, Any], rules: Rules) -> Verdict:
+def evaluate(document: dict[str, Any], rules: CompiledPolicy) -> PolicyVerdict:
     """Hold a body against the rules.
 
     Raises:
@@ -111,11 +111,11 @@ def screen(document: dict[str, Any], rules: Rules) -> Verdict:
 
     """
     if not rules.deny and not rules.pii:
-        return Verdict(document)
+        return PolicyVerdict(document)
     if rules.strict and _is_tokens(document.get("input")):
-        raise UnscreenableError("input holds token ids, which this tenant's policy can't read; send text instead")
+        raise UnscannableContentError("input holds token ids, which this tenant's policy can't read; send text instead")
     screening = _Screening(rules)
-    rewritten = Texts(screening.text, screening.name).rewritten(document)
+    rewritten = BodyTextVisitor(screening.text, screening.name).visit(document)
     blocking = [deny.rule for deny in rules.deny if screening.found[deny.rule]]
     blocking += [
         rule
@@ -124,25 +124,25 @@ def screen(document: dict[str, Any], rules: Rules) -> Verdict:
     ]
     if blocking:
         actions = (PolicyAction(rule=rule, action="block", count=screening.found[rule]) for rule in blocking)
-        return Verdict(document, tuple(actions), blocking[0])
+        return PolicyVerdict(document, tuple(actions), blocking[0])
     found = (
         PolicyAction(rule=rule, action=action, count=screening.found[rule])
         for rule, action, _ in rules.pii
         if screening.found[rule]
     )
-    return Verdict(rewritten, tuple(found))
+    return PolicyVerdict(rewritten, tuple(found))
 
 
 def _is_tokens(value: object) -> bool:
     return isinstance(value, list) and not all(isinstance(item, str) for item in value)
 
 
-def scrubbed(text: str, rules: Rules) -> str:
+def redact(text: str, rules: CompiledPolicy) -> str:
     """A text from beside the body, with a label for whatever a rule masks or refuses: it is kept, never refused."""
     for deny in rules.deny:
         if deny.matches(text):
             return f"<{deny.rule}>"
-    return masked(
+    return apply_masks(
         text,
         [_Mask(*span, rule) for rule, action, detect in rules.pii if action != "allow" for span in detect(text)],
     )

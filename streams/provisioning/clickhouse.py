@@ -6,7 +6,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from streams.config.settings import Settings
 
 _BEFORE_A_READER = (
@@ -18,19 +18,19 @@ _BEFORE_A_WRITER = (
 )
 
 
-def path(settings: Settings) -> Path:
+def chdb_path(settings: Settings) -> Path:
     """The files of the engine in process; one process at a time may have them."""
     return settings.state / "clickhouse"
 
 
-def writer(settings: Settings) -> ClickHouse:
+def open_writer(settings: Settings) -> ClickHouseClient:
     """Where audit writes."""
     if settings.clickhouse.url:
-        return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database)
-    return ClickHouse.embedded(path(settings), settings.clickhouse.database, holders=_BEFORE_A_WRITER)
+        return ClickHouseClient.server(settings.clickhouse.url, settings.clickhouse.database)
+    return ClickHouseClient.embedded(chdb_path(settings), settings.clickhouse.database, holders=_BEFORE_A_WRITER)
 
 
-def reader(settings: Settings) -> ClickHouse:
+def open_reader(settings: Settings) -> ClickHouseClient:
     """Where others read. While the gateway runs, chDB is its audit process's, which serves it on a port.
 
     Raises:
@@ -38,14 +38,16 @@ def reader(settings: Settings) -> ClickHouse:
 
     """
     if settings.clickhouse.url:
-        return ClickHouse.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
+        return ClickHouseClient.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", settings.clickhouse.port), timeout=1):
         url = f"http://127.0.0.1:{settings.clickhouse.port}"
-        return ClickHouse.server(url, settings.clickhouse.database, read_only=True)
-    if not path(settings).is_dir():  # the engine would make it, and find nothing in it
+        return ClickHouseClient.server(url, settings.clickhouse.database, read_only=True)
+    if not chdb_path(settings).is_dir():  # the engine would make it, and find nothing in it
         raise ClickHouseError(
             f"no gateway answers on port {settings.clickhouse.port}, and none has left data in "
             f"{settings.state.resolve()}: start `sluice up`, or say with SLUICE_STATE where its data is",
             unavailable=True,
         )
-    return ClickHouse.embedded(path(settings), settings.clickhouse.database, read_only=True, holders=_BEFORE_A_READER)
+    return ClickHouseClient.embedded(
+        chdb_path(settings), settings.clickhouse.database, read_only=True, holders=_BEFORE_A_READER
+    )

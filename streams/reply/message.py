@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from connectors.kafka.clients.producer import LARGEST
+from connectors.kafka.clients.producer import MAX_RECORD_BYTES
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, ReplyTo
 from schemas.kafka import headers
 from schemas.kafka.headers import Headers
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.openai.bodies import error_body
-from schemas.openai.embedding_vectors import unpacked, wants_numbers
+from schemas.openai.embedding_vectors import unpack_vectors, wants_float_encoding
 
 _OK = 200
 
 
-def reply(settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: Record) -> Output:
+def build_reply(
+    settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: ConsumerRecord
+) -> ProducerRecord:
     """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
-    value = b"" if settled.failure else _answer(settled)
-    if len(value) > LARGEST:
+    value = b"" if settled.failure else _body(settled)
+    if len(value) > MAX_RECORD_BYTES:
         settled = settled.model_copy(update={"outcome": "failed", "failure": _too_large(len(value))})
-    return Output(
+    return ProducerRecord(
         reply_to.topic,
         reply_to.key,
         error_body(settled.failure) if settled.failure else value,
-        (*((header.name, header.value) for header in reply_to.correlation), *_ours(settled)),
+        (*((header.name, header.value) for header in reply_to.correlation), *reply_headers(settled)),
         reply_to.partition,
         else_dead_letter,
-        origin=origin,
+        source_record=origin,
     )
 
 
-def _answer(settled: RequestSettled) -> bytes:
+def _body(settled: RequestSettled) -> bytes:
     """Write the answer as its caller asked for it."""
-    if settled.request.operation == "embeddings" and wants_numbers(settled.input):
-        return unpacked(settled.output)
+    if settled.request.operation == "embeddings" and wants_float_encoding(settled.input):
+        return unpack_vectors(settled.output)
     return settled.output.encode()
 
 
 def _too_large(size: int) -> Failure:
     """Vectors fit into a record when they are packed, and their numbers written out may not."""
     message = (
-        f"the answer has {size} bytes with its numbers written out, and a reply holds {LARGEST}; "
+        f"the answer has {size} bytes with its numbers written out, and a reply holds {MAX_RECORD_BYTES}; "
         "ask for encoding_format base64, or for less at once"
     )
     return Failure(
@@ -48,7 +50,7 @@ def _too_large(size: int) -> Failure:
     )
 
 
-def _ours(settled: RequestSettled) -> Headers:
+def reply_headers(settled: RequestSettled) -> Headers:
     """Say in text headers what a caller needs to know before it reads the value."""
     request, failure = settled.request, settled.failure
     said = {

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from schemas.avro.codec import UndecodableError, decode
 from schemas.events.catalog import RequestSettled
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.config.settings import Settings
-from streams.pipeline.stage import DeadLetterError
-from streams.reply.deduplication import REMEMBERED, _caller, _Replied
-from streams.reply.message import reply
+from streams.pipeline.stage import DeadLetterError, TransformStage
+from streams.reply.deduplication import MAX_REMEMBERED, ReplyDeduplicator, reply_key
+from streams.reply.message import build_reply
 
 
-class ReplyStage:
+class ReplyStage(TransformStage):
     """The stage: ``RequestSettled`` in, one reply out if somebody waits.
 
     A call stage that crashes may settle a request twice: two records, one reply. What stays possible is a crash of this
@@ -22,11 +22,11 @@ class ReplyStage:
 
     name = "reply"
 
-    def __init__(self, settings: Settings, remembered: int = REMEMBERED) -> None:
+    def __init__(self, settings: Settings, remembered: int = MAX_REMEMBERED) -> None:
         self._dead_letters = settings.topics.outcomes.dead_letters
-        self._replied = _Replied(remembered)
+        self._replied = ReplyDeduplicator(remembered)
 
-    def handle(self, record: Record) -> Sequence[Output]:
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         """Write the reply, once for every request and caller."""
         try:
             event = decode(record.value or b"")
@@ -35,6 +35,8 @@ class ReplyStage:
         if not isinstance(event, RequestSettled):
             raise DeadLetterError(f"{type(event).__name__} does not belong on {record.topic}")
         reply_to = event.request.reply_to
-        if reply_to is None or not self._replied.first(_caller(event, reply_to), (record.partition, record.offset)):
+        if reply_to is None or not self._replied.is_first(
+            reply_key(event, reply_to), (record.partition, record.offset)
+        ):
             return []
-        return [reply(event, reply_to, self._dead_letters, record)]
+        return [build_reply(event, reply_to, self._dead_letters, record)]

@@ -9,21 +9,21 @@ from schemas.avro.codec import decode
 from schemas.events.catalog import RequestAdmitted, RequestRouted
 from schemas.events.parts import Failure, Plan
 from schemas.events.vocabulary import Outcome
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.config.settings import Settings
 from streams.pipeline.failures import EXPIRED
-from streams.pipeline.producer_records import written
-from streams.pipeline.settlement import settled
-from streams.pipeline.stage import DeadLetterError
+from streams.pipeline.producer_records import request_event_record
+from streams.pipeline.settlement import settle
+from streams.pipeline.stage import DeadLetterError, TransformStage
 from streams.route.planning import plan
 
-PLANS = 1024
+PLAN_CACHE_SIZE = 1024
 """Kept of models whose targets stand in one order. A caller may name as many as it likes: then all are made anew."""
-LONGEST_NAME = 256
+CACHED_NAME_LIMIT = 256
 """Characters of the name of a model whose plan is kept: callers may make names as long as a body."""
 
 
-class Route:
+class RouteStage(TransformStage):
     """The stage: ``RequestAdmitted`` in, ``RequestRouted`` or a refusal out."""
 
     name = "route"
@@ -33,27 +33,31 @@ class Route:
         self._clock = clock
         self._plans: dict[str, Plan] = {}
 
-    def handle(self, record: Record) -> Sequence[Output]:
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         """Plan the request, unless nobody waits for it any more."""
         admitted = decode(record.value or b"")
         if not isinstance(admitted, RequestAdmitted):
             raise DeadLetterError(f"{type(admitted).__name__} does not belong on {record.topic}")
         now = int(self._clock() * 1000)
         if now >= admitted.request.deadline_at:
-            return [self._end(admitted, "expired", EXPIRED, now, record.partition)]
-        planned = self._plan(admitted)
+            return [self._settle(admitted, "expired", EXPIRED, now, record.partition)]
+        planned = self._cached_plan(admitted)
         if isinstance(planned, Failure):
-            return [self._end(admitted, "refused", planned, now, record.partition)]
-        topic = self._settings.topics.way(admitted.request.lane).routed
-        return [written(self._routed(admitted, planned, now), topic, self.name, now, partition=record.partition)]
+            return [self._settle(admitted, "refused", planned, now, record.partition)]
+        topic = self._settings.topics.for_lane(admitted.request.lane).routed
+        return [
+            request_event_record(
+                self._routed(admitted, planned, now), topic, self.name, now, partition=record.partition
+            )
+        ]
 
-    def _plan(self, admitted: RequestAdmitted) -> Plan | Failure:
+    def _cached_plan(self, admitted: RequestAdmitted) -> Plan | Failure:
         """Plan the request, or find the plan that every request of its model has."""
         if (known := self._plans.get(admitted.model)) is not None:
             return known
         planned = plan(admitted, self._settings)
-        if isinstance(planned, Plan) and planned.policy != "weighted" and len(planned.alias) <= LONGEST_NAME:
-            if len(self._plans) >= PLANS:
+        if isinstance(planned, Plan) and planned.policy != "weighted" and len(planned.alias) <= CACHED_NAME_LIMIT:
+            if len(self._plans) >= PLAN_CACHE_SIZE:
                 self._plans.clear()
             self._plans[admitted.model] = planned
         return planned
@@ -71,6 +75,8 @@ class Route:
             config_hash=self._settings.hash,
         )
 
-    def _end(self, admitted: RequestAdmitted, outcome: Outcome, failure: Failure, now: int, partition: int) -> Output:
-        event = settled(admitted, outcome, failure, now, config_hash=self._settings.hash)
-        return written(event, self._settings.topics.outcomes, self.name, now, partition=partition)
+    def _settle(
+        self, admitted: RequestAdmitted, outcome: Outcome, failure: Failure, now: int, partition: int
+    ) -> ProducerRecord:
+        event = settle(admitted, outcome, failure, now, config_hash=self._settings.hash)
+        return request_event_record(event, self._settings.topics.outcomes, self.name, now, partition=partition)

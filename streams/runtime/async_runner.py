@@ -6,15 +6,15 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 
-from schemas.kafka.records import Output, Record
-from streams.pipeline.stage import LostError, WorkingStage
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.pipeline.stage import AsyncStage, PartitionRevokedError
 from streams.runtime.lane_queue import Delivered
 from streams.runtime.offset_tracker import Delivery
-from streams.runtime.output_writer import Outbox
+from streams.runtime.output_writer import OutputWriter
 from streams.runtime.transform_runner import Finish
 
 
-class Slots:
+class InFlightLimit:
     """How many records may be under way at once, and how large; of the batch lane no more than a part of that.
 
     Args:
@@ -34,7 +34,7 @@ class Slots:
         is_batch: Callable[[str], bool],
         freed: Callable[[], None],
     ) -> None:
-        self.for_batch = max(1, int(batch_share * total))
+        self.batch_available = max(1, int(batch_share * total))
         """How many of the batch lane may be begun now."""
         self._free = asyncio.Semaphore(total)
         self._most_bytes = most_bytes
@@ -43,7 +43,7 @@ class Slots:
         self._is_batch = is_batch
         self._freed = freed
 
-    async def take(self, record: Record) -> None:
+    async def acquire(self, record: ConsumerRecord) -> None:
         """Wait for a slot, and until the record is not too much with the others. One at a time may wait."""
         await self._free.acquire()
         size = len(record.value or b"")
@@ -51,18 +51,18 @@ class Slots:
             self._lighter.clear()
             await self._lighter.wait()
         self._bytes += size
-        self.for_batch -= self._is_batch(record.topic)
+        self.batch_available -= self._is_batch(record.topic)
 
-    def give_back(self, record: Record) -> None:
+    def release(self, record: ConsumerRecord) -> None:
         """Free the slot of a record that has ended."""
         self._free.release()
         self._bytes -= len(record.value or b"")
         self._lighter.set()
-        self.for_batch += self._is_batch(record.topic)
+        self.batch_available += self._is_batch(record.topic)
         self._freed()
 
 
-class Working:
+class AsyncRunner:
     """Brings records to one stage, and what it says to the log.
 
     Args:
@@ -76,17 +76,17 @@ class Working:
 
     def __init__(
         self,
-        stage: WorkingStage,
-        outbox: Outbox,
+        stage: AsyncStage,
+        outbox: OutputWriter,
         finish: Finish,
-        slots: Slots,
+        slots: InFlightLimit,
         sure: Callable[[], Awaitable[None]],
     ) -> None:
         self._stage = stage
-        self._outbox = outbox
+        self._writer = outbox
         self._finish = finish
-        self._slots = slots
-        self._sure = sure
+        self._limit = slots
+        self._wait_until_confirmed = sure
         self._prepared: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -96,11 +96,11 @@ class Working:
         if not await self._is_prepared(batch):
             return
         for record, delivery in batch:
-            await self._slots.take(record)
-            if delivery.lost or self._closing:  # since it began to wait: it is another worker's to begin
-                self._slots.give_back(record)
+            await self._limit.acquire(record)
+            if delivery.is_revoked or self._closing:  # since it began to wait: it is another worker's to begin
+                self._limit.release(record)
                 continue
-            task = asyncio.ensure_future(self._work(record, delivery))
+            task = asyncio.ensure_future(self._process(record, delivery))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -109,50 +109,50 @@ class Working:
         first, delivery = batch[0]
         if (first.topic, first.partition) in self._prepared:
             return True
-        await self._stage.prepare(first.partition, first.timestamp_ms)
-        if delivery.lost:
-            self._stage.revoke(first.partition)
+        await self._stage.on_partition_assigned(first.partition, first.timestamp_ms)
+        if delivery.is_revoked:
+            self._stage.on_partition_revoked(first.partition)
             return False
         self._prepared.add((first.topic, first.partition))
         return True
 
-    async def _work(self, record: Record, delivery: Delivery) -> None:
+    async def _process(self, record: ConsumerRecord, delivery: Delivery) -> None:
         try:
             try:
-                outputs = await self._stage.work(record, functools.partial(self._emit, record, delivery))
-                await self._sure()
-                wanted = [output for output in outputs if output.even_if_lost or not delivery.lost]
-                posted = [(output, self._outbox.append(output) or await self._outbox.post(output)) for output in wanted]
-            except LostError:
+                outputs = await self._stage.process(record, functools.partial(self._emit, record, delivery))
+                await self._wait_until_confirmed()
+                wanted = [output for output in outputs if output.write_after_revocation or not delivery.is_revoked]
+                posted = [(output, self._writer.append(output) or await self._writer.send(output)) for output in wanted]
+            except PartitionRevokedError:
                 posted = []
             except Exception as error:  # noqa: BLE001 - whatever a record does to the stage, the others go on
-                letter = self._outbox.dead(record, error)
-                posted = [(letter, await self._outbox.post(letter))]
-            await self._outbox.deliver_all(posted, lambda: not delivery.lost)
+                letter = self._writer.dead_letter(record, error)
+                posted = [(letter, await self._writer.send(letter))]
+            await self._writer.flush(posted, lambda: not delivery.is_revoked)
             self._finish([(record, delivery)])
         finally:
-            self._slots.give_back(record)
+            self._limit.release(record)
 
-    async def _emit(self, record: Record, delivery: Delivery, output: Output) -> None:
+    async def _emit(self, record: ConsumerRecord, delivery: Delivery, output: ProducerRecord) -> None:
         """Write one output for a stage that goes on only then: see ``streams.pipeline.stage.Emit``."""
-        if output.even_if_lost:
-            await self._outbox.emit(output, record)
+        if output.write_after_revocation:
+            await self._writer.send_and_wait(output, record)
             return
-        await self._still_ours(delivery, written=False)
-        await self._outbox.emit(output, record)
-        await self._still_ours(delivery, written=True)  # a process may be held up at any line
+        await self._wait_until_still_owned(delivery, written=False)
+        await self._writer.send_and_wait(output, record)
+        await self._wait_until_still_owned(delivery, written=True)  # a process may be held up at any line
 
-    async def _still_ours(self, delivery: Delivery, *, written: bool) -> None:
-        await self._sure()
-        if delivery.lost:
-            raise LostError(written=written)
+    async def _wait_until_still_owned(self, delivery: Delivery, *, written: bool) -> None:
+        await self._wait_until_confirmed()
+        if delivery.is_revoked:
+            raise PartitionRevokedError(written=written)
 
     def revoke(self, places: set[tuple[str, int]]) -> None:
         """Tell the stage, once for each partition, whatever topics it is of."""
         gone = places & self._prepared
         self._prepared -= gone
         for partition in {partition for _, partition in gone}:
-            self._stage.revoke(partition)
+            self._stage.on_partition_revoked(partition)
 
     async def drain(self) -> None:
         """Begin nothing more, and wait until what is under way has ended."""

@@ -28,9 +28,9 @@ class WorkerMetrics(Collector):
     def collect(self) -> list[GaugeMetricFamily]:
         """The gauges of every stage in this process."""
         gauges: tuple[tuple[str, str, Callable[[Worker], float]], ...] = (
-            ("sluice_worker_healthy", "1 while the worker makes progress.", lambda worker: worker.healthy),
+            ("sluice_worker_healthy", "1 while the worker makes progress.", lambda worker: worker.is_healthy),
             ("sluice_worker_partitions", "Partitions assigned to this worker.", lambda worker: worker.assigned),
-            ("sluice_worker_open_records", "Records under way in this worker.", lambda worker: worker.open),
+            ("sluice_worker_open_records", "Records under way in this worker.", lambda worker: worker.in_flight),
         )
         families = []
         for name, help_text, read in gauges:
@@ -50,7 +50,7 @@ async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.E
     """
 
     async def healthz(_: Request) -> Response:
-        stuck = [worker.stage.name for worker in workers if not worker.healthy]
+        stuck = [worker.stage.name for worker in workers if not worker.is_healthy]
         return JSONResponse({"stuck": stuck} if stuck else {"status": "ok"}, status_code=503 if stuck else 200)
 
     async def metrics(_: Request) -> Response:

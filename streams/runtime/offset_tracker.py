@@ -15,12 +15,12 @@ class Delivery:
 
     __slots__ = ("_partition", "offset")
 
-    def __init__(self, partition: Partition, offset: int) -> None:
+    def __init__(self, partition: PartitionOffsets, offset: int) -> None:
         self._partition = partition
         self.offset = offset
 
     @property
-    def lost(self) -> bool:
+    def is_revoked(self) -> bool:
         """Whether the partition was revoked meanwhile: another worker will write what this one would have."""
         return self._partition.revoked
 
@@ -29,10 +29,10 @@ class Delivery:
         self._partition.finish(self.offset)
 
 
-class Partition:
+class PartitionOffsets:
     """The open deliveries of one partition, for as long as this worker has it."""
 
-    __slots__ = ("_ahead", "_open", "_order", "position", "revoked")
+    __slots__ = ("_open", "_order", "completed_ahead", "position", "revoked")
 
     def __init__(self, first: int) -> None:
         self.position = first
@@ -40,50 +40,50 @@ class Partition:
         self.revoked = False
         self._open: set[int] = set()  # delivered, not finished
         self._order: deque[int] = deque()  # as delivered, from the first that is open
-        self._ahead = first  # one past the last delivered offset
+        self.completed_ahead = first  # one past the last delivered offset
 
     def deliver(self, offset: int) -> None:
         """Note that a record is under way. Offsets only grow, with gaps where a topic is compacted."""
         self._open.add(offset)
         self._order.append(offset)
-        self._ahead = max(self._ahead, offset + 1)
+        self.completed_ahead = max(self.completed_ahead, offset + 1)
 
     def finish(self, offset: int) -> None:
         """Note that a record is done, and move the position as far as that allows."""
         self._open.discard(offset)
         while self._order and self._order[0] not in self._open:
             self._order.popleft()
-        self.position = self._order[0] if self._order else self._ahead
+        self.position = self._order[0] if self._order else self.completed_ahead
 
     @property
-    def span(self) -> int:
+    def redelivery_span(self) -> int:
         """How many offsets a crash now would deliver again."""
-        return self._ahead - self.position
+        return self.completed_ahead - self.position
 
     @property
-    def open(self) -> int:
+    def in_flight(self) -> int:
         """How many records are under way."""
         return len(self._open)
 
 
-class Tracker:
+class OffsetTracker:
     """All partitions that this worker has."""
 
     def __init__(self) -> None:
-        self._partitions: dict[Hashable, Partition] = {}
+        self._partitions: dict[Hashable, PartitionOffsets] = {}
 
     def deliver(self, partition: Hashable, offset: int) -> Delivery:
         """A record came: its delivery stays open until ``finish``."""
         held = self._partitions.get(partition)
         if held is None:
-            held = self._partitions[partition] = Partition(offset)
+            held = self._partitions[partition] = PartitionOffsets(offset)
         held.deliver(offset)
         return Delivery(held, offset)
 
-    def ahead(self, partition: Hashable) -> int:
+    def completed_ahead(self, partition: Hashable) -> int:
         """How many records beyond the position are finished."""
         held = self._partitions.get(partition)
-        return held.span - held.open if held else 0
+        return held.redelivery_span - held.in_flight if held else 0
 
     def revoke(self, partitions: Iterable[Hashable]) -> None:
         """Another worker gets these: forget them."""
@@ -103,11 +103,11 @@ class Tracker:
         return tuple(self._partitions)
 
     @property
-    def span(self) -> int:
+    def redelivery_span(self) -> int:
         """How many offsets a crash now would deliver again, over all partitions."""
-        return sum(held.span for held in self._partitions.values())
+        return sum(held.redelivery_span for held in self._partitions.values())
 
     @property
-    def open(self) -> int:
+    def in_flight(self) -> int:
         """How many records are under way, over all partitions."""
-        return sum(held.open for held in self._partitions.values())
+        return sum(held.in_flight for held in self._partitions.values())

@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-BEAT_S = 0.5
-HELD_UP_S = 4.0
+CHECK_INTERVAL_S = 0.5
+PAUSE_THRESHOLD_S = 4.0
 """A loop that did not come round for so long was held up. Less than half of the group's session, which is 10 s."""
 
 
-class Pulse:
+class PauseDetector:
     """The beat of one worker's loop.
 
     Args:
@@ -28,24 +28,24 @@ class Pulse:
         self._confirm = confirm
         self._clock = clock
         self._last_s = clock()
-        self._doubt: asyncio.Future[None] | None = None
+        self._confirmation: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
-            self._look()
-            await asyncio.sleep(BEAT_S)
+            self._check()
+            await asyncio.sleep(CHECK_INTERVAL_S)
 
-    async def sure(self) -> None:
+    async def wait_until_confirmed(self) -> None:
         """Return at once, unless the process was held up: then when it is known again what is this worker's."""
-        self._look()
-        if self._doubt is not None:
-            await asyncio.shield(self._doubt)
+        self._check()
+        if self._confirmation is not None:
+            await asyncio.shield(self._confirmation)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now_s = self._clock()
-        if now_s - self._last_s > HELD_UP_S and (self._doubt is None or self._doubt.done()):
-            self._doubt = asyncio.ensure_future(self._confirm())
+        if now_s - self._last_s > PAUSE_THRESHOLD_S and (self._confirmation is None or self._confirmation.done()):
+            self._confirmation = asyncio.ensure_future(self._confirm())
         self._last_s = now_s
-        if self._doubt is not None and self._doubt.done():
-            self._doubt = None
+        if self._confirmation is not None and self._confirmation.done():
+            self._confirmation = None

@@ -7,24 +7,24 @@ from collections.abc import Callable
 
 import structlog
 
-from streams.logging import why
-from streams.pipeline.stage import StoringStage
+from streams.logging import describe_error
+from streams.pipeline.stage import SinkStage
 from streams.runtime.lane_queue import Delivered
 
 log = structlog.get_logger()
 
-ROWS = 10_000
-BYTES = 8 * 1024 * 1024
-SECONDS = 1.0
+MAX_ROWS = 10_000
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DELAY_S = 1.0
 """A batch is stored when it has this many rows, this many bytes, or is this old."""
-AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+RETRY_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before the same batch is offered again; then the last one, for as long as the store is away."""
 
 
-class Buffer:
+class SinkRunner:
     """One batch that fills while the one before is stored. A full one makes the reader wait: Kafka holds the rest."""
 
-    def __init__(self, stage: StoringStage, finish: Callable[[list[Delivered]], None]) -> None:
+    def __init__(self, stage: SinkStage, finish: Callable[[list[Delivered]], None]) -> None:
         self._stage = stage
         self._finish = finish
         self._filling: list[Delivered] = []
@@ -50,7 +50,7 @@ class Buffer:
 
     @property
     def _full(self) -> bool:
-        return len(self._filling) >= ROWS or self._bytes >= BYTES
+        return len(self._filling) >= MAX_ROWS or self._bytes >= MAX_BYTES
 
     async def _flush(self) -> None:
         """Store one batch after the other."""
@@ -66,21 +66,23 @@ class Buffer:
             batch, self._filling, self._bytes = self._filling, [], 0
             self._taken.set()
             if batch:
-                await self._store(batch)
+                await self._write(batch)
 
     def _left_s(self) -> float:
         """Until the batch is old enough: it ages while the one before is stored."""
-        return self._since_s + SECONDS - asyncio.get_running_loop().time()
+        return self._since_s + MAX_DELAY_S - asyncio.get_running_loop().time()
 
-    async def _store(self, batch: list[Delivered]) -> None:
+    async def _write(self, batch: list[Delivered]) -> None:
         """Offer the same batch until the store has it, unless every partition in it has gone to another worker."""
         attempt = 0
-        while not all(delivery.lost for _, delivery in batch):
+        while not all(delivery.is_revoked for _, delivery in batch):
             try:
-                await self._stage.store([record for record, _ in batch])
+                await self._stage.write_batch([record for record, _ in batch])
             except Exception as error:  # noqa: BLE001 - nothing that a store does may lose a record
-                pause = AGAIN_S[min(attempt, len(AGAIN_S) - 1)]
-                log.warning("store failed", stage=self._stage.name, rows=len(batch), again_s=pause, **why(error))
+                pause = RETRY_BACKOFF_S[min(attempt, len(RETRY_BACKOFF_S) - 1)]
+                log.warning(
+                    "store failed", stage=self._stage.name, rows=len(batch), again_s=pause, **describe_error(error)
+                )
                 attempt += 1
                 await asyncio.sleep(pause)
             else:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from schemas.kafka.topics import Topic
 
 
-def member_name(instance_id: str, read: Iterable[Topic]) -> str | None:
+def group_instance_id(instance_id: str, read: Iterable[Topic]) -> str | None:
     """Kafka's ``group.instance.id`` of a worker that reads these; None for one that comes and goes.
 
     A member that comes back is given what it had, also if it now reads a topic more, and that one then has nobody. So

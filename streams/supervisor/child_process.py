@@ -11,14 +11,14 @@ import structlog
 
 log = structlog.get_logger()
 
-STOP_WITHIN_S = 15.0
-AGAIN_S = (0.2, 1.0, 2.0, 5.0, 10.0)
+STOP_TIMEOUT_S = 15.0
+RESTART_BACKOFF_S = (0.2, 1.0, 2.0, 5.0, 10.0)
 """Pauses before a process that ended is started again; then the last one."""
-LIVED_S = 60.0
+STABLE_AFTER_S = 60.0
 """A process that lived so long is started again without a pause."""
 
 
-class Child:
+class ChildProcess:
     """Runs `sluice run` with some stages. What it says goes where ours goes."""
 
     def __init__(self, name: str, stages: tuple[str, ...], environ: Mapping[str, str]) -> None:
@@ -57,9 +57,9 @@ class Child:
             if not self._wanted:
                 return
             self.exit_code = code
-            attempt = 0 if loop.time() - started > LIVED_S else attempt
+            attempt = 0 if loop.time() - started > STABLE_AFTER_S else attempt
             log.warning("process ended, starting it again", name=self.name, code=code)
-            await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
+            await asyncio.sleep(RESTART_BACKOFF_S[min(attempt, len(RESTART_BACKOFF_S) - 1)])
             attempt += 1
             if self._wanted:
                 await self.start()
@@ -71,8 +71,8 @@ class Child:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._process.wait(), STOP_WITHIN_S)
+            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
-            log.warning("process did not stop in time", name=self.name, within_s=STOP_WITHIN_S)
+            log.warning("process did not stop in time", name=self.name, within_s=STOP_TIMEOUT_S)
             self._process.kill()
             await self._process.wait()

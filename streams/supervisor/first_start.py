@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streams.config.api_keys import new_key
 from streams.config.loader import load
-from streams.config.settings import OPEN_TENANT, ConfigurationError
+from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError
 
 KEY_FILE = "first.key"
 
@@ -36,7 +36,7 @@ def first_start(template: Path, config: Path) -> str:
         return f"{config} is in force"
     key, digest = new_key()
     key_file = config.with_name(KEY_FILE)
-    stanza = _STANZA.format(file=key_file, tenant=OPEN_TENANT, digest=digest)
+    stanza = _STANZA.format(file=key_file, tenant=ANONYMOUS_TENANT, digest=digest)
     try:
         _write(key_file, key + "\n")
         _write(config, template.read_text("utf-8") + stanza)

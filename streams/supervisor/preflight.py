@@ -9,16 +9,16 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from schemas.errors import PlainError
+from schemas.errors import UserError
 from streams.config.settings import ConfigurationError
 
 
-class StartError(PlainError):
+class StartError(UserError):
     """The gateway can't start. The message is one sentence that says what to do."""
 
 
 @contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
+def state_lock(state: Path) -> Iterator[None]:
     """Hold the state directory: two gateways over the same data would harm it.
 
     Raises:

@@ -15,7 +15,7 @@ from rich.table import Table
 from streams.config.settings import Settings
 
 
-def ready(console: Console, settings: Settings, pids: dict[str, int | None]) -> None:
+def print_ready_screen(console: Console, settings: Settings, pids: dict[str, int | None]) -> None:
     """Print it."""
     console.print("\n[bold green]Sluice is ready\n")
     console.print(_places(settings, pids))
@@ -89,7 +89,7 @@ def _places(settings: Settings, pids: dict[str, int | None]) -> Table:
     rows = {
         "HTTP": (settings.http.url, pids.get("ingress")),
         "Kafka": (settings.kafka.bootstrap_servers, pids.get("broker")),
-        "ClickHouse": (f"{settings.clickhouse.place} (database {settings.clickhouse.database})", pids.get("audit")),
+        "ClickHouse": (f"{settings.clickhouse.location} (database {settings.clickhouse.database})", pids.get("audit")),
         "stages": ("filter route reply", pids.get("flow")),
         "": ("call", pids.get("call")),
         "data": (str(settings.state.resolve()), None),

@@ -19,7 +19,7 @@ from connectors.kafka.embedded.broker import BrokerError, EmbeddedBroker
 from streams.config.api_keys import check_binding
 from streams.config.settings import Settings
 from streams.provisioning import topics as preparation
-from streams.supervisor.child_process import AGAIN_S, Child
+from streams.supervisor.child_process import RESTART_BACKOFF_S, ChildProcess
 from streams.supervisor.preflight import StartError, check_ports
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
 """Which stages share a process, in the order of starting."""
 STOPPING = ("ingress", "call", "flow", "audit")
 """The door first, then who finishes calls, then who replies, then who stores it all."""
-READY_WITHIN_S = 90.0
+READY_TIMEOUT_S = 90.0
 
 
 class Supervisor:
@@ -51,7 +51,7 @@ class Supervisor:
             environ["SLUICE_INSTANCE_ID"] = settings.kafka.instance_id or "up"
         if config:
             environ["SLUICE_CONFIG"] = str(config.resolve())
-        self._children = {name: Child(name, stages, environ) for name, stages in PROCESSES.items()}
+        self._children = {name: ChildProcess(name, stages, environ) for name, stages in PROCESSES.items()}
         self._watches: list[asyncio.Task[None]] = []
 
     @property
@@ -72,7 +72,7 @@ class Supervisor:
             await self.broker.start()
             self._watches.append(asyncio.create_task(self._watch_broker()))
         self._progress("making topics")
-        await preparation.prepare_log(self.settings)
+        await preparation.provision_topics(self.settings)
         self._progress("starting the stages")
         for child in self._children.values():
             await child.start()
@@ -91,11 +91,11 @@ class Supervisor:
     async def _until_ready(self) -> None:
         missing = "the ingress to listen"
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            async with asyncio.timeout(READY_TIMEOUT_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
                 while missing := await self._missing(client, missing):  # noqa: ASYNC110 - it is another process
                     await asyncio.sleep(0.1)
                 return
-        raise StartError(f"not ready after {READY_WITHIN_S:.0f} s, still waiting for {missing}; see the lines above")
+        raise StartError(f"not ready after {READY_TIMEOUT_S:.0f} s, still waiting for {missing}; see the lines above")
 
     async def _missing(self, client: httpx.AsyncClient, before: str) -> str:
         """What is not there yet; a process that ended by itself never will be."""
@@ -120,7 +120,7 @@ class Supervisor:
                     await self.broker.start()
                 except BrokerError as error:
                     log.error("broker can't be started again", reason=str(error))
-                    await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
+                    await asyncio.sleep(RESTART_BACKOFF_S[min(attempt, len(RESTART_BACKOFF_S) - 1)])
                     attempt += 1
 
     async def stop(self) -> None:

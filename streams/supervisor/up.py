@@ -16,13 +16,13 @@ from rich.console import Console
 from connectors.local_model import LocalModel
 from streams.config.settings import Settings
 from streams.supervisor import ready_screen as screen
-from streams.supervisor.preflight import alone
+from streams.supervisor.preflight import state_lock
 from streams.supervisor.supervisor import Supervisor
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended before it was ready."""
 
-LINE_EVERY_S = 10.0
+PROGRESS_INTERVAL_S = 10.0
 """How often a step that lasts says how far it is, where no terminal is."""
 
 
@@ -31,21 +31,21 @@ async def up(settings: Settings, config: Path | None, *, local_model: bool, as_j
     console = Console(stderr=True, highlight=False)
     stop = _signalled()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(alone(settings.state))
+        stack.enter_context(state_lock(settings.state))
         with _progress(console) as progress:
             if local_model:
                 model = LocalModel()
                 stack.push_async_callback(model.stop)
-                if not await _unless(stop, model.start(progress)):
+                if not await _run_until_signal(stop, model.start(progress)):
                     return INTERRUPTED
             supervisor = Supervisor(settings, config, progress)
             stack.push_async_callback(_end, supervisor, console)
-            if not await _unless(stop, supervisor.start()):
+            if not await _run_until_signal(stop, supervisor.start()):
                 return INTERRUPTED
         if as_json:
             click.echo(json.dumps(_places(supervisor)))
         else:
-            screen.ready(console, supervisor.settings, supervisor.pids)
+            screen.print_ready_screen(console, supervisor.settings, supervisor.pids)
         await stop.wait()
     console.print("sluice: stopped; what has no end yet goes on with the next start", style="dim")
     return 0
@@ -76,13 +76,13 @@ def _progress(console: Console, clock: Callable[[], float] = time.monotonic) -> 
             step = message.partition(": ")[0]
             if message not in said and (step not in said or clock() >= due_s):
                 console.print(f"sluice: {message}", markup=False, soft_wrap=True)
-                due_s = clock() + LINE_EVERY_S
+                due_s = clock() + PROGRESS_INTERVAL_S
             said.update((step, message))
 
         yield progress
 
 
-async def _unless(stop: asyncio.Event, starting: Coroutine[object, object, None]) -> bool:
+async def _run_until_signal(stop: asyncio.Event, starting: Coroutine[object, object, None]) -> bool:
     """Whether it came to its end before the signal to stop."""
     start, stopped = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
     await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +105,7 @@ def _places(supervisor: Supervisor) -> dict[str, object]:
     return {
         "http": settings.http.url,
         "kafka": settings.kafka.bootstrap_servers,
-        "clickhouse": settings.clickhouse.place,
+        "clickhouse": settings.clickhouse.location,
         "state": str(settings.state.resolve()),
         "pids": supervisor.pids,
     }

@@ -11,9 +11,9 @@ import socket
 import uuid
 from pathlib import Path
 
-from connectors.kafka.connection import administration
+from connectors.kafka.connection import admin_client
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from tests.polling import eventually
+from tests.eventually import eventually
 
 NODES = (1, 2, 3)
 
@@ -82,7 +82,7 @@ class Cluster:
         return int(max(notes, key=lambda note: int(note["leaderEpoch"]))["leaderId"])
 
     async def leader(self, topic: str, partition: int = 0) -> int:
-        async with administration(self.bootstrap_servers) as client:
+        async with admin_client(self.bootstrap_servers) as client:
             (described,) = await client.describe_topics([topic])
         return next(int(part["leader"]) for part in described["partitions"] if part["partition"] == partition)
 
@@ -92,7 +92,7 @@ class Cluster:
 
     async def _is_whole(self) -> bool:
         try:
-            async with administration(self.bootstrap_servers) as client:
+            async with admin_client(self.bootstrap_servers) as client:
                 names = await client.list_topics()
                 described = await client.describe_topics(list(names)) if names else []
         except Exception as error:

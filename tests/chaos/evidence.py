@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.avro.codec import UndecodableError, decode
 from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
 from schemas.kafka import headers
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topic, Topics
 from streams.pipeline.request_identity import request_id_of
 
@@ -82,7 +82,7 @@ async def read_log(bootstrap: str, topics: Topics, replies: Topic) -> OnTheLog:
     return found
 
 
-def take(found: OnTheLog, record: Record) -> None:
+def take(found: OnTheLog, record: ConsumerRecord) -> None:
     """Note what an event says, in the order of its partition."""
     try:
         event = decode(record.value or b"")
@@ -104,7 +104,7 @@ def take(found: OnTheLog, record: Record) -> None:
                 other.overtaken |= other.expires_at <= event.started_at
 
 
-def _original(record: Record) -> Place:
+def _original(record: ConsumerRecord) -> Place:
     """Where a dead letter was, by the text headers that Connect would write."""
     topic, partition, offset = (
         headers.text(record.headers, f"__connect.errors.{name}") for name in ("topic", "partition", "offset")
@@ -112,7 +112,7 @@ def _original(record: Record) -> Place:
     return topic, int(partition), int(offset)
 
 
-async def _records(bootstrap: str, topics: list[Topic]) -> AsyncIterator[Record]:
+async def _records(bootstrap: str, topics: list[Topic]) -> AsyncIterator[ConsumerRecord]:
     places = [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()

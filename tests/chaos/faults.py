@@ -198,7 +198,7 @@ class Poison:
 
     async def happen(self, scene: Scene) -> None:
         topics = scene.topics
-        read = [topic for stage in ("filter", "route", "call", "reply") for topic in topics.read_by(stage)]
+        read = [topic for stage in ("filter", "route", "call", "reply") for topic in topics.sources_of(stage)]
         async with AIOKafkaProducer(bootstrap_servers=scene.cluster.bootstrap_servers) as producer:
             for topic in (*read, topics.attempts, topics.feedback, topics.health):
                 for value in (b"\x00\x00\x00\x00\x01poison", b"\x00\x00", b"\xff\xfe no text"):

@@ -14,7 +14,7 @@ import aiohttp
 import yaml
 
 from tests.chaos.cluster import free_ports
-from tests.polling import eventually
+from tests.eventually import eventually
 
 WORKERS = ("filter-0", "filter-1", "route-0", "route-1", "call-0", "call-1", "reply-0", "reply-1", "audit")
 INGRESSES = ("ingress-0", "ingress-1")

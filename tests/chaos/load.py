@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from tests.chaos.callers import PATIENCE_S, TOPICS, Ask, HttpCaller, KafkaCaller, Way
-from tests.polling import eventually
+from tests.eventually import eventually
 
 MIX: dict[Way, float] = {"http": 0.4, "stream": 0.2, "leaving": 0.05, "kafka": 0.35}
 MODELS = ("again", "once")

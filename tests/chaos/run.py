@@ -24,7 +24,7 @@ from tests.chaos.ledger import Evidence, Ledger, drawn_up
 from tests.chaos.load import Load
 from tests.chaos.recovery import Mark, Recovery, recovery
 from tests.chaos.scene import Scene
-from tests.polling import eventually
+from tests.eventually import eventually
 
 CALM_S = 6.0
 """Of load alone, before the first fault and after each one that has healed."""

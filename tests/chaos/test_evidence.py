@@ -7,9 +7,9 @@ import pytest
 from schemas.avro.codec import encode
 from schemas.events.catalog import AttemptFinished, AttemptStarted
 from schemas.events.parts import Usage
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from tests.chaos.evidence import Attempt, OnTheLog, take
-from tests.making import make_request
+from tests.factories import make_request
 
 REQUEST = make_request()
 EXPIRES = 10_000
@@ -38,7 +38,7 @@ def finished(number: int, worker: str, at: int) -> AttemptFinished:
 def read(*events: AttemptStarted | AttemptFinished) -> dict[tuple[int, str], Attempt]:
     log = OnTheLog()
     for offset, event in enumerate(events):
-        take(log, Record("llm.attempts.v1", 0, offset, 0, None, encode(event), ()))
+        take(log, ConsumerRecord("llm.attempts.v1", 0, offset, 0, None, encode(event), ()))
     return log.attempts[REQUEST.request_id]
 
 

@@ -6,7 +6,7 @@ import aiohttp
 import httpx
 import pytest
 
-from connectors.http_client import MEANING, no_response
+from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, no_response
 
 
 def exceptions_of(module: object) -> list[type[Exception]]:
@@ -16,7 +16,7 @@ def exceptions_of(module: object) -> list[type[Exception]]:
 
 @pytest.mark.parametrize("exception", exceptions_of(httpx), ids=lambda exception: exception.__name__)
 def test_every_exception_of_httpx_is_named_in_the_table(exception: type[Exception]) -> None:
-    assert exception in MEANING
+    assert exception in ERROR_TYPE_BY_EXCEPTION
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_every_exception_of_httpx_is_named_in_the_table(exception: type[Exceptio
     ids=lambda exception: exception.__name__,
 )
 def test_every_exception_of_aiohttps_client_has_an_ancestor_in_the_table(exception: type[Exception]) -> None:
-    assert any(ancestor in MEANING for ancestor in exception.__mro__)
+    assert any(ancestor in ERROR_TYPE_BY_EXCEPTION for ancestor in exception.__mro__)
 
 
 def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None:

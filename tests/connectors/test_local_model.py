@@ -16,7 +16,7 @@ import pytest
 
 from connectors.local_model import ALIAS, HOST, LocalModel, LocalModelError
 from connectors.providers.openai_compatible.openai import OpenAI, OpenAISettings
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 
 VENV = Path(__file__).parents[2] / ".venv-model"
 
@@ -60,7 +60,7 @@ async def test_a_server_that_gives_up_says_where_to_read_why(tmp_path: Path) -> 
     assert model.pid is None
 
 
-@pytest.mark.parametrize("question", ["What is a river? One sentence.", "Wie heißt du? 🌊"])
+@pytest.mark.parametrize("question", ["What is a gateway? One sentence.", "Wie heißt du? 🌊"])
 class TestServed:
     pytestmark = needs_model
 
@@ -68,7 +68,7 @@ class TestServed:
         provider = OpenAI("local", OpenAISettings(base_url=model.base_url))
         body = {"messages": [{"role": "user", "content": question}], "max_tokens": 24, "temperature": 0}
 
-        answer = await provider.complete(Call("r", "chat", ALIAS, body, timeout_s=60))
+        answer = await provider.complete(ProviderCall("r", "chat", ALIAS, body, timeout_s=60))
         await provider.close()
 
         assert answer.body["choices"][0]["message"]["content"].strip()
@@ -85,7 +85,7 @@ class TestProcess:
         body = {"messages": [{"role": "user", "content": "Count to five."}], "max_tokens": 16}
 
         answers = await asyncio.gather(
-            *(provider.complete(Call(str(n), "chat", ALIAS, body, timeout_s=60)) for n in range(4))
+            *(provider.complete(ProviderCall(str(n), "chat", ALIAS, body, timeout_s=60)) for n in range(4))
         )
         await provider.close()
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 from tests.dashboards.expander import UnknownMacroError, View, expand
 
@@ -53,13 +53,13 @@ def queries() -> Iterator[Query]:
                 yield Query(f"{name} / {annotation['name']}", annotation["target"]["rawSql"], is_series=False)
 
 
-def run(clickhouse: ClickHouse, sql: str) -> Answer:
+def run(clickhouse: ClickHouseClient, sql: str) -> Answer:
     """Ask as Grafana does."""
     answer = json.loads(clickhouse.query(sql, "JSONCompact"))
     return Answer({column["name"]: column["type"] for column in answer["meta"]}, answer["data"])
 
 
-def dashboard_faults(clickhouse: ClickHouse, view: View, may_be_empty: Collection[str] = ()) -> list[str]:
+def dashboard_faults(clickhouse: ClickHouseClient, view: View, may_be_empty: Collection[str] = ()) -> list[str]:
     """What is wrong with any query over this data: one sentence each, none if Grafana can draw every panel.
 
     Args:
@@ -98,12 +98,12 @@ def series_faults(answer: Answer) -> Iterator[str]:
         yield "a line has two points at one time"
 
 
-def alert_values(clickhouse: ClickHouse) -> dict[str, dict[str, float]]:
+def alert_values(clickhouse: ClickHouseClient) -> dict[str, dict[str, float]]:
     """What each alert rule would reduce to now: by the rule's uid and its labels' values."""
     return {rule["uid"]: _alert_value(clickhouse, rule) for rule in rules()}
 
 
-def firing(clickhouse: ClickHouse) -> set[str]:
+def firing(clickhouse: ClickHouseClient) -> set[str]:
     """The uids of the rules whose threshold is passed now."""
     thresholds = {rule["uid"]: threshold(rule) for rule in rules()}
     values = alert_values(clickhouse)
@@ -122,7 +122,7 @@ def threshold(rule: Mapping[str, Any]) -> float:
     return float(evaluator["params"][0])
 
 
-def _alert_value(clickhouse: ClickHouse, rule: Mapping[str, Any]) -> dict[str, float]:
+def _alert_value(clickhouse: ClickHouseClient, rule: Mapping[str, Any]) -> dict[str, float]:
     answer = run(clickhouse, rule["data"][0]["model"]["rawSql"])
     faults = list(series_faults(answer))
     assert not faults, f"{rule['uid']}: {faults}"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from schemas.avro.codec import encode
 from schemas.events.catalog import (
     AttemptFinished,
@@ -24,10 +24,10 @@ from schemas.events.catalog import (
 )
 from schemas.events.parts import Failure, Plan, PolicyAction, Request, Target, Usage
 from schemas.events.vocabulary import ErrorType, Outcome
-from schemas.kafka.headers import Headers, dead_letter
-from schemas.kafka.records import Record
+from schemas.kafka.headers import Headers, dead_letter_headers
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
-from streams.audit.row_builder import RowMaker
+from streams.audit.row_builder import RowBuilder
 from streams.audit.tables import EVENTS, REQUESTS
 
 MASKED = (PolicyAction(rule="pii.EMAIL_ADDRESS", action="mask"),)
@@ -43,19 +43,19 @@ class Log:
     """The topics, and what stands on them."""
 
     topics: Topics = field(default_factory=lambda: Topics(tenants=TENANTS))
-    records: list[Record] = field(default_factory=list)
+    records: list[ConsumerRecord] = field(default_factory=list)
     _ends: Counter[tuple[str, int]] = field(default_factory=Counter)
 
-    def write(self, topic: str, value: bytes, at: int, partition: int = 0, headers: Headers = ()) -> Record:
+    def write(self, topic: str, value: bytes, at: int, partition: int = 0, headers: Headers = ()) -> ConsumerRecord:
         """Append a record at a time in milliseconds."""
         offset = self._ends[topic, partition]
         self._ends[topic, partition] += 1
-        self.records.append(Record(topic, partition, offset, at, b"k", value, headers))
+        self.records.append(ConsumerRecord(topic, partition, offset, at, b"k", value, headers))
         return self.records[-1]
 
-    def bury(self, record: Record, reason: str) -> None:
+    def bury(self, record: ConsumerRecord, reason: str) -> None:
         """Lay a record with the dead letters, a second later."""
-        headers = dead_letter(
+        headers = dead_letter_headers(
             record.topic,
             record.partition,
             record.offset,
@@ -68,9 +68,9 @@ class Log:
         )
         self.write(f"{record.topic}-dlt", record.value or b"", record.timestamp_ms + 1000, record.partition, headers)
 
-    def store(self, clickhouse: ClickHouse, delay_ms: int = 800) -> None:
+    def store(self, clickhouse: ClickHouseClient, delay_ms: int = 800) -> None:
         """Put all of it into the tables, as audit would have, each row this much after its record."""
-        made = RowMaker(self.topics).rows(self.records)
+        made = RowBuilder(self.topics).build(self.records)
         for table, rows in ((EVENTS, made.events), (REQUESTS, made.requests)):
             came = [record.timestamp_ms + delay_ms for record in rows.records]
             clickhouse.insert_columns(table.name, [*table.names, "ingested_at"], [*rows.columns, came])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 from tests.dashboards.checker import alert_values, firing, rules, threshold
 from tests.dashboards.scenario import Log, Traveller, a_bad_day, a_good_day, travellers
@@ -72,7 +72,7 @@ def test_nobody_is_notified_by_our_file() -> None:
 
 
 @pytest.mark.flow
-def test_nothing_fires_while_all_goes_well(clickhouse: ClickHouse) -> None:
+def test_nothing_fires_while_all_goes_well(clickhouse: ClickHouseClient) -> None:
     a_good_day(now_ms()).store(clickhouse)
 
     values = alert_values(clickhouse)
@@ -83,12 +83,12 @@ def test_nothing_fires_while_all_goes_well(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.flow
-def test_nothing_fires_before_anybody_asked(clickhouse: ClickHouse) -> None:
+def test_nothing_fires_before_anybody_asked(clickhouse: ClickHouseClient) -> None:
     assert firing(clickhouse) == set()
 
 
 @pytest.mark.flow
-def test_a_bad_day_fires_what_it_should_and_no_more(clickhouse: ClickHouse) -> None:
+def test_a_bad_day_fires_what_it_should_and_no_more(clickhouse: ClickHouseClient) -> None:
     a_bad_day(now_ms()).store(clickhouse)
 
     values = alert_values(clickhouse)
@@ -106,7 +106,7 @@ def test_a_bad_day_fires_what_it_should_and_no_more(clickhouse: ClickHouse) -> N
 
 
 @pytest.mark.flow
-def test_two_failed_calls_are_no_provider_that_is_down(clickhouse: ClickHouse) -> None:
+def test_two_failed_calls_are_no_provider_that_is_down(clickhouse: ClickHouseClient) -> None:
     log = Log()
     for one in travellers(log, (now_ms() - 20_000, now_ms() - 10_000)):
         one.admit().route("groq").call("groq", error="server").settle("failed", "server", 502)
@@ -116,7 +116,7 @@ def test_two_failed_calls_are_no_provider_that_is_down(clickhouse: ClickHouse) -
 
 
 @pytest.mark.flow
-def test_what_callers_do_wrong_wakes_nobody(clickhouse: ClickHouse) -> None:
+def test_what_callers_do_wrong_wakes_nobody(clickhouse: ClickHouseClient) -> None:
     log = Log()
     for one in travellers(log, range(now_ms() - 60_000, now_ms() - 10_000, 2_000)):
         one.admit().route("groq").call("groq", error="invalid_request").settle("refused", "invalid_request", 400)
@@ -126,7 +126,7 @@ def test_what_callers_do_wrong_wakes_nobody(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.flow
-def test_a_request_within_its_deadline_is_not_overdue_however_long_that_is(clickhouse: ClickHouse) -> None:
+def test_a_request_within_its_deadline_is_not_overdue_however_long_that_is(clickhouse: ClickHouseClient) -> None:
     log = Log()
     Traveller(log, now_ms() - 900_000, allowed_ms=3_600_000).admit()
     log.store(clickhouse)
@@ -135,7 +135,7 @@ def test_a_request_within_its_deadline_is_not_overdue_however_long_that_is(click
 
 
 @pytest.mark.flow
-def test_a_request_a_little_past_its_deadline_is_overdue(clickhouse: ClickHouse) -> None:
+def test_a_request_a_little_past_its_deadline_is_overdue(clickhouse: ClickHouseClient) -> None:
     log = Log()
     Traveller(log, now_ms() - 45_000, allowed_ms=30_000)
     log.store(clickhouse)
@@ -144,14 +144,14 @@ def test_a_request_a_little_past_its_deadline_is_overdue(clickhouse: ClickHouse)
 
 
 @pytest.mark.flow
-def test_silence_after_traffic_fires(clickhouse: ClickHouse) -> None:
+def test_silence_after_traffic_fires(clickhouse: ClickHouseClient) -> None:
     a_good_day(now_ms() - 1_200_000).store(clickhouse)
 
     assert "sluice-no-ingest" in firing(clickhouse)
 
 
 @pytest.mark.flow
-def test_events_that_come_late_fire(clickhouse: ClickHouse) -> None:
+def test_events_that_come_late_fire(clickhouse: ClickHouseClient) -> None:
     a_good_day(now_ms() - 120_000).store(clickhouse, delay_ms=120_000)
 
     assert "sluice-ingest-delay" in firing(clickhouse)

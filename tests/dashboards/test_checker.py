@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from tests.dashboards.checker import Answer, dashboard_faults, queries, series_faults
 from tests.dashboards.expander import View
 
@@ -12,14 +12,14 @@ SERIES = {"time": "DateTime('UTC')", "tenant": "LowCardinality(String)", "reques
 
 
 @pytest.mark.flow
-def test_a_panel_without_rows_is_named(clickhouse: ClickHouse) -> None:
+def test_a_panel_without_rows_is_named(clickhouse: ClickHouseClient) -> None:
     faults = dashboard_faults(clickhouse, View(0, 1_000_000))
 
     assert "traffic / Requests by tenant: no rows" in faults
 
 
 @pytest.mark.flow
-def test_a_query_that_the_engine_refuses_is_named_with_its_reason(clickhouse: ClickHouse) -> None:
+def test_a_query_that_the_engine_refuses_is_named_with_its_reason(clickhouse: ClickHouseClient) -> None:
     clickhouse.command("DROP VIEW unsettled")
 
     faults = dashboard_faults(clickhouse, View(0, 1_000_000), may_be_empty={query.where for query in queries()})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from tests.dashboards.checker import dashboard_faults, queries, rules, run
 from tests.dashboards.expander import View, expand
 from tests.dashboards.scenario import Log, a_bad_day, a_good_day, travellers
@@ -49,28 +49,28 @@ def panel(where: str) -> str:
     return next(query.sql for query in queries() if query.where == where)
 
 
-def shown(clickhouse: ClickHouse, where: str, view: View | None = None) -> list[dict[str, object]]:
+def shown(clickhouse: ClickHouseClient, where: str, view: View | None = None) -> list[dict[str, object]]:
     answer = run(clickhouse, expand(panel(where), view or last_quarter()))
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 @pytest.fixture
-def bad(clickhouse: ClickHouse) -> ClickHouse:
+def bad(clickhouse: ClickHouseClient) -> ClickHouseClient:
     a_bad_day(now_ms()).store(clickhouse)
     return clickhouse
 
 
 @pytest.fixture
-def good(clickhouse: ClickHouse) -> ClickHouse:
+def good(clickhouse: ClickHouseClient) -> ClickHouseClient:
     a_good_day(now_ms()).store(clickhouse)
     return clickhouse
 
 
-def test_every_panel_has_rows_when_everything_happens(bad: ClickHouse) -> None:
+def test_every_panel_has_rows_when_everything_happens(bad: ClickHouseClient) -> None:
     assert dashboard_faults(bad, last_quarter()) == []
 
 
-def test_every_panel_takes_one_tenant_model_provider_and_topic(bad: ClickHouse) -> None:
+def test_every_panel_takes_one_tenant_model_provider_and_topic(bad: ClickHouseClient) -> None:
     chosen = last_quarter(tenant="acme", model="chat", provider="openai", topic="llm.requests.v1-dlt")
 
     faults = dashboard_faults(bad, chosen, may_be_empty=WITHOUT_CHOICE | QUIET)
@@ -78,7 +78,7 @@ def test_every_panel_takes_one_tenant_model_provider_and_topic(bad: ClickHouse) 
     assert faults == []
 
 
-def test_a_choice_leaves_out_the_others(bad: ClickHouse) -> None:
+def test_a_choice_leaves_out_the_others(bad: ClickHouseClient) -> None:
     tenants = {row["tenant"] for row in shown(bad, "traffic / Requests", last_quarter(tenant="acme"))}
     providers = {row["provider"] for row in shown(bad, "providers / Provider health", last_quarter(provider="local"))}
     topics = {row["topic"] for row in shown(bad, "pipeline / Partitions", last_quarter(topic="llm.outcomes.v1"))}
@@ -86,17 +86,17 @@ def test_a_choice_leaves_out_the_others(bad: ClickHouse) -> None:
     assert (tenants, providers, topics) == ({"acme"}, {"local"}, {"llm.outcomes.v1"})
 
 
-def test_a_quiet_day_leaves_only_the_panels_for_trouble_empty(good: ClickHouse) -> None:
+def test_a_quiet_day_leaves_only_the_panels_for_trouble_empty(good: ClickHouseClient) -> None:
     assert dashboard_faults(good, last_quarter(), may_be_empty=QUIET) == []
 
 
-def test_an_empty_database_is_no_error(clickhouse: ClickHouse) -> None:
+def test_an_empty_database_is_no_error(clickhouse: ClickHouseClient) -> None:
     everything = {query.where for query in queries()}
 
     assert dashboard_faults(clickhouse, last_quarter(), may_be_empty=everything) == []
 
 
-def test_a_number_over_nothing_is_nothing_rather_than_a_wrong_one(clickhouse: ClickHouse) -> None:
+def test_a_number_over_nothing_is_nothing_rather_than_a_wrong_one(clickhouse: ClickHouseClient) -> None:
     shares = ("traffic / Error rate", "traffic / p95 latency", "providers / Unpriced", "pipeline / Ingest delay, p95")
 
     values = [list(row.values()) for where in shares for row in shown(clickhouse, where)]
@@ -104,19 +104,19 @@ def test_a_number_over_nothing_is_nothing_rather_than_a_wrong_one(clickhouse: Cl
     assert values == [[None]] * len(shares)
 
 
-def test_a_gateway_that_nobody_asks_is_idle(clickhouse: ClickHouse) -> None:
+def test_a_gateway_that_nobody_asks_is_idle(clickhouse: ClickHouseClient) -> None:
     assert shown(clickhouse, "traffic / Gateway") == [{"state": IDLE}]
 
 
-def test_a_gateway_that_answers_is_up(good: ClickHouse) -> None:
+def test_a_gateway_that_answers_is_up(good: ClickHouseClient) -> None:
     assert shown(good, "traffic / Gateway") == [{"state": UP}]
 
 
-def test_a_gateway_that_answers_some_is_degraded(bad: ClickHouse) -> None:
+def test_a_gateway_that_answers_some_is_degraded(bad: ClickHouseClient) -> None:
     assert shown(bad, "traffic / Gateway") == [{"state": DEGRADED}]
 
 
-def test_a_gateway_that_answers_nobody_is_down(clickhouse: ClickHouse) -> None:
+def test_a_gateway_that_answers_nobody_is_down(clickhouse: ClickHouseClient) -> None:
     log = Log()
     for one in travellers(log, range(now_ms() - 40_000, now_ms() - 20_000, 2_000)):
         one.admit().route("openai").call("openai", error="server").settle("failed", "server", 502)
@@ -125,7 +125,7 @@ def test_a_gateway_that_answers_nobody_is_down(clickhouse: ClickHouse) -> None:
     assert shown(clickhouse, "traffic / Gateway") == [{"state": DOWN}]
 
 
-def test_a_provider_that_fails_is_seen_to_be_down_at_once_and_why(bad: ClickHouse) -> None:
+def test_a_provider_that_fails_is_seen_to_be_down_at_once_and_why(bad: ClickHouseClient) -> None:
     health = {row["provider"]: row for row in shown(bad, "providers / Provider health")}
 
     assert {provider: row["state"] for provider, row in health.items()} == {
@@ -138,21 +138,21 @@ def test_a_provider_that_fails_is_seen_to_be_down_at_once_and_why(bad: ClickHous
     assert health["openai"]["429"] == 30
 
 
-def test_a_target_that_is_left_alone_is_shown_with_its_reason(bad: ClickHouse) -> None:
+def test_a_target_that_is_left_alone_is_shown_with_its_reason(bad: ClickHouseClient) -> None:
     (opened,) = shown(bad, "providers / Circuit breakers")
 
     assert (opened["target"], opened["state"], opened["reason"]) == ("groq/m", "open", "timeout")
     assert (opened["failures"], opened["cooldown"]) == (1.0, 5000)
 
 
-def test_what_has_no_price_is_said_openly(bad: ClickHouse) -> None:
+def test_what_has_no_price_is_said_openly(bad: ClickHouseClient) -> None:
     health = {row["provider"]: row for row in shown(bad, "providers / Provider health")}
 
     assert (health["local"]["cost"], health["local"]["unpriced"]) == (None, 1)
     assert (health["openai"]["cost"], health["openai"]["unpriced"]) == (pytest.approx(0.24), 0)
 
 
-def test_the_stages_share_all_the_time_there_was(good: ClickHouse) -> None:
+def test_the_stages_share_all_the_time_there_was(good: ClickHouseClient) -> None:
     stages = {str(row["stage"]): row for row in shown(good, "traffic / Stages")}
 
     assert list(stages) == ["filter", "route", "queue", "call", "settle"]
@@ -160,7 +160,7 @@ def test_the_stages_share_all_the_time_there_was(good: ClickHouse) -> None:
     assert sum(float(str(row["share"])) for row in stages.values()) == pytest.approx(1)
 
 
-def test_a_request_id_shows_its_trail_and_none_the_newest(bad: ClickHouse) -> None:
+def test_a_request_id_shows_its_trail_and_none_the_newest(bad: ClickHouseClient) -> None:
     oldest = shown(bad, "traffic / Requests")[-1]["request"]
     named = View(now_ms() - 900_000, now_ms(), text={"request": str(oldest)})
 
@@ -179,7 +179,7 @@ def test_a_request_id_shows_its_trail_and_none_the_newest(bad: ClickHouse) -> No
     assert newest != trail
 
 
-def test_what_waits_is_counted_after_its_last_event(bad: ClickHouse) -> None:
+def test_what_waits_is_counted_after_its_last_event(bad: ClickHouseClient) -> None:
     waiting = {row["after"]: row["requests"] for row in shown(bad, "pipeline / Requests by last event")}
     (numbers,) = shown(bad, "pipeline / Unsettled")
 
@@ -187,14 +187,14 @@ def test_what_waits_is_counted_after_its_last_event(bad: ClickHouse) -> None:
     assert numbers == {"in flight": 1, "overdue": 2}
 
 
-def test_dead_letters_are_shown_with_their_reason(bad: ClickHouse) -> None:
+def test_dead_letters_are_shown_with_their_reason(bad: ClickHouseClient) -> None:
     buried = shown(bad, "pipeline / Dead letters with reasons")
 
     assert [row["reason"] for row in buried] == ["the record is no request"] * 2
     assert {(row["topic"], row["stage"]) for row in buried} == {("llm.requests.v1-dlt", "filter")}
 
 
-def test_a_quiet_minute_is_drawn_as_nothing_rather_than_left_out(good: ClickHouse) -> None:
+def test_a_quiet_minute_is_drawn_as_nothing_rather_than_left_out(good: ClickHouseClient) -> None:
     rates = shown(good, "traffic / Requests per second")
 
     assert len(rates) == pytest.approx(90, abs=1)

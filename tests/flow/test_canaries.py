@@ -18,7 +18,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.config.api_keys import hash_key
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -97,7 +97,7 @@ def parrot() -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class Overheard(River):
+class Overheard(GatewayProcess):
     """A gateway whose every word is kept."""
 
     words: Path = field(default_factory=Path)

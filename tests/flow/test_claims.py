@@ -13,11 +13,11 @@ import confluent_kafka
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from connectors.kafka import Producer
-from connectors.kafka.clients.follower import Follower
-from connectors.kafka.clients.history import Lookback
+from connectors.kafka import KafkaProducer
+from connectors.kafka.clients.follower import TopicFollower
+from connectors.kafka.clients.history import TopicHistoryReader
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from connectors.providers.provider import Answer, Call
+from connectors.providers.provider import ProviderAnswer, ProviderCall
 from connectors.providers.settings import ProviderSettings
 from schemas.avro.codec import decode
 from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRouted, RequestSettled
@@ -26,21 +26,21 @@ from schemas.events.request_id import named_request_id
 from schemas.kafka.topics import HOUR, Topics
 from streams.call.idempotency import ledger as memory
 from streams.call.idempotency import worker_id as incarnation
-from streams.call.idempotency.answer_lookup import Recall
+from streams.call.idempotency.answer_lookup import AnswerLookup
 from streams.call.idempotency.claims import Claims
-from streams.call.idempotency.fingerprint import fingerprint, marked
-from streams.call.request_body import body_of
+from streams.call.idempotency.fingerprint import fingerprint, with_fingerprint
+from streams.call.request_body import body_for_target
 from streams.call.stage import CallStage
-from streams.config.deployment import Kafka
+from streams.config.deployment import KafkaSettings
 from streams.config.settings import Settings
-from streams.pipeline.producer_records import written
+from streams.pipeline.producer_records import request_event_record
 from streams.runtime.worker import Worker
-from tests.making import chat, now_ms, routed
-from tests.polling import eventually
+from tests.eventually import eventually
+from tests.factories import chat, now_ms, routed
 
 pytestmark = pytest.mark.flow
 
-DEAD = f"{incarnation.own().partition('/')[0]}/4194304/1"
+DEAD = f"{incarnation.current_worker_id().partition('/')[0]}/4194304/1"
 """A worker of this machine whose process id is beyond what Linux gives."""
 
 
@@ -53,12 +53,12 @@ class Counting:
         self.calls: Counter[str] = Counter()
         self.let = asyncio.Event()
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         self.calls[call.request_id] += 1
         await self.let.wait()
-        return Answer({"id": "paid", "choices": []}, 200, Usage(), "paid", "m", ("stop",))
+        return ProviderAnswer({"id": "paid", "choices": []}, 200, Usage(), "paid", "m", ("stop",))
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         yield await self.complete(call)
 
     async def close(self) -> None:
@@ -69,9 +69,9 @@ class Counting:
 async def working(
     provider: Counting, topics: Topics, broker: EmbeddedBroker, name: str = "here"
 ) -> AsyncIterator[Worker]:
-    settings = Settings(kafka=Kafka(topic_prefix=topics.prefix))
-    follow = functools.partial(Follower, broker.bootstrap_servers)
-    recall = Recall(functools.partial(Lookback, broker.bootstrap_servers, topics.attempts.name))
+    settings = Settings(kafka=KafkaSettings(topic_prefix=topics.prefix))
+    follow = functools.partial(TopicFollower, broker.bootstrap_servers)
+    recall = AnswerLookup(functools.partial(TopicHistoryReader, broker.bootstrap_servers, topics.attempts.name))
     stage = CallStage(settings, name, follow=follow, recall=recall, providers={"sim": provider})
     worker = Worker(stage, topics, broker.bootstrap_servers)
     await worker.start()
@@ -84,10 +84,10 @@ async def working(
 async def put(
     broker: EmbeddedBroker, topics: Topics, *events: RequestRouted | AttemptStarted | AttemptFinished
 ) -> None:
-    async with Producer(broker.bootstrap_servers) as producer:
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
         for event in events:
             topic = topics.routed if isinstance(event, RequestRouted) else topics.attempts
-            await producer.send(written(event, topic, "test", now_ms()))
+            await producer.send(request_event_record(event, topic, "test", now_ms()))
 
 
 async def outcomes(broker: EmbeddedBroker, topics: Topics, count: int) -> list[RequestSettled]:
@@ -166,7 +166,7 @@ async def test_a_call_of_a_worker_elsewhere_is_waited_for(broker: EmbeddedBroker
     await put(broker, topics, request, started)
 
     async with working(provider, topics, broker) as worker:
-        await eventually(lambda: worker.open == 1, within=20)
+        await eventually(lambda: worker.in_flight == 1, within=20)
         await put(broker, topics, ended(started))
         (settled,) = await outcomes(broker, topics, 1)
 
@@ -177,7 +177,9 @@ async def test_a_call_of_a_worker_elsewhere_is_waited_for(broker: EmbeddedBroker
 def remember(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hours: int) -> None:
     """Put an answer on the log as a worker did so many hours ago, in its request's partition."""
     event = ended(begun(request, DEAD))
-    output = marked(written(event, topics.attempts, "call", now_ms()), fingerprint(request, body_of(request)))
+    output = with_fingerprint(
+        request_event_record(event, topics.attempts, "call", now_ms()), fingerprint(request, body_for_target(request))
+    )
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"}
     )
@@ -220,11 +222,11 @@ async def test_what_a_worker_has_answered_itself_it_finds_again_on_the_log(
     provider.let.set()
 
     async with working(provider, topics, broker) as worker:
-        recall = cast("CallStage", worker.stage)._memory._recall
+        recall = cast("CallStage", worker.stage)._ledger._answers
         assert recall is not None
         await put(broker, topics, asked("order-7", received_at=5))
         (first,) = await outcomes(broker, topics, 1)
-        await eventually(lambda: recall._bookmarks.find(named_request_id("acme", "order-7")) is not None)
+        await eventually(lambda: recall._index.find(named_request_id("acme", "order-7")) is not None)
         await put(broker, topics, asked("order-7"))
         again = (await outcomes(broker, topics, 2))[-1]
 
@@ -242,13 +244,13 @@ async def test_a_rebalance_in_the_middle_of_many_calls_costs_no_second_one(
         await eventually(lambda: first.calls.total() == 40, within=20)
 
         async with working(second, topics, broker, "second") as other:
-            half = sum(topic.partitions for topic in topics.read_by("call")) // 2
+            half = sum(topic.partitions for topic in topics.sources_of("call")) // 2
             await eventually(lambda: other.assigned == worker.assigned == half, within=30)
-            await eventually(lambda: other.open + worker.open >= 40, within=20)
+            await eventually(lambda: other.in_flight + worker.in_flight >= 40, within=20)
             first.let.set()
             second.let.set()
             settled = await outcomes(broker, topics, 40)
-            await eventually(lambda: other.open == 0 and worker.open == 0, within=20)
+            await eventually(lambda: other.in_flight == 0 and worker.in_flight == 0, within=20)
 
     assert set((first.calls + second.calls).values()) == {1}
     assert {event.request.request_id for event in settled} == {request.request.request_id for request in requests}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.load import IN_FLIGHT, Load, check_the_record, count_accepted
-from tests.fixtures.river import River
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -19,15 +19,15 @@ STOPS_WITHIN_S = 20
 
 
 @pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway to be killed in parts. It must stop in order all the same."""
-    river = River(tmp_path_factory.mktemp("crashing")).start()
-    yield river
-    assert river.stop(STOPS_WITHIN_S) == 0
+    gateway = GatewayProcess(tmp_path_factory.mktemp("crashing")).start()
+    yield gateway
+    assert gateway.stop(STOPS_WITHIN_S) == 0
 
 
 @pytest.mark.parametrize("victim", ["call", "flow", "audit", "broker", "ingress"])
-def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: River, victim: str) -> None:
+def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: GatewayProcess, victim: str) -> None:
     with Load(crashing, "sim/echo?latency_ms=200") as load:
         count_accepted(load, 200)
 
@@ -39,7 +39,7 @@ def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: River
     check_the_record(crashing, load.accepted)
 
 
-def test_waiting_callers_get_their_answers_though_the_call_worker_dies(crashing: River) -> None:
+def test_waiting_callers_get_their_answers_though_the_call_worker_dies(crashing: GatewayProcess) -> None:
     model = "sim/echo?latency_ms=1001"
     with concurrent.futures.ThreadPoolExecutor(IN_FLIGHT) as callers:
         answers = [callers.submit(crashing.chat, f"{number}", model) for number in range(IN_FLIGHT)]

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from tests.dashboards.checker import alert_values, dashboard_faults
 from tests.dashboards.expander import View
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -22,17 +22,17 @@ UNHURT = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipe
 
 
 @pytest.fixture
-def clickhouse(river: River) -> Iterator[ClickHouse]:
-    reader = ClickHouse.server(river.clickhouse, read_only=True)
+def clickhouse(gateway: GatewayProcess) -> Iterator[ClickHouseClient]:
+    reader = ClickHouseClient.server(gateway.clickhouse, read_only=True)
     yield reader
     reader.close()
 
 
-def some_of_everything(river: River) -> None:
+def some_of_everything(gateway: GatewayProcess) -> None:
     """Answered, refused, failed, fallen back, masked, and a dead letter; then wait until the last of it is stored."""
     for model in ("demo", "fallback", "broken", "gpt-99"):
-        river.chat("hello", model)
-    producer = Producer({"bootstrap.servers": river.kafka})
+        gateway.chat("hello", model)
+    producer = Producer({"bootstrap.servers": gateway.kafka})
     masked = {"model": "demo", "messages": [{"role": "user", "content": "write to jane@example.com"}]}
     producer.produce("llm.requests.acme.v1", json.dumps(masked).encode())
     producer.produce("llm.requests.v1", b"\x00\x00\x00\x27\x0f")
@@ -40,13 +40,15 @@ def some_of_everything(river: River) -> None:
     body = {"model": "demo", "messages": [{"role": "user", "content": "the last"}]}
     producer.produce("llm.requests.v1", json.dumps(body).encode(), headers=[("request_id", last.encode())])
     assert producer.flush(20) == 0
-    river.until_rows(f"SELECT 1 FROM requests WHERE idempotency_key = '{last}'")
-    river.until_rows("SELECT 1 FROM requests WHERE tenant = 'acme'")
-    river.until_rows("SELECT 1 FROM events WHERE event_type = 'DeadLettered'")
+    gateway.until_rows(f"SELECT 1 FROM requests WHERE idempotency_key = '{last}'")
+    gateway.until_rows("SELECT 1 FROM requests WHERE tenant = 'acme'")
+    gateway.until_rows("SELECT 1 FROM events WHERE event_type = 'DeadLettered'")
 
 
-def test_every_panel_and_alert_has_something_to_show_of_real_traffic(river: River, clickhouse: ClickHouse) -> None:
-    some_of_everything(river)
+def test_every_panel_and_alert_has_something_to_show_of_real_traffic(
+    gateway: GatewayProcess, clickhouse: ClickHouseClient
+) -> None:
+    some_of_everything(gateway)
     now = int(time.time() * 1000)
 
     faults = dashboard_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=UNHURT)

@@ -19,7 +19,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi import checks
 
 from streams.ingress.endpoints.openapi.document import document
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -45,7 +45,7 @@ CHECKS = [
 class Caller:
     """What one caller of the gateway has done so far."""
 
-    river: River
+    gateway: GatewayProcess
     session: requests.Session = field(default_factory=requests.Session)
     turns: Counter[str] = field(default_factory=Counter)
     answered: dict[bool, str] = field(default_factory=dict)
@@ -79,10 +79,10 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def caller(river: River) -> Iterator[Caller]:
-    made = Caller(river)
+def caller(gateway: GatewayProcess) -> Iterator[Caller]:
+    made = Caller(gateway)
     for stream in (False, True):
-        _, headers, _ = river.post("/v1/chat/completions", json.dumps(HELLO | {"stream": stream}).encode())
+        _, headers, _ = gateway.post("/v1/chat/completions", json.dumps(HELLO | {"stream": stream}).encode())
         made.answered[stream] = headers["x-request-id"]
     with made.session:
         yield made
@@ -104,4 +104,4 @@ def test_every_answer_is_one_of_those_in_the_document(case: Case[Any], caller: C
     caller.make_sense(case)
     caller.have_patience(case)
 
-    case.call_and_validate(base_url=caller.river.http, session=caller.session, timeout=60, checks=CHECKS)
+    case.call_and_validate(base_url=caller.gateway.http, session=caller.session, timeout=60, checks=CHECKS)

@@ -6,8 +6,8 @@ import pytest
 
 from schemas.kafka.topics import Topics
 from tests.connectors.kafka.patches.test_tolerant_batches import OFFSET_DELTA
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.raw_records import Raw, batch, damaged, produce
-from tests.fixtures.river import River
 
 pytestmark = pytest.mark.flow
 
@@ -37,32 +37,32 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("attack", HOSTILE)
-async def test_a_hostile_request_stops_nobody(river: River, attack: str) -> None:
+async def test_a_hostile_request_stops_nobody(gateway: GatewayProcess, attack: str) -> None:
     topic = Topics().requests.name
 
-    codes = [await produce(river.kafka, topic, partition, HOSTILE[attack]) for partition in range(4)]
+    codes = [await produce(gateway.kafka, topic, partition, HOSTILE[attack]) for partition in range(4)]
 
-    status, _, _ = river.chat(f"after {attack}")
+    status, _, _ = gateway.chat(f"after {attack}")
     assert codes == [0] * 4, "the broker refuses it by now, and it may go from here"
     assert status == 200
 
 
 @pytest.mark.parametrize("topic", [each.name for each in Topics().all])
-async def test_a_hostile_record_on_any_topic_stops_nobody(river: River, topic: str) -> None:
+async def test_a_hostile_record_on_any_topic_stops_nobody(gateway: GatewayProcess, topic: str) -> None:
     bodies = [Raw(b"\x00\x00\x00\x00\x65\x02", NAMELESS), Raw(b"{}", NAMELESS), Raw(None, NAMELESS, b"\xff")]
     partitions = range(1 if topic == Topics().config.name else 4)
 
-    codes = [await produce(river.kafka, topic, partition, batch(bodies, "gzip")) for partition in partitions]
+    codes = [await produce(gateway.kafka, topic, partition, batch(bodies, "gzip")) for partition in partitions]
 
-    status, _, _ = river.chat(f"after {topic}")
+    status, _, _ = gateway.chat(f"after {topic}")
     assert set(codes) <= {0, 87}  # a compacted topic takes no record without a key
     assert status == 200
 
 
-async def test_all_of_it_is_on_record_and_its_text_is_not(river: River) -> None:
-    await produce(river.kafka, Topics().requests.name, 0, batch([Raw(b"\xff secret", NAMELESS)]))
+async def test_all_of_it_is_on_record_and_its_text_is_not(gateway: GatewayProcess) -> None:
+    await produce(gateway.kafka, Topics().requests.name, 0, batch([Raw(b"\xff secret", NAMELESS)]))
 
-    last = river.until_rows("SELECT kafka_offset FROM events WHERE event_type = 'DeadLettered' ORDER BY event_time")
+    last = gateway.until_rows("SELECT kafka_offset FROM events WHERE event_type = 'DeadLettered' ORDER BY event_time")
 
     assert last
-    assert river.rows("SELECT 1 FROM events WHERE event_type = 'Unstorable'") == []
+    assert gateway.rows("SELECT 1 FROM events WHERE event_type = 'Unstorable'") == []

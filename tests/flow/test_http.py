@@ -8,18 +8,20 @@ import urllib.request
 import openai
 import pytest
 
-from tests.fixtures.river import River
-from tests.polling import eventually
+from tests.eventually import eventually
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
 
 @pytest.fixture
-def client(river: River) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{river.http}/v1", api_key="none-needed", max_retries=0)
+def client(gateway: GatewayProcess) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
-def test_the_official_client_gets_an_answer_and_the_record_holds_it(river: River, client: openai.OpenAI) -> None:
+def test_the_official_client_gets_an_answer_and_the_record_holds_it(
+    gateway: GatewayProcess, client: openai.OpenAI
+) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="demo", messages=[{"role": "user", "content": "What is a sluice?"}], metadata={"team": "water"}
     )
@@ -28,7 +30,7 @@ def test_the_official_client_gets_an_answer_and_the_record_holds_it(river: River
     assert completion.choices[0].message.content
     assert completion.usage is not None
     request_id = raw.headers["x-request-id"]
-    (row,) = river.until_rows(f"SELECT * FROM requests WHERE request_id = '{request_id}'")
+    (row,) = gateway.until_rows(f"SELECT * FROM requests WHERE request_id = '{request_id}'")
     assert row["outcome"] == "answered"
     assert row["request_model"] == "demo"
     assert row["provider"] == "sim"
@@ -36,7 +38,7 @@ def test_the_official_client_gets_an_answer_and_the_record_holds_it(river: River
     assert "What is a sluice?" in row["input"]
     assert json.loads(row["output"])["id"] == completion.id
     assert row["input_tokens"] == completion.usage.prompt_tokens
-    events = river.until_rows(
+    events = gateway.until_rows(
         f"SELECT event_type, count() AS n FROM events WHERE request_id = '{request_id}' GROUP BY 1", 6
     )
     assert {event["event_type"]: int(event["n"]) for event in events} == {
@@ -88,35 +90,37 @@ def test_a_rate_limited_provider_says_so_with_a_hint(client: openai.OpenAI) -> N
     assert caught.value.response.headers["retry-after"]
 
 
-def test_a_failing_provider_is_retried_and_then_said_to_have_failed(river: River) -> None:
-    status, headers, answer = river.chat("hi", model="broken")
+def test_a_failing_provider_is_retried_and_then_said_to_have_failed(gateway: GatewayProcess) -> None:
+    status, headers, answer = gateway.chat("hi", model="broken")
 
     assert status >= 500
     assert answer["error"]["code"]
-    (row,) = river.until_rows(f"SELECT outcome, attempts FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    (row,) = gateway.until_rows(
+        f"SELECT outcome, attempts FROM requests WHERE request_id = '{headers['x-request-id']}'"
+    )
     assert (row["outcome"], row["attempts"]) == ("failed", 2)
 
 
-def test_the_next_target_answers_when_the_first_has_no_quota(river: River) -> None:
-    status, headers, _ = river.chat("hi", model="fallback")
+def test_the_next_target_answers_when_the_first_has_no_quota(gateway: GatewayProcess) -> None:
+    status, headers, _ = gateway.chat("hi", model="fallback")
 
     assert status == 200
-    (row,) = river.until_rows(
+    (row,) = gateway.until_rows(
         f"SELECT attempts, provider_model FROM requests WHERE request_id = '{headers['x-request-id']}'"
     )
     assert (row["attempts"], row["provider_model"]) == (2, "echo")
 
 
-async def test_whoever_does_not_wait_asks_for_the_outcome_later(river: River) -> None:
+async def test_whoever_does_not_wait_asks_for_the_outcome_later(gateway: GatewayProcess) -> None:
     body = json.dumps({"model": "slow", "messages": [{"role": "user", "content": "later"}]}).encode()
 
-    status, headers, answer = river.post("/v1/chat/completions", body, [("Prefer", "respond-async")])
+    status, headers, answer = gateway.post("/v1/chat/completions", body, [("Prefer", "respond-async")])
 
     assert status == 202
     location = headers["location"]
     assert json.loads(answer)["status"] == "pending"
-    await eventually(lambda: river.get(location)["status"] == "answered", within=20)
-    assert river.get(location)["response"]["choices"]
+    await eventually(lambda: gateway.get(location)["status"] == "answered", within=20)
+    assert gateway.get(location)["response"]["choices"]
 
 
 @pytest.mark.parametrize(
@@ -131,24 +135,24 @@ async def test_whoever_does_not_wait_asks_for_the_outcome_later(river: River) ->
     ids=["not-json", "not-utf8", "null", "empty", "5MB"],
 )
 def test_bad_bodies_get_a_clear_error_and_are_on_the_record(
-    river: River, body: bytes, status: int, code: str | None
+    gateway: GatewayProcess, body: bytes, status: int, code: str | None
 ) -> None:
-    answered, headers, answer = river.post("/v1/chat/completions", body)
+    answered, headers, answer = gateway.post("/v1/chat/completions", body)
 
     error = json.loads(answer)["error"]
     assert answered == status
     assert error["message"]
     assert code is None or error["code"] == code
-    (row,) = river.until_rows(
+    (row,) = gateway.until_rows(
         f"SELECT outcome, http_status FROM requests WHERE request_id = '{headers['x-request-id']}'"
     )
     assert (row["outcome"], row["http_status"]) == ("refused", status)
 
 
-def test_the_gateway_says_that_it_is_ready_and_measures_itself(river: River) -> None:
+def test_the_gateway_says_that_it_is_ready_and_measures_itself(gateway: GatewayProcess) -> None:
     with (
-        urllib.request.urlopen(f"{river.http}/readyz") as ready,
-        urllib.request.urlopen(f"{river.http}/metrics") as metrics,
+        urllib.request.urlopen(f"{gateway.http}/readyz") as ready,
+        urllib.request.urlopen(f"{gateway.http}/metrics") as metrics,
     ):
         assert ready.status == 200
         assert b"http_server_request_duration" in metrics.read()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
 
@@ -80,16 +80,16 @@ def provider() -> Iterator[Paid]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Paid) -> Iterator[River]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Paid) -> Iterator[GatewayProcess]:
     """A gateway that is killed in parts, and started again as a whole."""
     kind = {"kind": "openai", "base_url": f"http://127.0.0.1:{provider.server_port}/v1", "api_key": "none-needed"}
     config = {"providers": {"paid": kind}, "models": {"demo": {"targets": ["paid/m"]}}}
-    river = River(tmp_path_factory.mktemp("idempotency"), config=config).start()
-    yield river
-    assert river.stop() == 0
+    gateway = GatewayProcess(tmp_path_factory.mktemp("idempotency"), config=config).start()
+    yield gateway
+    assert gateway.stop() == 0
 
 
-def ask(gateway: River, name: str, text: str = "hello", **more: object) -> tuple[int, bytes]:
+def ask(gateway: GatewayProcess, name: str, text: str = "hello", **more: object) -> tuple[int, bytes]:
     body = {"model": "demo", "messages": [{"role": "user", "content": text}], **more}
     status, _, answer = gateway.post(
         "/v1/chat/completions", json.dumps(body).encode(), [("Idempotency-Key", name), ("X-Request-Timeout", "50")]
@@ -102,7 +102,7 @@ def said(stream: bytes) -> str:
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
 
 
-def test_repeats_at_the_same_time_get_one_answer_and_one_call(gateway: River, provider: Paid) -> None:
+def test_repeats_at_the_same_time_get_one_answer_and_one_call(gateway: GatewayProcess, provider: Paid) -> None:
     before = provider.calls
 
     with concurrent.futures.ThreadPoolExecutor(8) as callers:
@@ -113,7 +113,7 @@ def test_repeats_at_the_same_time_get_one_answer_and_one_call(gateway: River, pr
     assert provider.calls == before + 1
 
 
-def test_another_question_under_a_name_that_was_used_is_refused(gateway: River, provider: Paid) -> None:
+def test_another_question_under_a_name_that_was_used_is_refused(gateway: GatewayProcess, provider: Paid) -> None:
     ask(gateway, "taken", "one question")
     before = provider.calls
 
@@ -123,7 +123,7 @@ def test_another_question_under_a_name_that_was_used_is_refused(gateway: River, 
     assert provider.calls == before
 
 
-def test_a_stream_is_repeated_in_chunks_or_as_a_whole_from_the_record(gateway: River, provider: Paid) -> None:
+def test_a_stream_is_repeated_in_chunks_or_as_a_whole_from_the_record(gateway: GatewayProcess, provider: Paid) -> None:
     _, first = ask(gateway, "streamed", stream=True)
     before = provider.calls
 
@@ -138,7 +138,7 @@ def test_a_stream_is_repeated_in_chunks_or_as_a_whole_from_the_record(gateway: R
 
 
 def test_neither_a_crash_of_the_call_worker_nor_a_restart_of_everything_costs_a_second_call(
-    gateway: River, provider: Paid
+    gateway: GatewayProcess, provider: Paid
 ) -> None:
     first = ask(gateway, "kept")
     before = provider.calls

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -28,9 +28,9 @@ Asked = Callable[..., Message]
 class Service:
     """A service on librdkafka: its own reply topic of three partitions, and nothing of ours."""
 
-    def __init__(self, river: River) -> None:
+    def __init__(self, gateway: GatewayProcess) -> None:
         self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
-        config: dict[str, str | int | float | bool] = {"bootstrap.servers": river.kafka}
+        config: dict[str, str | int | float | bool] = {"bootstrap.servers": gateway.kafka}
         admin = AdminClient(config)
         for future in admin.create_topics([NewTopic(self.topic, 3, 1)]).values():
             future.result(20)
@@ -68,8 +68,8 @@ class Service:
 
 
 @pytest.fixture
-def service(river: River) -> Iterator[Service]:
-    made = Service(river)
+def service(gateway: GatewayProcess) -> Iterator[Service]:
+    made = Service(gateway)
     yield made
     made.consumer.close()
 
@@ -122,21 +122,21 @@ def test_a_reply_partition_is_honoured(service: Service) -> None:
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_every_compression_of_kafka_is_read(river: River, service: Service, codec: str) -> None:
-    service.producer = Producer({"bootstrap.servers": river.kafka, "compression.type": codec})
+def test_every_compression_of_kafka_is_read(gateway: GatewayProcess, service: Service, codec: str) -> None:
+    service.producer = Producer({"bootstrap.servers": gateway.kafka, "compression.type": codec})
 
     service.send(CHAT * 1, [("reply_to", service.topic.encode()), ("correlation_id", codec.encode())])
 
     assert headers_of(service.reply())["correlation_id"] == codec.encode()
 
 
-def test_what_a_request_is_named_is_who_it_is(river: River, service: Service) -> None:
+def test_what_a_request_is_named_is_who_it_is(gateway: GatewayProcess, service: Service) -> None:
     name = f"order-{uuid.uuid4()}".encode()
 
     service.send(CHAT, [("reply_to", service.topic.encode()), ("request_id", name)])
 
     request_id = headers_of(service.reply())["request_id"].decode()
-    (row,) = river.until_rows(f"SELECT * FROM requests WHERE idempotency_key = '{name.decode()}'")
+    (row,) = gateway.until_rows(f"SELECT * FROM requests WHERE idempotency_key = '{name.decode()}'")
     assert row["request_id"] == request_id
     assert row["source"] == "kafka"
 
@@ -168,14 +168,14 @@ def test_bad_records_get_an_error_reply_and_hold_up_nobody(
     assert headers_of(replies[b"good"])["sluice-status"] == b"200"
 
 
-def test_a_record_that_can_not_be_read_is_a_dead_letter_too(river: River, service: Service) -> None:
+def test_a_record_that_can_not_be_read_is_a_dead_letter_too(gateway: GatewayProcess, service: Service) -> None:
     mark = uuid.uuid4().hex
     service.send(
         b"\x00\x00\x00\x27\x0f" + mark.encode(), [("trace", mark.encode()), ("reply_to", service.topic.encode())]
     )
     service.reply()
 
-    letters = Consumer({"bootstrap.servers": river.kafka, "group.id": mark, "auto.offset.reset": "earliest"})
+    letters = Consumer({"bootstrap.servers": gateway.kafka, "group.id": mark, "auto.offset.reset": "earliest"})
     letters.subscribe(["llm.requests.v1-dlt"])
     deadline = time.monotonic() + 20
     found: list[Message] = []
@@ -187,11 +187,11 @@ def test_a_record_that_can_not_be_read_is_a_dead_letter_too(river: River, servic
 
     assert (found[0].value() or b"").endswith(mark.encode())
     assert headers_of(found[0])["kafka_dlt-original-topic"] == b"llm.requests.v1"
-    river.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.requests.v1-dlt'")
-    assert river.rows(f"SELECT 1 FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')") == []
+    gateway.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.requests.v1-dlt'")
+    assert gateway.rows(f"SELECT 1 FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')") == []
 
 
-def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(river: River, service: Service) -> None:
+def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(gateway: GatewayProcess, service: Service) -> None:
     service.send(CHAT, [("idempotency-key", b"\xff\xfe"), ("reply_to", service.topic.encode())])
 
     headers = headers_of(service.reply())
@@ -199,7 +199,9 @@ def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(river: River, ser
     assert headers["sluice-outcome"] == b"refused"
 
 
-def test_a_reply_topic_that_does_not_exist_costs_a_dead_letter_and_no_time(river: River, service: Service) -> None:
+def test_a_reply_topic_that_does_not_exist_costs_a_dead_letter_and_no_time(
+    gateway: GatewayProcess, service: Service
+) -> None:
     missing = f"llm.replies.missing-{uuid.uuid4().hex[:6]}"
     service.send(CHAT, [("reply_to", missing.encode()), ("request_id", missing.encode())])
     service.send(CHAT, [("reply_to", service.topic.encode())])
@@ -207,22 +209,22 @@ def test_a_reply_topic_that_does_not_exist_costs_a_dead_letter_and_no_time(river
     began = time.monotonic()
     assert headers_of(service.reply())["sluice-status"] == b"200"
     assert time.monotonic() - began < 5
-    (row,) = river.until_rows(f"SELECT outcome FROM requests WHERE idempotency_key = '{missing}'")
+    (row,) = gateway.until_rows(f"SELECT outcome FROM requests WHERE idempotency_key = '{missing}'")
     assert row["outcome"] == "answered"
-    river.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.outcomes.v1-dlt'")
+    gateway.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.outcomes.v1-dlt'")
 
 
-def test_nobody_can_make_us_write_to_a_topic_of_the_pipeline(river: River, service: Service) -> None:
+def test_nobody_can_make_us_write_to_a_topic_of_the_pipeline(gateway: GatewayProcess, service: Service) -> None:
     name = f"evil-{uuid.uuid4()}"
 
     service.send(CHAT, [("reply_to", b"llm.routed.v1"), ("request_id", name.encode())])
 
-    (row,) = river.until_rows(f"SELECT outcome, error_message FROM requests WHERE idempotency_key = '{name}'")
+    (row,) = gateway.until_rows(f"SELECT outcome, error_message FROM requests WHERE idempotency_key = '{name}'")
     assert row["outcome"] == "refused"
     assert "llm.replies." in row["error_message"]
 
 
-def test_personal_data_is_masked_before_anybody_keeps_it(river: River, service: Service) -> None:
+def test_personal_data_is_masked_before_anybody_keeps_it(gateway: GatewayProcess, service: Service) -> None:
     mark = uuid.uuid4().hex
     text = f"{mark}: write to jane.{mark}@example.com about DE89 3704 0044 0532 0130 00"
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
@@ -232,10 +234,10 @@ def test_personal_data_is_masked_before_anybody_keeps_it(river: River, service: 
     answer = (service.reply().value() or b"").decode()
     assert "<EMAIL_ADDRESS>" in answer
     assert "<IBAN_CODE>" in answer
-    (row,) = river.until_rows(f"SELECT tenant, input, policy_actions FROM requests WHERE position(input, '{mark}')")
+    (row,) = gateway.until_rows(f"SELECT tenant, input, policy_actions FROM requests WHERE position(input, '{mark}')")
     assert row["tenant"] == "acme"
     assert sorted(row["policy_actions"]) == ["pii.EMAIL_ADDRESS:mask", "pii.IBAN_CODE:mask"]
-    stored = river.rows(
+    stored = gateway.rows(
         f"SELECT input, output FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')"
     )
     assert stored

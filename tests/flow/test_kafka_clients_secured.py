@@ -10,21 +10,31 @@ from collections.abc import Sequence
 
 import pytest
 
-from connectors.kafka import Cluster, Groups, Producer, Reader, SecurityError, ensure_topics, group_assignments, lag
-from connectors.kafka.clients.follower import Follower
-from connectors.kafka.connection import administration
-from schemas.kafka.records import Output, Record
+from connectors.kafka import (
+    Groups,
+    KafkaProducer,
+    PartitionReader,
+    SecuredKafka,
+    SecurityError,
+    ensure_topics,
+    group_assignments,
+    lag,
+)
+from connectors.kafka.clients.follower import TopicFollower
+from connectors.kafka.connection import admin_client
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
+from streams.pipeline.stage import TransformStage
 from streams.runtime.worker import Worker
+from tests.eventually import eventually
 from tests.fixtures.certificates import Authority
 from tests.fixtures.identity_provider import IdentityProvider
-from tests.fixtures.secured import PASSWORD, USER, WAYS, SecuredKafka
-from tests.polling import eventually
+from tests.fixtures.secured import PASSWORD, USER, WAYS, SecuredBroker
 
 pytestmark = pytest.mark.flow
 
 
-class Echo:
+class Echo(TransformStage):
     """Each admitted record goes on as it came."""
 
     name = "route"
@@ -32,16 +42,16 @@ class Echo:
     def __init__(self, topics: Topics) -> None:
         self._to, self._letters = topics.routed.name, topics.admitted.dead_letters
 
-    def handle(self, record: Record) -> Sequence[Output]:
-        return [Output(self._to, record.key, record.value, else_dead_letter=self._letters)]
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        return [ProducerRecord(self._to, record.key, record.value, dead_letter_topic=self._letters)]
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
+async def test_every_client_gets_in(secured: SecuredBroker, way: str) -> None:
     cluster, topics = secured.cluster(way), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
     await ensure_topics(cluster, (*topics.all, *topics.dead_letters), 1)
-    followed: list[Record] = []
-    follower = Follower(cluster, followed.append)
+    followed: list[ConsumerRecord] = []
+    follower = TopicFollower(cluster, followed.append)
     worker, groups = Worker(Echo(topics), topics, cluster), Groups(cluster)
 
     async with contextlib.AsyncExitStack() as leaving:
@@ -49,9 +59,11 @@ async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
         leaving.push_async_callback(worker.stop)
         leaving.push_async_callback(follower.stop)
         leaving.push_async_callback(groups.close)
-        producer = await leaving.enter_async_context(Producer(cluster))
-        reader = await leaving.enter_async_context(Reader(cluster, [(topics.routed.name, 0)], begin="beginning"))
-        await producer.send(Output(topics.admitted.name, b"k", b"through"))
+        producer = await leaving.enter_async_context(KafkaProducer(cluster))
+        reader = await leaving.enter_async_context(
+            PartitionReader(cluster, [(topics.routed.name, 0)], begin="beginning")
+        )
+        await producer.send(ProducerRecord(topics.admitted.name, b"k", b"through"))
         routed = await eventually(reader.read, within=30)
         await follower.follow(topics.admitted.name, 0, 0)
         missing = await eventually(lambda: groups.missing(topics, ["route"]))
@@ -64,39 +76,39 @@ async def test_every_client_gets_in(secured: SecuredKafka, way: str) -> None:
     assert behind == {(topics.admitted.name, 0): 1}
 
 
-async def refused(cluster: Cluster) -> str:
+async def refused(cluster: SecuredKafka) -> str:
     """What a client says that can't get in; it must say so within seconds."""
     began = time.monotonic()
     with pytest.raises(SecurityError) as raised:
-        async with administration(cluster):
+        async with admin_client(cluster):
             pass
     assert time.monotonic() - began < 15
     return str(raised.value).replace(str(cluster), "KAFKA")
 
 
 @pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredKafka, way: str) -> None:
+async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredBroker, way: str) -> None:
     said = await refused(secured.cluster(way, password="canary-wrong"))
 
     assert said == f"Kafka at KAFKA refuses our login by {way}; check username and password under kafka.security"
 
 
-async def test_a_worker_and_a_producer_say_the_same(secured: SecuredKafka) -> None:
+async def test_a_worker_and_a_producer_say_the_same(secured: SecuredBroker) -> None:
     cluster = secured.cluster("SCRAM-SHA-512", password="canary-wrong")
 
-    for client in (Producer(cluster), Reader(cluster, [("any", 0)])):
+    for client in (KafkaProducer(cluster), PartitionReader(cluster, [("any", 0)])):
         with pytest.raises(SecurityError, match="refuses our login by SCRAM-SHA-512"):
             await client.start()
 
 
-async def test_a_listener_is_known_by_what_it_does(secured: SecuredKafka) -> None:
+async def test_a_listener_is_known_by_what_it_does(secured: SecuredBroker) -> None:
     plain, guarded = secured.broker.bootstrap_servers, secured.address("PLAIN")
     trust = {"ssl_cafile": str(secured.authority.file)}
     encrypted = {"security_protocol": "SSL", **trust}
     settings = secured.settings("PLAIN")
 
-    def cluster(at: str, **said: object) -> Cluster:
-        return Cluster(at, type(secured.cluster("PLAIN").security).model_validate(said))
+    def cluster(at: str, **said: object) -> SecuredKafka:
+        return SecuredKafka(at, type(secured.cluster("PLAIN").security).model_validate(said))
 
     assert await refused(cluster(guarded)) == closed("PLAINTEXT")
     assert await refused(cluster(guarded, **encrypted)) == closed("SSL")
@@ -116,7 +128,7 @@ def closed(protocol: str) -> str:
     )
 
 
-async def test_certificates_that_are_not_trusted_are_told_apart(secured: SecuredKafka) -> None:
+async def test_certificates_that_are_not_trusted_are_told_apart(secured: SecuredBroker) -> None:
     stranger = Authority(secured.folder, "stranger")
     certfile, keyfile = stranger.vouch("nobody")
     own = {"ssl_certfile": str(certfile), "ssl_keyfile": str(keyfile), "ssl_password": ""}
@@ -131,19 +143,19 @@ async def test_certificates_that_are_not_trusted_are_told_apart(secured: Secured
     assert "check kafka.security.ssl_certfile" in none
 
 
-async def test_a_token_is_asked_for_once_by_all_clients(secured: SecuredKafka) -> None:
+async def test_a_token_is_asked_for_once_by_all_clients(secured: SecuredBroker) -> None:
     oauth = {**secured.settings("OAUTHBEARER")["oauth"], "scope": "kafka once"}
     cluster = secured.cluster("OAUTHBEARER", oauth=oauth)
 
     for _ in range(3):
-        async with administration(cluster):
+        async with admin_client(cluster):
             pass
 
     asked = [form for form in secured.provider.forms if form.get("scope") == "kafka once"]
     assert asked == [{"grant_type": "client_credentials", "scope": "kafka once"}]
 
 
-async def test_a_token_that_is_not_given_or_not_taken_is_said(secured: SecuredKafka) -> None:
+async def test_a_token_that_is_not_given_or_not_taken_is_said(secured: SecuredBroker) -> None:
     oauth, foreign = secured.settings("OAUTHBEARER")["oauth"], IdentityProvider()
     with contextlib.closing(foreign):
         elsewhere = {**oauth, "token_endpoint_url": f"{foreign.url}/token"}
@@ -156,7 +168,7 @@ async def test_a_token_that_is_not_given_or_not_taken_is_said(secured: SecuredKa
     assert "does not take our token" in stolen
 
 
-async def test_no_client_of_a_refused_login_is_left_over(secured: SecuredKafka) -> None:
+async def test_no_client_of_a_refused_login_is_left_over(secured: SecuredBroker) -> None:
     before = asyncio.all_tasks()
 
     await refused(secured.cluster("SCRAM-SHA-512", password="canary-wrong"))
@@ -164,7 +176,7 @@ async def test_no_client_of_a_refused_login_is_left_over(secured: SecuredKafka) 
     await eventually(lambda: asyncio.all_tasks() == before)
 
 
-async def test_what_an_acl_forbids_is_said_to_be_forbidden(secured: SecuredKafka) -> None:
+async def test_what_an_acl_forbids_is_said_to_be_forbidden(secured: SecuredBroker) -> None:
     cluster = secured.cluster("SCRAM-SHA-512")
 
     with pytest.raises(SecurityError, match=r"forbids us what we ask \(GroupAuthorizationFailedError\)"):

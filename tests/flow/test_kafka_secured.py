@@ -13,8 +13,8 @@ from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.fixtures.river import CONFIG, River
-from tests.fixtures.secured import PASSWORD, USER, SecuredKafka
+from tests.fixtures.gateway import CONFIG, GatewayProcess
+from tests.fixtures.secured import PASSWORD, USER, SecuredBroker
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -22,23 +22,23 @@ WAY = "SCRAM-SHA-512"
 REFUSED = f"refuses our login by {WAY}; check username and password under kafka.security"
 
 
-def over(secured: SecuredKafka, folder: Path) -> River:
+def over(secured: SecuredBroker, folder: Path) -> GatewayProcess:
     """A gateway on that Kafka, whose password comes from the environment."""
     security = {**secured.settings(WAY), "password": "${KAFKA_PASSWORD}"}
     kafka = {"bootstrap_servers": secured.address(WAY), "security": security, "topic_prefix": "secured."}
-    return River(folder, {**CONFIG, "kafka": kafka}).configure()
+    return GatewayProcess(folder, {**CONFIG, "kafka": kafka}).configure()
 
 
 @pytest.fixture(scope="module")
-def running(secured: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
+def running(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAFKA_PASSWORD", PASSWORD)
-        river = over(secured, tmp_path_factory.mktemp("secured-river")).start()
-        yield river
-        assert river.stop() == 0
+        gateway = over(secured, tmp_path_factory.mktemp("secured-gateway")).start()
+        yield gateway
+        assert gateway.stop() == 0
 
 
-def ask(secured: SecuredKafka, body: dict[str, object]) -> Message:
+def ask(secured: SecuredBroker, body: dict[str, object]) -> Message:
     """As a service does that has librdkafka and a login of its own kind."""
     config: dict[str, str | int | float | bool] = {
         "bootstrap.servers": secured.address(WAY),
@@ -69,7 +69,7 @@ def ask(secured: SecuredKafka, body: dict[str, object]) -> Message:
     raise AssertionError("no reply came")
 
 
-def test_a_request_over_kafka_comes_back_as_a_reply(secured: SecuredKafka, running: River) -> None:
+def test_a_request_over_kafka_comes_back_as_a_reply(secured: SecuredBroker, running: GatewayProcess) -> None:
     reply = ask(secured, {"model": "demo", "messages": [{"role": "user", "content": "Hello through TLS"}]})
 
     headers = dict(reply.headers() or [])
@@ -78,21 +78,21 @@ def test_a_request_over_kafka_comes_back_as_a_reply(secured: SecuredKafka, runni
     assert b"Hello through TLS" in (reply.value() or b"")
 
 
-def test_a_request_over_http_is_answered_and_on_the_record(running: River) -> None:
+def test_a_request_over_http_is_answered_and_on_the_record(running: GatewayProcess) -> None:
     status, headers, _ = running.chat("Hello over both")
 
     assert status == 200
     running.until_rows(f"SELECT outcome FROM requests WHERE request_id = '{headers['x-request-id']}'")
 
 
-def test_the_commands_get_in_too(running: River) -> None:
+def test_the_commands_get_in_too(running: GatewayProcess) -> None:
     topics, doctor = running.run("topics"), running.run("doctor", "--json")
 
     assert (topics.returncode, topics.stdout.strip()) == (0, "all topics are there"), topics.stderr
     assert {finding["what"] for finding in json.loads(doctor.stdout) if not finding["ok"]} == set()
 
 
-def test_no_secret_is_kept_or_printed(running: River) -> None:
+def test_no_secret_is_kept_or_printed(running: GatewayProcess) -> None:
     running.until_rows("SELECT 1 FROM events WHERE event_type = 'ConfigurationApplied'")
 
     kept = [file for file in (running.folder / "state").rglob("*") if file.is_file()]
@@ -103,12 +103,12 @@ def test_no_secret_is_kept_or_printed(running: River) -> None:
 
 @pytest.mark.parametrize("command", [("topics",), ("run", "filter"), ("run", "ingress"), ("up",)], ids=" ".join)
 def test_a_wrong_password_ends_a_command_with_one_sentence(
-    command: tuple[str, ...], secured: SecuredKafka, tmp_path: Path
+    command: tuple[str, ...], secured: SecuredBroker, tmp_path: Path
 ) -> None:
-    river = over(secured, tmp_path)
+    gateway = over(secured, tmp_path)
     began = time.monotonic()
 
-    ended = river.run(*command, KAFKA_PASSWORD="canary-wrong")
+    ended = gateway.run(*command, KAFKA_PASSWORD="canary-wrong")
 
     assert ended.returncode == 1
     assert [line for line in ended.stderr.splitlines() if REFUSED in line] == ended.stderr.splitlines()[-1:]
@@ -117,7 +117,7 @@ def test_a_wrong_password_ends_a_command_with_one_sentence(
     assert time.monotonic() - began < 40
 
 
-def test_the_doctor_names_a_wrong_password(secured: SecuredKafka, tmp_path: Path) -> None:
+def test_the_doctor_names_a_wrong_password(secured: SecuredBroker, tmp_path: Path) -> None:
     ended = over(secured, tmp_path).run("doctor", "--json", KAFKA_PASSWORD="canary-wrong")
 
     assert ended.returncode == 1
@@ -126,15 +126,15 @@ def test_the_doctor_names_a_wrong_password(secured: SecuredKafka, tmp_path: Path
     assert "canary" not in ended.stdout + ended.stderr
 
 
-def test_the_environment_alone_can_say_all_of_it(secured: SecuredKafka, tmp_path: Path) -> None:
+def test_the_environment_alone_can_say_all_of_it(secured: SecuredBroker, tmp_path: Path) -> None:
     settings = secured.settings(WAY)
     names = {"SASL_MECHANISM": "sasl_mechanism", "SSL_CAFILE": "ssl_cafile"}
     said = {name: settings[name.lower()] for name in ("SECURITY_PROTOCOL", "USERNAME", "PASSWORD")}
     said |= {name: settings[key] for name, key in names.items()}
     environ = {f"SLUICE_KAFKA_{name}": value for name, value in said.items()}
-    river = River(tmp_path, {"kafka": {"topic_prefix": f"t{uuid.uuid4().hex[:8]}."}}).configure()
+    gateway = GatewayProcess(tmp_path, {"kafka": {"topic_prefix": f"t{uuid.uuid4().hex[:8]}."}}).configure()
 
-    made = river.run("topics", SLUICE_KAFKA=secured.address(WAY), **environ)
+    made = gateway.run("topics", SLUICE_KAFKA=secured.address(WAY), **environ)
 
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("created ")

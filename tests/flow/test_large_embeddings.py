@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -18,25 +18,25 @@ INPUTS, DIMENSIONS = 2048, 1536
 BODY = {"model": "sim/any", "input": [f"text {number}" for number in range(INPUTS)], "dimensions": DIMENSIONS}
 
 
-def test_numbers_come_whole_over_http_and_are_packed_on_the_record(river: River) -> None:
+def test_numbers_come_whole_over_http_and_are_packed_on_the_record(gateway: GatewayProcess) -> None:
     name = str(uuid.uuid4())
 
-    status, _, answer = river.post("/v1/embeddings", json.dumps(BODY).encode(), [("Idempotency-Key", name)])
+    status, _, answer = gateway.post("/v1/embeddings", json.dumps(BODY).encode(), [("Idempotency-Key", name)])
 
     assert status == 200
     data = json.loads(answer)["data"]
     assert [(item["index"], len(item["embedding"])) for item in data] == [(i, DIMENSIONS) for i in range(INPUTS)]
     sizes = f"SELECT length(output) AS size FROM requests WHERE idempotency_key = '{name}'"
-    (row,) = river.until_rows(sizes, within_s=60)
+    (row,) = gateway.until_rows(sizes, within_s=60)
     assert int(row["size"]) < len(answer) / 2
 
 
-def test_a_service_on_kafka_gets_them_in_one_reply(river: River) -> None:
+def test_a_service_on_kafka_gets_them_in_one_reply(gateway: GatewayProcess) -> None:
     topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": river.kafka})
+    admin = AdminClient({"bootstrap.servers": gateway.kafka})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
-    producer = Producer({"bootstrap.servers": river.kafka})
-    consumer = Consumer({"bootstrap.servers": river.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
+    producer = Producer({"bootstrap.servers": gateway.kafka})
+    consumer = Consumer({"bootstrap.servers": gateway.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(topic, 0, 0)])
 
     producer.produce("llm.requests.v1", json.dumps(BODY), headers=[("reply_to", topic.encode())])

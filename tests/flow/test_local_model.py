@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Message, Producer
 from connectors.kafka import ensure_topics
 from connectors.local_model import LocalModel
 from schemas.kafka.topics import HOUR, Topic
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv-model"
@@ -28,10 +28,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-async def river(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> AsyncIterator[River]:
+async def gateway(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> AsyncIterator[GatewayProcess]:
     """The gateway with the configuration of `make up-local`, on ports of its own."""
-    folder = tmp_path_factory.mktemp("river")
-    running = River(folder, config=yaml.safe_load((ROOT / "deploy" / "local-model.yaml").read_text("utf-8")))
+    folder = tmp_path_factory.mktemp("gateway")
+    running = GatewayProcess(folder, config=yaml.safe_load((ROOT / "deploy" / "local-model.yaml").read_text("utf-8")))
     model = LocalModel(VENV, free_port())
     running.config["providers"]["local"]["base_url"] = model.base_url
     await model.start()
@@ -40,9 +42,9 @@ async def river(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[]
     await model.stop()
 
 
-def reply_to(river: River, body: dict[str, object]) -> Message:
+def reply_to(gateway: GatewayProcess, body: dict[str, object]) -> Message:
     """Ask over Kafka, as a service would, and wait for the reply."""
-    servers = {"bootstrap.servers": river.kafka}
+    servers = {"bootstrap.servers": gateway.kafka}
     consumer = Consumer({**servers, "group.id": "model", "auto.offset.reset": "earliest"})
     consumer.subscribe([REPLIES])
     producer = Producer(dict(servers))
@@ -57,26 +59,26 @@ def reply_to(river: River, body: dict[str, object]) -> Message:
     return reply
 
 
-def test_a_real_answer_comes_over_http_and_becomes_an_example(river: River, tmp_path: Path) -> None:
-    status, headers, answer = river.chat("In one sentence: what is a river?", model="smollm2", temperature=0)
+def test_a_real_answer_comes_over_http_and_becomes_an_example(gateway: GatewayProcess, tmp_path: Path) -> None:
+    status, headers, answer = gateway.chat("In one sentence: what is a gateway?", model="smollm2", temperature=0)
 
     assert status == 200
     assert headers["x-sluice-target"] == "local/smollm2"
     said = answer["choices"][0]["message"]["content"]
-    assert "river" in said.lower()
-    (row,) = river.until_rows(f"SELECT * FROM requests WHERE request_id = '{headers['x-request-id']}'")
+    assert "gateway" in said.lower()
+    (row,) = gateway.until_rows(f"SELECT * FROM requests WHERE request_id = '{headers['x-request-id']}'")
     assert row["output_tokens"] == answer["usage"]["completion_tokens"] > 0
-    exported = river.run("export", "--out", str(tmp_path / "rivers.jsonl"), "--model", "smollm2")
+    exported = gateway.run("export", "--out", str(tmp_path / "gateways.jsonl"), "--model", "smollm2")
     assert exported.returncode == 0, exported.stderr
-    example = json.loads((tmp_path / "rivers.jsonl").read_text("utf-8"))
+    example = json.loads((tmp_path / "gateways.jsonl").read_text("utf-8"))
     assert example["messages"][-1] == {"role": "assistant", "content": said}
 
 
-async def test_a_real_answer_comes_over_kafka_to_whom_it_concerns(river: River) -> None:
-    await ensure_topics(river.kafka, [Topic(REPLIES, (), HOUR, 1)], 1)
-    body = {"model": "smollm2", "messages": [{"role": "user", "content": "Name one river."}], "max_tokens": 24}
+async def test_a_real_answer_comes_over_kafka_to_whom_it_concerns(gateway: GatewayProcess) -> None:
+    await ensure_topics(gateway.kafka, [Topic(REPLIES, (), HOUR, 1)], 1)
+    body = {"model": "smollm2", "messages": [{"role": "user", "content": "Name one gateway."}], "max_tokens": 24}
 
-    reply = await asyncio.to_thread(reply_to, river, body)
+    reply = await asyncio.to_thread(reply_to, gateway, body)
 
     value = reply.value()
     assert value is not None

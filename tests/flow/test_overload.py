@@ -9,17 +9,17 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
 CHAT = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}).encode()
 
 
-def send(river: River, count: int, topic: str, lane: bytes | None = None, age_ms: int = 0) -> str:
+def send(gateway: GatewayProcess, count: int, topic: str, lane: bytes | None = None, age_ms: int = 0) -> str:
     """Produce so many requests that say when they were made; returns what all their names begin with."""
     mark = uuid.uuid4().hex
-    producer = Producer({"bootstrap.servers": river.kafka})
+    producer = Producer({"bootstrap.servers": gateway.kafka})
     for number in range(count):
         headers: list[tuple[str, bytes | str]] = [("request_id", f"{mark}-{number}".encode())]
         if lane is not None:
@@ -33,11 +33,13 @@ def send(river: River, count: int, topic: str, lane: bytes | None = None, age_ms
     ("topic", "lane"),
     [("llm.requests.batch.v1", None), ("llm.requests.v1", b"batch"), ("llm.requests.acme.v1", b"batch")],
 )
-def test_a_request_of_the_batch_lane_goes_its_way_to_its_answer(river: River, topic: str, lane: bytes | None) -> None:
-    mark = send(river, 1, topic, lane)
+def test_a_request_of_the_batch_lane_goes_its_way_to_its_answer(
+    gateway: GatewayProcess, topic: str, lane: bytes | None
+) -> None:
+    mark = send(gateway, 1, topic, lane)
 
-    river.until_rows(f"SELECT 1 FROM requests WHERE startsWith(idempotency_key, '{mark}') AND outcome = 'answered'")
-    (row,) = river.until_rows(
+    gateway.until_rows(f"SELECT 1 FROM requests WHERE startsWith(idempotency_key, '{mark}') AND outcome = 'answered'")
+    (row,) = gateway.until_rows(
         "SELECT groupUniqArray(kafka_topic) AS topics FROM events"
         " WHERE event_type IN ('RequestAdmitted', 'RequestRouted')"
         f" AND startsWith(idempotency_key, '{mark}') HAVING length(topics) = 2"
@@ -46,10 +48,10 @@ def test_a_request_of_the_batch_lane_goes_its_way_to_its_answer(river: River, to
 
 
 @pytest.mark.parametrize("topic", ["llm.requests.v1", "llm.requests.batch.v1"])
-def test_a_backlog_that_is_overdue_expires_without_a_call(river: River, topic: str) -> None:
-    mark = send(river, 500, topic, age_ms=2 * 3_600_000)
+def test_a_backlog_that_is_overdue_expires_without_a_call(gateway: GatewayProcess, topic: str) -> None:
+    mark = send(gateway, 500, topic, age_ms=2 * 3_600_000)
 
-    (row,) = river.until_rows(
+    (row,) = gateway.until_rows(
         f"SELECT count() AS ended, countIf(outcome = 'expired') AS expired, sum(attempts) AS called FROM requests"
         f" WHERE startsWith(idempotency_key, '{mark}') HAVING ended = 500"
     )

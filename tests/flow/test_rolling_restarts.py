@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaProducer
 
 from connectors.kafka import ensure_topics
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
-from streams.pipeline.stage import Emit
+from streams.pipeline.stage import AsyncStage, Emit, TransformStage
 from streams.runtime.worker import Worker
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -49,7 +49,7 @@ class Fleet:
 
     async def settled(self) -> None:
         """Every worker has its share."""
-        share = sum(topic.partitions for topic in self.topics.read_by("call")) // 2
+        share = sum(topic.partitions for topic in self.topics.sources_of("call")) // 2
         await eventually(lambda: {worker.assigned for worker in self.workers.values()} == {share}, within=60)
 
     async def restart(self, place: str) -> None:
@@ -67,7 +67,7 @@ class Fleet:
         return sum(calls.revocations for calls in self.calls)
 
 
-class Calls:
+class Calls(AsyncStage):
     """A call stage whose provider takes its time."""
 
     name = "call"
@@ -77,16 +77,16 @@ class Calls:
         self._outcomes = topics.outcomes.name
         self.revocations = 0
 
-    async def work(self, record: Record, _emit: Emit) -> Sequence[Output]:
+    async def process(self, record: ConsumerRecord, _emit: Emit) -> Sequence[ProducerRecord]:
         assert record.value is not None
         self._deliveries[record.value] += 1
         await asyncio.sleep(CALL_S)
-        return [Output(self._outcomes, record.key, record.value)]
+        return [ProducerRecord(self._outcomes, record.key, record.value)]
 
-    async def prepare(self, partition: int, since_ms: int) -> None:
+    async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
         pass
 
-    def revoke(self, _partition: int) -> None:
+    def on_partition_revoked(self, _partition: int) -> None:
         self.revocations += 1
 
     async def close(self) -> None:
@@ -152,12 +152,12 @@ async def test_with_it_a_rolling_restart_is_no_rebalance_and_nothing_comes_again
     assert (rebalances, again) == (0, 0)
 
 
-class Silent:
+class Silent(TransformStage):
     """A stage that has nothing to say."""
 
     name = "filter"
 
-    def handle(self, _record: Record) -> Sequence[Output]:
+    def process(self, _record: ConsumerRecord) -> Sequence[ProducerRecord]:
         return []
 
 
@@ -171,7 +171,7 @@ async def test_a_named_worker_that_comes_back_to_a_topic_more_has_that_one_too(
         worker = Worker(Silent(), read, broker.bootstrap_servers, instance_id="up")
         await worker.start()
         try:
-            await has(worker, sum(topic.partitions for topic in read.read_by("filter")))
+            await has(worker, sum(topic.partitions for topic in read.sources_of("filter")))
         finally:
             await worker.stop()
 

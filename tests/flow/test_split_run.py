@@ -13,8 +13,8 @@ from dataclasses import replace
 import pytest
 
 from connectors.kafka.embedded.broker import EmbeddedBroker
+from tests.fixtures.gateway import CONFIG, GatewayProcess
 from tests.fixtures.load import Load, check_the_record, count_accepted
-from tests.fixtures.river import CONFIG, River
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -25,28 +25,28 @@ STAGES = ("filter", "filter", "route", "call", "call", "reply", "audit")
 class Split:
     """The processes, and the two doors."""
 
-    def __init__(self, river: River) -> None:
-        self._river = river
+    def __init__(self, gateway: GatewayProcess) -> None:
+        self._gateway = gateway
         self.workers: list[tuple[str, subprocess.Popen[str]]] = []
-        self.doors: list[River] = []
+        self.doors: list[GatewayProcess] = []
 
     def start(self) -> None:
         """Run everything, and wait until both doors say that a request would be answered."""
         for stage in STAGES:
             self.join(stage)
         for instance in range(2):
-            door = replace(self._river, http="", ports=River(self._river.folder).ports)
+            door = replace(self._gateway, http="", ports=GatewayProcess(self._gateway.folder).ports)
             port = str(door.ports["HTTP_PORT"])
             door.http = f"http://127.0.0.1:{port}"
             own = {"SLUICE_HTTP_PORT": port, "SLUICE_HTTP_INSTANCE": str(instance), "SLUICE_HTTP_INSTANCES": "2"}
-            self.workers.append(("ingress", self._river.popen("run", "ingress", **own)))
+            self.workers.append(("ingress", self._gateway.popen("run", "ingress", **own)))
             self.doors.append(door)
         for door in self.doors:
             until_ready(door)
 
     def join(self, stage: str) -> None:
         """Start one more worker of a stage."""
-        self.workers.append((stage, self._river.popen("run", stage)))
+        self.workers.append((stage, self._gateway.popen("run", stage)))
 
     def stop_one(self, stage: str) -> int:
         """SIGTERM to one worker of a stage; its exit code."""
@@ -62,7 +62,7 @@ class Split:
         return [process.wait(30) for _, process in self.workers]
 
 
-def until_ready(door: River, within_s: float = 180.0) -> None:
+def until_ready(door: GatewayProcess, within_s: float = 180.0) -> None:
     deadline, said = time.monotonic() + within_s, ""
     while time.monotonic() < deadline:
         try:
@@ -79,11 +79,11 @@ def until_ready(door: River, within_s: float = 180.0) -> None:
 @pytest.fixture(scope="module")
 def split(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Split]:
     config = {**CONFIG, "kafka": {"bootstrap_servers": broker.bootstrap_servers, "topic_prefix": PREFIX}}
-    river = River(tmp_path_factory.mktemp("split"), config).configure()
-    river.clickhouse = f"http://127.0.0.1:{river.ports['CLICKHOUSE_PORT']}"
-    made = json.loads(river.run("topics", "--json").stdout)["created"]
+    gateway = GatewayProcess(tmp_path_factory.mktemp("split"), config).configure()
+    gateway.clickhouse = f"http://127.0.0.1:{gateway.ports['CLICKHOUSE_PORT']}"
+    made = json.loads(gateway.run("topics", "--json").stdout)["created"]
     assert f"{PREFIX}requests.v1" in made
-    running = Split(river)
+    running = Split(gateway)
     running.start()
     yield running
     assert set(running.stop()) == {0}

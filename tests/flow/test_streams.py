@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -22,11 +22,13 @@ WORDS = "one two three four five six seven eight"
 
 
 @pytest.fixture
-def client(river: River) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{river.http}/v1", api_key="none-needed", max_retries=0)
+def client(gateway: GatewayProcess) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
-def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(river: River, client: openai.OpenAI) -> None:
+def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(
+    gateway: GatewayProcess, client: openai.OpenAI
+) -> None:
     mark = uuid.uuid4().hex
     with client.chat.completions.create(
         model="sim/echo?chunk_ms=20",
@@ -40,13 +42,13 @@ def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(river
     assert text == f"{WORDS} {mark}"
     assert len(chunks) > 4
     assert chunks[-1].usage is not None
-    (row,) = river.until_rows(f"SELECT outcome, output, output_tokens FROM requests WHERE position(output, '{mark}')")
+    (row,) = gateway.until_rows(f"SELECT outcome, output, output_tokens FROM requests WHERE position(output, '{mark}')")
     assert json.loads(row["output"])["choices"][0]["message"]["content"] == text
     assert row["output_tokens"] == chunks[-1].usage.completion_tokens
 
 
 def test_a_stream_that_breaks_off_is_an_error_to_the_client_and_in_the_record(
-    river: River, client: openai.OpenAI
+    gateway: GatewayProcess, client: openai.OpenAI
 ) -> None:
     mark = uuid.uuid4().hex
     stream = client.chat.completions.create(
@@ -56,7 +58,7 @@ def test_a_stream_that_breaks_off_is_an_error_to_the_client_and_in_the_record(
     with pytest.raises(openai.APIError):
         list(stream)
 
-    (row,) = river.until_rows(f"SELECT outcome, attempts FROM requests WHERE position(input, '{mark}')")
+    (row,) = gateway.until_rows(f"SELECT outcome, attempts FROM requests WHERE position(input, '{mark}')")
     assert (row["outcome"], row["attempts"]) == ("failed", 1)
 
 
@@ -65,7 +67,7 @@ def test_an_error_before_the_first_chunk_is_a_plain_one(client: openai.OpenAI) -
         client.chat.completions.create(model="gpt-99", messages=[{"role": "user", "content": "x"}], stream=True)
 
 
-def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(river: River) -> None:
+def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(gateway: GatewayProcess) -> None:
     mark = uuid.uuid4().hex
     body = json.dumps(
         {
@@ -74,7 +76,7 @@ def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(ri
             "stream": True,
         }
     ).encode()
-    parts = urlsplit(river.http)
+    parts = urlsplit(gateway.http)
     with socket.create_connection((str(parts.hostname), parts.port or 80)) as line:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -87,12 +89,12 @@ def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(ri
         if line.lower().startswith(b"x-request-id")
     )
 
-    rest = river.lines(f"/v1/requests/{request_id}/stream", {"Last-Event-ID": "1"})
+    rest = gateway.lines(f"/v1/requests/{request_id}/stream", {"Last-Event-ID": "1"})
 
     numbers = [int(line[3:]) for line in rest if line.startswith("id:")]
     assert numbers == list(range(2, 2 + len(numbers)))
     assert rest[-2:] == ["data: [DONE]", ""]
-    (row,) = river.until_rows(f"SELECT outcome, output FROM requests WHERE request_id = '{request_id}'")
+    (row,) = gateway.until_rows(f"SELECT outcome, output FROM requests WHERE request_id = '{request_id}'")
     assert row["outcome"] == "answered"
     assert mark in row["output"]
 
@@ -101,9 +103,9 @@ def heard_of(topic: str, heard: list[Message]) -> str:
     return "".join((message.value() or b"").decode() for message in heard if message.topic() == topic)
 
 
-def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(river: River) -> None:
+def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(gateway: GatewayProcess) -> None:
     chunks, replies = (f"llm.replies.{uuid.uuid4().hex[:8]}" for _ in range(2))
-    config: dict[str, str | int | float | bool] = {"bootstrap.servers": river.kafka}
+    config: dict[str, str | int | float | bool] = {"bootstrap.servers": gateway.kafka}
     admin = AdminClient(config)
     for future in admin.create_topics([NewTopic(chunks, 1, 1), NewTopic(replies, 1, 1)]).values():
         future.result(20)

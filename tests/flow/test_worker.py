@@ -14,16 +14,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.headers import last
-from schemas.kafka.records import Output, Record
+from schemas.kafka.headers import last_value
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
-from streams.pipeline.stage import DeadLetterError, Emit, Stage
+from streams.pipeline.stage import AsyncStage, DeadLetterError, Emit, Stage, TransformStage
 from streams.runtime.worker import Worker
 
 pytestmark = pytest.mark.flow
 
 
-class Echo:
+class Echo(TransformStage):
     """Decides: each admitted record goes on as it came; what says `poison` raises, what says `lost` is unreadable."""
 
     name = "route"
@@ -32,15 +32,15 @@ class Echo:
         self._to = to or topics.routed.name
         self._letters = topics.admitted.dead_letters
 
-    def handle(self, record: Record) -> Sequence[Output]:
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         if record.value == b"poison":
             raise ZeroDivisionError
         if record.value == b"unreadable":
             raise DeadLetterError("this can't be read")
-        return [Output(self._to, record.key, record.value, record.headers, else_dead_letter=self._letters)]
+        return [ProducerRecord(self._to, record.key, record.value, record.headers, dead_letter_topic=self._letters)]
 
 
-class Slow:
+class Slow(AsyncStage):
     """Works: counts its calls; a record whose value is `slow` takes until it is released."""
 
     name = "call"
@@ -53,19 +53,19 @@ class Slow:
         self.prepared: list[int] = []
         self.revoked: list[int] = []
 
-    async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
+    async def process(self, record: ConsumerRecord, emit: Emit) -> Sequence[ProducerRecord]:
         assert record.value is not None
         self.calls[record.value] += 1
-        await emit(Output(self._topics.attempts.name, record.key, record.value, partition=record.partition))
+        await emit(ProducerRecord(self._topics.attempts.name, record.key, record.value, partition=record.partition))
         if record.value.startswith(b"slow"):
             await self.release.wait()
-        return [Output(self._topics.outcomes.name, record.key, record.value)]
+        return [ProducerRecord(self._topics.outcomes.name, record.key, record.value)]
 
-    async def prepare(self, partition: int, since_ms: int) -> None:
+    async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
         assert since_ms > 0
         self.prepared.append(partition)
 
-    def revoke(self, partition: int) -> None:
+    def on_partition_revoked(self, partition: int) -> None:
         self.revoked.append(partition)
 
     async def close(self) -> None:
@@ -96,9 +96,9 @@ async def send(broker: EmbeddedBroker, topic: str, values: Sequence[bytes], part
         await producer.flush()
 
 
-async def read(broker: EmbeddedBroker, topic: str, count: int, within_s: float = 30.0) -> list[Record]:
+async def read(broker: EmbeddedBroker, topic: str, count: int, within_s: float = 30.0) -> list[ConsumerRecord]:
     """The first so many records of a topic."""
-    found: list[Record] = []
+    found: list[ConsumerRecord] = []
     async with AIOKafkaConsumer(
         topic, bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest"
     ) as consumer:
@@ -143,10 +143,10 @@ async def test_a_record_that_breaks_a_stage_is_a_dead_letter_and_its_neighbours_
 
     assert sorted(record.value or b"" for record in found) == [b"after", b"before"]
     assert [(letter.value, letter.partition) for letter in letters] == [(b"poison", 1), (b"unreadable", 1)]
-    assert last(letters[0].headers, "n") == b"poison"
-    assert last(letters[0].headers, "__connect.errors.offset") == b"1"
-    assert last(letters[0].headers, "kafka_dlt-exception-message") == b"route failed on this record"
-    assert last(letters[1].headers, "kafka_dlt-exception-message") == b"this can't be read"
+    assert last_value(letters[0].headers, "n") == b"poison"
+    assert last_value(letters[0].headers, "__connect.errors.offset") == b"1"
+    assert last_value(letters[0].headers, "kafka_dlt-exception-message") == b"route failed on this record"
+    assert last_value(letters[1].headers, "kafka_dlt-exception-message") == b"this can't be read"
 
 
 async def test_an_output_to_a_missing_topic_costs_a_dead_letter_and_no_time(
@@ -170,11 +170,11 @@ async def test_nothing_is_committed_past_a_record_that_is_still_under_way(
     await send(broker, topics.routed.name, [b"slow", *(f"{n}".encode() for n in range(50))], partition=2)
 
     async with running(stage, topics, broker) as worker:
-        await until(lambda: worker.open == 1 and stage.calls.total() == 51)
+        await until(lambda: worker.in_flight == 1 and stage.calls.total() == 51)
         await asyncio.wait_for(read(broker, topics.outcomes.name, 50), 30)
         while_slow = await committed(broker, topics.group("call"), topics.routed.name, 2)
         stage.release.set()
-        await until(lambda: worker.open == 0)
+        await until(lambda: worker.in_flight == 0)
 
     assert while_slow in (None, 0)
     assert await committed(broker, topics.group("call"), topics.routed.name, 2) == 51
@@ -187,7 +187,7 @@ async def test_a_stopping_worker_finishes_what_is_under_way_and_leaves_at_once(
     second.release.set()
     await send(broker, topics.routed.name, [b"slow-1", b"slow-2"])
     async with running(first, topics, broker) as worker:
-        await until(lambda: worker.open == 2)
+        await until(lambda: worker.in_flight == 2)
         asyncio.get_running_loop().call_later(0.3, first.release.set)
 
     began = time.monotonic()
@@ -195,7 +195,7 @@ async def test_a_stopping_worker_finishes_what_is_under_way_and_leaves_at_once(
         await send(broker, topics.routed.name, [b"next"])
         await until(lambda: second.calls[b"next"] == 1)
         joined_after = time.monotonic() - began
-        await until(lambda: successor.open == 0)
+        await until(lambda: successor.in_flight == 0)
 
     assert first.closed
     assert joined_after < 8
@@ -211,12 +211,12 @@ async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next
     values = [f"slow-{number}".encode() for number in range(20)]
     await send(broker, topics.routed.name, values)
     async with running(first, topics, broker) as worker:
-        await until(lambda: worker.open == 20)
+        await until(lambda: worker.in_flight == 20)
 
         async with running(second, topics, broker) as other:
             await until(lambda: other.assigned == 4 and worker.assigned == 4)
             first.release.set()
-            await until(lambda: other.open == 0 and worker.open == 0 and second.calls.total() > 0)
+            await until(lambda: other.in_flight == 0 and worker.in_flight == 0 and second.calls.total() > 0)
 
         outcomes = await read(broker, topics.outcomes.name, 20)
     more = await read(broker, topics.outcomes.name, 21, within_s=2)

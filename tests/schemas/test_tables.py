@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.clickhouse import ClickHouse, migrations
+from connectors.clickhouse import ClickHouseClient, migrations
 
 pytestmark = pytest.mark.flow
 
@@ -17,14 +17,14 @@ WORDS = {"input", "output", "error_message"}
 IDS = [str(uuid.UUID(int=number)) for number in range(1, 9)]
 
 
-def event(clickhouse: ClickHouse, number: int, event_type: str, age_s: int = 0, **values: Any) -> None:
+def event(clickhouse: ClickHouseClient, number: int, event_type: str, age_s: int = 0, **values: Any) -> None:
     row: dict[str, Any] = {"tenant": "acme", "request_id": IDS[number], "event_type": event_type}
     now = int(clickhouse.rows("SELECT toUnixTimestamp64Milli(now64(3)) AS ms")[0]["ms"])
     row |= {"event_time": now - age_s * 1000, "kafka_topic": event_type, "kafka_offset": number} | values
     clickhouse.insert("events_log", list(row), [list(row.values())])
 
 
-def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouse) -> None:
+def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouseClient) -> None:
     event(clickhouse, 0, "RequestReceived", age_s=60)
     event(clickhouse, 1, "RequestReceived")
     event(clickhouse, 1, "RequestSettled")
@@ -40,14 +40,14 @@ def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouse) -
     assert 60_000 <= unsettled[0]["age_ms"] < 120_000
 
 
-def test_a_record_that_one_insert_brings_twice_is_one_row_of_the_view(clickhouse: ClickHouse) -> None:
+def test_a_record_that_one_insert_brings_twice_is_one_row_of_the_view(clickhouse: ClickHouseClient) -> None:
     row = {"tenant": "acme", "event_time": 1_000, "kafka_topic": "t", "kafka_offset": 7}
     clickhouse.insert("events_log", list(row), [list(row.values())] * 2)
 
     assert [one["kafka_offset"] for one in clickhouse.rows("SELECT kafka_offset FROM events")] == [7]
 
 
-def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouse) -> None:
+def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouseClient) -> None:
     event(clickhouse, 0, "RequestReceived", age_s=5)
     event(clickhouse, 1, "RequestReceived", age_s=-5)
 
@@ -57,7 +57,7 @@ def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouse) -> Non
     assert 5_000 <= delays[0]["most"] < 60_000
 
 
-def test_a_request_is_found_by_its_id_without_reading_every_granule(clickhouse: ClickHouse) -> None:
+def test_a_request_is_found_by_its_id_without_reading_every_granule(clickhouse: ClickHouseClient) -> None:
     clickhouse.command(
         "INSERT INTO events_log (tenant, request_id, kafka_offset)"
         " SELECT 'acme', reinterpretAsUUID(sipHash128(number)), number FROM numbers(200000)"
@@ -73,7 +73,7 @@ def test_a_request_is_found_by_its_id_without_reading_every_granule(clickhouse: 
     assert int(granules[1]) < int(granules[2]) / 2
 
 
-def test_words_and_rows_have_their_own_time_to_live_by_when_they_came(clickhouse: ClickHouse) -> None:
+def test_words_and_rows_have_their_own_time_to_live_by_when_they_came(clickhouse: ClickHouseClient) -> None:
     for table in ("events_log", "requests_log"):
         created = clickhouse.query(f"SHOW CREATE TABLE {table}", "TSVRaw").decode()
 
@@ -81,7 +81,7 @@ def test_words_and_rows_have_their_own_time_to_live_by_when_they_came(clickhouse
         assert "TTL toDateTime(ingested_at) + toIntervalDay(400)" in created
 
 
-def test_words_that_are_too_old_go_at_the_next_merge_and_their_row_stays(clickhouse: ClickHouse) -> None:
+def test_words_that_are_too_old_go_at_the_next_merge_and_their_row_stays(clickhouse: ClickHouseClient) -> None:
     clickhouse.command("INSERT INTO events_log (input, ingested_at) VALUES ('old', now64(3) - INTERVAL 91 DAY)")
     clickhouse.command(
         "INSERT INTO events_log (input, kafka_offset, ingested_at) VALUES ('older', 1, now64(3) - INTERVAL 401 DAY)"
@@ -96,12 +96,12 @@ def roles() -> list[str]:
     return next(m for m in migrations.packaged(server=True) if m.name.endswith(".server.sql")).statements
 
 
-def test_the_roles_are_sql_that_the_engine_understands(clickhouse: ClickHouse) -> None:
+def test_the_roles_are_sql_that_the_engine_understands(clickhouse: ClickHouseClient) -> None:
     for statement in roles():
         assert clickhouse.rows("SELECT formatQuery({q:String}) AS sql", {"q": statement})
 
 
-def test_an_analyst_may_see_every_column_but_peoples_words(clickhouse: ClickHouse) -> None:
+def test_an_analyst_may_see_every_column_but_peoples_words(clickhouse: ClickHouseClient) -> None:
     granted = {
         (match[2], column.strip())
         for statement in roles()

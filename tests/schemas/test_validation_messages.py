@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from schemas.validation_messages import place, sentence
+from schemas.validation_messages import describe, path_of
 
 
 def odd(value: int) -> int:
@@ -35,11 +35,11 @@ def test_what_is_wrong_is_said_plainly_and_without_the_value(shape: Any, value: 
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(shape).validate_python(value)
 
-    assert sentence(caught.value.errors()[0]) == expected
+    assert describe(caught.value.errors()[0]) == expected
 
 
 def test_a_name_that_is_at_fault_is_the_end_of_its_place() -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(dict[Literal["a"], int]).validate_python({"b": 1})
 
-    assert place(caught.value.errors()[0]) == "b"
+    assert path_of(caught.value.errors()[0]) == "b"

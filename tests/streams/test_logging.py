@@ -145,15 +145,15 @@ def test_a_place_has_the_innermost_frame_first_and_no_message() -> None:
     with pytest.raises(ValueError, match="secret") as caught:
         int("secret")
 
-    place = logs.where(caught.value)
+    place = logs.stack_summary(caught.value)
 
     assert place.startswith("test_logging.py:")
     assert "secret" not in place
 
 
 def test_a_connectors_own_sentence_may_be_told_and_nobody_elses() -> None:
-    ours = logs.why(ClickHouseError("ClickHouse at http://c:8123 does not answer"))
-    theirs = logs.why(ValueError("somebody's text"))
+    ours = logs.describe_error(ClickHouseError("ClickHouse at http://c:8123 does not answer"))
+    theirs = logs.describe_error(ValueError("somebody's text"))
 
     assert ours["reason"] == "ClickHouse at http://c:8123 does not answer"
     assert "somebody's text" not in str(theirs)

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.clickhouse.embedded.read_only import Answer, QueryError, Reader
+from connectors.clickhouse.embedded.read_only import QueryError, QueryResult, ReadOnlyEngine
 
 AT_ONCE = 4
 """Queries that run side by side."""
@@ -62,7 +62,7 @@ class ClickHouseHttp:
     """The endpoint's routes. Queries run in threads, so that nothing else in the process waits for them."""
 
     def __init__(self, path: Path, database: str) -> None:
-        self._reader = Reader(path, database)
+        self._reader = ReadOnlyEngine(path, database)
         self._threads = ThreadPoolExecutor(AT_ONCE, "clickhouse-http")
         self._open = 0
         self.app = Starlette(
@@ -86,7 +86,7 @@ class ClickHouseHttp:
         except QueryError as error:
             return _refusal(error)
 
-    async def _run(self, sql: str, request: Request) -> Answer:
+    async def _run(self, sql: str, request: Request) -> QueryResult:
         if self._open >= AT_ONCE + WAITING:
             raise QueryError.ours(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many queries wait already")
         url = request.query_params
@@ -155,7 +155,7 @@ async def _query(request: Request) -> str:
         raise QueryError.ours(62, "SYNTAX_ERROR", "The query is not UTF-8") from None
 
 
-def _response(answer: Answer, request: Request) -> Response:
+def _response(answer: QueryResult, request: Request) -> Response:
     summary = {"read_rows": answer.rows_read, "read_bytes": answer.bytes_read, "elapsed_ns": answer.elapsed_ns}
     headers = {
         "Content-Type": _CONTENT.get(answer.format, "text/plain; charset=UTF-8"),

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 10.0
+CHECK_INTERVAL_S = 10.0
 """Between two looks at what merges have left while nothing is inserted: far below those eight minutes."""
 
 _ACTIVE = "SELECT table, name, path, bytes_on_disk FROM system.parts WHERE active AND database = {database:String}"
@@ -47,7 +47,7 @@ class DataPart:
     """Bytes that its files should have, but for those that are not counted."""
 
     @property
-    def whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether its files are as long as they were written."""
         counted = 0
         try:
@@ -63,10 +63,10 @@ class DataPart:
         return counted >= self.size
 
 
-class DataParts:
+class PartIntegrity:
     """The parts of one database in this process. Looks by itself as well, in a thread, until it is closed."""
 
-    def __init__(self, clickhouse: ClickHouse, every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(self, clickhouse: ClickHouseClient, every_s: float = CHECK_INTERVAL_S) -> None:
         self._clickhouse = clickhouse
         self._every_s = every_s
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class DataParts:
         self._watch.start()
 
     @contextmanager
-    def writing(self) -> Iterator[str]:
+    def guarded_insert(self) -> Iterator[str]:
         """Insert in here, by tokens that begin with what this yields: the engine remembers those of lost rows as well.
 
         Raises:
@@ -111,7 +111,7 @@ class DataParts:
         database = self._clickhouse.database
         rows = self._clickhouse.rows(_ACTIVE, {"database": database})
         active = frozenset(DataPart(row["table"], row["name"], row["path"], row["bytes_on_disk"]) for row in rows)
-        damaged = {part for part in active - self._whole if not part.whole}
+        damaged = {part for part in active - self._whole if not part.is_intact}
         self._whole = active - damaged
         if damaged:
             log.error("ClickHouse could not write these parts", parts=sorted(part.path for part in damaged))

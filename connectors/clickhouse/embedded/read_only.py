@@ -21,7 +21,14 @@ import chdb
 from chdb import ChdbError
 
 from connectors.clickhouse import CHDB_OPTIONS
-from connectors.clickhouse.normalized_query import OUTFILE_REFUSED, RENDER, bare, named_format, unwrapped, writes_a_file
+from connectors.clickhouse.normalized_query import (
+    OUTFILE_REFUSED,
+    RENDER,
+    format_of,
+    has_outfile,
+    strip_wrapper,
+    without_strings,
+)
 
 LIMITS = {
     "max_execution_time": 60,
@@ -86,7 +93,7 @@ class QueryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """What a query brought."""
 
     content: bytes
@@ -96,7 +103,7 @@ class Answer:
     elapsed_ns: int
 
 
-class Reader:
+class ReadOnlyEngine:
     """Runs queries over the engine of this process, from any thread and side by side. A handle costs 1 ms to open."""
 
     def __init__(self, path: Path, database: str) -> None:
@@ -112,7 +119,7 @@ class Reader:
         database: str = "",
         settings: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> QueryResult:
         """Run one query.
 
         Args:
@@ -133,9 +140,9 @@ class Reader:
             for statement in _preparations(database or self._database, self._mark, settings or {}):
                 handle.query(statement)
             result = handle.query(rendered, fmt, params=dict(parameters or {}))
-            return Answer(
+            return QueryResult(
                 result.bytes() or b"",
-                named_format(rendered) or fmt,
+                format_of(rendered) or fmt,
                 result.storage_rows_read(),
                 result.storage_bytes_read(),
                 time.monotonic_ns() - begun,
@@ -159,7 +166,7 @@ class Reader:
             answer = handle.query(RENDER, "TSVRaw", params={"sql": escape(sql)})
         except ChdbError as error:
             refused = QueryError.engine(error)
-            raise QueryError(refused.code, unwrapped(str(refused))) from None
+            raise QueryError(refused.code, strip_wrapper(str(refused))) from None
         rendered = str(answer.bytes().decode()).rstrip("\n")
         refusal = self._refusal(rendered)
         if refusal:
@@ -168,11 +175,11 @@ class Reader:
 
     def _refusal(self, rendered: str) -> QueryError | None:
         """Why a rendered query may not run."""
-        text = bare(rendered)
+        text = without_strings(rendered)
         if not text.startswith(_KINDS):
             kind = " ".join(text.split()[:1])
             return QueryError.ours(READONLY, "READONLY", f"Cannot execute {kind} here, this endpoint only reads")
-        if writes_a_file(rendered):
+        if has_outfile(rendered):
             return QueryError.ours(ACCESS_DENIED, "ACCESS_DENIED", OUTFILE_REFUSED)
         for name in (*_CALL.findall(text), *_REACHING.findall(text)):
             if name.lower() in self._refused or _REACHING.fullmatch(name):

@@ -13,11 +13,11 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 
 from connectors.kafka.connection import (
     CONNECT_TIMEOUT_S,
-    Bootstrap,
-    administration,
+    KafkaAddress,
+    admin_client,
     client_settings,
-    explained,
-    open_administration,
+    open_admin_client,
+    translate_errors,
 )
 from schemas.kafka.stages import STAGES
 from schemas.kafka.topics import Topic, Topics
@@ -33,7 +33,7 @@ Place = tuple[str, int]
 class Groups:
     """Answers which stages are complete, over one connection that stays open."""
 
-    def __init__(self, bootstrap: Bootstrap) -> None:
+    def __init__(self, bootstrap: KafkaAddress) -> None:
         self._bootstrap = bootstrap
         self._client: AIOKafkaAdminClient | None = None
         self._opening = asyncio.Lock()
@@ -48,12 +48,12 @@ class Groups:
         groups = {stage: topics.group(stage) for stage in stages}
         async with self._opening:
             if self._client is None:
-                self._client = await open_administration(self._bootstrap)
-        async with explained(self._bootstrap):
+                self._client = await open_admin_client(self._bootstrap)
+        async with translate_errors(self._bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 assigned = await _assignments(self._client, groups.values())
         return {
-            stage: [place for place in _places(topics.read_by(stage)) if place not in assigned[group]]
+            stage: [place for place in _places(topics.sources_of(stage)) if place not in assigned[group]]
             for stage, group in groups.items()
         }
 
@@ -64,18 +64,18 @@ class Groups:
             await client.close()
 
 
-async def group_assignments(bootstrap: Bootstrap, group: str) -> set[Place]:
+async def group_assignments(bootstrap: KafkaAddress, group: str) -> set[Place]:
     """Every partition that a member of the group has; none unless the group is stable.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
 
     """
-    async with administration(bootstrap) as client, explained(bootstrap):
+    async with admin_client(bootstrap) as client, translate_errors(bootstrap):
         return (await _assignments(client, [group]))[group]
 
 
-async def lag(bootstrap: Bootstrap, group: str, topics: Iterable[Topic]) -> dict[Place, int]:
+async def lag(bootstrap: KafkaAddress, group: str, topics: Iterable[Topic]) -> dict[Place, int]:
     """How many records of each partition the group has not committed; all there are, where it never committed.
 
     A partition that does not exist is left out.
@@ -85,7 +85,7 @@ async def lag(bootstrap: Bootstrap, group: str, topics: Iterable[Topic]) -> dict
 
     """
     places = _places(topics)
-    async with administration(bootstrap) as client, explained(bootstrap):
+    async with admin_client(bootstrap) as client, translate_errors(bootstrap):
         partitions = await _existing(client, places)
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             committed = await _committed(client, group, partitions)
@@ -112,7 +112,7 @@ async def _existing(client: AIOKafkaAdminClient, places: list[Place]) -> list[To
 
 
 async def _bounds(
-    bootstrap: Bootstrap, partitions: list[TopicPartition]
+    bootstrap: KafkaAddress, partitions: list[TopicPartition]
 ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
     consumer = AIOKafkaConsumer(**client_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
     try:

@@ -10,12 +10,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained, open_administration
+from connectors.kafka.connection import (
+    CONNECT_TIMEOUT_S,
+    KafkaAddress,
+    client_settings,
+    open_admin_client,
+    translate_errors,
+)
 from schemas.kafka.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GroupLag:
     """How a group stands with a topic, in records, over all its partitions."""
 
     waiting: int
@@ -24,15 +30,15 @@ class Standing:
     """Since the topic's beginning; what counts is by how much it grows."""
 
 
-class Backlog:
+class BacklogReader:
     """Asks for the ends of topics, and for how far groups are with them."""
 
-    def __init__(self, bootstrap: Bootstrap) -> None:
+    def __init__(self, bootstrap: KafkaAddress) -> None:
         self._bootstrap = bootstrap
         self._admin: AIOKafkaAdminClient | None = None
         self._reader: AIOKafkaConsumer | None = None
 
-    async def look(self, topics: Mapping[str, Sequence[Topic]]) -> dict[str, Standing]:
+    async def measure(self, topics: Mapping[str, Sequence[Topic]]) -> dict[str, GroupLag]:
         """Say by the name of each topic how the group that reads it stands. One call at a time.
 
         A worker may end records in any order and tell with its commit how many it has ended beyond it: a number as the
@@ -45,7 +51,7 @@ class Backlog:
             BrokerUnavailableError: Kafka does not answer within 5 s.
 
         """
-        async with explained(self._bootstrap), asyncio.timeout(CONNECT_TIMEOUT_S):
+        async with translate_errors(self._bootstrap), asyncio.timeout(CONNECT_TIMEOUT_S):
             await self._connect()
             assert self._admin is not None
             assert self._reader is not None
@@ -72,7 +78,7 @@ class Backlog:
 
     async def _connect(self) -> None:
         if self._admin is None:
-            self._admin = await open_administration(self._bootstrap)
+            self._admin = await open_admin_client(self._bootstrap)
         if self._reader is None:
             reader = AIOKafkaConsumer(**client_settings(self._bootstrap), enable_auto_commit=False)
             try:
@@ -89,7 +95,7 @@ def _places(topics: Sequence[Topic]) -> list[TopicPartition]:
 
 def _sum(
     ends: Mapping[TopicPartition, int], kept: Mapping[TopicPartition, OffsetAndMetadata], places: list[TopicPartition]
-) -> Standing:
+) -> GroupLag:
     waiting = finished = 0
     for place in places:
         told = kept.get(place)
@@ -98,4 +104,4 @@ def _sum(
         done = told.offset + (int(told.metadata) if told.metadata.isdecimal() else 0)
         finished += done
         waiting += max(0, ends[place] - done)
-    return Standing(waiting, finished)
+    return GroupLag(waiting, finished)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from connectors.kafka.connection import Bootstrap, administration, explained
+from connectors.kafka.connection import KafkaAddress, admin_client, translate_errors
 from schemas.kafka.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class ReplicaStatus:
     """How a cluster stands. Partitions are told as topic and number."""
 
     brokers: int
@@ -20,18 +20,18 @@ class Copies:
     """Under-replicated: a copy is missing or behind, so that fewer brokers may be lost than configured."""
 
 
-async def copies(bootstrap: Bootstrap, topics: Iterable[Topic]) -> Copies:
+async def replica_status(bootstrap: KafkaAddress, topics: Iterable[Topic]) -> ReplicaStatus:
     """How the cluster stands, of these topics; those that do not exist are left out.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
 
     """
-    async with explained(bootstrap), administration(bootstrap) as client:
+    async with translate_errors(bootstrap), admin_client(bootstrap) as client:
         cluster = await client.describe_cluster()
         described = await client.describe_topics([topic.name for topic in topics])
     parts = [(topic["topic"], part) for topic in described for part in topic["partitions"]]
-    return Copies(
+    return ReplicaStatus(
         len(cluster["brokers"]),
         tuple((name, part["partition"]) for name, part in parts if part["leader"] < 0),
         tuple((name, part["partition"]) for name, part in parts if len(part["isr"]) < len(part["replicas"])),

@@ -9,23 +9,23 @@ from collections.abc import Iterable, Mapping
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from connectors.kafka.admin.topic_spec import Difference, Replication, Shape, differences, wanted
-from connectors.kafka.admin.topics import entries_of, shapes, until_led
-from connectors.kafka.connection import Bootstrap, administration, explained
+from connectors.kafka.admin.topic_spec import Difference, Replication, TopicSpec, desired_spec, differences
+from connectors.kafka.admin.topics import entries_of, topic_specs, wait_for_leaders
+from connectors.kafka.connection import KafkaAddress, admin_client, translate_errors
 from connectors.kafka.errors import KafkaFaultError
 from schemas.kafka.topics import Topic
 
 _OF_THE_TOPIC = 1
 """Kafka's number for a configuration that was set on the topic itself."""
 
-_SEEN_WITHIN_S = 10.0
+_VISIBLE_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
 Changes = Mapping[str, list[Difference]]
 
 
 async def alter_topics(
-    bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication
+    bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication
 ) -> dict[str, list[Difference]]:
     """Give existing topics their configuration and the partitions that they lack; what was changed, by topic.
 
@@ -37,32 +37,32 @@ async def alter_topics(
         KafkaFaultError: Kafka will not change one.
 
     """
-    right = {topic.name: wanted(topic, replication) for topic in topics}
-    async with explained(bootstrap), administration(bootstrap) as client:
+    right = {topic.name: desired_spec(topic, replication) for topic in topics}
+    async with translate_errors(bootstrap), admin_client(bootstrap) as client:
         changes = await _alterable(client, right)
         await _configure(client, changes, right)
         await _extend(client, changes, right)
-        await until_led(client, {name: right[name] for name in _lengthened(changes)})
-        await _until_seen(client, {name: right[name] for name in changes})
+        await wait_for_leaders(client, {name: right[name] for name in _with_more_partitions(changes)})
+        await _wait_until_visible(client, {name: right[name] for name in changes})
     return changes
 
 
-async def _alterable(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> dict[str, list[Difference]]:
-    found = {name: differences(shape, right[name]) for name, shape in (await shapes(client, right)).items()}
+async def _alterable(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> dict[str, list[Difference]]:
+    found = {name: differences(shape, right[name]) for name, shape in (await topic_specs(client, right)).items()}
     changes = {name: [each for each in differing if each.alterable] for name, differing in found.items()}
     return {name: differing for name, differing in changes.items() if differing}
 
 
-async def _until_seen(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> None:
+async def _wait_until_visible(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> None:
     """Wait until the brokers tell of the change as well: the controller's word reaches them a moment later."""
-    deadline = time.monotonic() + _SEEN_WITHIN_S
+    deadline = time.monotonic() + _VISIBLE_TIMEOUT_S
     while right and (unseen := await _alterable(client, right)):
         if time.monotonic() > deadline:
             raise KafkaFaultError(f"Kafka took the change of topic {min(unseen)} and does not show it; try again")
         await asyncio.sleep(_POLL_S)
 
 
-async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, Shape]) -> None:
+async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, TopicSpec]) -> None:
     """Set what differs. Kafka forgets what such a request leaves out: what else was set on a topic goes with it."""
     changed = {
         name: {each.setting: each.wanted for each in differing if each.setting != "partitions"}
@@ -84,10 +84,10 @@ async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mappi
                 raise KafkaFaultError(f"Kafka will not change topic {name}: {message or f'error {code}'}")
 
 
-async def _extend(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, Shape]) -> None:
-    if short := _lengthened(changes):
+async def _extend(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, TopicSpec]) -> None:
+    if short := _with_more_partitions(changes):
         await client.create_partitions({name: NewPartitions(right[name].partitions) for name in short})
 
 
-def _lengthened(changes: Changes) -> set[str]:
+def _with_more_partitions(changes: Changes) -> set[str]:
     return {name for name, differing in changes.items() if any(each.setting == "partitions" for each in differing)}

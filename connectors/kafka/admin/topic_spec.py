@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from schemas.kafka.topics import HOUR, MAX_MESSAGE_BYTES, Topic
 
-SAFE_COPIES = 3
+SAFE_REPLICATION_FACTOR = 3
 """With so many, a record is acknowledged by two brokers, and one may be down."""
 
 
@@ -22,11 +22,11 @@ class Replication:
     @property
     def in_sync(self) -> int:
         """Kafka's ``min.insync.replicas``."""
-        return self.min_insync or (2 if self.factor >= SAFE_COPIES else 1)
+        return self.min_insync or (2 if self.factor >= SAFE_REPLICATION_FACTOR else 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TopicSpec:
     """A topic as a broker holds it, or shall."""
 
     partitions: int
@@ -51,7 +51,8 @@ class Difference:
         return self.remedy in {_ALTER, _ALTER_OR_KEEP}
 
     def __str__(self) -> str:
-        return f"{self.setting} is {_told(self.setting, self.found)} and should be {_told(self.setting, self.wanted)}"
+        found, wanted = (_describe(self.setting, value) for value in (self.found, self.wanted))
+        return f"{self.setting} is {found} and should be {wanted}"
 
 
 _ALTER = "`sluice topics --alter` changes it"
@@ -61,7 +62,7 @@ _COPIES = "move it with `kafka-reassign-partitions.sh`, or set kafka.replication
 _CHECKED = ("cleanup.policy", "retention.ms", "max.message.bytes", "min.insync.replicas")
 
 
-def wanted(topic: Topic, replication: Replication) -> Shape:
+def desired_spec(topic: Topic, replication: Replication) -> TopicSpec:
     """What a topic is created as."""
     configs = {
         "cleanup.policy": topic.cleanup,
@@ -72,10 +73,10 @@ def wanted(topic: Topic, replication: Replication) -> Shape:
     if topic.cleanup == "delete":
         # Kafka deletes whole segments, and a quiet topic would fill its first for a week: personal data must go earlier
         configs["segment.ms"] = str(max(topic.retention_ms // 6, HOUR // 6))
-    return Shape(topic.partitions, replication.factor, configs)
+    return TopicSpec(topic.partitions, replication.factor, configs)
 
 
-def differences(found: Shape, right: Shape) -> list[Difference]:
+def differences(found: TopicSpec, right: TopicSpec) -> list[Difference]:
     """All of them. How a topic's segments are cut is its operator's: it is set once, and not compared."""
     differing = []
     if found.partitions != right.partitions:
@@ -91,7 +92,7 @@ def differences(found: Shape, right: Shape) -> list[Difference]:
     return differing
 
 
-def sentence(topic: str, differing: list[Difference]) -> str:
+def describe_differences(topic: str, differing: list[Difference]) -> str:
     """What is wrong with a topic, and what to do, in one sentence."""
     faults = ", ".join(map(str, differing))
     remedies = dict.fromkeys(difference.remedy for difference in differing)
@@ -100,7 +101,7 @@ def sentence(topic: str, differing: list[Difference]) -> str:
     return f"topic {topic}: {faults}; {'; '.join(remedies)}"
 
 
-def _told(setting: str, value: str) -> str:
+def _describe(setting: str, value: str) -> str:
     """A time with its hours: nobody reads milliseconds."""
     if setting == "retention.ms" and value.isdecimal():
         return f"{value} ({int(value) / HOUR:g} h)"

@@ -10,17 +10,19 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from connectors.kafka.admin.topic_spec import Replication, Shape, differences, sentence, wanted
-from connectors.kafka.connection import Bootstrap, administration, explained
+from connectors.kafka.admin.topic_spec import Replication, TopicSpec, describe_differences, desired_spec, differences
+from connectors.kafka.connection import KafkaAddress, admin_client, translate_errors
 from connectors.kafka.errors import BrokerUnavailableError, KafkaFaultError, NoSuchTopicError, TopicMismatchError
 from schemas.kafka.topics import Topic
 
 _ALREADY_EXISTS = 36
-_SETTLE_S = 10.0
+_LEADER_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
 
-async def ensure_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication | int = 1) -> list[str]:
+async def ensure_topics(
+    bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication | int = 1
+) -> list[str]:
     """Create what is missing; return the names of those created, once all have their leaders.
 
     Nothing of a topic that exists is changed, and over one that is not as it should be nothing is created.
@@ -31,16 +33,16 @@ async def ensure_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replicati
         KafkaFaultError: Kafka will not create one, for example for want of brokers.
 
     """
-    right = _shapes(topics, replication)
-    async with explained(bootstrap), administration(bootstrap) as client:
-        existing = await shapes(client, right)
+    right = _topic_specs(topics, replication)
+    async with translate_errors(bootstrap), admin_client(bootstrap) as client:
+        existing = await topic_specs(client, right)
         _refuse(existing, right)
         created = await _create(client, {name: right[name] for name in right if name not in existing})
-        await until_led(client, right)
+        await wait_for_leaders(client, right)
     return created
 
 
-async def check_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replication: Replication | int = 1) -> None:
+async def check_topics(bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication | int = 1) -> None:
     """See that all topics are there, and as they should be; change nothing.
 
     Raises:
@@ -49,15 +51,15 @@ async def check_topics(bootstrap: Bootstrap, topics: Iterable[Topic], replicatio
         BrokerUnavailableError: Kafka does not answer.
 
     """
-    right = _shapes(topics, replication)
-    async with explained(bootstrap), administration(bootstrap) as client:
-        existing = await shapes(client, right)
+    right = _topic_specs(topics, replication)
+    async with translate_errors(bootstrap), admin_client(bootstrap) as client:
+        existing = await topic_specs(client, right)
     _refuse(existing, right)
     if missing := [name for name in right if name not in existing]:
         raise NoSuchTopicError(f"no such topic: {', '.join(missing)}; run `sluice topics`, which makes it")
 
 
-async def shapes(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, Shape]:
+async def topic_specs(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, TopicSpec]:
     """Those topics that exist, as they are.
 
     Raises:
@@ -67,7 +69,7 @@ async def shapes(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[st
     parts = await _partitions(client, names)
     configs = {name: {key: value for key, value, *_ in entries} for name, entries in (await entries_of(client, parts))}
     return {
-        name: Shape(len(found), min(len(part["replicas"]) for part in found), configs[name])
+        name: TopicSpec(len(found), min(len(part["replicas"]) for part in found), configs[name])
         for name, found in parts.items()
         if name in configs
     }
@@ -88,23 +90,23 @@ async def entries_of(client: AIOKafkaAdminClient, names: Collection[str]) -> lis
     return found
 
 
-async def until_led(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> None:
+async def wait_for_leaders(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> None:
     """Wait until clients can write: metadata reaches the brokers a moment after the controller has decided."""
-    deadline = time.monotonic() + _SETTLE_S
-    while unled := right.keys() - await _led(client, right):
+    deadline = time.monotonic() + _LEADER_TIMEOUT_S
+    while unled := right.keys() - await _has_leaders(client, right):
         if time.monotonic() > deadline:
             raise BrokerUnavailableError(f"topic {min(unled)} has a partition without a leader; are all brokers up?")
         await asyncio.sleep(_POLL_S)
 
 
-def _shapes(topics: Iterable[Topic], replication: Replication | int) -> dict[str, Shape]:
+def _topic_specs(topics: Iterable[Topic], replication: Replication | int) -> dict[str, TopicSpec]:
     copies = Replication(replication) if isinstance(replication, int) else replication
-    return {topic.name: wanted(topic, copies) for topic in topics}
+    return {topic.name: desired_spec(topic, copies) for topic in topics}
 
 
-def _refuse(existing: Mapping[str, Shape], right: Mapping[str, Shape]) -> None:
+def _refuse(existing: Mapping[str, TopicSpec], right: Mapping[str, TopicSpec]) -> None:
     found = {name: differences(shape, right[name]) for name, shape in existing.items()}
-    if faults := [sentence(name, differing) for name, differing in found.items() if differing]:
+    if faults := [describe_differences(name, differing) for name, differing in found.items() if differing]:
         raise TopicMismatchError("\n".join(faults))
 
 
@@ -114,7 +116,7 @@ async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict
     return {topic["topic"]: topic["partitions"] for topic in described if topic["error_code"] == 0}
 
 
-async def _create(client: AIOKafkaAdminClient, missing: Mapping[str, Shape]) -> list[str]:
+async def _create(client: AIOKafkaAdminClient, missing: Mapping[str, TopicSpec]) -> list[str]:
     if not missing:
         return []
     new = [NewTopic(name, s.partitions, s.copies, topic_configs=dict(s.configs)) for name, s in missing.items()]
@@ -125,7 +127,7 @@ async def _create(client: AIOKafkaAdminClient, missing: Mapping[str, Shape]) -> 
     return [name for name, code, *_ in response.topic_errors if code == 0]
 
 
-async def _led(client: AIOKafkaAdminClient, right: Mapping[str, Shape]) -> set[str]:
+async def _has_leaders(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> set[str]:
     found = await _partitions(client, right)
     return {
         name

@@ -14,23 +14,23 @@ Place = tuple[str, int | None]
 """A topic and a partition; None if the key decides."""
 
 
-class _Line:
+class _PartitionQueue:
     def __init__(self) -> None:
         self.first = asyncio.Lock()
         self.length = 0
 
 
-class Lines:
+class AppendLocks:
     """As many as there are places that somebody writes to just now."""
 
     def __init__(self) -> None:
-        self._lines: dict[Place, _Line] = {}
+        self._lines: dict[Place, _PartitionQueue] = {}
 
     @asynccontextmanager
-    async def at(self, topic: str, partition: int | None) -> AsyncIterator[None]:
+    async def acquire(self, topic: str, partition: int | None) -> AsyncIterator[None]:
         """Stand in the line before a place, and be its first: first come, first served."""
         place = (topic, partition)
-        line = self._lines.setdefault(place, _Line())
+        line = self._lines.setdefault(place, _PartitionQueue())
         line.length += 1
         try:
             async with line.first:
@@ -40,7 +40,7 @@ class Lines:
             if not line.length:
                 del self._lines[place]
 
-    def stands(self, topic: str, partition: int | None) -> bool:
+    def is_locked(self, topic: str, partition: int | None) -> bool:
         """Whether somebody is in line before a place."""
         return (topic, partition) in self._lines
 

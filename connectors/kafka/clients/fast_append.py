@@ -11,15 +11,15 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from connectors.kafka.clients.append_order import Lines
-from schemas.kafka.records import Output
+from connectors.kafka.clients.append_order import AppendLocks
+from schemas.kafka.records import ProducerRecord
 
 _NOBODY = (None, -1)
-LARGEST = 32 * 1024
+MAX_RECORD_BYTES = 32 * 1024
 """Bytes of a value that goes the short way; what is larger is checked against the producer's limit, by ``send``."""
 
 
-def appended(producer: AIOKafkaProducer, lines: Lines, output: Output) -> asyncio.Future[Any] | None:
+def try_append(producer: AIOKafkaProducer, lines: AppendLocks, output: ProducerRecord) -> asyncio.Future[Any] | None:
     """Append a record, if nobody is in line before its place and nothing has to be seen to.
 
     Returns:
@@ -29,10 +29,10 @@ def appended(producer: AIOKafkaProducer, lines: Lines, output: Output) -> asynci
 
     """
     batches = producer._message_accumulator  # noqa: SLF001 - nothing public appends without waiting
-    if output.partition is None or len(output.value or b"") > LARGEST or batches._closed or batches._exception:  # noqa: SLF001
+    if output.partition is None or len(output.value or b"") > MAX_RECORD_BYTES or batches._closed or batches._exception:  # noqa: SLF001
         return None
     place = TopicPartition(output.topic, output.partition)
-    if lines.stands(output.topic, output.partition):
+    if lines.is_locked(output.topic, output.partition):
         return None
     if producer.client.cluster.leader_for_partition(place) in _NOBODY:
         return None

@@ -10,8 +10,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from connectors.kafka.connection import Bootstrap, client_settings
-from schemas.kafka.records import Record
+from connectors.kafka.connection import KafkaAddress, client_settings
+from schemas.kafka.records import ConsumerRecord
 
 log = structlog.get_logger()
 
@@ -23,10 +23,10 @@ call that wrote it."""
 _AGAIN_S = 0.5
 
 
-class Follower:
+class TopicFollower:
     """Reads some partitions, without a group, and hands every record on, those of a partition in the log's order."""
 
-    def __init__(self, bootstrap: Bootstrap, deliver: Callable[[Record], None]) -> None:
+    def __init__(self, bootstrap: KafkaAddress, deliver: Callable[[ConsumerRecord], None]) -> None:
         self._bootstrap = bootstrap
         self._deliver = deliver
         self._positions: dict[TopicPartition, int] = {}

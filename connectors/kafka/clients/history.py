@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
-from schemas.kafka.records import Record
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, client_settings, translate_errors
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import HOUR
 
 _FETCH_BYTES = 256 * 1024
@@ -18,16 +18,16 @@ _FETCH_WAIT_MS = 200
 _READ_TIMEOUT_S = 5.0
 
 
-class Lookback:
+class TopicHistoryReader:
     """One client, connected when first needed. It does one thing at a time: others wait for their turn."""
 
-    def __init__(self, bootstrap: Bootstrap, topic: str) -> None:
+    def __init__(self, bootstrap: KafkaAddress, topic: str) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._client: AIOKafkaConsumer | None = None
         self._turn = asyncio.Lock()
 
-    async def read(self, partition: int, offset: int) -> Record | None:
+    async def read(self, partition: int, offset: int) -> ConsumerRecord | None:
         """Read one record; None if retention has deleted it.
 
         Raises:
@@ -38,11 +38,13 @@ class Lookback:
         async with self._connected() as client, asyncio.timeout(_READ_TIMEOUT_S):
             client.assign([place])
             client.seek(place, offset)
-            record: Record = await client.getone(place)
+            record: ConsumerRecord = await client.getone(place)
             client.pause(place)  # what comes behind it is not wanted
         return record if record.offset == offset else None
 
-    async def back(self, partition: int, since_ms: int, until_ms: int) -> AsyncGenerator[list[Record]]:
+    async def read_backwards(
+        self, partition: int, since_ms: int, until_ms: int
+    ) -> AsyncGenerator[list[ConsumerRecord]]:
         """The records of a span of time: the last hour first, and within each hour as they stand on the log.
 
         Waits while Kafka is away, once it has begun.
@@ -76,7 +78,7 @@ class Lookback:
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[AIOKafkaConsumer]:
-        async with self._turn, explained(self._bootstrap):
+        async with self._turn, translate_errors(self._bootstrap):
             try:
                 if self._client is None:
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -112,7 +114,7 @@ async def _offset_at(client: AIOKafkaConsumer, place: TopicPartition, at_ms: int
 
 async def _between(
     client: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int
-) -> AsyncIterator[list[Record]]:
+) -> AsyncIterator[list[ConsumerRecord]]:
     if begin >= end:
         return
     client.seek(place, begin)

@@ -17,14 +17,14 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from connectors.kafka.clients.append_order import Lines
-from connectors.kafka.clients.fast_append import appended
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
+from connectors.kafka.clients.append_order import AppendLocks
+from connectors.kafka.clients.fast_append import try_append
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, client_settings, translate_errors
 from connectors.kafka.errors import BrokerUnavailableError, NoSuchTopicError, RecordRefusedError
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import MAX_MESSAGE_BYTES
 
-LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
+MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 """Of a record, in bytes: lz4 makes what does not compress a little larger, and the topic's limit is on that."""
 _BATCH_BYTES = 64 * 1024
 _ASK_AGAIN_S = 1.0
@@ -33,17 +33,17 @@ _OUT_OF_STEP = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoc
 """Broker and client disagree on sequence numbers; every refused record leads there, since it used one up."""
 
 
-class Producer:
+class KafkaProducer:
     """An idempotent producer: what it sends again after a fault is on the log once, and in order.
 
     Records sent at the same time share requests by themselves. It outlives broker restarts of any length.
     """
 
-    def __init__(self, bootstrap: Bootstrap, *, delivery_timeout_s: float = 10.0) -> None:
+    def __init__(self, bootstrap: KafkaAddress, *, delivery_timeout_s: float = 10.0) -> None:
         self._bootstrap = bootstrap
         self._delivery_timeout_s = delivery_timeout_s
         self._client: AIOKafkaProducer | None = None
-        self._lines = Lines()
+        self._lines = AppendLocks()
         self._renewing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
         self._missing: dict[str, float] = {}
@@ -66,7 +66,7 @@ class Producer:
         if self._retired:
             await asyncio.wait(self._retired)
 
-    async def send(self, output: Output) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Write one record; on return it is on the log.
 
         ``else_dead_letter`` is the caller's to act upon.
@@ -93,11 +93,11 @@ class Producer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _delivered(self, output: Output) -> bool:
+    async def _delivered(self, output: ProducerRecord) -> bool:
         """Try once; False if another try is worth it."""
         client = self._running()
         try:
-            await (appended(client, self._lines, output) or await self._sent(client, output))
+            await (try_append(client, self._lines, output) or await self._sent(client, output))
         except KafkaError as error:
             if isinstance(error, _OUT_OF_STEP) or client._sender.sender_task.done():  # noqa: SLF001 - nothing public tells
                 await self._renew(client)
@@ -107,8 +107,8 @@ class Producer:
             return False
         return True
 
-    async def _sent(self, client: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
-        async with self._lines.at(output.topic, output.partition):
+    async def _sent(self, client: AIOKafkaProducer, output: ProducerRecord) -> asyncio.Future[Any]:
+        async with self._lines.acquire(output.topic, output.partition):
             await self._exists(client, output)
             # no await between the check and this: for a topic that it does not know, this client would wait for
             # its full timeout, and from then on ask for the metadata of that topic alone
@@ -122,7 +122,7 @@ class Producer:
             raise RuntimeError("the producer is not started")
         return self._client
 
-    async def _exists(self, client: AIOKafkaProducer, output: Output) -> None:
+    async def _exists(self, client: AIOKafkaProducer, output: ProducerRecord) -> None:
         """See that the topic and the partition are there; a topic that is not is asked for once a second at most."""
         if _knows(client, output):
             return
@@ -153,11 +153,11 @@ class Producer:
             acks="all",
             compression_type="lz4",
             max_batch_size=_BATCH_BYTES,
-            max_request_size=LARGEST,
+            max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=int(self._delivery_timeout_s * 1000),
         )
         try:
-            async with explained(self._bootstrap):
+            async with translate_errors(self._bootstrap):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.start()
                     await client.client.force_metadata_update()  # of all topics, since none was named
@@ -167,7 +167,7 @@ class Producer:
         return client
 
 
-def _knows(client: AIOKafkaProducer, output: Output) -> bool:
+def _knows(client: AIOKafkaProducer, output: ProducerRecord) -> bool:
     partitions = client.client.cluster.partitions_for_topic(output.topic)
     return partitions is not None and (output.partition is None or output.partition in partitions)
 

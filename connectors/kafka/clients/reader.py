@@ -9,9 +9,9 @@ from typing import Literal, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, Bootstrap, client_settings, explained
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, client_settings, translate_errors
 from connectors.kafka.errors import NoSuchTopicError
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 
 _FETCH_WAIT_MS = 100
 """How long the broker holds a fetch that finds nothing; a record that comes is answered with at once."""
@@ -20,12 +20,12 @@ _REQUEST_TIMEOUT_MS = 10_000
 _RETRY_S = 0.2
 
 
-class Reader:
+class PartitionReader:
     """The records of some partitions, from their end (or beginning) when it was started. Outlives broker restarts."""
 
     def __init__(
         self,
-        bootstrap: Bootstrap,
+        bootstrap: KafkaAddress,
         partitions: Iterable[tuple[str, int]],
         *,
         begin: Literal["end", "beginning"] = "end",
@@ -51,7 +51,7 @@ class Reader:
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
         )
         try:
-            async with explained(self._bootstrap):
+            async with translate_errors(self._bootstrap):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.start()
                     await self._take_position(client)
@@ -65,7 +65,7 @@ class Reader:
         if client is not None:
             await client.stop()
 
-    async def read(self, timeout_s: float = 1.0) -> list[Record]:
+    async def read(self, timeout_s: float = 1.0) -> list[ConsumerRecord]:
         """Return what has come, as soon as something has; nothing when the time is over or the broker away."""
         if self._client is None:
             raise RuntimeError("the reader is not started")
@@ -78,7 +78,7 @@ class Reader:
             return []
         return [record for records in fetched.values() for record in records]
 
-    async def __aiter__(self) -> AsyncIterator[list[Record]]:
+    async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
         """Read until stopped; never an empty list."""
         while self._client is not None:
             records = await self.read()

@@ -24,7 +24,7 @@ from connectors.kafka.embedded import disk_space as disk
 from connectors.kafka.embedded import jars
 from connectors.kafka.embedded import jvm as java
 from connectors.kafka.embedded.server_properties import HOST, OPEN, Guard, server_properties
-from schemas.errors import PlainError
+from schemas.errors import UserError
 
 _POLL_S = 0.05
 _WATCH_S = 0.25
@@ -32,7 +32,7 @@ _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Kafka's ApiVersions request, version 0, behind its length: what a broker answers first."""
 
 
-class BrokerError(PlainError):
+class BrokerError(UserError):
     """The embedded broker can't run. The message is one sentence that says what to do."""
 
 
@@ -183,8 +183,8 @@ class EmbeddedBroker:
         controllers = self._controllers or {self._node: _free_port()}
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
-        shutil.rmtree(java.scratch(self.log_file), ignore_errors=True)
-        java.scratch(self.log_file).mkdir()
+        shutil.rmtree(java.temporary_directory(self.log_file), ignore_errors=True)
+        java.temporary_directory(self.log_file).mkdir()
         content = server_properties(data, self._node, self.port, controllers, self._guard)
         properties.write_text(content, "utf-8")
         if (data / "meta.properties").exists():

@@ -44,7 +44,7 @@ def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock
     """
     with log.open("ab") as output, _runnable(java):
         return subprocess.Popen(  # noqa: S603 - our own program and arguments
-            _command(java, class_path, program, scratch(log)),
+            _command(java, class_path, program, temporary_directory(log)),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -62,7 +62,7 @@ def run(java: Path, class_path: str, program: tuple[str, ...], log: Path) -> int
 
     """
     with log.open("ab") as output, _runnable(java):
-        command = _command(java, class_path, program, scratch(log))
+        command = _command(java, class_path, program, temporary_directory(log))
         return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode  # noqa: S603 - the same
 
 
@@ -79,7 +79,7 @@ def last_error(log: Path) -> str:
     return causes[-1].removeprefix("Caused by: ") if causes else lines[errors[-1]].rpartition(" ERROR ")[2]
 
 
-def scratch(log: Path) -> Path:
+def temporary_directory(log: Path) -> Path:
     """Where Java puts the libraries that it unpacks: beside its log. One that is killed leaves them there."""
     return log.parent / "tmp"
 

@@ -27,7 +27,7 @@ class OversizeBatchError(ValueError):
     """A batch that is larger than ``LIMIT_BYTES`` once it is decompressed."""
 
 
-def decompressed(codec: int, payload: memoryview) -> bytes:
+def decompress(codec: int, payload: memoryview) -> bytes:
     """Decompress what stands behind a batch's header.
 
     Args:
@@ -40,22 +40,22 @@ def decompressed(codec: int, payload: memoryview) -> bytes:
 
     """
     if codec == _GZIP:
-        return _gunzipped(payload)
+        return _gunzip(payload)
     if codec not in _DENSEST:
         raise ValueError(f"codec {codec} is none of Kafka's")
     if len(payload) * _DENSEST[codec] <= LIMIT_BYTES:
         return bytes({_LZ4: lz4_decode, _ZSTD: zstd_decode, _SNAPPY: snappy_decode}[codec](payload.tobytes()))
     if codec == _SNAPPY:
         return _limited(snappy_decode(payload.tobytes()))  # its density alone bounds it to a few times the limit
-    return _in_growing_room(codec, payload.tobytes())
+    return _decompress_growing(codec, payload.tobytes())
 
 
-def _gunzipped(payload: memoryview) -> bytes:
+def _gunzip(payload: memoryview) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(payload)) as file:
         return _limited(file.read(LIMIT_BYTES + 1))
 
 
-def _in_growing_room(codec: int, payload: bytes) -> bytes:
+def _decompress_growing(codec: int, payload: bytes) -> bytes:
     """Try with more room each time, since these formats need not say how large they become."""
     decompress_into = (cramjam.lz4 if codec == _LZ4 else cramjam.zstd).decompress_into
     size = min(LIMIT_BYTES, _GROWTH * len(payload))

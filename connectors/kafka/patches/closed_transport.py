@@ -13,7 +13,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every connection of this process say so in the way that its users understand. Twice is as good as once."""
     send = AIOKafkaConnection.send
     if getattr(send, "mended", False):

@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka.protocol import types as kinds
 from aiokafka.protocol.struct import Struct
 
-from schemas.codegen.compile import indented, made
+from schemas.codegen.compile import compile_function, indent
 
 _FORMATS: dict[Any, str] = {
     kinds.Boolean: "?",
@@ -29,7 +29,7 @@ _FORMATS: dict[Any, str] = {
 }
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every client of this process do so. Twice is as good as once."""
     Struct.encode = _encode
     Struct.decode = classmethod(_decode)
@@ -81,9 +81,9 @@ class _Lines:
         return name
 
     def _made(self, head: str, lines: list[str], last: str) -> Any:  # noqa: ANN401 - the function that it says
-        body = indented(iter((*lines, last)), 2)
+        body = indent(iter((*lines, last)), 2)
         fault = "        raise ValueError(f'not of this shape: {fault}') from fault"
-        return made("function", [head, "    try:", *body, "    except error as fault:", fault], self._names)
+        return compile_function("function", [head, "    try:", *body, "    except error as fault:", fault], self._names)
 
 
 class _Writer(_Lines):
@@ -118,7 +118,7 @@ class _Writer(_Lines):
             yield f"{name} = {value}"
             yield from self._sized("i", name)
             yield f"for {each} in {name} or ():"
-            yield from indented(iter((*self._field(field.array_of, each), *self._held_back())))
+            yield from indent(iter((*self._field(field.array_of, each), *self._held_back())))
         else:
             yield from self._held_back()
             yield f"add({self._named(field.encode)}({value}))"
@@ -164,7 +164,7 @@ class _Reader(_Lines):
             found = self._field(field.array_of, each)
             each += (*self._held_back(), f"{name}.append({found})")
             lines += (f"{name} = None if {size} == -1 else []", f"for {next(self._fresh)} in range({size}):")
-            lines += indented(iter(each))
+            lines += indent(iter(each))
         else:
             lines += (*self._held_back(), f"{name} = {self._named(field.decode)}(data)")
         return name

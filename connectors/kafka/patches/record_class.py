@@ -11,10 +11,10 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every consumer of this process do so. Twice is as good as once."""
     fetcher.PartitionRecords = OwnRecords
 
@@ -22,8 +22,8 @@ def mend() -> None:
 class OwnRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka has no types
     """What one fetch brought of a partition, record by record. Keys and values stay bytes, whoever asked for more."""
 
-    def _consumer_record(self, place: TopicPartition, found: Any) -> Record:  # noqa: ANN401 - a class in C
-        return Record(
+    def _consumer_record(self, place: TopicPartition, found: Any) -> ConsumerRecord:  # noqa: ANN401 - a class in C
+        return ConsumerRecord(
             place.topic,
             place.partition,
             found.offset,

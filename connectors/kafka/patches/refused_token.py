@@ -11,10 +11,10 @@ from typing import Any
 from aiokafka.conn import OAuthAuthenticator
 from aiokafka.errors import SaslAuthenticationFailed
 
-from connectors.kafka.security.oauth import Tokens
+from connectors.kafka.security.oauth import TokenSource
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every connection of this process see the difference. Twice is as good as once."""
     step = OAuthAuthenticator.step
     if getattr(step, "mended", False):
@@ -22,7 +22,7 @@ def mend() -> None:
 
     async def mended(authenticator: OAuthAuthenticator, answer: bytes | None) -> Any:  # noqa: ANN401 - aiokafka's own
         if authenticator._token_sent and answer:  # noqa: SLF001 - it keeps no public state
-            if isinstance(provider := authenticator._sasl_oauth_token_provider, Tokens):  # noqa: SLF001 - the same
+            if isinstance(provider := authenticator._sasl_oauth_token_provider, TokenSource):  # noqa: SLF001 - the same
                 provider.forget()
             raise SaslAuthenticationFailed("the token was refused")
         return await step(authenticator, answer)

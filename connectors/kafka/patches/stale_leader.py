@@ -13,7 +13,7 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaError
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every consumer of this process ask for the leaders when it was told that it has the wrong one.
 
     Twice is as good as once.

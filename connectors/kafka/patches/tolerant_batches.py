@@ -23,7 +23,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint
 
-from connectors.kafka.patches.bounded_decompression import LIMIT_BYTES, decompressed
+from connectors.kafka.patches.bounded_decompression import LIMIT_BYTES, decompress
 
 UNREADABLE = "sluice-unreadable"
 """The header of the record that stands for a batch that can't be parsed; its value is the class of the error."""
@@ -38,16 +38,16 @@ _LOG_APPEND_TIME = 1
 _log = structlog.get_logger()
 
 
-def mend() -> None:
+def apply() -> None:
     """Make every consumer of this process read so. Twice is as good as once."""
-    fetcher.MemoryRecords = LenientRecords
+    fetcher.MemoryRecords = TolerantRecords
 
 
 class UnparsableBatchError(ValueError):
     """A batch that is not what the format's description says."""
 
 
-class LenientRecords(_MemoryRecordsPy):  # type: ignore[misc] # final to type checkers only
+class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc] # final to type checkers only
     """What one fetch brought of a partition, batch by batch."""
 
     def __init__(self, bytes_data: bytes) -> None:
@@ -69,7 +69,7 @@ class LenientRecords(_MemoryRecordsPy):  # type: ignore[misc] # final to type ch
 class _Batch:
     """aiokafka's batch, but for what iterating does."""
 
-    def __init__(self, batch: Any, held: memoryview, fetched: LenientRecords) -> None:  # noqa: ANN401 - a class in C
+    def __init__(self, batch: Any, held: memoryview, fetched: TolerantRecords) -> None:  # noqa: ANN401 - a class in C
         self._batch = batch
         self._held = held
         self._fetched = fetched
@@ -97,7 +97,7 @@ class _Batch:
             return bytes(self._held)
         header = bytearray(self._held[:_HEADER_BYTES])
         header[_ATTRIBUTES + 1] &= ~_CODEC_MASK
-        return bytes(header) + decompressed(codec, self._held[_HEADER_BYTES:])
+        return bytes(header) + decompress(codec, self._held[_HEADER_BYTES:])
 
     def _records(self, plain: bytes) -> Iterator[Any]:
         first, behind = self._batch.base_offset, self._batch.next_offset

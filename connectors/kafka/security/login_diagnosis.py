@@ -27,7 +27,7 @@ _PROBE_S = 2.0
 _FORBIDDEN = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
-async def reason(settings: Mapping[str, Any], error: Exception) -> BrokerUnavailableError:
+async def diagnose_login(settings: Mapping[str, Any], error: Exception) -> BrokerUnavailableError:
     """What is to be said of a failure to talk to Kafka, in one sentence; takes two seconds more at most.
 
     Args:

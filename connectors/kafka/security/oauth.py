@@ -12,7 +12,7 @@ import orjson
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import AuthenticationFailedError
 
-from connectors.http_client import Client, NoResponseError, Response
+from connectors.http_client import HttpClient, NoResponseError, Response
 from connectors.kafka.security.settings import OAuth
 
 _TIMEOUT_S = 3.0
@@ -29,12 +29,12 @@ class TokenError(AuthenticationFailedError):  # type: ignore[misc]
 
 
 @functools.cache
-def tokens(oauth: OAuth) -> Tokens:
+def token_source(oauth: OAuth) -> TokenSource:
     """The one source of these tokens in this process."""
-    return Tokens(oauth)
+    return TokenSource(oauth)
 
 
-class Tokens(AbstractTokenProvider):  # type: ignore[misc]
+class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
     """Client credentials in, access tokens out. Serves several event loops: a consumer of Faust has its own."""
 
     def __init__(self, oauth: OAuth) -> None:
@@ -77,7 +77,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]
             "authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
             "content-type": "application/x-www-form-urlencoded",
         }
-        client = Client(headers, max_connections=1)
+        client = HttpClient(headers, max_connections=1)
         try:
             return await client.post(
                 httpx.URL(oauth.token_endpoint_url),

@@ -15,7 +15,7 @@ import orjson
 
 from connectors.http_client import Response
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.errors import LONGEST_HINT_S, refusal
+from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error
 from schemas.events.vocabulary import ErrorType
 
 JSON = dict[str, Any]
@@ -54,7 +54,7 @@ LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 def read_refusal(response: Response) -> ProviderError:
     """Read a response that is no 200."""
-    error = refusal(response.status, response.headers, response.content)
+    error = parse_error(response.status, response.headers, response.content)
     _sharpen(error, _body(response.content))
     if error.retry_after_s is None:
         error.retry_after_s = reset_s(response.headers, time.time())
@@ -66,7 +66,7 @@ def stream_error(event: JSON) -> ProviderError:
     error = event.get("error")
     kind = error.get("type") if isinstance(error, dict) else None
     status = STATUS.get(kind, 500) if isinstance(kind, str) else 500
-    read = refusal(status, {}, orjson.dumps(event))
+    read = parse_error(status, {}, orjson.dumps(event))
     _sharpen(read, event)
     read.http_status = 200
     return read
@@ -89,7 +89,7 @@ def _wait(moment: str, now_s: float) -> float | None:
     except (ValueError, OverflowError):
         return None
     wait = at - now_s
-    return wait if 0 < wait <= LONGEST_HINT_S else None
+    return wait if 0 < wait <= MAX_RETRY_AFTER_S else None
 
 
 def _sharpen(error: ProviderError, body: JSON) -> None:

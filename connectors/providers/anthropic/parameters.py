@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic.models import MODELS, Traits
-from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
 from schemas.events.vocabulary import Operation
 
 NO_SUCH_SETTING = dropped("Anthropic has no such setting")
@@ -24,7 +24,7 @@ def _sampling(traits: Traits) -> Mapping[str, Rule]:
     return {"temperature": UNIT_RANGE, "top_p": UNIT_RANGE, "top_k": Rule("pass", low=0)}
 
 
-CHAT = Parameters(
+CHAT = ParameterRules(
     "anthropic",
     {
         **dict.fromkeys(("max_tokens", "max_completion_tokens", "stop"), TRANSFORM),
@@ -49,4 +49,4 @@ CHAT = Parameters(
     models=tuple((pattern, _sampling(traits)) for pattern, traits in MODELS),
 )
 
-PARAMETERS: Mapping[Operation, Parameters] = {"chat": CHAT}
+PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT}

@@ -18,9 +18,9 @@ from connectors.providers.anthropic.response import completion
 from connectors.providers.anthropic.stream import MessageReader
 from connectors.providers.anthropic.structured_output import answers_by_tool
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 
 HOST = "https://api.anthropic.com/v1"
 PATH = "/messages"
@@ -59,7 +59,7 @@ class Anthropic(HttpProvider):
         super().__init__(name, settings, _headers(settings), settings.api_key)
         self._settings = settings
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Write the request as a Messages request.
 
         Raises:
@@ -69,17 +69,17 @@ class Anthropic(HttpProvider):
         if call.operation == "embeddings":
             raise invalid("model", f"embeddings are not supported by anthropic/{call.model}: Anthropic has none")
         body, changes = translate(call, self._settings.max_tokens, self._settings.version)
-        return Outgoing(PATH, body, changes=changes)
+        return ProviderRequest(PATH, body, changes=changes)
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401, ARG002 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401, ARG002 - JSON of any shape
         """Read a message as a completion."""
         return completion(body, int(time.time()), by_tool=answers_by_tool(call))
 
-    def decoder(self, call: Call) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> Decoder:
         """Read its events as chunks."""
         return MessageReader(int(time.time()), by_tool=answers_by_tool(call))
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Read an error, with the hints of Anthropic's own headers."""
         return read_refusal(response)
 

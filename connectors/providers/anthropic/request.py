@@ -16,7 +16,7 @@ from connectors.providers.anthropic.structured_output import write_format
 from connectors.providers.anthropic.thinking import write_thinking
 from connectors.providers.anthropic.tools import write_tools
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 
 JSON = dict[str, Any]
@@ -25,7 +25,7 @@ NO_SAMPLING_SINCE = "2026-10-21"
 """From this version of the API on, no model takes temperature, top_p or top_k."""
 
 
-def translate(call: Call, default_max_tokens: int, version: str) -> tuple[JSON, list[Change]]:
+def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JSON, list[Change]]:
     """The body of ``POST /messages``, and how it differs from what was asked.
 
     Raises:

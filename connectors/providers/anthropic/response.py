@@ -12,7 +12,7 @@ import orjson
 
 from connectors.providers.anthropic.messages import NAME
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.wire.usage import count
 from schemas.events.parts import Usage
 
@@ -32,7 +32,7 @@ REFUSED = "The provider's safety system stopped this answer."
 """Where Anthropic says that, and not why."""
 
 
-def completion(message: Any, created: int, *, by_tool: bool) -> Answer:  # noqa: ANN401 - JSON of any shape
+def completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a whole message.
 
     Args:
@@ -56,7 +56,7 @@ def completion(message: Any, created: int, *, by_tool: bool) -> Answer:  # noqa:
     choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
     choice["native_finish_reason"] = reason
     rest = {"choices": [choice], "usage": openai_usage(usage)}
-    return Answer(
+    return ProviderAnswer(
         body={**head, "object": "chat.completion", "created": created, **rest},
         http_status=200,
         usage=read_usage(usage),

@@ -23,7 +23,7 @@ from connectors.providers.anthropic.response import (
 )
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.sse import EventReader
+from connectors.providers.wire.sse import SseReader
 from schemas.events.parts import Usage
 
 JSON = dict[str, Any]
@@ -48,7 +48,7 @@ class MessageReader:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
         self.native_usage: JSON | None = None
-        self._events = EventReader()
+        self._events = SseReader()
         self._by_tool = by_tool
         self._head: JSON = {"id": "", "object": "chat.completion.chunk", "created": created, "model": ""}
         self._blocks: dict[object, Block] = {}

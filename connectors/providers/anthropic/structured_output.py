@@ -12,7 +12,7 @@ import orjson
 
 from connectors.providers.anthropic.models import Traits, traits_of
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 
 JSON = dict[str, Any]
@@ -28,7 +28,7 @@ NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 """Keywords that hold schemas by names of the caller's."""
 
 
-def answers_by_tool(call: Call) -> bool:
+def answers_by_tool(call: ProviderCall) -> bool:
     """Whether the answer to this call comes as the input of a tool."""
     wanted = call.body.get("response_format") or {}
     return wanted.get("type") == "json_object" or (

@@ -14,7 +14,7 @@ from typing import Any
 from connectors.providers.bedrock.parameters import EMBEDDINGS
 from connectors.providers.bedrock.response import entry
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change, Usage
 from schemas.openai.embedding_vectors import is_vector
@@ -78,7 +78,7 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
 """By shell pattern of the model's id; the first that matches counts."""
 
 
-def write_embeddings(call: Call, input_type: str) -> tuple[JSON, list[Change]]:
+def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JSON, list[Change]]:
     """Write the request's body, and what differs in it from what was asked.
 
     Args:
@@ -101,7 +101,7 @@ def write_embeddings(call: Call, input_type: str) -> tuple[JSON, list[Change]]:
     return family.write(_texts(call), said), applied.changes
 
 
-def read_embeddings(call: Call, body: Any, headers: Mapping[str, str]) -> Answer:  # noqa: ANN401 - JSON of any shape
+def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read the answer of a 200.
 
     Raises:
@@ -116,7 +116,7 @@ def read_embeddings(call: Call, body: Any, headers: Mapping[str, str]) -> Answer
         raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     tokens = _tokens(body, headers)
-    return Answer(
+    return ProviderAnswer(
         body={
             "object": "list",
             "data": data,
@@ -137,7 +137,7 @@ def _family(model: str) -> Family:
     return found
 
 
-def _texts(call: Call) -> list[str]:
+def _texts(call: ProviderCall) -> list[str]:
     given = call.body.get("input")
     items = given if isinstance(given, list) else [given]
     texts = [item for item in items if isinstance(item, str)]

@@ -61,7 +61,7 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
 
 def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no 200."""
-    error = errors.refusal(status, headers, content)
+    error = errors.parse_error(status, headers, content)
     body = _object(content)
     error.message = _message(body) or error.message
     error.args = (error.message,)

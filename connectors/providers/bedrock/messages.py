@@ -16,7 +16,7 @@ import orjson
 
 from connectors.providers.anthropic.messages import extra
 from connectors.providers.bedrock.models import cache_point
-from connectors.providers.bedrock.reasoning import give_back
+from connectors.providers.bedrock.reasoning import to_converse
 from connectors.providers.parameters import invalid
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
@@ -109,7 +109,7 @@ class Conversation:
 
     def _reasoning(self, message: JSON) -> Iterator[JSON]:
         """Give back what the model thought, signed as it came; thoughts without a signature no model takes back."""
-        blocks = give_back(self._model, message)
+        blocks = to_converse(self._model, message)
         if message.get("reasoning_content") and not blocks:
             self._note("dropped", "reasoning can't go back without its signature")
         for block in blocks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic.models import MODELS
-from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
 from schemas.events.vocabulary import Operation
 
 NO_SETTING = "Converse has no such setting"
@@ -23,7 +23,7 @@ SAMPLING: Mapping[str, Rule] = {
     "top_k": Rule("transform", low=0),
 }
 
-CHAT = Parameters(
+CHAT = ParameterRules(
     "bedrock",
     {
         **SAMPLING,
@@ -54,7 +54,7 @@ CHAT = Parameters(
     ),
 )
 
-EMBEDDINGS = Parameters(
+EMBEDDINGS = ParameterRules(
     "bedrock",
     {
         "dimensions": TRANSFORM,
@@ -65,4 +65,4 @@ EMBEDDINGS = Parameters(
     models=(("*cohere.embed*", {"input_type": PASS}),),
 )
 
-PARAMETERS: Mapping[Operation, Parameters] = {"chat": CHAT, "embeddings": EMBEDDINGS}
+PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT, "embeddings": EMBEDDINGS}

@@ -24,9 +24,9 @@ from connectors.providers.bedrock.response import read_choice, read_usage, write
 from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
 from connectors.providers.bedrock.stream import ConverseDecoder
 from connectors.providers.bedrock.tools import answers_by_tool
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 
 SERVICE = "bedrock"
 """For signing: the host says bedrock-runtime."""
@@ -85,18 +85,18 @@ class Bedrock(HttpProvider):
         self._settings = settings
         self._clock = clock
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """See ``HttpProvider``."""
         model = quote(call.model, safe="")
         if call.operation == "embeddings":
             body, changes = write_embeddings(call, self._settings.input_type)
-            return Outgoing(f"/model/{model}/invoke", body, changes=changes)
+            return ProviderRequest(f"/model/{model}/invoke", body, changes=changes)
         body, changes = write_chat(call)
         if call.stream:
-            return Outgoing(f"/model/{model}/converse-stream", body, {"accept": EVENT_STREAM}, changes)
-        return Outgoing(f"/model/{model}/converse", body, changes=changes)
+            return ProviderRequest(f"/model/{model}/converse-stream", body, {"accept": EVENT_STREAM}, changes)
+        return ProviderRequest(f"/model/{model}/converse", body, changes=changes)
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """See ``HttpProvider``."""
         if call.operation == "embeddings":
             return read_embeddings(call, body, response.headers)
@@ -110,7 +110,7 @@ class Bedrock(HttpProvider):
             "choices": [choice],
             "usage": write_usage(usage),
         }
-        return Answer(
+        return ProviderAnswer(
             body=completion,
             http_status=200,
             usage=usage,
@@ -120,11 +120,11 @@ class Bedrock(HttpProvider):
             native_usage=body["usage"] if isinstance(body.get("usage"), dict) else None,
         )
 
-    def decoder(self, call: Call) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> Decoder:
         """See ``HttpProvider``. A stream says nothing of its id, so that it has the request's."""
         return ConverseDecoder(call.request_id, call.model, int(self._clock()), by_tool=answers_by_tool(call))
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """See ``HttpProvider``."""
         return bedrock_errors.refusal(response.status, response.headers, response.content)
 

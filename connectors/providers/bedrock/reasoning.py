@@ -13,14 +13,14 @@ from connectors.providers.bedrock.models import claude
 from connectors.providers.wire.chunk_assembly import JSON
 
 
-def keep(model: str, blocks: list[JSON]) -> JSON:
+def from_converse(model: str, blocks: list[JSON]) -> JSON:
     """Write Bedrock's reasoningContent blocks into a message's extra_content."""
     if claude(model) is None:
         return {"bedrock": {"reasoning": list(blocks)}}
     return signed([_to_anthropic(block) for block in blocks])
 
 
-def give_back(model: str, message: JSON) -> list[JSON]:
+def to_converse(model: str, message: JSON) -> list[JSON]:
     """Find the blocks in a message again; those of another family's models stay where they are."""
     if claude(model) is not None:
         blocks = extra(message).get("thinking_blocks")

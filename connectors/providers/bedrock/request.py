@@ -13,7 +13,7 @@ from connectors.providers.bedrock.models import think, top_k
 from connectors.providers.bedrock.parameters import CHAT
 from connectors.providers.bedrock.tools import Tools
 from connectors.providers.parameters import Applied, invalid
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
 
@@ -24,7 +24,7 @@ TIERS = {"default", "flex", "priority"}
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
 
 
-def write_chat(call: Call) -> tuple[JSON, list[Change]]:
+def write_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     """Write the request's body, and what differs in it from what was asked.
 
     Raises:

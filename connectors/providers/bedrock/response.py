@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.bedrock.reasoning import keep
+from connectors.providers.bedrock.reasoning import from_converse
 from connectors.providers.bedrock.tools import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
@@ -69,7 +69,7 @@ def _message(blocks: list[JSON], model: str, *, by_tool: bool) -> JSON:
     reasoning = [entry(block, "reasoningContent") for block in blocks if "reasoningContent" in block]
     if reasoning:
         thought = "".join(_string(entry(block, "reasoningText").get("text")) for block in reasoning)
-        message |= {"reasoning_content": thought, "extra_content": keep(model, reasoning)}
+        message |= {"reasoning_content": thought, "extra_content": from_converse(model, reasoning)}
     return message
 
 

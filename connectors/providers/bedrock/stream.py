@@ -12,7 +12,7 @@ import orjson
 
 from connectors.providers.bedrock.errors import exception
 from connectors.providers.bedrock.event_stream import Frame, FrameReader
-from connectors.providers.bedrock.reasoning import keep
+from connectors.providers.bedrock.reasoning import from_converse
 from connectors.providers.bedrock.response import entry, finish_reason, read_usage, write_usage
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
@@ -115,7 +115,7 @@ class ConverseDecoder:
             return [self._call(tool, {"function": {"arguments": "{}"}})]
         if index in self._thoughts:
             thoughts = [self._thoughts[key] for key in sorted(self._thoughts)]
-            return [self._delta({"extra_content": keep(self._model, thoughts)})]
+            return [self._delta({"extra_content": from_converse(self._model, thoughts)})]
         return []
 
     def _stop(self, event: JSON) -> JSON:

@@ -12,7 +12,7 @@ import orjson
 
 from connectors.providers.bedrock.models import cache_point, can_name_tool, claude, structured_by
 from connectors.providers.parameters import Applied, invalid
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
 
@@ -20,7 +20,7 @@ ANSWER_TOOL = "answer"
 """What a model that can't be held to a schema must call, with its answer as the arguments."""
 
 
-def answers_by_tool(call: Call) -> bool:
+def answers_by_tool(call: ProviderCall) -> bool:
     """Whether the answer will come as the arguments of ``ANSWER_TOOL``."""
     wish = call.body.get("response_format")
     kind = wish.get("type") if isinstance(wish, dict) else None

@@ -18,18 +18,18 @@ from connectors.http_client import Response
 from connectors.providers.cohere import request as cohere_request
 from connectors.providers.cohere import response as cohere_answer
 from connectors.providers.cohere.stream import EventDecoder
-from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import HeaderSecret, ProviderSettings
-from connectors.providers.wire.errors import LONGEST_HINT_S, refusal
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 from schemas.events.vocabulary import Operation
 
 HOST = "https://api.cohere.com"
 
 PATHS: dict[Operation, str] = {"chat": "/v2/chat", "embeddings": "/v2/embed"}
 
-CHAT = Parameters(
+CHAT = ParameterRules(
     "cohere",
     {
         "temperature": Rule("pass", low=0),
@@ -72,7 +72,7 @@ CHAT = Parameters(
     },
 )
 
-EMBEDDINGS = Parameters(
+EMBEDDINGS = ParameterRules(
     "cohere",
     {
         "dimensions": Rule("rename", "output_dimension", low=256, high=1536, why="of these, 256, 512, 1024 and 1536"),
@@ -85,7 +85,7 @@ EMBEDDINGS = Parameters(
     models=(("embed-*-v3.0", {"dimensions": refused("the length of its vectors is fixed")}),),
 )
 
-PARAMETERS: Mapping[Operation, Parameters] = {"chat": CHAT, "embeddings": EMBEDDINGS}
+PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT, "embeddings": EMBEDDINGS}
 
 
 class CohereSettings(ProviderSettings):
@@ -109,29 +109,29 @@ class Cohere(HttpProvider):
         super().__init__(name, settings, headers, settings.api_key)
         self._input_type = settings.input_type
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """See ``HttpProvider``."""
         applied = PARAMETERS[call.operation].apply(call.body, call.model)
         if call.operation == "chat":
             body = cohere_request.chat(call, applied)
         else:
             body = cohere_request.embeddings(call, applied, self._input_type)
-        return Outgoing(PATHS[call.operation], body, changes=applied.changes)
+        return ProviderRequest(PATHS[call.operation], body, changes=applied.changes)
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """See ``HttpProvider``."""
         try:
             return cohere_answer.READERS[call.operation](call, body, response)
         except (AttributeError, KeyError, TypeError, ValueError, struct.error):
             raise ProviderError("server", "HTTP 200, but the answer is none of Cohere's", http_status=200) from None
 
-    def decoder(self, call: Call) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> Decoder:
         """See ``HttpProvider``."""
         return EventDecoder(call)
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Cohere has no error codes: its text alone tells a month that is used up from a minute."""
-        error = refusal(response.status, response.headers, response.content)
+        error = parse_error(response.status, response.headers, response.content)
         if error.error_type == "rate_limited" and "month" in error.message.lower():
             error.error_type = "quota_exhausted"
         error.retry_after_s = error.retry_after_s or _reset_s(response.headers)
@@ -144,4 +144,4 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
         seconds = float(headers.get("x-ratelimit-reset", "")) - time.time()
     except ValueError:
         return None
-    return seconds if 0 < seconds <= LONGEST_HINT_S else None
+    return seconds if 0 < seconds <= MAX_RETRY_AFTER_S else None

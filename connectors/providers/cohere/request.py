@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connectors.providers.parameters import Applied, invalid
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
 
@@ -14,7 +14,7 @@ NO_ARGUMENTS: JSON = {"type": "object", "properties": {}}
 """Cohere wants a schema also for a function that takes nothing."""
 
 
-def chat(call: Call, applied: Applied) -> JSON:
+def chat(call: ProviderCall, applied: Applied) -> JSON:
     """The body of a chat. Adds to the changes what it writes in other words.
 
     Raises:
@@ -163,7 +163,7 @@ WRITERS: dict[str, Callable[[Any, JSON], JSON]] = {
 # --- embeddings
 
 
-def embeddings(call: Call, applied: Applied, input_type: str) -> JSON:
+def embeddings(call: ProviderCall, applied: Applied, input_type: str) -> JSON:
     """The body of an embeddings call. A text that is too long is an error, as at OpenAI, unless the caller says else.
 
     Raises:

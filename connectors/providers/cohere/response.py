@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connectors.http_client import Response
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType, Operation
@@ -24,7 +24,7 @@ FAILURES: dict[str, ErrorType] = {"ERROR": "server", "TIMEOUT": "timeout"}
 """What Cohere gives as reasons to finish, and are none: there is no answer that could be trusted."""
 
 
-def chat(call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+def chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a chat's answer.
 
     Raises:
@@ -44,7 +44,7 @@ def chat(call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 -
         "logprobs": read_logprobs(body.get("logprobs")),
     }
     usage = read_usage(body.get("usage"))
-    return Answer(
+    return ProviderAnswer(
         body={
             "id": str(body.get("id") or call.request_id),
             "object": "chat.completion",
@@ -135,7 +135,7 @@ def _count(counts: object, name: str) -> int:
     return int(value) if isinstance(value, int | float) and value > 0 else 0
 
 
-def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+def embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read an embeddings answer.
 
     Raises:
@@ -150,7 +150,7 @@ def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: AN
     usage = read_usage(meta)
     data = [{"object": "embedding", "index": index, "embedding": list(row)} for index, row in enumerate(floats)]
     counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
-    return Answer(
+    return ProviderAnswer(
         body={"object": "list", "data": data, "model": call.model, "usage": counts},
         http_status=response.status,
         usage=usage,
@@ -160,4 +160,7 @@ def embeddings(call: Call, body: Any, response: Response) -> Answer:  # noqa: AN
     )
 
 
-READERS: dict[Operation, Callable[[Call, Any, Response], Answer]] = {"chat": chat, "embeddings": embeddings}
+READERS: dict[Operation, Callable[[ProviderCall, Any, Response], ProviderAnswer]] = {
+    "chat": chat,
+    "embeddings": embeddings,
+}

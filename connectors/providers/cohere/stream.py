@@ -14,20 +14,20 @@ from typing import Any
 import orjson
 
 from connectors.providers.cohere.response import FINISH_REASONS, check_finish, read_logprobs, read_usage, usage_body
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
-from connectors.providers.wire.sse import EventReader
+from connectors.providers.wire.sse import SseReader
 from schemas.events.parts import Usage
 
 
 class EventDecoder:
     """Reads one stream. See ``Decoder``."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
         self.native_usage: JSON | None = None
-        self._events = EventReader()
+        self._events = SseReader()
         self._head: JSON = {"id": call.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
         self._head["model"] = call.model
         self._calls: dict[object, int] = {}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import orjson
 
 from connectors.providers import KINDS
-from connectors.providers.parameters import Parameters, Rule
+from connectors.providers.parameters import ParameterRules, Rule
 from schemas.events.vocabulary import Operation
 
 HEADINGS: dict[Operation, str] = {"chat": "Chat", "embeddings": "Embeddings"}
@@ -23,7 +23,7 @@ UNKNOWN = {
 ANY_MODEL = ""
 """Of no family: only a pattern that takes every name takes this one."""
 
-Tables = Mapping[str, Parameters]
+Tables = Mapping[str, ParameterRules]
 """By the names of the kinds that have the same, as a heading names them."""
 
 
@@ -32,12 +32,14 @@ def page() -> str:
     return "\n".join(line for operation in HEADINGS for line in _section(operation))
 
 
-def parameters(kind: str) -> Mapping[Operation, Parameters]:
+def parameters(kind: str) -> Mapping[Operation, ParameterRules]:
     """The tables of a kind: in its own file, or in the one beside it. The simulated kind has none."""
     module = KINDS[kind].__module__
     for name in (module, f"{module.rpartition('.')[0]}.parameters"):
         if importlib.util.find_spec(name):
-            found: Mapping[Operation, Parameters] | None = getattr(importlib.import_module(name), "PARAMETERS", None)
+            found: Mapping[Operation, ParameterRules] | None = getattr(
+                importlib.import_module(name), "PARAMETERS", None
+            )
             if found is not None:
                 return found
     return {}
@@ -46,7 +48,7 @@ def parameters(kind: str) -> Mapping[Operation, Parameters]:
 def tables(operation: Operation) -> Tables:
     """The tables of an operation, each once."""
     alike: dict[str, list[str]] = {}
-    found: dict[str, Parameters] = {}
+    found: dict[str, ParameterRules] = {}
     for kind in sorted(KINDS):
         table = parameters(kind).get(operation)
         if table is not None:
@@ -90,7 +92,7 @@ def _range(rule: Rule) -> str:
     return f"{low} or more" if low is not None else f"{high} or less" if high is not None else ""
 
 
-def notes(table: Parameters, known: Iterable[str]) -> Iterator[str]:
+def notes(table: ParameterRules, known: Iterable[str]) -> Iterator[str]:
     """What the table can't hold: parameters that OpenAI has not, reasons, and exceptions by model."""
     own = {name: rule for name, rule in table.rules.items() if name not in known and not rule.why}
     if own:
@@ -110,7 +112,7 @@ def _reasons(rules: Mapping[str, Rule]) -> Iterator[str]:
         yield f"{', '.join(names)} {said}" + (f" ({why})" if why else "")
 
 
-def _models(table: Parameters) -> Iterator[tuple[str, Mapping[str, Rule]]]:
+def _models(table: ParameterRules) -> Iterator[tuple[str, Mapping[str, Rule]]]:
     """The exceptions, with all the patterns that have the same ones."""
     alike: dict[str, list[str]] = {}
     found: dict[str, Mapping[str, Rule]] = {}

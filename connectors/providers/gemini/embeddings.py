@@ -11,13 +11,13 @@ from typing import Any
 from connectors.providers.gemini.candidate import counts
 from connectors.providers.gemini.parameters import EMBEDDINGS
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change, Usage
 from schemas.openai.embedding_vectors import is_vector
 
 
-def to_embeddings(call: Call, model: str) -> tuple[JSON, list[Change]]:
+def to_embeddings(call: ProviderCall, model: str) -> tuple[JSON, list[Change]]:
     """Write one request for each text.
 
     Raises:
@@ -33,7 +33,7 @@ def to_embeddings(call: Call, model: str) -> tuple[JSON, list[Change]]:
     return {"requests": requests}, applied.changes
 
 
-def _texts(call: Call) -> list[str]:
+def _texts(call: ProviderCall) -> list[str]:
     given = call.body.get("input")
     inputs = given if isinstance(given, list) else [given]
     texts = [text for text in inputs if isinstance(text, str)]
@@ -42,7 +42,7 @@ def _texts(call: Call) -> list[str]:
     return texts
 
 
-def from_embeddings(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Translate the vectors.
 
     Raises:
@@ -56,7 +56,7 @@ def from_embeddings(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of 
     native = body.get("usageMetadata")
     usage = counts(native) if isinstance(native, dict) else Usage()
     tokens = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
-    return Answer(
+    return ProviderAnswer(
         body={"object": "list", "data": data, "model": call.model, "usage": tokens},
         http_status=200,
         usage=usage,

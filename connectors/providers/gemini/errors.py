@@ -48,7 +48,7 @@ ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no answer; see ``errors.refusal``."""
-    error = errors.refusal(status, headers, content)
+    error = errors.parse_error(status, headers, content)
     said = _said(content)
     details = [detail for detail in _list(said.get("details")) if isinstance(detail, dict)]
     error.retry_after_s = error.retry_after_s or _hint_s(details, error.message)
@@ -96,7 +96,7 @@ def _hint_s(details: list[JSON], message: str) -> float | None:
     found = RETRY_IN.search(message)
     for text in (*delays, found[1] if found else None):
         seconds = errors.go_duration_s(text) if isinstance(text, str) else None
-        if seconds and seconds <= errors.LONGEST_HINT_S:
+        if seconds and seconds <= errors.MAX_RETRY_AFTER_S:
             return seconds
     return None
 

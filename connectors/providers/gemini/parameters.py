@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.parameters import Parameters, Rule, dropped, refused
+from connectors.providers.parameters import ParameterRules, Rule, dropped, refused
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.vocabulary import Operation
 
@@ -17,7 +17,7 @@ _NO_END_USER = dropped("there is no field for the end user")
 _NO_LABELS = dropped("there are no labels in this API")
 _CACHES = dropped("it caches by itself")
 
-CHAT = Parameters(
+CHAT = ParameterRules(
     "gemini",
     {
         "temperature": Rule("pass", low=0, high=2),
@@ -55,7 +55,7 @@ CHAT = Parameters(
     },
 )
 
-EMBEDDINGS = Parameters(
+EMBEDDINGS = ParameterRules(
     "gemini",
     {
         "dimensions": Rule("rename", "outputDimensionality", low=1),
@@ -66,7 +66,7 @@ EMBEDDINGS = Parameters(
     },
 )
 
-PARAMETERS: Mapping[Operation, Parameters] = {"chat": CHAT, "embeddings": EMBEDDINGS}
+PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT, "embeddings": EMBEDDINGS}
 
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}

@@ -17,9 +17,9 @@ from connectors.providers.gemini.embeddings import from_embeddings, to_embedding
 from connectors.providers.gemini.errors import refusal
 from connectors.providers.gemini.request import to_chat
 from connectors.providers.gemini.response import ResponseReader, whole
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 
 HOST = "https://generativelanguage.googleapis.com/v1beta"
 
@@ -56,27 +56,27 @@ class Gemini(HttpProvider):
             {"category": category, "threshold": threshold} for category, threshold in settings.safety.items()
         ]
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Translate the request; the model stands in the path."""
         model = resource(call.model)
         if call.operation == "embeddings":
             body, changes = to_embeddings(call, model)
-            return Outgoing(f"/{model}:batchEmbedContents", body, changes=changes)
+            return ProviderRequest(f"/{model}:batchEmbedContents", body, changes=changes)
         body, changes = to_chat(call)
         if self._safety:
             body["safetySettings"] = self._safety
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return Outgoing(f"/{model}:{method}", body, changes=changes)
+        return ProviderRequest(f"/{model}:{method}", body, changes=changes)
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401, ARG002 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401, ARG002 - JSON of any shape
         """Translate the answer."""
         return from_embeddings(call, body) if call.operation == "embeddings" else whole(call, body)
 
-    def decoder(self, call: Call) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> Decoder:
         """Every event of a stream is a response as a whole answer would be, with the next piece in it."""
         return ResponseReader(call)
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Google's errors hold their reason and their hint in ``details``."""
         return refusal(response.status, response.headers, response.content)
 

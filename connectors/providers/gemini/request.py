@@ -12,7 +12,7 @@ from typing import Any
 from connectors.providers.gemini.messages import to_contents
 from connectors.providers.gemini.parameters import CHAT, THINKING
 from connectors.providers.parameters import Applied, invalid
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
 
@@ -22,7 +22,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 """OpenAI's tool choices in Google's words. VALIDATED is AUTO with calls that are sure to fit their schema."""
 
 
-def to_chat(call: Call) -> tuple[JSON, list[Change]]:
+def to_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     """Write the body.
 
     Raises:

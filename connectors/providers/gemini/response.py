@@ -15,20 +15,20 @@ import orjson
 
 from connectors.providers.gemini.candidate import counts, delta_of, filter_results, finish_of, logprobs_of
 from connectors.providers.gemini.errors import in_stream
-from connectors.providers.provider import Answer, Call, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON, Assembly
-from connectors.providers.wire.sse import EventReader
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
+from connectors.providers.wire.chunk_assembly import JSON, ChunkAssembler
+from connectors.providers.wire.sse import SseReader
 from schemas.events.parts import Usage
 
 
 class ResponseReader:
     """Reads the responses of one call, in order; a ``Decoder``. There is no end marker but the finish reasons."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
         self.native_usage: JSON | None = None
-        self._events = EventReader()
+        self._events = SseReader()
         self._head: JSON = {}
         self._fallback_id, self._model = f"chatcmpl-{call.request_id}", call.model
         self._calls: dict[int, int] = {}
@@ -145,23 +145,23 @@ class ResponseReader:
         return "call_" + hashlib.sha256(f"{self._head['id']}/{index}".encode()).hexdigest()[:20]
 
 
-def whole(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+def whole(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Translate an answer that came in one piece.
 
     Raises:
         ProviderError: server, if it holds no answer.
 
     """
-    reader, assembly = ResponseReader(call), Assembly()
+    reader, assembly = ResponseReader(call), ChunkAssembler()
     for chunk in reader.read(body):
         assembly.add(chunk)
-    if not assembly.finished:
+    if not assembly.finish_reasons:
         raise ProviderError("server", "HTTP 200, but no candidate that came to its end", http_status=200)
     assembly.add(reader.last())
     answer = assembly.body
     for call_made in (made for choice in answer["choices"] for made in choice["message"].get("tool_calls", ())):
         del call_made["index"]  # a whole answer's calls are counted by their place
-    return Answer(
+    return ProviderAnswer(
         body=answer,
         http_status=200,
         usage=reader.usage,

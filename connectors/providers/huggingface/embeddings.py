@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change, Usage
 
@@ -19,7 +19,7 @@ MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 """A model's name on the Hub: it becomes a part of the path, so nothing else may."""
 
 
-def path(call: Call) -> str:
+def path(call: ProviderCall) -> str:
     """Where the model is.
 
     Raises:
@@ -34,7 +34,7 @@ def path(call: Call) -> str:
     return PATH.format(model=model)
 
 
-def content(call: Call) -> tuple[JSON, list[Change]]:
+def content(call: ProviderCall) -> tuple[JSON, list[Change]]:
     """Write the inputs: always a list, so that a list comes back.
 
     Raises:
@@ -49,7 +49,7 @@ def content(call: Call) -> tuple[JSON, list[Change]]:
     return {"inputs": texts}, [change] if call.body.get("encoding_format") == "base64" else []
 
 
-def read(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
+def read(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a list of vectors; nobody says how many tokens they cost.
 
     Raises:
@@ -62,7 +62,7 @@ def read(call: Call, body: Any) -> Answer:  # noqa: ANN401 - JSON of any shape
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(body)]
     usage = {"prompt_tokens": 0, "total_tokens": 0}
     answer = {"object": "list", "model": call.model, "data": data, "usage": usage}
-    return Answer(answer, 200, Usage(), response_model=call.model)
+    return ProviderAnswer(answer, 200, Usage(), response_model=call.model)
 
 
 def _is_vector(value: object) -> bool:

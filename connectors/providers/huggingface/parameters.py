@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.openai_compatible.parameters import CHAT, PLATFORM
-from connectors.providers.parameters import PASS, TRANSFORM, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
 from schemas.events.vocabulary import Operation
 
 CHAT_RULES: Mapping[str, Rule] = {
@@ -23,9 +23,9 @@ CHAT_RULES: Mapping[str, Rule] = {
 
 PIPELINE_ONLY = ("normalize", "prompt_name", "truncate", "truncation_direction")
 
-ROUTER: Mapping[Operation, Parameters] = {
-    "chat": Parameters("huggingface", CHAT_RULES, unknown=PASS),
-    "embeddings": Parameters(
+ROUTER: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules("huggingface", CHAT_RULES, unknown=PASS),
+    "embeddings": ParameterRules(
         "huggingface",
         {
             **dict.fromkeys(PIPELINE_ONLY, PASS),
@@ -37,8 +37,8 @@ ROUTER: Mapping[Operation, Parameters] = {
     ),
 }
 
-TGI: Mapping[Operation, Parameters] = {
-    "chat": Parameters(
+TGI: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules(
         "huggingface",
         {
             **CHAT_RULES,
@@ -51,8 +51,8 @@ TGI: Mapping[Operation, Parameters] = {
     ),
 }
 
-TEI: Mapping[Operation, Parameters] = {
-    "embeddings": Parameters(
+TEI: Mapping[Operation, ParameterRules] = {
+    "embeddings": ParameterRules(
         "huggingface",
         {
             "encoding_format": PASS,

@@ -18,17 +18,17 @@ from connectors.providers.huggingface.parameters import ROUTER, TEI, TGI
 from connectors.providers.openai_compatible.messages import SERVER_NAMES
 from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import Parameters, invalid
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.parameters import ParameterRules, invalid
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
-from connectors.providers.wire.http_provider import Outgoing
+from connectors.providers.wire.http_provider import ProviderRequest
 from schemas.events.parts import Change
 from schemas.events.vocabulary import Operation
 
 HOST = "https://router.huggingface.co/v1"
 
 PARAMETERS = ROUTER
-SERVERS: Mapping[str, Mapping[Operation, Parameters]] = {"router": ROUTER, "tgi": TGI, "tei": TEI}
+SERVERS: Mapping[str, Mapping[Operation, ParameterRules]] = {"router": ROUTER, "tgi": TGI, "tei": TEI}
 
 TOO_LONG = re.compile(r"must have less than \d+ tokens|must be <= \d+")
 """TGI and TEI: the only sign that the input is beyond what the model takes."""
@@ -56,7 +56,7 @@ class HuggingFaceSettings(CompatibleSettings):
             raise ValueError("api_key is needed for the router")
         return self
 
-    def sold_as(self, model: str) -> tuple[str, str]:
+    def price_key(self, model: str) -> tuple[str, str]:
         """Each provider behind the router has its price; who leaves the choice to the router learns none beforehand."""
         name, _, provider = model.partition(":")
         return (f"huggingface_{provider}" if self.server == "router" and provider else ""), name
@@ -86,14 +86,14 @@ class HuggingFace(Compatible):
         self._server = settings.server
         self.parameters = SERVERS[settings.server]
 
-    def _piped(self, call: Call) -> bool:
+    def _piped(self, call: ProviderCall) -> bool:
         return self._server == "router" and call.operation == "embeddings"
 
-    def path(self, call: Call) -> str:
+    def path(self, call: ProviderCall) -> str:
         """All speak OpenAI's API under /v1, but for the router's embeddings."""
         return f"/v1{PATHS[call.operation]}"
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Stop sequences are a list here.
 
         Raises:
@@ -105,25 +105,25 @@ class HuggingFace(Compatible):
             raise invalid(part, f"{call.operation} can't be had at a server of the kind {self._server}")
         if self._piped(call):
             return self._pipe(call)
-        outgoing, stop = super().write(call), call.body.get("stop")
+        outgoing, stop = super().to_request(call), call.body.get("stop")
         if stop is None:
             return outgoing
         changes = [Change(param="stop", action="transformed", detail="a list of one")] if isinstance(stop, str) else []
         body = outgoing.body | {"stop": [stop] if isinstance(stop, str) else stop}
-        return Outgoing(outgoing.path, body, changes=[*outgoing.changes, *changes])
+        return ProviderRequest(outgoing.path, body, changes=[*outgoing.changes, *changes])
 
-    def _pipe(self, call: Call) -> Outgoing:
+    def _pipe(self, call: ProviderCall) -> ProviderRequest:
         applied = self.parameters[call.operation].apply(call.body, call.model)
         content, changes = pipeline.content(call)
-        return Outgoing(pipeline.path(call), {**content, **applied.passed}, changes=[*applied.changes, *changes])
+        return ProviderRequest(pipeline.path(call), {**content, **applied.passed}, changes=[*applied.changes, *changes])
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """See ``Compatible``."""
-        return pipeline.read(call, body) if self._piped(call) else super().read(call, body, response)
+        return pipeline.read(call, body) if self._piped(call) else super().from_response(call, body, response)
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Read what only these servers say: a length in words, a limit in IETF's header, a model without provider."""
-        error = super().refusal(response)
+        error = super().to_error(response)
         if TOO_LONG.search(error.message) and error.http_status in {400, 413, 422}:
             error.error_type = "context_length"
         elif "not supported by any provider" in error.message:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.openai_compatible.parameters import PENALTY, PLATFORM
-from connectors.providers.parameters import PASS, Parameters, Rule, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, refused
 from schemas.events.vocabulary import Operation
 
-PARAMETERS: Mapping[Operation, Parameters] = {
-    "chat": Parameters(
+PARAMETERS: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules(
         "mistral",
         {
             **PLATFORM,
@@ -32,7 +32,7 @@ PARAMETERS: Mapping[Operation, Parameters] = {
             "logit_bias": refused("it has no such setting", {}),
         },
     ),
-    "embeddings": Parameters(
+    "embeddings": ParameterRules(
         "mistral",
         {
             **dict.fromkeys(("encoding_format", "output_dimension", "output_dtype", "metadata"), PASS),

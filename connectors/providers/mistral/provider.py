@@ -17,11 +17,11 @@ from connectors.providers.mistral.parameters import EFFORTS, PARAMETERS
 from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from connectors.providers.wire.chunk_assembly import JSON
-from connectors.providers.wire.errors import read_complaint
-from connectors.providers.wire.http_provider import Outgoing
+from connectors.providers.wire.errors import read_error_details
+from connectors.providers.wire.http_provider import ProviderRequest
 from schemas.events.parts import Change
 
 HOST = "https://api.mistral.ai/v1"
@@ -84,7 +84,7 @@ class Mistral(Compatible):
         """It has no stream_options, and answers 422 to them."""
         return {"stream": True}
 
-    def content(self, call: Call) -> tuple[JSON, list[Change]]:
+    def content(self, call: ProviderCall) -> tuple[JSON, list[Change]]:
         """Write the messages, or the inputs, which are texts only.
 
         Raises:
@@ -99,26 +99,26 @@ class Mistral(Compatible):
             raise invalid("input", f"input must be text for mistral/{call.model}: token ids mean nothing to it")
         return {"input": given}, []
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Write the effort too, of which Mistral knows two.
 
         Raises:
             ProviderError: invalid_request, naming what can't be had.
 
         """
-        outgoing = super().write(call)
+        outgoing = super().to_request(call)
         effort = call.body.get("reasoning_effort") if call.operation == "chat" else None
         if effort is None:
             return outgoing
         if effort not in EFFORTS:
             raise invalid("reasoning_effort", f"reasoning_effort must be none or high for mistral/{call.model}")
-        return Outgoing(outgoing.path, {**outgoing.body, "reasoning_effort": effort}, changes=outgoing.changes)
+        return ProviderRequest(outgoing.path, {**outgoing.body, "reasoning_effort": effort}, changes=outgoing.changes)
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Read what only Mistral says: that there is no such model, and 3210, of tokens as well as of inputs."""
-        error = super().refusal(response)
+        error = super().to_error(response)
         if error.error_type == "invalid_request":
-            if read_complaint(response.content).type == "invalid_model":
+            if read_error_details(response.content).type == "invalid_model":
                 error.error_type = "not_found"
             elif "Too many tokens" in error.message:
                 error.error_type = "context_length"

@@ -18,7 +18,7 @@ from connectors.providers.openai_compatible.messages import OPENAI_NAMES
 from connectors.providers.openai_compatible.parameters import tables
 from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings, bearer
 from connectors.providers.openai_compatible.stream import ChunkReader
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from connectors.providers.wire.chunk_assembly import JSON
 
@@ -66,7 +66,7 @@ class AzureSettings(CompatibleSettings):
         """The model of a deployment; by its name, unless configured."""
         return self.deployments.get(deployment, deployment)
 
-    def sold_as(self, model: str) -> tuple[str, str]:
+    def price_key(self, model: str) -> tuple[str, str]:
         """A deployment has the price of the model behind it."""
         return "", self.behind(model)
 
@@ -92,14 +92,14 @@ class Azure(Compatible):
         self._behind = settings.behind
         self._base = self._base.removesuffix("/v1").removesuffix("/openai")
 
-    def path(self, call: Call) -> str:
+    def path(self, call: ProviderCall) -> str:
         """The deployment is in the path, or in the body alone."""
         if not self._version:
             return f"/openai/v1{PATHS[call.operation]}"
         deployment = quote(call.model, safe="")
         return f"/openai/deployments/{deployment}{PATHS[call.operation]}?api-version={self._version}"
 
-    def ruled_as(self, call: Call) -> str:
+    def parameter_table(self, call: ProviderCall) -> str:
         """A deployment takes what the model behind it takes."""
         return self._behind(call.model)
 
@@ -109,13 +109,13 @@ class Azure(Compatible):
             return {"stream": True}
         return super().streaming()
 
-    def decoder(self, call: Call) -> ChunkReader:  # noqa: ARG002 - all its streams are alike
+    def stream_decoder(self, call: ProviderCall) -> ChunkReader:  # noqa: ARG002 - all its streams are alike
         """Azure's first chunk is one of its own."""
         return AzureChunks()
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Say what the content filter found, beside what it said."""
-        error = super().refusal(response)
+        error = super().to_error(response)
         if error.error_type == "content_filter" and (found := findings(response.content)):
             error.message = f"{error.message} ({found})"
             error.args = (error.message,)

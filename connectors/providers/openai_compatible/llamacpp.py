@@ -14,17 +14,17 @@ from connectors.providers.openai_compatible.messages import SERVER_NAMES
 from connectors.providers.openai_compatible.parameters import PLATFORM
 from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import PASS, Parameters, Rule, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, refused
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from schemas.events.vocabulary import Operation
 
 HOST = "http://127.0.0.1:8080/v1"
 
-PARAMETERS: Mapping[Operation, Parameters] = {
-    "chat": Parameters(
+PARAMETERS: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules(
         "llamacpp", {**PLATFORM, "max_completion_tokens": Rule("rename", "max_tokens", low=1)}, unknown=PASS
     ),
-    "embeddings": Parameters(
+    "embeddings": ParameterRules(
         "llamacpp",
         {"user": PLATFORM["user"], "dimensions": refused("its vectors have the size of the model")},
         unknown=PASS,

@@ -15,7 +15,7 @@ from connectors.providers.openai_compatible.messages import SERVER_NAMES
 from connectors.providers.openai_compatible.parameters import CHAT, PLATFORM
 from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import PASS, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, dropped, refused
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from schemas.events.vocabulary import Operation
 
@@ -23,8 +23,8 @@ HOST = "http://127.0.0.1:11434/v1"
 
 IGNORED = Rule("error", why="ollama would ignore it")
 
-PARAMETERS: Mapping[Operation, Parameters] = {
-    "chat": Parameters(
+PARAMETERS: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules(
         "ollama",
         {
             **PLATFORM,
@@ -39,7 +39,7 @@ PARAMETERS: Mapping[Operation, Parameters] = {
         },
         unknown=IGNORED,
     ),
-    "embeddings": Parameters(
+    "embeddings": ParameterRules(
         "ollama",
         {"dimensions": Rule("pass", low=1), "encoding_format": PASS, "user": PLATFORM["user"]},
         unknown=IGNORED,

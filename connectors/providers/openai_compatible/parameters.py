@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.parameters import PASS, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, dropped, refused
 from schemas.events.vocabulary import Operation
 
 PENALTY = Rule("pass", low=-2, high=2)
@@ -53,12 +53,12 @@ EMBEDDINGS: Mapping[str, Rule] = {
 }
 
 
-def tables(provider: str) -> Mapping[Operation, Parameters]:
+def tables(provider: str) -> Mapping[Operation, ParameterRules]:
     """OpenAI's tables for an API that is OpenAI's own. What is not in them passes: OpenAI adds faster than we do."""
     one_size = ("text-embedding-ada-*", {"dimensions": refused("its vectors have one size")})
     return {
-        "chat": Parameters(provider, CHAT, unknown=PASS, models=MODELS),
-        "embeddings": Parameters(provider, EMBEDDINGS, unknown=PASS, models=(one_size,)),
+        "chat": ParameterRules(provider, CHAT, unknown=PASS, models=MODELS),
+        "embeddings": ParameterRules(provider, EMBEDDINGS, unknown=PASS, models=(one_size,)),
     }
 
 

@@ -12,13 +12,13 @@ from pydantic import Field, SecretStr
 
 from connectors.http_client import Response
 from connectors.providers.openai_compatible.messages import with_known_names
-from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, from_wire
+from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, from_response
 from connectors.providers.openai_compatible.stream import ChunkReader
-from connectors.providers.parameters import Parameters
-from connectors.providers.provider import Answer, Call
+from connectors.providers.parameters import ParameterRules
+from connectors.providers.provider import ProviderAnswer, ProviderCall
 from connectors.providers.settings import BASE_URL, HeaderName, HeaderSecret, ProviderSettings
 from connectors.providers.wire.chunk_assembly import JSON
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, Outgoing
+from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 from schemas.events.parts import Change
 from schemas.events.vocabulary import Operation
 
@@ -49,7 +49,7 @@ class CompatibleSettings(ProviderSettings):
 class Compatible(HttpProvider):
     """One server that speaks OpenAI's API."""
 
-    parameters: Mapping[Operation, Parameters]
+    parameters: Mapping[Operation, ParameterRules]
     """What becomes of each parameter; every kind has its own tables."""
     message_names: ClassVar[frozenset[str] | None] = None
     """What a message may hold; None: whatever the caller wrote."""
@@ -65,11 +65,11 @@ class Compatible(HttpProvider):
             name, settings, {**headers, **settings.credentials()}, settings.api_key, *settings.headers.values()
         )
 
-    def path(self, call: Call) -> str:
+    def path(self, call: ProviderCall) -> str:
         """Where the call goes, behind the base URL."""
         return PATHS[call.operation]
 
-    def ruled_as(self, call: Call) -> str:
+    def parameter_table(self, call: ProviderCall) -> str:
         """Whose rules hold for the call's parameters: the model's own."""
         return call.model
 
@@ -77,29 +77,29 @@ class Compatible(HttpProvider):
         """How a stream is asked for. Whoever streams always asks for the usage."""
         return {"stream": True, "stream_options": {"include_usage": True}}
 
-    def content(self, call: Call) -> tuple[JSON, list[Change]]:
+    def content(self, call: ProviderCall) -> tuple[JSON, list[Change]]:
         """Write what is no parameter: the messages or the inputs."""
         if call.operation == "embeddings":
             return {"input": call.body["input"]}, []
         messages, changes = with_known_names(call.body["messages"], self.message_names)
         return {"messages": messages}, changes
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Write the caller's body with the provider's name for the model, by the table of parameters."""
-        applied = self.parameters[call.operation].apply(call.body, self.ruled_as(call))
+        applied = self.parameters[call.operation].apply(call.body, self.parameter_table(call))
         content, changes = self.content(call)
         streaming = self.streaming() if call.stream else {}
         body = {"model": call.model, **content, **applied.passed, **streaming}
         if self.packs and call.operation == "embeddings" and body.get("encoding_format") != PACKED:
             body["encoding_format"] = PACKED
             changes.append(Change(param="encoding_format", action="transformed", detail="base64, which is smaller"))
-        return Outgoing(self.path(call), body, changes=[*applied.changes, *changes])
+        return ProviderRequest(self.path(call), body, changes=[*applied.changes, *changes])
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """Read an answer, which is in OpenAI's shape already but for some words."""
-        return from_wire(call.operation, body, response, self.choices)
+        return from_response(call.operation, body, response, self.choices)
 
-    def decoder(self, call: Call) -> Decoder:  # noqa: ARG002 - all its streams are alike
+    def stream_decoder(self, call: ProviderCall) -> Decoder:  # noqa: ARG002 - all its streams are alike
         """Its chunks are the ones that everybody else's are made into."""
         return ChunkReader(self.choices)
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import orjson
 
 from connectors.http_client import Response
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
-from connectors.providers.wire.errors import refusal
+from connectors.providers.wire.errors import parse_error
 from connectors.providers.wire.think_tags import ThinkTags
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import Operation
@@ -80,12 +80,12 @@ def _mend(call: JSON) -> None:
         call.setdefault("type", "function")
 
 
-def from_wire(
+def from_response(
     operation: Operation,
     body: Any,  # noqa: ANN401 - JSON of any shape
     response: Response,
     choices: type[ChoiceReader] = AsIs,
-) -> Answer:
+) -> ProviderAnswer:
     """Read an answer in OpenAI's shape.
 
     Raises:
@@ -93,7 +93,7 @@ def from_wire(
 
     """
     if not isinstance(body, dict) or not isinstance(body.get(CONTENTS[operation]), list):
-        reason = refusal(200, {}, response.content).message if isinstance(body, dict) and "error" in body else ""
+        reason = parse_error(200, {}, response.content).message if isinstance(body, dict) and "error" in body else ""
         raise ProviderError(
             "server", f"HTTP 200, but the body has no {CONTENTS[operation]} {reason}".rstrip(), http_status=200
         )
@@ -102,7 +102,7 @@ def from_wire(
         if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
             choices().read(choice, choice["message"])
     usage = body.get("usage")
-    return Answer(
+    return ProviderAnswer(
         body=body,
         http_status=200,
         usage=read_usage(usage),

@@ -11,8 +11,8 @@ import orjson
 from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, read_usage
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import JSON
-from connectors.providers.wire.errors import refusal
-from connectors.providers.wire.sse import EventReader, ServerSentEvent
+from connectors.providers.wire.errors import parse_error
+from connectors.providers.wire.sse import ServerSentEvent, SseReader
 from schemas.events.parts import Usage
 
 STATUS: dict[str, int] = {
@@ -38,7 +38,7 @@ class ChunkReader:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
         self.native_usage: JSON | None = None
-        self._events = EventReader()
+        self._events = SseReader()
         self._choices: dict[int, ChoiceReader] = defaultdict(choices)
         self._open: set[int] = set()
         self._head: JSON = {}
@@ -146,7 +146,7 @@ def stream_error(chunk: JSON) -> ProviderError:
     said = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
     names = [said.get(name) for name in ("code", "type", "error_type")]
     status = next((code for name in names if (code := _status(name))), 500)
-    error = refusal(status, {}, orjson.dumps(chunk))
+    error = parse_error(status, {}, orjson.dumps(chunk))
     error.http_status = 200
     return error
 

@@ -14,15 +14,15 @@ from connectors.providers.openai_compatible.messages import SERVER_NAMES
 from connectors.providers.openai_compatible.parameters import PLATFORM
 from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import PASS, Parameters
+from connectors.providers.parameters import PASS, ParameterRules
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from schemas.events.vocabulary import Operation
 
 HOST = "http://127.0.0.1:8000/v1"
 
-PARAMETERS: Mapping[Operation, Parameters] = {
-    "chat": Parameters("vllm", PLATFORM, unknown=PASS),
-    "embeddings": Parameters("vllm", {"user": PLATFORM["user"]}, unknown=PASS),
+PARAMETERS: Mapping[Operation, ParameterRules] = {
+    "chat": ParameterRules("vllm", PLATFORM, unknown=PASS),
+    "embeddings": ParameterRules("vllm", {"user": PLATFORM["user"]}, unknown=PASS),
 }
 
 

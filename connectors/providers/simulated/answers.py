@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from connectors.providers.parameters import invalid
-from connectors.providers.provider import Answer
+from connectors.providers.provider import ProviderAnswer
 from schemas.events.parts import Usage
 
 CHARS_PER_TOKEN = 4
@@ -29,7 +29,7 @@ MOST_DIMENSIONS = 8192
 """Of an embedding."""
 
 
-def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int, *, echo: bool) -> Answer:
+def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int, *, echo: bool) -> ProviderAnswer:
     """Answer a chat: a tool call if one is required, JSON if a schema is given, else text."""
     texts = [_content(message) for message in body.get("messages", ()) if isinstance(message, dict)]
     tool = _required_tool(body)
@@ -53,7 +53,7 @@ def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int
         ],
         "usage": _openai_usage(usage),
     }
-    return Answer(answer, 200, usage, answer_id, model, (reason,) * count)
+    return ProviderAnswer(answer, 200, usage, answer_id, model, (reason,) * count)
 
 
 def _openai_usage(usage: Usage) -> dict[str, int]:
@@ -154,7 +154,7 @@ def smallest(schema: object) -> object:
     return {name: smallest(properties.get(name, {})) for name in schema.get("required", ())}
 
 
-def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Answer:
+def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> ProviderAnswer:
     """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them.
 
     Raises:
@@ -173,7 +173,7 @@ def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Answ
         "data": [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)],
         "usage": {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens},
     }
-    return Answer(answer, 200, usage, response_model=model)
+    return ProviderAnswer(answer, 200, usage, response_model=model)
 
 
 def _inputs(value: object) -> list[str | list[int]]:

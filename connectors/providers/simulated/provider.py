@@ -20,12 +20,12 @@ from urllib.parse import parse_qsl
 import orjson
 from pydantic import Field, ValidationError
 
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from connectors.providers.simulated.answers import MOST_DIMENSIONS, chat_answer, embeddings_answer
 from connectors.providers.wire.chunk_assembly import chunks_of
 from schemas.events.vocabulary import ErrorType
-from schemas.validation_messages import place, sentence
+from schemas.validation_messages import describe, path_of
 
 CUT_AFTER = 3
 """Chunks that the model ``cut`` brings before it breaks off."""
@@ -84,7 +84,7 @@ class Simulated:
         self._asked: OrderedDict[bytes, int] = OrderedDict()
         self._next_free = 0.0
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         """Make up the answer, or the failure, when its time has come.
 
         Raises:
@@ -104,7 +104,7 @@ class Simulated:
             return embeddings_answer(call.body, call.model, mood.dimensions)
         return chat_answer(call.body, call.model, content.hex(), mood.reply_tokens, echo=behaviour == "echo")
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         """Make up the answer and bring it word by word; a model named ``cut`` breaks off in the middle.
 
         Raises:
@@ -167,7 +167,7 @@ def _overridden(mood: Mood, query: str) -> Mood:
         return _parsed(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        told = f"simulated model: {place(fault)} {sentence(fault)}"
+        told = f"simulated model: {path_of(fault)} {describe(fault)}"
         raise ProviderError("invalid_request", told, http_status=400) from None
 
 

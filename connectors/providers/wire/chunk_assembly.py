@@ -12,7 +12,7 @@ HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_
 """What a completion has beside its choices and its usage; the last is Azure's."""
 
 
-class Assembly:
+class ChunkAssembler:
     """Takes OpenAI's chunks in, in order; ``body`` is the whole completion."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Assembly:
                 _merge(choice, name, part[name])
 
     @property
-    def finished(self) -> bool:
+    def finish_reasons(self) -> bool:
         """Whether every choice that began has said why it ended."""
         return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
 

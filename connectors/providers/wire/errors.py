@@ -21,10 +21,15 @@ from schemas.events.vocabulary import ErrorType
 
 MESSAGE_CHARS = 1000
 """Of a provider's message, what we keep."""
-LONGEST_HINT_S = 24 * 3600.0
+MAX_RETRY_AFTER_S = 24 * 3600.0
 """A hint beyond this is a mistake."""
 
-HINTS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("x-amz-retry-after", 0.001), ("retry-after", 1.0))
+RETRY_AFTER_HEADERS = (
+    ("retry-after-ms", 0.001),
+    ("x-ms-retry-after-ms", 0.001),
+    ("x-amz-retry-after", 0.001),
+    ("retry-after", 1.0),
+)
 """Headers that say when to try again, and their unit in seconds; the first that makes sense counts."""
 
 BY_STATUS: dict[int, ErrorType] = {
@@ -83,7 +88,7 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
 """What it means together with its text, where a dialect has no code."""
 
 
-class Complaint(NamedTuple):
+class ErrorDetails(NamedTuple):
     """What an error body says."""
 
     type: str
@@ -91,7 +96,7 @@ class Complaint(NamedTuple):
     message: str
 
 
-def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+def parse_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no answer.
 
     Args:
@@ -100,14 +105,14 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> Provider
         content: anything at all: JSON of any dialect, a proxy's HTML, nothing.
 
     """
-    complaint = read_complaint(content)
+    complaint = read_error_details(content)
     message = complaint.message or f"HTTP {status} without a readable error"
     return ProviderError(
-        classify(status, complaint), message[:MESSAGE_CHARS], http_status=status, retry_after_s=hint_s(headers)
+        classify(status, complaint), message[:MESSAGE_CHARS], http_status=status, retry_after_s=retry_after_s(headers)
     )
 
 
-def classify(status: int, complaint: Complaint) -> ErrorType:
+def classify(status: int, complaint: ErrorDetails) -> ErrorType:
     """Find the class of an error: by status, then type and code, then message."""
     fallback: ErrorType = "invalid_request" if 400 <= status < 500 else "server"  # noqa: PLR2004 - HTTP's own ranges
     by_status = BY_STATUS.get(status, fallback)
@@ -120,20 +125,20 @@ def classify(status: int, complaint: Complaint) -> ErrorType:
     return by_status
 
 
-def read_complaint(content: bytes) -> Complaint:
+def read_error_details(content: bytes) -> ErrorDetails:
     """Read an error body of any dialect; what can't be read is empty."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return Complaint("", "", "")
+        return ErrorDetails("", "", "")
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
-        return Complaint("", "", body if isinstance(body, str) else "")
+        return ErrorDetails("", "", body if isinstance(body, str) else "")
     error = body.get("error", body)
     if not isinstance(error, dict):  # TGI: {"error": text, "error_type": type}
         error = {"message": error, "type": body.get("error_type")}
-    return Complaint(_text(error.get("type")), _text(error.get("code")), _message(error))
+    return ErrorDetails(_text(error.get("type")), _text(error.get("code")), _message(error))
 
 
 def _message(error: dict[str, Any]) -> str:
@@ -151,9 +156,9 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
-def hint_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
+def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
     """Find when the provider says that trying again makes sense, in seconds from now; None if it does not say."""
-    for name, unit in HINTS:
+    for name, unit in RETRY_AFTER_HEADERS:
         seconds = _sane(_number(headers.get(name), unit))
         if seconds is not None:
             return seconds
@@ -165,7 +170,7 @@ def hint_s(headers: Mapping[str, str], now_s: float | None = None) -> float | No
 
 
 def _sane(seconds: float | None) -> float | None:
-    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= LONGEST_HINT_S:
+    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= MAX_RETRY_AFTER_S:
         return None
     return seconds
 

@@ -17,14 +17,14 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from connectors.http_client import Client, NoResponseError, Response, Streamed
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.http_client import HttpClient, NoResponseError, Response, StreamedResponse
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON, Assembly
-from connectors.providers.wire.errors import refusal
+from connectors.providers.wire.chunk_assembly import JSON, ChunkAssembler
+from connectors.providers.wire.errors import parse_error
 from connectors.providers.wire.rate_limit_headers import rate_state
-from connectors.providers.wire.secret_scrubbing import Scrubber
-from schemas.codegen.frozen_dataclass import fixed
+from connectors.providers.wire.secret_scrubbing import SecretScrubber
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Usage
 
 OK = 200
@@ -32,8 +32,8 @@ MARGIN_S = 0.05
 """Of a stream's time, kept back to say what had come of it."""
 
 
-@fixed
-class Outgoing:
+@frozen_slots
+class ProviderRequest:
     """A request in the provider's own words."""
 
     path: str
@@ -44,8 +44,8 @@ class Outgoing:
     changes: Sequence[Change] = ()
 
 
-@fixed
-class _Sending:
+@frozen_slots
+class _SerializedRequest:
     """The same as it goes over the wire."""
 
     url: httpx.URL
@@ -98,11 +98,11 @@ class HttpProvider:
         self.name = name
         self._base = settings.base_url.rstrip("/")
         self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
-        self._client = Client(headers, settings.max_in_flight)
+        self._client = HttpClient(headers, settings.max_in_flight)
 
     # --- what a dialect says
 
-    def write(self, call: Call) -> Outgoing:
+    def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Translate the request.
 
         Raises:
@@ -111,7 +111,7 @@ class HttpProvider:
         """
         raise NotImplementedError
 
-    def read(self, call: Call, body: Any, response: Response) -> Answer:  # noqa: ANN401 - JSON of any shape
+    def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """Translate the answer of a 200.
 
         Raises:
@@ -120,13 +120,13 @@ class HttpProvider:
         """
         raise NotImplementedError
 
-    def decoder(self, call: Call) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> Decoder:
         """Make the reader of one stream."""
         raise NotImplementedError
 
-    def refusal(self, response: Response) -> ProviderError:
+    def to_error(self, response: Response) -> ProviderError:
         """Read a response that is no 200; dialects with errors of their own shape say more."""
-        return refusal(response.status, response.headers, response.content)
+        return parse_error(response.status, response.headers, response.content)
 
     def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - for those who sign
         """Headers that depend on the very bytes sent; none for most."""
@@ -134,7 +134,7 @@ class HttpProvider:
 
     # --- what is the same for all
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         """Make the call once.
 
         Raises:
@@ -147,24 +147,24 @@ class HttpProvider:
             response = await self._client.post(
                 sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
             )
-            response = dataclasses.replace(response, content=self._scrubber.body(response.content))
+            response = dataclasses.replace(response, content=self._scrubber.scrub(response.content))
             if response.status != OK:
                 raise self._refused(response)
-            answer = self.read(call, _json(response), response)
+            answer = self.from_response(call, _json(response), response)
             return _with_record(answer, sending, response)
         except NoResponseError as error:
             raise self._failed(_unanswered(error), sending) from error
         except ProviderError as error:
             raise self._failed(error, sending) from None
 
-    async def stream(self, call: Call) -> AsyncIterator[JSON | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JSON | ProviderAnswer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
 
         Raises:
             ProviderError: as ``complete``, also in the middle of the stream.
 
         """
-        assembly, decoder, sending = Assembly(), self.decoder(call), None
+        assembly, decoder, sending = ChunkAssembler(), self.stream_decoder(call), None
         until_s = asyncio.get_running_loop().time() + max(call.timeout_s - MARGIN_S, call.timeout_s / 2)
         try:
             sending = self._sending(call)
@@ -172,10 +172,10 @@ class HttpProvider:
                 sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
             ) as response:
                 if response.status != OK:
-                    refused = await response.whole()
-                    raise self._refused(dataclasses.replace(refused, content=self._scrubber.body(refused.content)))
-                async for data in response.pieces(until_s):
-                    for chunk in decoder.feed(self._scrubber.body(data)):
+                    refused = await response.read()
+                    raise self._refused(dataclasses.replace(refused, content=self._scrubber.scrub(refused.content)))
+                async for data in response.chunks(until_s):
+                    for chunk in decoder.feed(self._scrubber.scrub(data)):
                         assembly.add(chunk)
                         yield chunk
                 for chunk in decoder.finish():
@@ -191,17 +191,17 @@ class HttpProvider:
         """Give back the connections."""
         await self._client.close()
 
-    def _sending(self, call: Call) -> _Sending:
-        outgoing = self.write(call)
+    def _sending(self, call: ProviderCall) -> _SerializedRequest:
+        outgoing = self.to_request(call)
         url, body = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
-        return _Sending(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
+        return _SerializedRequest(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
 
     def _refused(self, response: Response) -> ProviderError:
-        error = self.refusal(response)
+        error = self.to_error(response)
         error.rates = rate_state(response.headers)
         return error
 
-    def _failed(self, error: ProviderError, sending: _Sending | None) -> ProviderError:
+    def _failed(self, error: ProviderError, sending: _SerializedRequest | None) -> ProviderError:
         """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
         if sending is not None:
             error.sent, error.changes = sending.sent, sending.changes
@@ -210,8 +210,8 @@ class HttpProvider:
         return error
 
     @functools.cached_property
-    def _scrubber(self) -> Scrubber:
-        return Scrubber(self._secrets)
+    def _scrubber(self) -> SecretScrubber:
+        return SecretScrubber(self._secrets)
 
 
 def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -221,9 +221,9 @@ def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
         raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=OK) from None
 
 
-def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
+def _streamed(assembly: ChunkAssembler, decoder: Decoder) -> ProviderAnswer:
     body = assembly.body
-    return Answer(
+    return ProviderAnswer(
         body=body,
         http_status=OK,
         usage=decoder.usage,
@@ -234,13 +234,15 @@ def _streamed(assembly: Assembly, decoder: Decoder) -> Answer:
     )
 
 
-def _with_partial(error: ProviderError, assembly: Assembly, decoder: Decoder) -> ProviderError:
+def _with_partial(error: ProviderError, assembly: ChunkAssembler, decoder: Decoder) -> ProviderError:
     """Keep what had come: it is paid for."""
     error.partial, error.usage = assembly.body, decoder.usage
     return error
 
 
-def _with_record(answer: Answer, sending: _Sending, response: Response | Streamed) -> Answer:
+def _with_record(
+    answer: ProviderAnswer, sending: _SerializedRequest, response: Response | StreamedResponse
+) -> ProviderAnswer:
     rates = rate_state(response.headers)
     return dataclasses.replace(answer, sent=sending.sent, changes=sending.changes, rates=rates)
 

@@ -19,7 +19,7 @@ LONGEST_RESET_S = 24 * 3600.0
 MINUTE_S = 60.0
 
 
-class _Words(NamedTuple):
+class _HeaderNames(NamedTuple):
     """The names of one dialect's headers, with ``{}`` for limit, remaining or reset."""
 
     requests: str
@@ -27,10 +27,12 @@ class _Words(NamedTuple):
     """The first that is there counts."""
 
 
-DIALECTS = (
-    _Words("x-ratelimit-{}-requests", ("x-ratelimit-{}-tokens",)),
-    _Words("anthropic-ratelimit-requests-{}", ("anthropic-ratelimit-tokens-{}", "anthropic-ratelimit-input-tokens-{}")),
-    _Words("x-ratelimit-{}-req-minute", ("x-ratelimit-{}-tokens-minute",)),
+HEADER_STYLES = (
+    _HeaderNames("x-ratelimit-{}-requests", ("x-ratelimit-{}-tokens",)),
+    _HeaderNames(
+        "anthropic-ratelimit-requests-{}", ("anthropic-ratelimit-tokens-{}", "anthropic-ratelimit-input-tokens-{}")
+    ),
+    _HeaderNames("x-ratelimit-{}-req-minute", ("x-ratelimit-{}-tokens-minute",)),
 )
 
 
@@ -42,7 +44,7 @@ def rate_state(headers: Mapping[str, str], now_s: float | None = None) -> RateSt
         now_s: seconds since the epoch, for a reset that is a date.
 
     """
-    for words in DIALECTS:
+    for words in HEADER_STYLES:
         requests = _budget(headers, words.requests, now_s)
         tokens = next((found for name in words.tokens if (found := _budget(headers, name, now_s))), None)
         if requests or tokens:

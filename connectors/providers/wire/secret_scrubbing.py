@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-STANDS_FOR_IT = "***"
+REPLACEMENT = "***"
 _SHORTEST = 6
 """Of a secret that is looked for: a shorter one would be found in the middle of innocent words."""
 _HALF_HIDDEN = re.compile(r"[A-Za-z0-9_-]{1,16}(\*{3,}|…|\.{4,}|•{3,})[A-Za-z0-9_-]{1,16}")
 """A key as some providers show it, its ends in clear."""
 
 
-class Scrubber:
+class SecretScrubber:
     """Knows some secrets, and takes them out."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -27,15 +27,15 @@ class Scrubber:
         self._texts = sorted(spelled, key=len, reverse=True)
         self._bytes = [text.encode() for text in self._texts]
 
-    def body(self, content: bytes) -> bytes:
+    def scrub(self, content: bytes) -> bytes:
         """Return what was sent, without them. JSON stays JSON."""
         for secret in self._bytes:
             if secret in content:
-                content = content.replace(secret, STANDS_FOR_IT.encode())
+                content = content.replace(secret, REPLACEMENT.encode())
         return content
 
     def message(self, text: str) -> str:
         """Return an error's words without them, and without what is left of a key that the provider has half hidden."""
         for secret in self._texts:
-            text = text.replace(secret, STANDS_FOR_IT)
-        return _HALF_HIDDEN.sub(STANDS_FOR_IT, text)
+            text = text.replace(secret, REPLACEMENT)
+        return _HALF_HIDDEN.sub(REPLACEMENT, text)

@@ -18,7 +18,7 @@ class ServerSentEvent(NamedTuple):
     data: str
 
 
-class EventReader:
+class SseReader:
     """Takes bytes in, gives whole events out."""
 
     def __init__(self) -> None:

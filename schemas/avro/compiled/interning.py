@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-MOST = 2048
+MAX_ENTRIES = 2048
 """Of one class, about 4 MB; then all are forgotten, and those that go on are read once more."""
-LARGEST = 1024
+MAX_ENTRY_BYTES = 1024
 """Bytes of a part that is kept: callers say how long their names and correlations are."""
 
 P = TypeVar("P")
 
 
-class Recurring(Generic[P]):
+class InternTable(Generic[P]):
     """The parts of one class that were read or written lately, with their bytes. None changes: all may share them.
 
     Args:
@@ -21,19 +21,19 @@ class Recurring(Generic[P]):
 
     """
 
-    def __init__(self, key: int, most: int = MOST) -> None:
+    def __init__(self, key: int, most: int = MAX_ENTRIES) -> None:
         self.key = key
         self.by_key: dict[bytes, tuple[bytes, P]] = {}
         """Found by its first bytes; whether the rest is the same is the reader's to see."""
         self.by_id: dict[int, tuple[P, bytes]] = {}
         """Found by its identity, which is another's when it is gone: it is held here, so that it is not."""
-        self._most = most
+        self._max_entries = most
 
-    def keep(self, data: bytes, part: P) -> None:
+    def add(self, data: bytes, part: P) -> None:
         """Keep a part and its bytes, all of them, if they are few."""
-        if len(data) > LARGEST:
+        if len(data) > MAX_ENTRY_BYTES:
             return
-        if len(self.by_id) >= self._most:
+        if len(self.by_id) >= self._max_entries:
             self.by_key.clear()
             self.by_id.clear()
         self.by_key[data[: self.key]] = data, part

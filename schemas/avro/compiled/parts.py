@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.avro.compiled.interning import Recurring
+from schemas.avro.compiled.interning import InternTable
 from schemas.events.parts import Request
 
 Schema = Any
 """A parsed JSON tree of an Avro schema, without logical types."""
-RECURRING: dict[str, Recurring[Any]] = {"Request": Recurring(key=37), "Plan": Recurring(key=16)}
+INTERNED: dict[str, InternTable[Any]] = {"Request": InternTable(key=37), "Plan": InternTable(key=16)}
 """The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
-SEVEN = 0x7F
+LOW_7_BITS = 0x7F
 """The bits of a byte that count; the eighth says whether another byte follows."""
 
 
-def recurs(part: Request) -> bool:
+def is_interned(part: Request) -> bool:
     """Whether this is kept, and so may come again as the same object: what is large is not."""
-    return id(part) in RECURRING["Request"].by_id
+    return id(part) in INTERNED["Request"].by_id
 
 
-def recurring() -> dict[str, Any]:
+def intern_functions() -> dict[str, Any]:
     """What the lines call that find and keep such parts."""
     return {
         f"{what}_{name}": getattr(known, what)
-        for name, known in RECURRING.items()
-        for what in ("by_key", "by_id", "keep")
+        for name, known in INTERNED.items()
+        for what in ("by_key", "by_id", "add")
     }

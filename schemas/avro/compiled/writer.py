@@ -7,55 +7,55 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator
 
-from schemas.avro.compiled.parts import RECURRING, SEVEN, Schema, recurring
-from schemas.codegen.compile import indented, made
+from schemas.avro.compiled.parts import INTERNED, LOW_7_BITS, Schema, intern_functions
+from schemas.codegen.compile import compile_function, indent
 from schemas.events.catalog import Event
 
 
-def writer(schema: Schema) -> Callable[[Event], bytes]:
+def compile_writer(schema: Schema) -> Callable[[Event], bytes]:
     """A function that gives an event's Avro bytes."""
     lines = ["def write(event):", "    parts = []", "    out = parts.append"]
-    lines += [f"    {line}" for line in _written(schema, "event", itertools.count())]
+    lines += [f"    {line}" for line in _value_lines(schema, "event", itertools.count())]
     lines.append("    return join(parts)")
-    names = {"join": b"".join, "length": _length, "double": struct.Struct("<d").pack, **recurring()}
-    write: Callable[[Event], bytes] = made("write", lines, names)
+    names = {"join": b"".join, "length": _encode_long, "double": struct.Struct("<d").pack, **intern_functions()}
+    write: Callable[[Event], bytes] = compile_function("write", lines, names)
     return write
 
 
 @functools.lru_cache(maxsize=8192)
-def _length(number: int) -> bytes:
+def _encode_long(number: int) -> bytes:
     """A long as Avro has it: zigzag, seven bits a byte. The same ones come again and again."""
     rest = (number << 1) ^ (number >> 63)
     data = bytearray()
-    while rest > SEVEN:
-        data.append(rest & SEVEN | 0x80)
+    while rest > LOW_7_BITS:
+        data.append(rest & LOW_7_BITS | 0x80)
         rest >>= 7
     data.append(rest)
     return bytes(data)
 
 
-def _written(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]:
+def _value_lines(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]:
     """The lines that write what this expression holds."""
     kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
     name = f"v{next(serial)}"
     if kind == "record":
-        yield from _record_written(schema, value, name, serial)
+        yield from _record_lines(schema, value, name, serial)
     elif kind == "union":
         yield f"{name} = {value}"
         yield f"if {name} is None: out(b'\\0')"
         yield "else:"
         yield "    out(b'\\2')"
-        yield from indented(_written(schema[1], name, serial))
+        yield from indent(_value_lines(schema[1], name, serial))
     elif kind in {"array", "map"}:
         yield f"{name} = {value}"
         yield f"if {name}:"
         yield f"    out(length(len({name})))"
         yield f"    for {name}k in {name}:"
         if kind == "map":
-            yield from indented(_written("string", f"{name}k", serial), 2)
-            yield from indented(_written(schema["values"], f"{name}[{name}k]", serial), 2)
+            yield from indent(_value_lines("string", f"{name}k", serial), 2)
+            yield from indent(_value_lines(schema["values"], f"{name}[{name}k]", serial), 2)
         else:
-            yield from indented(_written(schema["items"], f"{name}k", serial), 2)
+            yield from indent(_value_lines(schema["items"], f"{name}k", serial), 2)
         yield "out(b'\\0')"
     elif kind in {"string", "bytes"}:
         yield f"{name} = {value}.encode()" if kind == "string" else f"{name} = {value}"
@@ -69,12 +69,12 @@ def _written(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]
         }[kind]
 
 
-def _record_written(schema: Schema, value: str, name: str, serial: Iterator[int]) -> Iterator[str]:
+def _record_lines(schema: Schema, value: str, name: str, serial: Iterator[int]) -> Iterator[str]:
     kind = schema["name"]
     fields = [f"{name} = {value}.__dict__"]
     for field in schema["fields"]:
-        fields += _written(field["type"], f"{name}[{field['name']!r}]", serial)
-    if kind not in RECURRING:
+        fields += _value_lines(field["type"], f"{name}[{field['name']!r}]", serial)
+    if kind not in INTERNED:
         yield from fields
         return
     yield f"{name}o = {value}"
@@ -82,5 +82,5 @@ def _record_written(schema: Schema, value: str, name: str, serial: Iterator[int]
     yield f"if known is not None and known[0] is {name}o: out(known[1])"
     yield "else:"
     yield f"    {name}b = len(parts)"
-    yield from indented(iter(fields))
-    yield f"    keep_{kind}(join(parts[{name}b:]), {name}o)"
+    yield from indent(iter(fields))
+    yield f"    add_{kind}(join(parts[{name}b:]), {name}o)"

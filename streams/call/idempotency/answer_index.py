@@ -10,17 +10,17 @@ import time
 from array import array
 from collections.abc import Callable
 
-REMEMBERED = 300_000
+MAX_ENTRIES = 300_000
 """Answers that a worker can find again: about 40 MB."""
-REMEMBERED_MINUTES = 24 * 60
+RETENTION_MINUTES = 24 * 60
 _MINUTE_MS = 60_000
 
 
-class Bookmarks:
+class AnswerIndex:
     """Request id to the offset of its answer, in the partitions of one worker."""
 
     def __init__(
-        self, limit: int = REMEMBERED, minutes: int = REMEMBERED_MINUTES, clock: Callable[[], float] = time.time
+        self, limit: int = MAX_ENTRIES, minutes: int = RETENTION_MINUTES, clock: Callable[[], float] = time.time
     ) -> None:
         self._limit = limit
         self._span = minutes
@@ -32,7 +32,7 @@ class Bookmarks:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def put(self, request_id: str, partition: int, offset: int, at_ms: int) -> bool:
+    def add(self, request_id: str, partition: int, offset: int, at_ms: int) -> bool:
         """Remember where an answer stands; of two for one request, the later in the log.
 
         Args:
@@ -62,7 +62,7 @@ class Bookmarks:
         """The offset of a request's answer. Rarely it is another one's, or too old: who reads there must look."""
         return self._offsets.get(_key(request_id))
 
-    def leave(self, partition: int) -> None:
+    def drop_partition(self, partition: int) -> None:
         """Forget a partition that another worker has now."""
         for keys_by_partition in self._minutes.values():
             self._drop(keys_by_partition.pop(partition, ()))

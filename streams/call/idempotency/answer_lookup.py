@@ -15,34 +15,34 @@ from typing import Protocol
 import structlog
 
 from schemas.avro.codec import UndecodableError, decode
-from schemas.errors import PlainError
+from schemas.errors import UserError
 from schemas.events.catalog import AttemptFinished
 from schemas.events.parts import Request
 from schemas.events.request_id import is_named
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import DAY
-from streams.call.attempts import End
-from streams.call.idempotency.answer_index import Bookmarks
-from streams.call.idempotency.fingerprint import asked_in
+from streams.call.attempts import RequestEnd
+from streams.call.idempotency.answer_index import AnswerIndex
+from streams.call.idempotency.fingerprint import fingerprint_of
 
 log = structlog.get_logger()
 
 WAIT_S = 60.0
 """The longest that a named request waits for the look back; and never more than half of the time that it has."""
-_LOOK_S = 0.1
-_AGAIN_S = 0.5
-_BREATH_S = 0.01
+_SCAN_TIMEOUT_S = 0.1
+_RETRY_BACKOFF_S = 0.5
+_SCAN_PAUSE_S = 0.01
 """Between two batches of the past: the present goes first."""
 
 
-class Past(Protocol):
+class TopicHistory(Protocol):
     """What is needed of ``connectors.kafka.clients.history.Lookback``."""
 
-    async def read(self, partition: int, offset: int) -> Record | None:
+    async def read(self, partition: int, offset: int) -> ConsumerRecord | None:
         """One record, if it is still there."""
         ...
 
-    def back(self, partition: int, since_ms: int, until_ms: int) -> AsyncGenerator[list[Record]]:
+    def read_backwards(self, partition: int, since_ms: int, until_ms: int) -> AsyncGenerator[list[ConsumerRecord]]:
         """The records of a span of time, the newest first by the hour."""
         ...
 
@@ -51,42 +51,42 @@ class Past(Protocol):
         ...
 
 
-class Recall:
+class AnswerLookup:
     """What one worker remembers for a day."""
 
     def __init__(
         self,
-        look: Callable[[], Past],
-        bookmarks: Bookmarks | None = None,
+        look: Callable[[], TopicHistory],
+        bookmarks: AnswerIndex | None = None,
         clock: Callable[[], float] = time.time,
         wait_s: float = WAIT_S,
     ) -> None:
-        self._look = look
+        self._open_history = look
         self._answers = look()
-        self._one_look = asyncio.Lock()
-        self._bookmarks = bookmarks if bookmarks is not None else Bookmarks(clock=clock)
+        self._scan_lock = asyncio.Lock()
+        self._index = bookmarks if bookmarks is not None else AnswerIndex(clock=clock)
         self._clock = clock
         self._wait_s = wait_s
-        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._scans: dict[int, asyncio.Task[None]] = {}
 
-    def observe(self, record: Record) -> bool:
+    def observe(self, record: ConsumerRecord) -> bool:
         """Take note of a record if it holds an answer that may be asked for again. False: there is no room for it."""
         request_id = (record.key or b"").decode("latin-1")
-        if not is_named(request_id) or not asked_in(record):
+        if not is_named(request_id) or not fingerprint_of(record):
             return True
-        return self._bookmarks.put(request_id, record.partition, record.offset, record.timestamp_ms)
+        return self._index.add(request_id, record.partition, record.offset, record.timestamp_ms)
 
-    def learn(self, partition: int, until_ms: int) -> None:
+    def index_partition(self, partition: int, until_ms: int) -> None:
         """Begin to look back through a partition, from this time (milliseconds since the epoch) to a day ago."""
-        self._end_look(partition)
-        self._looks[partition] = asyncio.create_task(self._look_back(partition, until_ms))
+        self._stop_scan(partition)
+        self._scans[partition] = asyncio.create_task(self._scan(partition, until_ms))
 
-    def leave(self, partition: int) -> None:
+    def forget(self, partition: int) -> None:
         """Forget a partition that another worker has now."""
-        self._end_look(partition)
-        self._bookmarks.leave(partition)
+        self._stop_scan(partition)
+        self._index.drop_partition(partition)
 
-    async def end(self, request: Request, partition: int) -> End | None:
+    async def find(self, request: Request, partition: int) -> RequestEnd | None:
         """Find the answer that a request had within a day; None if it had none, or if that can't be known in time."""
         if not is_named(request.request_id):
             return None
@@ -94,18 +94,18 @@ class Recall:
         while offset is not None and self._clock() * 1000 < request.deadline_at:
             try:
                 record = await self._answers.read(partition, offset)
-            except PlainError as error:
+            except UserError as error:
                 log.warning("answer is out of reach", partition=partition, offset=offset, reason=str(error))
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_BACKOFF_S)
             else:
                 return self._answer(request, record)
         return None
 
     async def stop(self) -> None:
         """Look no further, and disconnect."""
-        looks = list(self._looks.values())
-        for partition in list(self._looks):
-            self._end_look(partition)
+        looks = list(self._scans.values())
+        for partition in list(self._scans):
+            self._stop_scan(partition)
         await asyncio.gather(*looks, return_exceptions=True)
         await self._answers.stop()
 
@@ -113,14 +113,14 @@ class Recall:
         """Where the answer stands; while the look back is under way, it may still turn up."""
         left_s = request.deadline_at / 1000 - self._clock()
         until = time.monotonic() + min(self._wait_s, left_s / 2)
-        while (offset := self._bookmarks.find(request.request_id)) is None:
-            look = self._looks.get(partition)
+        while (offset := self._index.find(request.request_id)) is None:
+            look = self._scans.get(partition)
             if look is None or look.done() or time.monotonic() >= until:
                 return None
-            await asyncio.wait({look}, timeout=_LOOK_S)
+            await asyncio.wait({look}, timeout=_SCAN_TIMEOUT_S)
         return offset
 
-    def _answer(self, request: Request, record: Record | None) -> End | None:
+    def _answer(self, request: Request, record: ConsumerRecord | None) -> RequestEnd | None:
         if record is None or record.timestamp_ms < self._clock() * 1000 - DAY:
             return None
         try:
@@ -129,32 +129,32 @@ class Recall:
             return None
         if not isinstance(event, AttemptFinished) or event.error_type or event.request.request_id != request.request_id:
             return None
-        return End(event.request, "answered", None, (event,), event.finished_at, asked_in(record))
+        return RequestEnd(event.request, "answered", None, (event,), event.finished_at, fingerprint_of(record))
 
-    async def _look_back(self, partition: int, until_ms: int) -> None:
+    async def _scan(self, partition: int, until_ms: int) -> None:
         """Note the answers of a day, one partition after the other, however often Kafka goes away meanwhile."""
-        async with self._one_look:
+        async with self._scan_lock:
             while True:
-                past = self._look()
+                past = self._open_history()
                 try:
-                    return await self._note(past, partition, until_ms)
-                except PlainError as error:
+                    return await self._add_to_index(past, partition, until_ms)
+                except UserError as error:
                     log.warning("looking back again", partition=partition, reason=str(error))
                 finally:
                     await past.stop()
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_BACKOFF_S)
 
-    async def _note(self, past: Past, partition: int, until_ms: int) -> None:
+    async def _add_to_index(self, past: TopicHistory, partition: int, until_ms: int) -> None:
         """Read until that is all, or there is no more room for what is older."""
         since_ms = int(self._clock() * 1000) - DAY
-        async with aclosing(past.back(partition, since_ms, until_ms)) as batches:
+        async with aclosing(past.read_backwards(partition, since_ms, until_ms)) as batches:
             async for records in batches:
                 noted = [self.observe(record) for record in records]
                 if not all(noted):
                     return
-                await asyncio.sleep(_BREATH_S)
+                await asyncio.sleep(_SCAN_PAUSE_S)
 
-    def _end_look(self, partition: int) -> None:
-        look = self._looks.pop(partition, None)
+    def _stop_scan(self, partition: int) -> None:
+        look = self._scans.pop(partition, None)
         if look is not None:
             look.cancel()

@@ -14,27 +14,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.avro.codec import decode
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
-from schemas.kafka.records import Record
-from streams.call.attempts import End
-from streams.call.idempotency.fingerprint import asked_in
+from schemas.kafka.records import ConsumerRecord
+from streams.call.attempts import RequestEnd
+from streams.call.idempotency.fingerprint import fingerprint_of
 
-REMEMBERED_BYTES = 64 * 1024 * 1024
-REMEMBERED_S = 900.0
-ENTRY_BYTES = 1000
+MAX_BYTES = 64 * 1024 * 1024
+TTL_S = 900.0
+ENTRY_OVERHEAD_BYTES = 1000
 """About what it takes to remember a request without its answer."""
 
 
-@fixed
-class Fresh:
+@frozen_slots
+class Unclaimed:
     """Nobody is at it. ``attempts`` have failed already."""
 
     attempts: tuple[AttemptFinished, ...] = ()
 
 
-@fixed
-class Running:
+@frozen_slots
+class InProgress:
     """Somebody is at it: wait for ``done``, then look again."""
 
     done: asyncio.Future[None]
@@ -42,14 +42,14 @@ class Running:
     """Milliseconds since the epoch; None if it runs in this worker, where ``done`` comes for certain."""
 
 
-@fixed
-class Finished:
+@frozen_slots
+class Completed:
     """It has had its end."""
 
-    end: End
+    end: RequestEnd
 
 
-@fixed
+@frozen_slots
 class InDoubt:
     """Another worker started this attempt, its time is over, and nobody knows what became of it."""
 
@@ -57,7 +57,7 @@ class InDoubt:
     attempts: tuple[AttemptFinished, ...] = ()
 
 
-Claim = Fresh | Running | Finished | InDoubt
+Claim = Unclaimed | InProgress | Completed | InDoubt
 
 
 @dataclass(slots=True, eq=False)
@@ -67,14 +67,14 @@ class _Entry:
     partition: int
     touched: float
     lost: bool = False
-    end: End | None = None
+    end: RequestEnd | None = None
     open: AttemptStarted | None = None
     attempts: tuple[AttemptFinished, ...] = ()
     done: asyncio.Future[None] | None = None
 
     @property
     def size(self) -> int:
-        return ENTRY_BYTES + (self.end.size if self.end is not None else 0)
+        return ENTRY_OVERHEAD_BYTES + (self.end.size if self.end is not None else 0)
 
     def knows(self, event: AttemptStarted | AttemptFinished) -> bool:
         """Whether the end of this attempt has been told already: the log may be read again from further back."""
@@ -96,15 +96,15 @@ class Claims:
 
     def __init__(
         self,
-        limit_bytes: int = REMEMBERED_BYTES,
-        ttl_s: float = REMEMBERED_S,
+        limit_bytes: int = MAX_BYTES,
+        ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.monotonic,
         gone: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._limit = limit_bytes
         self._ttl = ttl_s
         self._clock = clock
-        self._gone = gone
+        self._is_dead = gone
         self._running: dict[str, _Entry] = {}
         self._idle: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
@@ -112,21 +112,21 @@ class Claims:
     def lookup(self, request_id: str, now: int) -> Claim:
         """Say how it stands with a request at ``now``, in milliseconds since the epoch."""
         if request_id in self._running:
-            return Running(self._running[request_id].wait())
+            return InProgress(self._running[request_id].wait())
         entry = self._idle.get(request_id)
         if entry is None:
-            return Fresh()
+            return Unclaimed()
         if entry.end is not None:
-            return Finished(entry.end)
+            return Completed(entry.end)
         if entry.open is None:
-            return Fresh(entry.attempts)
-        if now < entry.open.expires_at and not self._gone(entry.open.worker):
-            return Running(entry.wait(), entry.open.expires_at)
+            return Unclaimed(entry.attempts)
+        if now < entry.open.expires_at and not self._is_dead(entry.open.worker):
+            return InProgress(entry.wait(), entry.open.expires_at)
         return InDoubt(entry.open, entry.attempts)
 
     # --- what this worker does
 
-    def take(self, request_id: str, partition: int) -> None:
+    def claim(self, request_id: str, partition: int) -> None:
         """Begin with a request in this worker; ``release`` must follow, whatever happens."""
         entry = self._forget(request_id)
         attempts = entry.attempts if entry is not None else ()
@@ -134,7 +134,9 @@ class Claims:
         if entry is not None:
             entry.wake()
 
-    def release(self, request_id: str, end: End | None = None, attempts: tuple[AttemptFinished, ...] = ()) -> None:
+    def release(
+        self, request_id: str, end: RequestEnd | None = None, attempts: tuple[AttemptFinished, ...] = ()
+    ) -> None:
         """Leave a request, and wake those who wait for it.
 
         Args:
@@ -149,7 +151,7 @@ class Claims:
         if end is not None or attempts:
             self._keep(request_id, entry)
 
-    def lost(self, request_id: str) -> bool:
+    def is_revoked(self, request_id: str) -> bool:
         """Whether the request's partition has gone to another worker since ``take``."""
         return self._running[request_id].lost
 
@@ -167,7 +169,7 @@ class Claims:
 
     # --- what the log says
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: ConsumerRecord) -> None:
         """Take in a record of ``llm.attempts.v1`` or of ``llm.outcomes.v1``, in the log's order.
 
         Raises:
@@ -176,24 +178,24 @@ class Claims:
         """
         event = decode(record.value or b"")
         if isinstance(event, AttemptStarted):
-            self.started(event, record.partition)
+            self.on_started(event, record.partition)
         elif isinstance(event, AttemptFinished):
-            self.finished(event, record.partition, asked_in(record))
+            self.on_finished(event, record.partition, fingerprint_of(record))
         elif isinstance(event, AttemptWithdrawn):
-            self.withdrawn(event)
+            self.on_withdrawn(event)
         elif isinstance(event, RequestSettled) and not event.replayed:
-            self.settled(event, record.partition)
+            self.on_settled(event, record.partition)
 
-    def started(self, event: AttemptStarted, partition: int) -> None:
+    def on_started(self, event: AttemptStarted, partition: int) -> None:
         """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
-        entry = self._observed(event.request.request_id, partition)
+        entry = self._entry_of(event.request.request_id, partition)
         if entry is not None and not entry.knows(event):
             entry.open = event
 
-    def finished(self, event: AttemptFinished, partition: int, asked: str = "") -> None:
+    def on_finished(self, event: AttemptFinished, partition: int, asked: str = "") -> None:
         """Take in how an attempt ended; an answer, to what was ``asked``, is the request's end."""
         request_id = event.request.request_id
-        entry = self._observed(request_id, partition)
+        entry = self._entry_of(request_id, partition)
         if entry is None or entry.knows(event):
             return
         self._forget(request_id)
@@ -201,29 +203,29 @@ class Claims:
             entry.open = None
         entry.attempts = tuple(sorted((*entry.attempts, event), key=lambda attempt: attempt.attempt))
         if event.error_type is None:
-            entry.end = End(event.request, "answered", None, entry.attempts, event.finished_at, asked)
+            entry.end = RequestEnd(event.request, "answered", None, entry.attempts, event.finished_at, asked)
         entry.wake()
         self._keep(request_id, entry)
 
-    def withdrawn(self, event: AttemptWithdrawn) -> None:
+    def on_withdrawn(self, event: AttemptWithdrawn) -> None:
         """Take in that an attempt was not made: who waits for its end need not."""
         entry = self._idle.get(event.request.request_id)
         if entry is not None and entry.open is not None and entry.open.worker == event.worker:
             entry.open = None
             entry.wake()
 
-    def settled(self, event: RequestSettled, partition: int) -> None:
+    def on_settled(self, event: RequestSettled, partition: int) -> None:
         """Take in that a request has ended without an answer; of an answer its attempt tells."""
-        entry = self._observed(event.request.request_id, partition)
+        entry = self._entry_of(event.request.request_id, partition)
         if entry is None or event.outcome == "answered":
             return
         self._forget(event.request.request_id)
         entry.open = None
-        entry.end = End(event.request, event.outcome, event.failure, entry.attempts, event.settled_at)
+        entry.end = RequestEnd(event.request, event.outcome, event.failure, entry.attempts, event.settled_at)
         entry.wake()
         self._keep(event.request.request_id, entry)
 
-    def _observed(self, request_id: str, partition: int) -> _Entry | None:
+    def _entry_of(self, request_id: str, partition: int) -> _Entry | None:
         if request_id in self._running:
             return None
         entry = self._idle.get(request_id)

@@ -11,7 +11,7 @@ import orjson
 from schemas.events.catalog import RequestRouted
 from schemas.events.request_id import is_named
 from schemas.kafka import headers
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
 _DELIVERY = frozenset({"stream", "stream_options"})
 """How the answer comes is no part of the question: who lost its line in a stream may ask for the whole."""
@@ -33,13 +33,13 @@ def fingerprint(routed: RequestRouted, body: dict[str, Any]) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def marked(answer: Output, asked: str) -> Output:
+def with_fingerprint(answer: ProducerRecord, asked: str) -> ProducerRecord:
     """Say on the record of an answer what was asked, if its caller may ask again."""
     if not asked:
         return answer
-    return dataclasses.replace(answer, headers=(*answer.headers, (headers.ASKED, asked.encode())))
+    return dataclasses.replace(answer, headers=(*answer.headers, (headers.FINGERPRINT, asked.encode())))
 
 
-def asked_in(record: Record) -> str:
+def fingerprint_of(record: ConsumerRecord) -> str:
     """Read what ``marked`` has said; empty if it is no answer, or none that can be asked for again."""
-    return (headers.last(record.headers, headers.ASKED) or b"").decode("latin-1")
+    return (headers.last_value(record.headers, headers.FINGERPRINT) or b"").decode("latin-1")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from connectors.providers.call_limits import Limits
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from schemas.events.parts import Change, Usage
 from schemas.events.vocabulary import OnOversize
 
@@ -31,12 +31,12 @@ def inputs_of(body: JSON) -> list[Input]:
     return [value] if value and isinstance(value[0], int) else value
 
 
-def part_of(body: JSON, part: range) -> JSON:
+def body_of_split(body: JSON, part: range) -> JSON:
     """The body that asks for these inputs alone."""
     return {**body, "input": inputs_of(body)[part.start : part.stop]}
 
 
-def parts_of(body: JSON, limits: Limits, on_oversize: OnOversize, target: str) -> list[range]:
+def plan_splits(body: JSON, limits: Limits, on_oversize: OnOversize, target: str) -> list[range]:
     """Say which inputs to send in which call: one range if all fit into one, or may not be parted.
 
     Args:
@@ -67,7 +67,9 @@ def check_body(body: JSON, limits: Limits, target: str) -> None:
 
     """
     if limits.body_bytes and (size := len(orjson.dumps(body))) > limits.body_bytes:
-        raise ProviderError("request_too_large", _told(f"the body has {size} bytes", "body_bytes", limits, target))
+        raise ProviderError(
+            "request_too_large", _describe_limit(f"the body has {size} bytes", "body_bytes", limits, target)
+        )
 
 
 def _cut(inputs: Sequence[Input], limits: Limits, frame: int) -> Iterator[range]:
@@ -106,34 +108,34 @@ def _size(item: Input) -> int:
 def _check_input(index: int, item: Input, limits: Limits, frame: int, target: str) -> None:
     """Refuse what no part could hold. A text that may be too long is not refused: only the provider knows."""
     if limits.input_chars and isinstance(item, str) and len(item) > limits.input_chars:
-        message = _told(f"input {index} has {len(item)} characters", "input_chars", limits, target)
+        message = _describe_limit(f"input {index} has {len(item)} characters", "input_chars", limits, target)
         raise ProviderError("context_length", message, param="input")
     for name in ("input_tokens", "call_tokens"):
         most = getattr(limits, name)
         if most and isinstance(item, list) and len(item) > most:
-            message = _told(f"input {index} has {len(item)} tokens", name, limits, target)
+            message = _describe_limit(f"input {index} has {len(item)} tokens", name, limits, target)
             raise ProviderError("context_length", message, param="input")
     if limits.body_bytes and (size := frame + _size(item) - 1) > limits.body_bytes:
-        message = _told(f"with input {index} alone the body has {size} bytes", "body_bytes", limits, target)
+        message = _describe_limit(f"with input {index} alone the body has {size} bytes", "body_bytes", limits, target)
         raise ProviderError("request_too_large", message)
 
 
 def _check_all(inputs: Sequence[Input], limits: Limits, target: str) -> None:
     """Refuse what is too much for one call, as far as that is certain."""
     if limits.inputs and len(inputs) > limits.inputs:
-        message = _told(f"the request has {len(inputs)} inputs", "inputs", limits, target)
+        message = _describe_limit(f"the request has {len(inputs)} inputs", "inputs", limits, target)
         raise ProviderError("request_too_large", message, param="input")
     tokens = sum(len(item) for item in inputs if isinstance(item, list))
     if limits.call_tokens and tokens > limits.call_tokens:
-        message = _told(f"the request has {tokens} tokens", "call_tokens", limits, target)
+        message = _describe_limit(f"the request has {tokens} tokens", "call_tokens", limits, target)
         raise ProviderError("request_too_large", message, param="input")
 
 
-def _told(what: str, name: str, limits: Limits, target: str) -> str:
+def _describe_limit(what: str, name: str, limits: Limits, target: str) -> str:
     return f"{what}, and {target} takes at most {getattr(limits, name)} (limit {name})"
 
 
-def joined(answers: Sequence[Answer], parts: Sequence[range]) -> Answer:
+def merge_answers(answers: Sequence[ProviderAnswer], parts: Sequence[range]) -> ProviderAnswer:
     """One answer out of the parts' answers: the embeddings in the order of the inputs, the usage summed.
 
     Args:
@@ -148,13 +150,13 @@ def joined(answers: Sequence[Answer], parts: Sequence[range]) -> Answer:
     first = answers[0]
     body = {**first.body, "data": [{**item, "index": index} for index, item in enumerate(embeddings)]}
     if usages := [answer.body["usage"] for answer in answers if isinstance(answer.body.get("usage"), dict)]:
-        body["usage"] = _summed(usages)
+        body["usage"] = _sum_tokens(usages)
     natives = [answer.native_usage for answer in answers]
     sent = [answer.sent for answer in answers if answer.sent]
-    return Answer(
+    return ProviderAnswer(
         body=body,
         http_status=first.http_status,
-        usage=total(answers),
+        usage=sum_usage(answers),
         response_id=first.response_id,
         response_model=first.response_model,
         native_usage={"parts": natives} if any(natives) else None,
@@ -163,7 +165,7 @@ def joined(answers: Sequence[Answer], parts: Sequence[range]) -> Answer:
     )
 
 
-def total(answers: Sequence[Answer]) -> Usage:
+def sum_usage(answers: Sequence[ProviderAnswer]) -> Usage:
     """What they cost together, in tokens."""
     counted = [answer.usage for answer in answers]
     return Usage(**{name: sum(getattr(usage, name) for usage in counted) for name in Usage.model_fields})
@@ -174,7 +176,7 @@ def _split(parts: Sequence[range]) -> Change:
     return Change(param="input", action="transformed", detail=f"split into {len(parts)} calls of {sizes} inputs")
 
 
-def _embeddings(answer: Answer, part: range) -> list[JSON]:
+def _embeddings(answer: ProviderAnswer, part: range) -> list[JSON]:
     """A part's embeddings in the order of its inputs, which is the order of their indexes where they have them."""
     data = answer.body.get("data")
     if not isinstance(data, list) or len(data) != len(part) or not all(isinstance(item, dict) for item in data):
@@ -186,13 +188,13 @@ def _embeddings(answer: Answer, part: range) -> list[JSON]:
     return data
 
 
-def _summed(usages: Sequence[JSON]) -> JSON:
+def _sum_tokens(usages: Sequence[JSON]) -> JSON:
     """Add up the numbers of usage objects, and those of the objects in them."""
     result: JSON = {}
     for usage in usages:
         for name, value in usage.items():
             if isinstance(value, dict):
-                result[name] = _summed([result.get(name) or {}, value])
+                result[name] = _sum_tokens([result.get(name) or {}, value])
             elif isinstance(value, int | float):
                 result[name] = (result.get(name) or 0) + value
             else:

@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from schemas.events.vocabulary import Lane
-from streams.call.traffic.rate_limit import Cost
-from streams.call.traffic.wait_queue import Crowd, Line
+from streams.call.traffic.rate_limit import RequestCost
+from streams.call.traffic.wait_queue import WaiterGroup, WaitQueue
 
-ONE = Cost()
-LOOKED_BACK = 64
+_INTERACTIVE_UNIT = RequestCost()
+COMPLETIONS_KEPT = 64
 """Calls by whose ends the pace is told."""
 
 
-class Room:
+class Bulkhead:
     """Counts calls under way, and wakes those who wait when one ends.
 
     Args:
@@ -28,15 +28,15 @@ class Room:
     """
 
     def __init__(self, limit: int, batch_share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.crowd = Crowd()
+        self.waiters = WaiterGroup()
         """Who waits for this room, and perhaps for more."""
         self._limit = limit
-        self._batch_limit = portion(limit, batch_share)
+        self._batch_limit = share_of(limit, batch_share)
         self._taken = 0
         self._batch = 0
         self._clock = clock
-        self._ended_s: deque[float] = deque(maxlen=LOOKED_BACK)
-        self._line = Line(self._turn, self.release, lambda _: 0.0, self.crowd)
+        self._ended_s: deque[float] = deque(maxlen=COMPLETIONS_KEPT)
+        self._line = WaitQueue(self._turn, self.release, lambda _: 0.0, self.waiters)
 
     @property
     def free(self) -> int:
@@ -44,19 +44,19 @@ class Room:
         return self._limit - self._taken
 
     @property
-    def held(self) -> int:
+    def in_use(self) -> int:
         """How many are in it, or wait for it and go first."""
-        return self._taken + self.crowd.interactive
+        return self._taken + self.waiters.interactive
 
-    def has_place(self, lane: Lane) -> bool:
+    def has_capacity(self, lane: Lane) -> bool:
         """Whether one more may come in. Of the batch lane nobody may while others wait."""
-        if lane == "batch" and (self.crowd.interactive or self._batch >= self._batch_limit):
+        if lane == "batch" and (self.waiters.interactive or self._batch >= self._batch_limit):
             return False
         return self._taken < self._limit
 
-    def take(self, lane: Lane = "interactive") -> bool:
+    def try_acquire(self, lane: Lane = "interactive") -> bool:
         """Take a place, if there is one."""
-        if not self.has_place(lane):
+        if not self.has_capacity(lane):
             return False
         self._taken += 1
         self._batch += lane == "batch"
@@ -67,27 +67,27 @@ class Room:
         self._taken -= 1
         self._batch -= lane == "batch"
         self._ended_s.append(self._clock())
-        self.crowd.wake()
+        self.waiters.wake()
 
-    def turnover_s(self) -> float:
+    def drain_time_s(self) -> float:
         """About how long until all that it holds has ended, by the pace of the last; inf if none has ended yet."""
         if not self._ended_s:
             return math.inf
-        return self.held * (self._clock() - self._ended_s[0]) / len(self._ended_s)
+        return self.in_use * (self._clock() - self._ended_s[0]) / len(self._ended_s)
 
     @contextlib.asynccontextmanager
-    async def place(self, lane: Lane) -> AsyncIterator[None]:
+    async def acquire(self, lane: Lane) -> AsyncIterator[None]:
         """Wait for a place, and give it back."""
-        await self._line.turn(ONE, lane=lane)
+        await self._line.acquire(_INTERACTIVE_UNIT, lane=lane)
         try:
             yield
         finally:
             self.release(lane)
 
-    def _turn(self, _: Cost, lane: Lane) -> float:
-        return 0.0 if self.take(lane) else math.inf
+    def _turn(self, _: RequestCost, lane: Lane) -> float:
+        return 0.0 if self.try_acquire(lane) else math.inf
 
 
-def portion(limit: int, share: float) -> int:
+def share_of(limit: int, share: float) -> int:
     """So much of a limit, and one at least."""
     return max(1, int(limit * share))

@@ -31,13 +31,13 @@ class StateChange:
     """How long no call goes through from now on; 0 unless open."""
 
 
-class Entry(NamedTuple):
+class BreakerPermit(NamedTuple):
     """A call that was let through. ``leave`` wants it back."""
 
     generation: int
 
 
-class Breaker:
+class CircuitBreaker:
     """The breaker of one target. Every ``enter`` that lets a call through must be followed by one ``leave``.
 
     Args:
@@ -65,7 +65,7 @@ class Breaker:
             return max(0.0, self._until_s - now_s)
         return 0.0 if self._probing + self._proven < self._settings.probes else self._settings.cooldown_s
 
-    def enter(self, now_s: float) -> Entry | None:
+    def acquire(self, now_s: float) -> BreakerPermit | None:
         """Let a call through, or not. ``now_s`` is of any clock that never goes back."""
         if self.wait_s(now_s) > 0:
             return None
@@ -73,9 +73,11 @@ class Breaker:
             self._change("half_open", "probing", 0.0)
         if self.state == "half_open":
             self._probing += 1
-        return Entry(self._generation)
+        return BreakerPermit(self._generation)
 
-    def leave(self, entry: Entry, now_s: float, *, failed: ErrorType | None = None, counted: bool = True) -> None:
+    def release(
+        self, entry: BreakerPermit, now_s: float, *, failed: ErrorType | None = None, counted: bool = True
+    ) -> None:
         """Say how a call ended.
 
         Args:

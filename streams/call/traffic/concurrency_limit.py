@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from schemas.events.vocabulary import ErrorType
 
-OVERLOAD: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout"})
+OVERLOAD_ERRORS: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout"})
 """Errors that fewer calls at once may help against."""
-DECREASE = 0.7
-LEAST = 4
+DECREASE_FACTOR = 0.7
+MIN_LIMIT = 4
 """Below this nothing is gained, and the way back up would be long."""
-NEAR = 0.5
+UTILIZATION_TO_GROW = 0.5
 """An answer says that more may be possible only if so much of the limit was in use."""
 
 
-class Concurrency:
+class AdaptiveConcurrencyLimit:
     """The limit of one target.
 
     Args:
@@ -27,7 +27,7 @@ class Concurrency:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._least = min(LEAST, most)
+        self._least = min(MIN_LIMIT, most)
         self._limit = float(most)
         self._decreased_s = float("-inf")
 
@@ -36,17 +36,17 @@ class Concurrency:
         """How many calls may be under way at once."""
         return int(self._limit)
 
-    def answered(self, in_flight: int) -> None:
+    def on_success(self, in_flight: int) -> None:
         """Take in that a call went well.
 
         Args:
             in_flight: how many were under way when it ended, itself included.
 
         """
-        if in_flight >= self._limit * NEAR:
+        if in_flight >= self._limit * UTILIZATION_TO_GROW:
             self._limit = min(self._limit + 1 / self._limit, float(self._most))
 
-    def overloaded(self, in_flight: int, began_s: float, now_s: float) -> None:
+    def on_overload(self, in_flight: int, began_s: float, now_s: float) -> None:
         """Take in that a call was too much. Of all that were under way at once only the first counts.
 
         Args:
@@ -56,5 +56,5 @@ class Concurrency:
 
         """
         if began_s > self._decreased_s:
-            self._limit = max(min(self._limit, in_flight) * DECREASE, self._least)
+            self._limit = max(min(self._limit, in_flight) * DECREASE_FACTOR, self._least)
             self._decreased_s = now_s

@@ -10,12 +10,12 @@ import contextlib
 import math
 from collections.abc import Iterator
 
-QUICK_S = 5.0
+FAST_DRAIN_S = 5.0
 """Who is through with all that it holds so fast may hold more: that is over before it hurts anybody."""
-MOST_RETRY_S = 30.0
+MAX_RETRY_AFTER_S = 30.0
 
 
-class Slots:
+class DynamicThreshold:
     """So many, in all.
 
     Args:
@@ -25,23 +25,23 @@ class Slots:
     """
 
     def __init__(self, total: int, share: float) -> None:
-        self.taken = 0
+        self.in_use = 0
         self._total = total
         self._factor = share / (1 - share) if share < 1 else math.inf
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
+    def track(self) -> Iterator[None]:
         """Be one of those under way."""
-        self.taken += 1
+        self.in_use += 1
         try:
             yield
         finally:
-            self.taken -= 1
+            self.in_use -= 1
 
     @property
     def allowance(self) -> float:
         """How many a provider may hold now."""
-        free = self._total - self.taken
+        free = self._total - self.in_use
         return self._factor * free if free > 0 else 0.0
 
     def retry_after_s(self, held: int, turnover_s: float) -> float | None:
@@ -52,6 +52,6 @@ class Slots:
             turnover_s: about how long until all of these have ended.
 
         """
-        if self._factor == math.inf or held <= self.allowance or turnover_s <= QUICK_S:
+        if self._factor == math.inf or held <= self.allowance or turnover_s <= FAST_DRAIN_S:
             return None
-        return min(turnover_s, MOST_RETRY_S)
+        return min(turnover_s, MAX_RETRY_AFTER_S)

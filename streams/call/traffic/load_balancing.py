@@ -13,9 +13,9 @@ from schemas.events.parts import Plan, Target
 
 DECAY_S = 10.0
 """After this time without a call a third of the latency is left."""
-UNKNOWN_S = 1.0
+INITIAL_SCORE_S = 1.0
 """For a target that has calls under way and has answered none."""
-FAILED_S = 1.0
+FAILURE_PENALTY_S = 1.0
 """A failure is at least as bad as an answer after this time, and twice as bad as the latency of late."""
 
 
@@ -26,27 +26,27 @@ class PeakEwma:
         self._value_s = 0.0
         self._at_s: float | None = None
 
-    def answered(self, latency_s: float, now_s: float) -> None:
+    def on_success(self, latency_s: float, now_s: float) -> None:
         """Take in how long an answer took."""
-        kept = self._kept(now_s) if latency_s < self._value_s else 0.0
+        kept = self._decayed(now_s) if latency_s < self._value_s else 0.0
         self._value_s = self._value_s * kept + latency_s * (1 - kept)
         self._at_s = now_s
 
-    def failed(self, lasted_s: float, now_s: float) -> None:
+    def on_failure(self, lasted_s: float, now_s: float) -> None:
         """Take in a failure, which would look fast if its time alone counted."""
-        self.answered(max(lasted_s, 2 * self._value_s * self._kept(now_s), FAILED_S), now_s)
+        self.on_success(max(lasted_s, 2 * self._value_s * self._decayed(now_s), FAILURE_PENALTY_S), now_s)
 
-    def burden_s(self, in_flight: int, now_s: float) -> float:
+    def load_score_s(self, in_flight: int, now_s: float) -> float:
         """How bad it would be to call now, with so many calls under way already."""
         if self._at_s is None:
-            return UNKNOWN_S * (in_flight + 1) if in_flight else 0.0
-        return self._value_s * self._kept(now_s) * (in_flight + 1)
+            return INITIAL_SCORE_S * (in_flight + 1) if in_flight else 0.0
+        return self._value_s * self._decayed(now_s) * (in_flight + 1)
 
-    def _kept(self, now_s: float) -> float:
+    def _decayed(self, now_s: float) -> float:
         return 0.0 if self._at_s is None else math.exp(-max(0.0, now_s - self._at_s) / DECAY_S)
 
 
-def soonest_first(plan: Plan, tried: Sequence[tuple[str, str]], burden_s: Callable[[Target], float]) -> Plan:
+def order_by_load(plan: Plan, tried: Sequence[tuple[str, str]], burden_s: Callable[[Target], float]) -> Plan:
     """Put the targets of a plan in the order to call them; those that were tried stay in front, as they came.
 
     Args:

@@ -8,21 +8,21 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, ClassVar
 
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import TargetStateChanged
 from schemas.events.parts import Target
-from streams.call.traffic.bulkhead import Room
+from streams.call.traffic.bulkhead import Bulkhead
 from streams.call.traffic.circuit_breaker import StateChange
-from streams.call.traffic.fair_share import Slots
-from streams.call.traffic.rate_limit import Pace
-from streams.call.traffic.target import Gate
+from streams.call.traffic.fair_share import DynamicThreshold
+from streams.call.traffic.rate_limit import ConfiguredRateLimit
+from streams.call.traffic.target import TargetController
 
-KEPT = 1000
+MAX_TARGETS = 1000
 """Targets that are remembered: callers may name any model, and so make any number of them."""
 
 
-class Gates:
+class TargetRegistry:
     """The gates of one worker.
 
     Args:
@@ -42,36 +42,38 @@ class Gates:
         worker: str,
         clock: Callable[[], float] = time.time,
         *,
-        slots: Slots | None = None,
+        slots: DynamicThreshold | None = None,
         batch_share: float = 1.0,
     ) -> None:
-        self.news: deque[TargetStateChanged] = deque()
+        self.state_changes: deque[TargetStateChanged] = deque()
         """Not yet told to anybody; whoever reads it takes it out."""
         self._providers = dict(providers)
         self._settings = settings
-        self._slots = slots
+        self._threshold = slots
         self._batch_share = batch_share
-        self._rooms = {name: Room(settings[name].max_in_flight, batch_share) for name in providers}
-        self._paces = {name: Pace(settings[name].rate_limit, time.monotonic()) for name in providers}
+        self._bulkheads = {name: Bulkhead(settings[name].max_in_flight, batch_share) for name in providers}
+        self._rate_limits = {
+            name: ConfiguredRateLimit(settings[name].rate_limit, time.monotonic()) for name in providers
+        }
         self._worker = worker
         self._clock = clock
-        self._gates: OrderedDict[tuple[str, str], Gate] = OrderedDict()
+        self._targets: OrderedDict[tuple[str, str], TargetController] = OrderedDict()
 
-    def of(self, target: Target) -> Gate:
+    def get(self, target: Target) -> TargetController:
         """The gate of a target; a new one, in which nothing has happened, if it was not called for long."""
         key = (target.provider, target.model)
-        gate = self._gates.get(key)
+        gate = self._targets.get(key)
         if gate is None:
-            gate = self._gates[key] = self._open(target)
-            if len(self._gates) > KEPT:
-                self._gates.popitem(last=False)
+            gate = self._targets[key] = self._create(target)
+            if len(self._targets) > MAX_TARGETS:
+                self._targets.popitem(last=False)
         else:
-            self._gates.move_to_end(key)
+            self._targets.move_to_end(key)
         return gate
 
-    def share(self, part: float) -> None:
+    def set_share(self, part: float) -> None:
         """Keep to this part of all rate limits from now on, above 0 and up to 1: other workers have the rest."""
-        for pace in self._paces.values():
+        for pace in self._rate_limits.values():
             pace.share = part
 
     async def close(self) -> None:
@@ -79,24 +81,24 @@ class Gates:
         for provider in self._providers.values():
             await provider.close()
 
-    def _open(self, target: Target) -> Gate:
+    def _create(self, target: Target) -> TargetController:
         name = target.provider
         provider = self._providers.get(name)
         if provider is None:
-            return Gate(name, _Absent(name), ProviderSettings(kind="absent"))
-        return Gate(
+            return TargetController(name, _MissingProvider(name), ProviderSettings(kind="absent"))
+        return TargetController(
             name,
             provider,
             self._settings[name],
-            room=self._rooms[name],
-            pace=self._paces[name],
-            slots=self._slots,
+            room=self._bulkheads[name],
+            pace=self._rate_limits[name],
+            slots=self._threshold,
             batch_share=self._batch_share,
-            on_change=functools.partial(self._changed, target),
+            on_change=functools.partial(self._on_state_change, target),
         )
 
-    def _changed(self, target: Target, change: StateChange) -> None:
-        self.news.append(
+    def _on_state_change(self, target: Target, change: StateChange) -> None:
+        self.state_changes.append(
             TargetStateChanged(
                 provider=target.provider,
                 model=target.model,
@@ -110,7 +112,7 @@ class Gates:
         )
 
 
-class _Absent:
+class _MissingProvider:
     """Stands for a provider that route knows and this worker does not: they have read different configurations."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
@@ -118,10 +120,10 @@ class _Absent:
     def __init__(self, name: str, _: ProviderSettings | None = None) -> None:
         self.name = name
 
-    async def complete(self, _: Call) -> Answer:
+    async def complete(self, _: ProviderCall) -> ProviderAnswer:
         raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         yield await self.complete(call)
 
     async def close(self) -> None:

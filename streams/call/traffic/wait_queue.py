@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from schemas.events.vocabulary import Lane
-from streams.call.traffic.rate_limit import Cost
+from streams.call.traffic.rate_limit import RequestCost
 
 
 class Waiting(Protocol):
@@ -22,21 +22,21 @@ class Waiting(Protocol):
         ...
 
 
-class Crowd:
+class WaiterGroup:
     """The lines, and how many in them go first."""
 
     def __init__(self) -> None:
-        self.lines: dict[Waiting, None] = {}
+        self.queues: dict[Waiting, None] = {}
         self.interactive = 0
         """How many wait of this lane."""
 
     def wake(self) -> None:
         """Let in who can be let in: something was given back."""
-        for line in tuple(self.lines):
+        for line in tuple(self.queues):
             line.wake()
 
     @contextlib.contextmanager
-    def joined(self, lane: Lane) -> Iterator[None]:
+    def registered(self, lane: Lane) -> Iterator[None]:
         """Be counted among those who wait."""
         self.interactive += lane == "interactive"
         try:
@@ -47,11 +47,11 @@ class Crowd:
                 self.wake()  # it is the turn of those behind
 
 
-Take = Callable[[Cost, Lane], float]
+TryAcquire = Callable[[RequestCost, Lane], float]
 """Take what a call needs and return 0; or take nothing and return how many seconds to wait, inf if nobody knows."""
 
 
-class Line:
+class WaitQueue:
     """A line in front of something that is taken and given back.
 
     Args:
@@ -63,19 +63,23 @@ class Line:
     """
 
     def __init__(
-        self, take: Take, give_back: Callable[[Lane], None], foresee: Callable[[Cost], float], crowd: Crowd
+        self,
+        take: TryAcquire,
+        give_back: Callable[[Lane], None],
+        foresee: Callable[[RequestCost], float],
+        crowd: WaiterGroup,
     ) -> None:
-        self._take = take
-        self._give_back = give_back
-        self._foresee = foresee
-        self._crowd = crowd
-        self._waiting: list[tuple[bool, float, int, Cost, asyncio.Future[bool]]] = []
-        self._wanted: dict[Lane, Cost] = {"interactive": Cost(0.0, 0.0), "batch": Cost(0.0, 0.0)}
+        self._try_acquire = take
+        self._release = give_back
+        self._estimate_wait = foresee
+        self._waiters = crowd
+        self._waiting: list[tuple[bool, float, int, RequestCost, asyncio.Future[bool]]] = []
+        self._wanted: dict[Lane, RequestCost] = {"interactive": RequestCost(0.0, 0.0), "batch": RequestCost(0.0, 0.0)}
         """By all who wait, in each lane."""
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self, cost: Cost, left_s: float = math.inf, lane: Lane = "interactive") -> float | None:
+    async def acquire(self, cost: RequestCost, left_s: float = math.inf, lane: Lane = "interactive") -> float | None:
         """Wait for as much, at most ``left_s`` seconds.
 
         Returns:
@@ -85,18 +89,18 @@ class Line:
         """
         if left_s <= 0:
             return math.inf
-        if not self._waiting and self._take(cost, lane) == 0:  # the usual case, which needs no timer
+        if not self._waiting and self._try_acquire(cost, lane) == 0:  # the usual case, which needs no timer
             return None
-        if (wait_s := self._foresee(_sum(cost, *self._before(lane)))) >= left_s:
+        if (wait_s := self._estimate_wait(_sum(cost, *self._before(lane)))) >= left_s:
             return wait_s
         self._wanted[lane] = _sum(self._wanted[lane], cost)
         try:
-            with self._crowd.joined(lane):
+            with self._waiters.registered(lane):
                 return None if await self._waited(cost, left_s, lane) else math.inf
         finally:
-            self._wanted[lane] = _sum(self._wanted[lane], Cost(-cost.requests, -cost.tokens))
+            self._wanted[lane] = _sum(self._wanted[lane], RequestCost(-cost.requests, -cost.tokens))
 
-    def _before(self, lane: Lane) -> tuple[Cost, ...]:
+    def _before(self, lane: Lane) -> tuple[RequestCost, ...]:
         """What those take who are let in before one who comes now."""
         return (self._wanted["interactive"],) if lane == "interactive" else tuple(self._wanted.values())
 
@@ -108,29 +112,29 @@ class Line:
         while self._waiting:
             batch, *_, cost, future = self._waiting[0]
             if not future.done():
-                if (wait_s := self._take(cost, "batch" if batch else "interactive")) > 0:
+                if (wait_s := self._try_acquire(cost, "batch" if batch else "interactive")) > 0:
                     self._wake_in(wait_s)
                     return
                 future.set_result(True)
             heapq.heappop(self._waiting)
-        self._crowd.lines.pop(self, None)
+        self._waiters.queues.pop(self, None)
 
     def _wake_in(self, wait_s: float) -> None:
         if wait_s != math.inf:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self.wake)
 
-    async def _waited(self, cost: Cost, left_s: float, lane: Lane) -> bool:
+    async def _waited(self, cost: RequestCost, left_s: float, lane: Lane) -> bool:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         heapq.heappush(self._waiting, (lane == "batch", loop.time() + left_s, next(self._numbers), cost, future))
-        self._crowd.lines[self] = None
-        limit = loop.call_later(left_s, _give_up, future) if left_s != math.inf else None
+        self._waiters.queues[self] = None
+        limit = loop.call_later(left_s, _cancel, future) if left_s != math.inf else None
         self.wake()
         try:
             return await future
         except asyncio.CancelledError:
             if not future.cancelled() and future.result():
-                self._give_back(lane)
+                self._release(lane)
             self.wake()
             raise
         finally:
@@ -138,10 +142,10 @@ class Line:
                 limit.cancel()
 
 
-def _sum(*costs: Cost) -> Cost:
-    return Cost(sum(cost.requests for cost in costs), sum(cost.tokens for cost in costs))
+def _sum(*costs: RequestCost) -> RequestCost:
+    return RequestCost(sum(cost.requests for cost in costs), sum(cost.tokens for cost in costs))
 
 
-def _give_up(future: asyncio.Future[bool]) -> None:
+def _cancel(future: asyncio.Future[bool]) -> None:
     if not future.done():
         future.set_result(False)

@@ -11,16 +11,16 @@ import structlog
 
 from connectors.kafka import KafkaFaultError
 from schemas.kafka.topics import Topic, Topics
-from streams.ingress.admission.wait_estimate import Pressure, Sample
+from streams.ingress.admission.wait_estimate import BacklogSample, WaitEstimator
 
-EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 STAGES = ("filter", "route", "call")
 """Those that stand before the end of a request's wait."""
 
 _log = structlog.get_logger()
 
 
-class Standing(Protocol):
+class GroupLag(Protocol):
     """How a stage stands with a topic, in records: ``connectors.kafka.admin.lag``."""
 
     @property
@@ -30,12 +30,12 @@ class Standing(Protocol):
     def finished(self) -> int: ...  # noqa: D102 - said there
 
 
-Look = Callable[[Mapping[str, Sequence[Topic]]], Awaitable[Mapping[str, Standing]]]
+Look = Callable[[Mapping[str, Sequence[Topic]]], Awaitable[Mapping[str, GroupLag]]]
 
 
-async def watch(pressure: Pressure, look: Look, topics: Topics) -> None:
+async def monitor_backlog(pressure: WaitEstimator, look: Look, topics: Topics) -> None:
     """Look again and again until cancelled. While nobody answers nothing is known, and nobody refused for it."""
-    read = {topics.group(stage): topics.read_by(stage) for stage in STAGES}
+    read = {topics.group(stage): topics.sources_of(stage) for stage in STAGES}
     while True:
         try:
             pressure.observe(sample(await look(read), topics, time.monotonic()))
@@ -45,11 +45,11 @@ async def watch(pressure: Pressure, look: Look, topics: Topics) -> None:
         except Exception as error:  # noqa: BLE001 - to know less is no reason to serve nobody
             pressure.forget()
             _log.warning("backlog.unknown", error=type(error).__name__)
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
-def sample(found: Mapping[str, Standing], topics: Topics, now_s: float) -> Sample:
+def sample(found: Mapping[str, GroupLag], topics: Topics, now_s: float) -> BacklogSample:
     """What was found, by lane."""
     batch = sum(standing.waiting for name, standing in found.items() if topics.is_batch(name))
     waiting = sum(standing.waiting for name, standing in found.items() if not topics.is_batch(name))
-    return Sample(now_s, waiting, found[topics.routed.name].finished, batch)
+    return BacklogSample(now_s, waiting, found[topics.routed.name].finished, batch)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from schemas.events.parts import Failure, Request
 from streams.config.settings import Settings
-from streams.ingress.admission.in_flight import UnderWay
-from streams.ingress.admission.wait_estimate import Pressure
-from streams.ingress.errors import OURS, RefusedError
+from streams.ingress.admission.in_flight import InFlightRequests
+from streams.ingress.admission.wait_estimate import WaitEstimator
+from streams.ingress.errors import SERVER_ERROR, ApiError
 
-LEAST_RETRY_S = 1.0
-MOST_RETRY_S = 60.0
-BATCH_RETRY_S = 30.0
+MIN_RETRY_AFTER_S = 1.0
+MAX_RETRY_AFTER_S = 60.0
+BATCH_RETRY_AFTER_S = 30.0
 
 
-class Admission:
+class AdmissionController:
     """The bounds at the door."""
 
-    def __init__(self, settings: Settings, pressure: Pressure, under_way: UnderWay) -> None:
+    def __init__(self, settings: Settings, pressure: WaitEstimator, under_way: InFlightRequests) -> None:
         self._settings = settings
         self._pressure = pressure
         self._under_way = under_way
@@ -36,30 +36,32 @@ class Admission:
 
     def _check_tenant(self, tenant: str) -> None:
         most = self._settings.tenant(tenant).max_in_flight
-        if most is not None and self._under_way.of(tenant) >= most:
+        if most is not None and self._under_way.count(tenant) >= most:
             raise _too_many(f"You have as many requests under way as you may: {most}. Wait until one has its reply.")
 
     def _check_batch(self) -> None:
         most = self._settings.overload.max_batch_backlog
         if self._pressure.batch >= most:
-            raise _overloaded(f"Requests that wait in the batch lane: {self._pressure.batch}.", BATCH_RETRY_S)
+            raise _overloaded(f"Requests that wait in the batch lane: {self._pressure.batch}.", BATCH_RETRY_AFTER_S)
 
     def _check_wait(self, request: Request) -> None:
         allowed_s = (request.deadline_at - request.received_at) / 1000
         limit_s = min(allowed_s, self._settings.overload.max_wait_s or allowed_s)
         wait_s = self._pressure.wait_s
         if wait_s >= limit_s:
-            retry_after_s = min(max(wait_s - limit_s, LEAST_RETRY_S), MOST_RETRY_S)
+            retry_after_s = min(max(wait_s - limit_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
             raise _overloaded(f"A request takes about {wait_s:.0f} s now, this one has {limit_s:.0f}.", retry_after_s)
 
 
-def _overloaded(why: str, retry_after_s: float) -> RefusedError:
+def _overloaded(why: str, retry_after_s: float) -> ApiError:
     message = f"This gateway has too much to do. {why} Try again later."
     milliseconds = round(retry_after_s * 1000)
-    return RefusedError(Failure(status=503, type=OURS, code="overloaded", message=message, retry_after_ms=milliseconds))
+    return ApiError(
+        Failure(status=503, type=SERVER_ERROR, code="overloaded", message=message, retry_after_ms=milliseconds)
+    )
 
 
-def _too_many(message: str) -> RefusedError:
-    return RefusedError(
+def _too_many(message: str) -> ApiError:
+    return ApiError(
         Failure(status=429, type="rate_limit_error", code="too_many_in_flight", message=message, retry_after_ms=1000)
     )

@@ -16,7 +16,7 @@ NO_BACKLOG = 100
 """So few say nothing: they may all be calls that take long."""
 
 
-class Sample(NamedTuple):
+class BacklogSample(NamedTuple):
     """What one look at the log has found."""
 
     at_s: float
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     """Requests of the batch lane that have no end yet."""
 
 
-class Pressure:
+class WaitEstimator:
     """The looks of the last half minute, and what follows from them."""
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Pressure:
         self.waiting = 0
         self.wait_s = 0.0
         """About how long one that comes now would be under way."""
-        self._samples: deque[Sample] = deque()
+        self._samples: deque[BacklogSample] = deque()
         self._moved_s = 0.0
 
-    def observe(self, sample: Sample) -> None:
+    def observe(self, sample: BacklogSample) -> None:
         """Take in a look. One that finds fewer finished than before is of another log, and begins anew."""
         if self._samples and sample.finished < self._samples[-1].finished:
             self._samples.clear()
@@ -58,13 +58,13 @@ class Pressure:
         self.batch = self.waiting = 0
         self.wait_s = 0.0
 
-    def _estimate(self, last: Sample) -> float:
+    def _estimate(self, last: BacklogSample) -> float:
         if last.waiting < NO_BACKLOG:
             return 0.0
         stuck_s = last.at_s - self._moved_s
         rate = max(self._rate(last, window_s) for window_s in WINDOWS_S)
         return max(stuck_s, last.waiting / rate) if rate > 0 else stuck_s
 
-    def _rate(self, last: Sample, window_s: float) -> float:
+    def _rate(self, last: BacklogSample, window_s: float) -> float:
         first = next(sample for sample in self._samples if sample.at_s >= last.at_s - window_s)
         return (last.finished - first.finished) / (last.at_s - first.at_s) if last.at_s > first.at_s else 0.0

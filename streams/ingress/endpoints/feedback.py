@@ -16,20 +16,20 @@ from connectors.kafka import KafkaFaultError
 from schemas.avro.codec import encode
 from schemas.events.catalog import FeedbackGiven
 from schemas.events.request_id import new_request_id
-from schemas.kafka.headers import cloudevent
-from schemas.kafka.records import Output
-from schemas.validation_messages import place, sentence
+from schemas.kafka.headers import cloudevent_headers
+from schemas.kafka.records import ProducerRecord
+from schemas.validation_messages import describe, path_of
 from streams.config.settings import Settings
 from streams.ingress.errors import bad_request, unavailable
-from streams.ingress.requests.authentication import Keyring
+from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.ingress.requests.body import read_body
-from streams.ingress.requests.publisher import Log
-from streams.policy.rules import Rules, scrubbed
+from streams.ingress.requests.publisher import RequestPublisher
+from streams.policy.rules import CompiledPolicy, redact
 
 BODY_LIMIT_BYTES = 64 * 1024
 
 
-class Judgement(BaseModel):
+class FeedbackBody(BaseModel):
     """What the caller sends. The tenant is not in it: the key says that."""
 
     model_config = ConfigDict(extra="forbid")
@@ -40,7 +40,7 @@ class Judgement(BaseModel):
     comment: str = Field(default="", max_length=4000)
 
     @model_validator(mode="after")
-    def _says_something(self) -> Judgement:
+    def _says_something(self) -> FeedbackBody:
         if not self.label and self.score is None and not self.comment:
             raise ValueError("must have one of label, score and comment")
         return self
@@ -49,11 +49,11 @@ class Judgement(BaseModel):
 class FeedbackEndpoint:
     """Writes judgements to the log, their words as the tenant's policy leaves them."""
 
-    def __init__(self, keyring: Keyring, log: Log, settings: Settings) -> None:
+    def __init__(self, keyring: ApiKeyAuthenticator, log: RequestPublisher, settings: Settings) -> None:
         self._keyring = keyring
         self._log = log
         self._topic = settings.topics.feedback.name
-        self._rules = functools.cache(lambda tenant: Rules(settings.policy(tenant)))
+        self._rules = functools.cache(lambda tenant: CompiledPolicy(settings.policy(tenant)))
 
     async def post(self, http: Request) -> Response:
         """Accept a judgement: 202 once the broker has it.
@@ -69,9 +69,9 @@ class FeedbackEndpoint:
         event = FeedbackGiven(
             request_id=str(judgement.request_id),
             tenant=caller.tenant,
-            label=scrubbed(judgement.label, rules),
+            label=redact(judgement.label, rules),
             score=judgement.score,
-            comment=scrubbed(judgement.comment, rules),
+            comment=redact(judgement.comment, rules),
             given_at=time.time_ns() // 1_000_000,
         )
         await self._publish(event)
@@ -81,17 +81,17 @@ class FeedbackEndpoint:
     async def _publish(self, event: FeedbackGiven) -> None:
         # One request may be judged many times: each is an event of its own.
         serial = f"/{new_request_id()}"
-        headers = cloudevent(event, event.request_id, "ingress", event.given_at, "", serial=serial)
+        headers = cloudevent_headers(event, event.request_id, "ingress", event.given_at, "", serial=serial)
         try:
-            await self._log.send(Output(self._topic, event.request_id.encode(), encode(event), headers))
+            await self._log.send(ProducerRecord(self._topic, event.request_id.encode(), encode(event), headers))
         except KafkaFaultError as error:
             raise unavailable("broker_unavailable", "The event log did not acknowledge it. Send it again.") from error
 
 
-def _parse(body: bytes) -> Judgement:
+def _parse(body: bytes) -> FeedbackBody:
     try:
-        return Judgement.model_validate_json(body)
+        return FeedbackBody.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        at, what = place(fault), sentence(fault)
+        at, what = path_of(fault), describe(fault)
         raise bad_request("invalid_feedback", f"{at or 'the body'} {what}", at or None) from None

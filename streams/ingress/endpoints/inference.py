@@ -14,31 +14,31 @@ from starlette.types import Receive, Scope, Send
 
 from connectors.kafka import KafkaFaultError
 from schemas.avro.codec import encode
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.catalog import RequestReceived
 from schemas.events.parts import Failure, Request
 from schemas.events.request_id import is_named
 from schemas.events.vocabulary import Operation
-from schemas.kafka.headers import cloudevent
-from schemas.kafka.records import Output
+from schemas.kafka.headers import cloudevent_headers
+from schemas.kafka.records import ProducerRecord
 from streams.config.settings import Settings
-from streams.ingress.admission.controller import Admission
-from streams.ingress.admission.in_flight import UnderWay
-from streams.ingress.errors import DO_NOT_RETRY, OURS, RefusedError, unavailable
+from streams.ingress.admission.controller import AdmissionController
+from streams.ingress.admission.in_flight import InFlightRequests
+from streams.ingress.errors import DO_NOT_RETRY, SERVER_ERROR, ApiError, unavailable
 from streams.ingress.metrics import Metrics
 from streams.ingress.middleware import REQUEST_ID
-from streams.ingress.replies.cache import Answers
-from streams.ingress.replies.pending import NoReply, Waiter, Waiters
-from streams.ingress.replies.reader import Piece, Reply, respond
-from streams.ingress.replies.sse import begun, respond_stream
-from streams.ingress.replies.stream_buffer import Streams
-from streams.ingress.requests.authentication import Caller, Keyring
-from streams.ingress.requests.body import HungUpError, read_body
-from streams.ingress.requests.builder import ReplyAddress, addressed, arrive, wants_no_wait
-from streams.ingress.requests.publisher import Log, NotTriedError
-from streams.ingress.requests.refusal_recorder import Recorder
-from streams.ingress.requests.sticky_partitioner import Turns
-from streams.ingress.translators.translator import Front
+from streams.ingress.replies.cache import ReplyCache
+from streams.ingress.replies.pending import PendingReplies, PendingReply, WaitEnd
+from streams.ingress.replies.reader import Reply, ReplyChunk, send_reply
+from streams.ingress.replies.sse import has_begun, respond_stream
+from streams.ingress.replies.stream_buffer import StreamBuffers
+from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
+from streams.ingress.requests.body import ClientDisconnectedError, read_body
+from streams.ingress.requests.builder import ReplyAddress, build_request, prefers_async, with_reply_address
+from streams.ingress.requests.publisher import PublisherUnavailableError, RequestPublisher
+from streams.ingress.requests.refusal_recorder import RefusalRecorder
+from streams.ingress.requests.sticky_partitioner import StickyPartitioner
+from streams.ingress.translators.translator import ApiTranslator
 
 _STREAM = b'"stream"'
 """A body without these bytes gets no stream; with them it may. The filter knows: this saves others the price."""
@@ -50,44 +50,44 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class IngressContext:
     """What both operations share."""
 
-    log: Log
+    publisher: RequestPublisher
     settings: Settings
     address: ReplyAddress
-    keyring: Keyring
-    waiters: Waiters
-    under_way: UnderWay
-    answers: Answers
-    admission: Admission
-    recorder: Recorder
+    authenticator: ApiKeyAuthenticator
+    pending: PendingReplies
+    in_flight: InFlightRequests
+    reply_cache: ReplyCache
+    admission: AdmissionController
+    recorder: RefusalRecorder
     metrics: Metrics
     body_limit: int
     """Bytes."""
-    streams: Streams
-    turns: Turns
+    streams: StreamBuffers
+    partitioner: StickyPartitioner
 
-    def place(self, request: Request) -> int | None:
+    def choose_partition(self, request: Request) -> int | None:
         """The partition of a request: its id's if its caller may repeat it, else whose turn it is."""
-        return None if is_named(request.request_id) else self.turns.among(self.settings.kafka.partitions)
+        return None if is_named(request.request_id) else self.partitioner.choose(self.settings.kafka.partitions)
 
-    def deliver(self, reply: Reply | Piece) -> None:
+    def deliver(self, reply: Reply | ReplyChunk) -> None:
         """Take a reply, or a chunk before it, to whoever asked: a waiting caller, else one that polls."""
-        self.streams.take(reply)
-        if isinstance(reply, Piece):
+        self.streams.add(reply)
+        if isinstance(reply, ReplyChunk):
             return
-        self.under_way.end(reply.correlation)
-        if not self.waiters.deliver(reply) and not self.answers.settle(reply):
+        self.in_flight.remove(reply.correlation)
+        if not self.pending.resolve(reply) and not self.reply_cache.store(reply):
             self.metrics.unclaimed.inc()
 
 
-@fixed
-class Call:
+@frozen_slots
+class AcceptedRequest:
     """One call that was let in."""
 
     request: Request
-    asked: bytes
+    original_body: bytes
     """The body as its caller wrote it."""
     body: bytes
     """The same as it goes on the log."""
@@ -101,10 +101,10 @@ class Call:
 class OperationEndpoint:
     """``POST`` of one operation: an ASGI application, since this is the hot path."""
 
-    def __init__(self, operation: Operation, desk: Desk, front: Front) -> None:
+    def __init__(self, operation: Operation, desk: IngressContext, front: ApiTranslator) -> None:
         self._operation = operation
-        self._desk = desk
-        self._front = front
+        self._context = desk
+        self._translator = front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request.
@@ -115,122 +115,124 @@ class OperationEndpoint:
         """
         headers = dict(scope["headers"])
         try:
-            call = await self._take(scope, headers, receive)
-            if wants_no_wait(headers):
-                await self._accept(call, send)
+            call = await self._accept_request(scope, headers, receive)
+            if prefers_async(headers):
+                await self._respond_async(call, send)
             else:
-                await self._answer(call, receive, send)
-        except HungUpError:
+                await self._wait_for_reply(call, receive, send)
+        except ClientDisconnectedError:
             return
 
-    async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Call:
+    async def _accept_request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> AcceptedRequest:
         """The request and its body, unless it is refused here; then that goes on the record."""
-        caller = Caller("")
+        caller = Principal("")
         try:
-            caller = self._desk.keyring.authenticate(headers)
-            request = self._arrive(headers, caller, scope[REQUEST_ID])
-            asked = await read_body(receive, headers, self._desk.body_limit)
-            body = self._front.ask(asked)
+            caller = self._context.authenticator.authenticate(headers)
+            request = self._parse_request(headers, caller, scope[REQUEST_ID])
+            asked = await read_body(receive, headers, self._context.body_limit)
+            body = self._translator.to_chat_request(asked)
             if isinstance(body, Failure):
-                raise RefusedError(body)  # noqa: TRY301 - on the record like every other
-            self._desk.admission.check(request)
-            if not wants_no_wait(headers):
-                self._desk.waiters.check()
-        except RefusedError as refusal:
+                raise ApiError(body)  # noqa: TRY301 - on the record like every other
+            self._context.admission.check(request)
+            if not prefers_async(headers):
+                self._context.pending.check()
+        except ApiError as refusal:
             # Under a fresh id, without the headers: a refused try must not end the request that another try began.
-            refused = self._arrive({}, caller, scope[REQUEST_ID])
-            await self._desk.recorder.refused(refused, refusal.failure)
+            refused = self._parse_request({}, caller, scope[REQUEST_ID])
+            await self._context.recorder.record(refused, refusal.failure)
             raise
         scope[REQUEST_ID] = request.request_id
-        return Call(request, asked, body)
+        return AcceptedRequest(request, asked, body)
 
-    def _arrive(self, headers: dict[bytes, bytes], caller: Caller, request_id: str) -> Request:
-        return arrive(
+    def _parse_request(self, headers: dict[bytes, bytes], caller: Principal, request_id: str) -> Request:
+        return build_request(
             headers,
             operation=self._operation,
             caller=caller,
             request_id=request_id,
-            settings=self._desk.settings,
+            settings=self._context.settings,
         )
 
-    async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
-        request, correlation = addressed(call.request, self._desk.address, stream=call.may_stream)
-        seconds = _patience_s(request)
+    async def _wait_for_reply(self, call: AcceptedRequest, receive: Receive, send: Send) -> None:
+        request, correlation = with_reply_address(call.request, self._context.address, stream=call.may_stream)
+        seconds = _wait_timeout_s(request)
         with contextlib.ExitStack() as stack:
-            waiter = stack.enter_context(self._desk.waiters.enter(correlation, seconds))
+            waiter = stack.enter_context(self._context.pending.register(correlation, seconds))
             stream = None
             if call.may_stream:
-                writer = functools.partial(self._front.writer, call.asked)
-                stream = stack.enter_context(self._desk.streams.open(correlation, request, seconds, writer))
+                writer = functools.partial(self._translator.event_writer, call.original_body)
+                stream = stack.enter_context(self._context.streams.open(correlation, request, seconds, writer))
             await self._publish(request, correlation, call.body)
-            watch = asyncio.create_task(_watch(receive, waiter))
+            watch = asyncio.create_task(_watch_disconnect(receive, waiter))
             try:
-                if stream is not None and await begun(stream, waiter):
+                if stream is not None and await has_begun(stream, waiter):
                     await respond_stream(send, stream, waiter)
                     return
-                end = await waiter.ended()
+                end = await waiter.wait()
             finally:
                 watch.cancel()
         if isinstance(end, Reply):
-            await respond(send, end, self._front, call.asked)
+            await send_reply(send, end, self._translator, call.original_body)
             return
-        self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
-        if end is not NoReply.HUNG_UP:
-            raise _no_reply(end, request.request_id)
+        self._context.reply_cache.mark_pending(request.request_id, request.tenant, request.received_at)
+        if end is not WaitEnd.CLIENT_DISCONNECTED:
+            raise _error_for(end, request.request_id)
 
-    async def _accept(self, call: Call, send: Send) -> None:
-        request, correlation = addressed(call.request, self._desk.address, stream=call.may_stream)
-        is_new = self._desk.answers.expect(request.request_id, request.tenant, request.received_at)
+    async def _respond_async(self, call: AcceptedRequest, send: Send) -> None:
+        request, correlation = with_reply_address(call.request, self._context.address, stream=call.may_stream)
+        is_new = self._context.reply_cache.mark_pending(request.request_id, request.tenant, request.received_at)
         try:
             await self._publish(request, correlation, call.body)
-        except RefusedError:
+        except ApiError:
             if is_new:
-                self._desk.answers.forget(request.request_id)
+                self._context.reply_cache.discard(request.request_id)
             raise
         await _send_accepted(send, request.request_id)
 
     async def _publish(self, request: Request, correlation: str, body: bytes) -> None:
         """Put the request on the log; from here on it will be settled, whatever becomes of its caller."""
-        self._desk.under_way.begin(request, correlation, _patience_s(request))
+        self._context.in_flight.add(request, correlation, _wait_timeout_s(request))
         event = RequestReceived(request=request, body=body)
-        headers = cloudevent(event, request.request_id, "ingress", request.received_at, request.traceparent)
-        topic = self._desk.settings.topics.way(request.lane).requests
-        output = Output(topic.name, request.request_id.encode(), encode(event), headers, self._desk.place(request))
+        headers = cloudevent_headers(event, request.request_id, "ingress", request.received_at, request.traceparent)
+        topic = self._context.settings.topics.for_lane(request.lane).requests
+        output = ProducerRecord(
+            topic.name, request.request_id.encode(), encode(event), headers, self._context.choose_partition(request)
+        )
         started = time.perf_counter()
         try:
-            await self._desk.log.send(output)
-        except NotTriedError as error:
-            self._desk.under_way.end(correlation)
+            await self._context.publisher.send(output)
+        except PublisherUnavailableError as error:
+            self._context.in_flight.remove(correlation)
             raise unavailable("broker_unavailable", "The event log does not answer. Send it again.") from error
         except KafkaFaultError as error:
-            self._desk.under_way.end(correlation)
+            self._context.in_flight.remove(correlation)
             _log.warning("request.unacknowledged", request_id=request.request_id, reason=str(error))
             raise unavailable(
                 "broker_unavailable",
                 "The event log did not acknowledge the request in time. Send it again, with the same Idempotency-Key.",
             ) from error
-        self._desk.metrics.acknowledged.observe(time.perf_counter() - started)
+        self._context.metrics.acknowledged.observe(time.perf_counter() - started)
 
 
-def _patience_s(request: Request) -> float:
+def _wait_timeout_s(request: Request) -> float:
     """How long a reply is waited for."""
     return (request.deadline_at - request.received_at) / 1000 + SLACK_S
 
 
-async def _watch(receive: Receive, waiter: Waiter) -> None:
+async def _watch_disconnect(receive: Receive, waiter: PendingReply) -> None:
     """End the wait when the caller hangs up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    waiter.end(NoReply.HUNG_UP)
+    waiter.resolve(WaitEnd.CLIENT_DISCONNECTED)
 
 
-def _no_reply(end: NoReply, request_id: str) -> RefusedError:
+def _error_for(end: WaitEnd, request_id: str) -> ApiError:
     where = f"The request is on the record and goes on: GET /v1/requests/{request_id} tells how it ends."
-    if end is NoReply.CLOSING:
+    if end is WaitEnd.CLOSING:
         message = f"This gateway is being restarted. {where}"
-        return RefusedError(Failure(status=503, type=OURS, code="restarting", message=message), DO_NOT_RETRY)
+        return ApiError(Failure(status=503, type=SERVER_ERROR, code="restarting", message=message), DO_NOT_RETRY)
     message = f"There was no answer by the deadline. {where}"
-    return RefusedError(Failure(status=504, type=OURS, code="deadline_exceeded", message=message), DO_NOT_RETRY)
+    return ApiError(Failure(status=504, type=SERVER_ERROR, code="deadline_exceeded", message=message), DO_NOT_RETRY)
 
 
 async def _send_accepted(send: Send, request_id: str) -> None:

@@ -8,22 +8,22 @@ from starlette.responses import Response
 
 from schemas.events.parts import Failure
 from streams.config.settings import Settings
-from streams.ingress.errors import THEIRS, RefusedError
-from streams.ingress.requests.authentication import Keyring
-from streams.pipeline.authorization import Permissions
+from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
+from streams.ingress.requests.authentication import ApiKeyAuthenticator
+from streams.pipeline.authorization import Authorizer
 
 
 class ModelsEndpoint:
     """The list, and each of its entries."""
 
-    def __init__(self, keyring: Keyring, settings: Settings) -> None:
+    def __init__(self, keyring: ApiKeyAuthenticator, settings: Settings) -> None:
         self._keyring = keyring
-        self._permissions = Permissions(settings)
+        self._permissions = Authorizer(settings)
 
     async def list(self, http: Request) -> Response:
         """All of them, in the order of the configuration."""
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
-        names = self._permissions.aliases(caller.tenant, caller.key_id)
+        names = self._permissions.allowed_models(caller.tenant, caller.key_id)
         return _json({"object": "list", "data": [_document(name) for name in names]})
 
     async def get(self, http: Request) -> Response:
@@ -35,9 +35,11 @@ class ModelsEndpoint:
         """
         caller = self._keyring.authenticate(dict(http.scope["headers"]))
         name = http.path_params["model"]
-        if name not in self._permissions.aliases(caller.tenant, caller.key_id):
+        if name not in self._permissions.allowed_models(caller.tenant, caller.key_id):
             message = "There is no model of this name for you; GET /v1/models lists those that there are."
-            raise RefusedError(Failure(status=404, type=THEIRS, code="model_not_found", message=message, param="model"))
+            raise ApiError(
+                Failure(status=404, type=INVALID_REQUEST_ERROR, code="model_not_found", message=message, param="model")
+            )
         return _json(_document(name))
 
 

@@ -30,7 +30,7 @@ class Readiness:
         self._seen_at = float("-inf")
         self._seen: dict[str, int] | None = None
 
-    async def lacking(self) -> dict[str, int] | None:
+    async def missing_workers(self) -> dict[str, int] | None:
         """How many partitions lack a worker, by stage; empty when ready, None if the broker can't be asked."""
         async with self._lock:
             if time.monotonic() - self._seen_at > CACHED_S:
@@ -59,7 +59,7 @@ class ProbeEndpoints:
 
     async def readyz(self, http: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
         """200 if a request would be answered, else 503 and what is missing."""
-        lacking = await self._readiness.lacking()
+        lacking = await self._readiness.missing_workers()
         if lacking is None:
             return _json({"status": "unavailable", "reason": "the broker does not answer"}, 503)
         if lacking:

@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.events.parts import Failure
-from streams.ingress.errors import THEIRS, RefusedError
-from streams.ingress.replies.cache import Answer, Answers
-from streams.ingress.requests.authentication import Keyring
+from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
+from streams.ingress.replies.cache import CachedReply, ReplyCache
+from streams.ingress.requests.authentication import ApiKeyAuthenticator
 
-Lookup = Callable[[str, str], Awaitable[Answer | None]]
+Lookup = Callable[[str, str], Awaitable[CachedReply | None]]
 """Tenant and request id to what ClickHouse knows. Raises RefusedError if it can't be asked."""
 
 
 class PollingEndpoint:
     """Asks this instance's memory, then ClickHouse. A tenant learns of its own requests only."""
 
-    def __init__(self, keyring: Keyring, answers: Answers, lookup: Lookup) -> None:
+    def __init__(self, keyring: ApiKeyAuthenticator, answers: ReplyCache, lookup: Lookup) -> None:
         self._keyring = keyring
         self._answers = answers
         self._lookup = lookup
@@ -54,6 +54,8 @@ def canonical(request_id: str) -> str:
         raise _unknown("") from None
 
 
-def _unknown(request_id: str) -> RefusedError:
+def _unknown(request_id: str) -> ApiError:
     message = f"There is no request {request_id} of yours." if request_id else "A request id is a UUID."
-    return RefusedError(Failure(status=404, type=THEIRS, code="request_not_found", message=message, param="id"))
+    return ApiError(
+        Failure(status=404, type=INVALID_REQUEST_ERROR, code="request_not_found", message=message, param="id")
+    )

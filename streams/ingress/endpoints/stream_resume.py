@@ -10,10 +10,10 @@ from starlette.responses import Response, StreamingResponse
 
 from schemas.events.parts import Failure
 from streams.ingress.endpoints.requests import canonical
-from streams.ingress.errors import THEIRS, RefusedError, bad_request
+from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError, bad_request
 from streams.ingress.replies.sse import HEADERS
-from streams.ingress.replies.stream_buffer import Stream, Streams
-from streams.ingress.requests.authentication import Keyring
+from streams.ingress.replies.stream_buffer import StreamBuffer, StreamBuffers
+from streams.ingress.requests.authentication import ApiKeyAuthenticator
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 class ResumeEndpoint:
     """``GET /v1/requests/{id}/stream``: the chunks behind a number, for who lost the line. Kept for ten minutes."""
 
-    def __init__(self, keyring: Keyring, streams: Streams) -> None:
+    def __init__(self, keyring: ApiKeyAuthenticator, streams: StreamBuffers) -> None:
         self._keyring = keyring
         self._streams = streams
 
@@ -40,13 +40,15 @@ class ResumeEndpoint:
         stream = self._streams.find(request_id, caller.tenant)
         if stream is None:
             message = f"There is no stream of request {request_id} here; GET /v1/requests/{request_id} has its end."
-            raise RefusedError(Failure(status=404, type=THEIRS, code="stream_not_found", message=message, param="id"))
+            raise ApiError(
+                Failure(status=404, type=INVALID_REQUEST_ERROR, code="stream_not_found", message=message, param="id")
+            )
 
         headers = {name.decode(): value.decode() for name, value in HEADERS}
         return StreamingResponse(_from(stream, int(after)), headers=headers)
 
 
-async def _from(stream: Stream, after: int) -> AsyncIterator[bytes]:
+async def _from(stream: StreamBuffer, after: int) -> AsyncIterator[bytes]:
     """Write what comes behind a chunk; a writer needs all from the first on, since some count what they have said."""
     events = stream.writer()
     async for number, chunk in stream.after(-1):

@@ -18,7 +18,7 @@ ANSWERED: Outcome = "answered"
 
 
 @dataclass(slots=True)
-class Answer:
+class CachedReply:
     """What is known of one request. Times are milliseconds since the Unix epoch."""
 
     request_id: str
@@ -51,35 +51,35 @@ class Answer:
         return {"error": orjson.loads(self.body)["error"] if self.body else None}
 
 
-class Answers:
+class ReplyCache:
     """Pending and settled requests by id, the oldest leaving first."""
 
     def __init__(self, keep_s: float = KEEP_S, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._keep_s = keep_s
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[str, tuple[float, Answer]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, CachedReply]] = OrderedDict()
         self.bytes = 0
         """Of all bodies together."""
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def expect(self, request_id: str, tenant: str, created_at: int) -> bool:
+    def mark_pending(self, request_id: str, tenant: str, created_at: int) -> bool:
         """From now on this request is pending; False if it is known already, and then it stays what it is."""
         if request_id in self._kept:
             return False
-        self._kept[request_id] = (time.monotonic(), Answer(request_id, tenant, created_at))
+        self._kept[request_id] = (time.monotonic(), CachedReply(request_id, tenant, created_at))
         self._evict()
         return True
 
-    def forget(self, request_id: str) -> None:
+    def discard(self, request_id: str) -> None:
         """The request never came to be."""
         entry = self._kept.pop(request_id, None)
         if entry is not None:
             self.bytes -= len(entry[1].body)
 
-    def settle(self, reply: Reply) -> bool:
+    def store(self, reply: Reply) -> bool:
         """Keep the end of a request; False if nobody asked for it.
 
         Of several under one name, as of a key that was used again, an answer stays, since it was paid; else the last.
@@ -96,7 +96,7 @@ class Answers:
         self._evict()
         return True
 
-    def get(self, request_id: str, tenant: str) -> Answer | None:
+    def get(self, request_id: str, tenant: str) -> CachedReply | None:
         """What is known of a tenant's own request; None of another's."""
         self._evict()
         entry = self._kept.get(request_id)
@@ -108,4 +108,4 @@ class Answers:
             request_id, (since, _) = next(iter(self._kept.items()))
             if since >= oldest and len(self._kept) <= self._max_entries and self.bytes <= self._max_bytes:
                 return
-            self.forget(request_id)
+            self.discard(request_id)

@@ -11,9 +11,9 @@ import structlog
 from connectors.clickhouse import ClickHouseError
 from schemas.events.parts import Failure
 from schemas.openai.bodies import error_body
-from schemas.openai.embedding_vectors import unpacked, wants_numbers
+from schemas.openai.embedding_vectors import unpack_vectors, wants_float_encoding
 from streams.ingress.errors import type_of, unavailable
-from streams.ingress.replies.cache import Answer
+from streams.ingress.replies.cache import CachedReply
 
 TIMEOUT_S = 5.0
 
@@ -27,7 +27,7 @@ WHERE tenant = {tenant:String} AND request_id = {id:UUID}
 ORDER BY outcome = 'answered' DESC, settled_at DESC
 LIMIT 1
 """
-"""A key that was used again after a refusal or a failure has a row for each time; an answer stays, see ``Answers``."""
+"""A key that was used again after a refusal or a failure has a row for each time; an answer stays (``ReplyCache``)."""
 
 _RECEIVED = """
 SELECT toUnixTimestamp64Milli(event_time) AS created_at
@@ -39,7 +39,7 @@ LIMIT 1
 _log = structlog.get_logger()
 
 
-class Database(Protocol):
+class HistoryDatabase(Protocol):
     """What a lookup needs of ``connectors.clickhouse.ClickHouse``."""
 
     def rows(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
@@ -47,13 +47,13 @@ class Database(Protocol):
         ...
 
 
-class Lookup:
+class ReplyHistory:
     """Tenant and request id to what is recorded. Both go as parameters, never into the SQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: HistoryDatabase) -> None:
         self._database = database
 
-    async def __call__(self, tenant: str, request_id: str) -> Answer | None:
+    async def __call__(self, tenant: str, request_id: str) -> CachedReply | None:
         """What is recorded of a tenant's request; None if nothing is, or not yet.
 
         Raises:
@@ -67,17 +67,17 @@ class Lookup:
             _log.warning("lookup.failed", request_id=request_id, reason=str(error) or type(error).__name__)
             raise unavailable("lookup_unavailable", "The record can't be read right now.") from error
 
-    def _find(self, tenant: str, request_id: str) -> Answer | None:
+    def _find(self, tenant: str, request_id: str) -> CachedReply | None:
         parameters = {"tenant": tenant, "id": request_id}
         for row in self._database.rows(_SETTLED, parameters):
             return _settled(row, tenant, request_id)
         for row in self._database.rows(_RECEIVED, parameters):
-            return Answer(request_id, tenant, row["created_at"])
+            return CachedReply(request_id, tenant, row["created_at"])
         return None
 
 
-def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> Answer:
-    return Answer(
+def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> CachedReply:
+    return CachedReply(
         request_id,
         tenant,
         created_at=row["created_at"],
@@ -90,8 +90,8 @@ def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> Answer:
 
 def _answer(row: Mapping[str, Any]) -> bytes:
     """The answer as its caller asked for it."""
-    if row["operation"] == "embeddings" and wants_numbers(row["input"]):
-        return unpacked(row["output"])
+    if row["operation"] == "embeddings" and wants_float_encoding(row["input"]):
+        return unpack_vectors(row["output"])
     output: str = row["output"]
     return output.encode()
 

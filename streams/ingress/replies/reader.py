@@ -8,18 +8,18 @@ from typing import Protocol
 import structlog
 from starlette.types import Send
 
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.kafka.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from streams.ingress.errors import retry_after
 from streams.ingress.requests.builder import CORRELATION
-from streams.ingress.translators.translator import Front
+from streams.ingress.translators.translator import ApiTranslator
 
 
-class Replies(Protocol):
+class ReplySource(Protocol):
     """The reading end, assigned to this instance's reply partitions: ``connectors.kafka.Reader``."""
 
-    def __aiter__(self) -> AsyncIterator[Sequence[Record]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Whatever comes in from now on, fetch by fetch, without end."""
         ...
 
@@ -33,7 +33,7 @@ class UnreadableReplyError(ValueError):
     """A record on the reply topic is no reply of ours. The message says what is wrong with it."""
 
 
-@fixed
+@frozen_slots
 class Reply:
     """One reply, read."""
 
@@ -48,8 +48,8 @@ class Reply:
     """Whether the answer was asked for in chunks."""
 
 
-@fixed
-class Piece:
+@frozen_slots
+class ReplyChunk:
     """One chunk of a streamed answer, read."""
 
     request_id: str
@@ -59,7 +59,7 @@ class Piece:
     body: bytes
 
 
-def read(record: Record) -> Reply | Piece:
+def parse_reply(record: ConsumerRecord) -> Reply | ReplyChunk:
     """The reply in a record, or a chunk that comes before it.
 
     Raises:
@@ -69,7 +69,7 @@ def read(record: Record) -> Reply | Piece:
     headers = dict(record.headers)
     try:
         if SEQUENCE in headers:
-            return Piece(
+            return ReplyChunk(
                 request_id=_text(headers, REQUEST_ID),
                 correlation=_text(headers, CORRELATION),
                 sequence=int(_text(headers, SEQUENCE)),
@@ -96,9 +96,9 @@ def _text(headers: dict[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode()
 
 
-async def respond(send: Send, reply: Reply, front: Front, asked: bytes) -> None:
+async def send_reply(send: Send, reply: Reply, front: ApiTranslator, asked: bytes) -> None:
     """Answer the caller, who asked with this body."""
-    body = front.answer(reply.body, asked) if reply.status == _OK else front.refusal(reply.body)
+    body = front.from_completion(reply.body, asked) if reply.status == _OK else front.from_error(reply.body)
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, len(body))})
     await send({"type": "http.response.body", "body": body})
 
@@ -119,12 +119,12 @@ def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def follow(replies: Replies, deliver: Callable[[Reply | Piece], None]) -> None:
+async def consume_replies(replies: ReplySource, deliver: Callable[[Reply | ReplyChunk], None]) -> None:
     """Hand every reply and chunk to whoever waits for it, until cancelled. What can't be is logged and passed over."""
     async for records in replies:
         for record in records:
             try:
-                deliver(read(record))
+                deliver(parse_reply(record))
             except UnreadableReplyError as error:
                 _log.warning("reply.unreadable", reason=str(error))
             except Exception as error:  # noqa: BLE001 - whatever one reply does to its waiter, the others get theirs

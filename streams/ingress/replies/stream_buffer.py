@@ -1,7 +1,7 @@
 """Streamed answers as they come off the log: kept for a while, so that a caller who lost its line can go on reading.
 
-The caller of the stream and whoever comes back to it read the same ``Stream``, each from its own place. Neither can
-hold up the log or the other, and a stream goes on without any reader.
+The caller of the stream and whoever comes back to it read the same ``StreamBuffer``, each from its own place.
+Neither can hold up the log or the other, and a stream goes on without any reader.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 
 from connectors.providers.wire.chunk_assembly import chunks_of
 from schemas.events.parts import Request
-from streams.ingress.replies.reader import Piece, Reply
+from streams.ingress.replies.reader import Reply, ReplyChunk
 from streams.ingress.translators.translator import ChunkEvents, EventWriter
 
 KEPT_S = 600.0
@@ -34,7 +34,7 @@ INTERRUPTED = orjson.dumps(
 )
 
 
-class Stream:
+class StreamBuffer:
     """One streamed answer: its chunks by number, and its end."""
 
     def __init__(self, request_id: str, tenant: str, writer: Callable[[], EventWriter] = ChunkEvents) -> None:
@@ -50,7 +50,7 @@ class Stream:
         self._broken = False
         self._more = asyncio.Event()
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: ReplyChunk) -> None:
         """Take a chunk. One of a second attempt can't follow the first one's: the stream ends with an error."""
         self._attempt = self._attempt or piece.attempt
         if piece.attempt != self._attempt:
@@ -58,16 +58,16 @@ class Stream:
         elif piece.sequence == len(self._chunks):  # one that a crash wrote twice has a number that was there
             self._chunks.append(piece.body)
             self.size += len(piece.body)
-        self._tell()
+        self._notify()
 
     def end(self, reply: Reply) -> None:
         """Take the reply: nothing comes after it. An answer of which no chunk came is taken apart here."""
         self._end = reply
         if reply.streamed and not self._chunks and reply.status == 200:  # noqa: PLR2004 - HTTP's OK
             self._chunks = [orjson.dumps(chunk) for chunk in chunks_of(orjson.loads(reply.body))]
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.touched = time.monotonic()
         self._more.set()
         self._more = asyncio.Event()
@@ -88,7 +88,7 @@ class Stream:
                 return
             await self._more.wait()
 
-    async def begun(self) -> bool:
+    async def wait_for_first_chunk(self) -> bool:
         """Wait for the first chunk or the end; whether there is a chunk."""
         while not self._chunks and not self.ended:
             await self._more.wait()
@@ -102,12 +102,12 @@ class Stream:
         return self._end.body if self._end is not None and self._end.outcome != "answered" else None
 
 
-class Streams:
+class StreamBuffers:
     """The streams of this instance, by the HTTP call that asked, and for a while by their request's id."""
 
     def __init__(self) -> None:
-        self._by_call: dict[str, Stream] = {}
-        self._by_id: OrderedDict[str, Stream] = OrderedDict()
+        self._by_call: dict[str, StreamBuffer] = {}
+        self._by_id: OrderedDict[str, StreamBuffer] = OrderedDict()
         self._bytes = 0
         """Of all that are kept by id."""
 
@@ -118,9 +118,9 @@ class Streams:
         request: Request,
         seconds: float,
         writer: Callable[[], EventWriter] = ChunkEvents,
-    ) -> Iterator[Stream]:
+    ) -> Iterator[StreamBuffer]:
         """Take in the chunks of a call, for at most this long, also when its caller is gone before its end."""
-        stream = self._by_call[correlation] = Stream(request.request_id, request.tenant, writer)
+        stream = self._by_call[correlation] = StreamBuffer(request.request_id, request.tenant, writer)
         expiry = asyncio.get_running_loop().call_later(seconds, self._by_call.pop, correlation, None)
         try:
             yield stream
@@ -129,24 +129,24 @@ class Streams:
                 expiry.cancel()
                 self._by_call.pop(correlation, None)
 
-    def take(self, arrived: Reply | Piece) -> None:
+    def add(self, arrived: Reply | ReplyChunk) -> None:
         """Give a chunk or an end to its stream, if it has one."""
         stream = self._by_call.get(arrived.correlation)
         if stream is None:
             return
-        if isinstance(arrived, Piece):
+        if isinstance(arrived, ReplyChunk):
             self._forget(stream.request_id)
             stream.add(arrived)
             self._keep(stream)
         else:
             stream.end(arrived)
 
-    def find(self, request_id: str, tenant: str) -> Stream | None:
+    def find(self, request_id: str, tenant: str) -> StreamBuffer | None:
         """The stream of a request, for its own tenant."""
         stream = self._by_id.get(request_id)
         return stream if stream is not None and stream.tenant == tenant else None
 
-    def _keep(self, stream: Stream) -> None:
+    def _keep(self, stream: StreamBuffer) -> None:
         """Remember as the newest; forget the oldest as far as it is too old or all of it is too much."""
         self._by_id[stream.request_id] = stream
         self._bytes += stream.size

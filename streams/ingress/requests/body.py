@@ -12,7 +12,7 @@ import contextlib
 from starlette.types import Receive
 
 from schemas.events.parts import Failure
-from streams.ingress.errors import THEIRS, RefusedError, bad_request
+from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError, bad_request
 
 BODY_TIMEOUT_S = 30.0
 """From the headers to the last byte of the body."""
@@ -21,7 +21,7 @@ DISCARD_S = 5.0
 """How much of a body that is too large is read for the sake of a clear answer."""
 
 
-class HungUpError(Exception):
+class ClientDisconnectedError(Exception):
     """The client went away before its request was whole: nobody is there to answer."""
 
 
@@ -58,7 +58,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise HungUpError
+            raise ClientDisconnectedError
         chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
@@ -89,9 +89,9 @@ def _declared_length(headers: dict[bytes, bytes]) -> int:
         raise bad_request("invalid_header", "Content-Length is not a number.") from None
 
 
-def _too_large(limit: int) -> RefusedError:
+def _too_large(limit: int) -> ApiError:
     return _refused(413, "request_too_large", f"The body is larger than {limit} bytes, the most that is taken here.")
 
 
-def _refused(status: int, code: str, message: str) -> RefusedError:
-    return RefusedError(Failure(status=status, type=THEIRS, code=code, message=message))
+def _refused(status: int, code: str, message: str) -> ApiError:
+    return ApiError(Failure(status=status, type=INVALID_REQUEST_ERROR, code=code, message=message))

@@ -10,10 +10,10 @@ from schemas.events.request_id import named_request_id, new_request_id
 from schemas.events.vocabulary import Lane, Operation
 from streams.config.settings import Settings
 from streams.ingress.errors import bad_request
-from streams.ingress.requests.authentication import Caller
-from streams.ingress.requests.sticky_partitioner import Turns
+from streams.ingress.requests.authentication import Principal
+from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.pipeline import request_metadata as asking
-from streams.pipeline.request_metadata import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS, trace
+from streams.pipeline.request_metadata import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS, valid_traceparent
 
 CORRELATION = "correlation-id"
 """The plain dialect's header: which HTTP call a reply belongs to. Two calls may share one request id."""
@@ -22,7 +22,7 @@ CORRELATION = "correlation-id"
 class ReplyAddress:
     """Where this instance of the ingress waits: its own partitions of the reply topic, used in turn."""
 
-    def __init__(self, topic: str, partitions: tuple[int, ...], turns: Turns) -> None:
+    def __init__(self, topic: str, partitions: tuple[int, ...], turns: StickyPartitioner) -> None:
         self._topic = topic
         self._partitions = partitions
         self._turns = turns
@@ -31,7 +31,7 @@ class ReplyAddress:
         """The address to put on one request."""
         return ReplyTo(
             topic=self._topic,
-            partition=self._partitions[self._turns.among(len(self._partitions))],
+            partition=self._partitions[self._turns.choose(len(self._partitions))],
             key=request_id.encode(),
             correlation=(Header(name=CORRELATION, value=correlation.encode()),),
         )
@@ -42,8 +42,8 @@ def own_partitions(partitions: int, instance: int, instances: int) -> tuple[int,
     return tuple(range(instance, partitions, instances))
 
 
-def arrive(  # noqa: D417 - the rest are the request's own fields
-    headers: dict[bytes, bytes], *, operation: Operation, caller: Caller, request_id: str, settings: Settings
+def build_request(  # noqa: D417 - the rest are the request's own fields
+    headers: dict[bytes, bytes], *, operation: Operation, caller: Principal, request_id: str, settings: Settings
 ) -> Request:
     """The request as it will stand in every event, but for where its reply goes.
 
@@ -65,14 +65,14 @@ def arrive(  # noqa: D417 - the rest are the request's own fields
         operation=operation,
         source="http",
         received_at=now,
-        deadline_at=now + round(timeout_s(headers, settings.patience_s(lane)) * 1000),
+        deadline_at=now + round(timeout_s(headers, settings.default_timeout_s(lane)) * 1000),
         idempotency_key=name,
         traceparent=traceparent(headers),
         lane=lane,
     )
 
 
-def addressed(request: Request, address: ReplyAddress, *, stream: bool) -> tuple[Request, str]:
+def with_reply_address(request: Request, address: ReplyAddress, *, stream: bool) -> tuple[Request, str]:
     """The request with a place for its reply, or for chunks as well, and the correlation id that will stand on it."""
     correlation = new_request_id()
     reply_to = address.next(request.request_id, correlation)
@@ -91,7 +91,7 @@ def idempotency_key(headers: dict[bytes, bytes]) -> str:
     return name
 
 
-def lane_of(headers: dict[bytes, bytes], caller: Caller, settings: Settings) -> Lane:
+def lane_of(headers: dict[bytes, bytes], caller: Principal, settings: Settings) -> Lane:
     """Which lane the caller or its tenant's configuration chooses."""
     said = headers.get(b"x-sluice-lane", b"").decode("latin-1")
     try:
@@ -116,9 +116,9 @@ def timeout_s(headers: dict[bytes, bytes], otherwise: float) -> float:
 
 def traceparent(headers: dict[bytes, bytes]) -> str:
     """The caller's trace, passed on; what is not a traceparent is left out, as W3C's rules ask."""
-    return trace(headers.get(b"traceparent", b"").decode("latin-1"))
+    return valid_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
 
 
-def wants_no_wait(headers: dict[bytes, bytes]) -> bool:
+def prefers_async(headers: dict[bytes, bytes]) -> bool:
     """Whether the caller prefers to ask for the answer later (RFC 7240)."""
     return b"respond-async" in re.split(rb"[\s,;]+", headers.get(b"prefer", b"").lower())

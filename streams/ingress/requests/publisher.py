@@ -6,16 +6,16 @@ import time
 from typing import Protocol
 
 from connectors.kafka import BrokerUnavailableError
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 
-TRY_EVERY_S = 0.1
+RETRY_INTERVAL_S = 0.1
 """While Kafka acknowledges nothing, so often a record is tried all the same: others learn by it that it is back."""
 
 
-class Log(Protocol):
+class RequestPublisher(Protocol):
     """The writing end: ``connectors.kafka.Producer``."""
 
-    async def send(self, output: Output) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Write one record and wait until the broker has it on all in-sync replicas.
 
         Raises:
@@ -25,19 +25,19 @@ class Log(Protocol):
         ...
 
 
-class NotTriedError(BrokerUnavailableError):
+class PublisherUnavailableError(BrokerUnavailableError):
     """The record was not sent, since the one before it was not acknowledged. It is not on the log."""
 
 
-class Guarded:
+class FailFastPublisher:
     """A log that a broker which is away costs a few callers its timeout, and all others nothing."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: RequestPublisher) -> None:
         self._log = log
         self._silent = False
         self._tried_s = float("-inf")
 
-    async def send(self, output: Output) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Write one record as ``Log`` has it, or refuse at once while others have just waited in vain.
 
         Raises:
@@ -47,8 +47,8 @@ class Guarded:
         """
         if self._silent:
             now = time.monotonic()
-            if now < self._tried_s + TRY_EVERY_S:
-                raise NotTriedError("Kafka did not acknowledge what was written before")
+            if now < self._tried_s + RETRY_INTERVAL_S:
+                raise PublisherUnavailableError("Kafka did not acknowledge what was written before")
             self._tried_s = now
         try:
             await self._log.send(output)

@@ -12,8 +12,8 @@ from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, Request
 from schemas.kafka.topics import Topic
 from streams.ingress.metrics import Metrics
-from streams.ingress.requests.publisher import Log
-from streams.pipeline.producer_records import written
+from streams.ingress.requests.publisher import RequestPublisher
+from streams.pipeline.producer_records import request_event_record
 
 PER_SECOND = 50
 """Refusals recorded per second; more are only counted, so that a flood of bad keys can't fill the log."""
@@ -24,10 +24,10 @@ ACK_TIMEOUT_S = 1.0
 _log = structlog.get_logger()
 
 
-class Recorder:
+class RefusalRecorder:
     """Writes refusals as settled requests."""
 
-    def __init__(self, log: Log, outcomes: Topic, metrics: Metrics, config_hash: str) -> None:
+    def __init__(self, log: RequestPublisher, outcomes: Topic, metrics: Metrics, config_hash: str) -> None:
         self._log = log
         self._outcomes = outcomes
         self._metrics = metrics
@@ -35,7 +35,7 @@ class Recorder:
         self._second = 0
         self._count = 0
 
-    async def refused(self, request: Request, failure: Failure) -> None:
+    async def record(self, request: Request, failure: Failure) -> None:
         """Record a refusal. If that fails it is counted and logged, and the caller gets its answer all the same."""
         if not self._take_turn():
             self._metrics.unrecorded.inc()
@@ -46,7 +46,7 @@ class Recorder:
         )
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
-                await self._log.send(written(event, self._outcomes, "ingress", now))
+                await self._log.send(request_event_record(event, self._outcomes, "ingress", now))
         except (KafkaFaultError, TimeoutError) as error:
             self._metrics.unrecorded.inc()
             _log.warning("refusal.unrecorded", request_id=request.request_id, error=type(error).__name__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-HOLD_S = 0.04
+STICKY_S = 0.04
 """How long a turn lasts. Written to one partition at a time, all that comes meanwhile is one batch in every hop."""
 
 
-class Turns:
+class StickyPartitioner:
     """Counts on from moment to moment; with nothing to do, from one call to the next.
 
     Args:
@@ -22,10 +22,10 @@ class Turns:
         self._turn = 0
         self._began_s = clock()
 
-    def among(self, count: int) -> int:
+    def choose(self, count: int) -> int:
         """Which of so many it is now, from 0."""
         now_s = self._clock()
-        if now_s - self._began_s >= HOLD_S:
+        if now_s - self._began_s >= STICKY_S:
             self._turn += 1
             self._began_s = now_s
         return self._turn % count

@@ -14,12 +14,12 @@ class UntranslatableError(ValueError):
         self.message = message
 
 
-def wrong(where: str, why: str) -> UntranslatableError:
+def invalid(where: str, why: str) -> UntranslatableError:
     """Name the part that is at fault."""
     return UntranslatableError(where, f"{where} {why}")
 
 
-def word(said: object) -> str:
+def safe_name(said: object) -> str:
     """A name as its caller wrote it, if it looks like a name: a refusal is on the record, and holds nobody's text."""
     is_name = isinstance(said, str) and len(said) <= _LONGEST and said.isidentifier()
     return str(said) if is_name else "unknown"

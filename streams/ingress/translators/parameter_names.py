@@ -11,7 +11,7 @@ JSON = dict[str, Any]
 _PATH = re.compile(r"(\w+)(\[\d+\])?(.*)")
 
 
-def reworded(error: JSON, names: Mapping[str, str]) -> JSON:
+def rename_parameters(error: JSON, names: Mapping[str, str]) -> JSON:
     """OpenAI's error object with its parameter, also in the message, by the name that the caller has for it.
 
     Of messages the place is left out: the caller's list is another one than the log's.
@@ -23,13 +23,13 @@ def reworded(error: JSON, names: Mapping[str, str]) -> JSON:
     """
     said = error.get("error")
     param = said.get("param") if isinstance(said, dict) else None
-    if not isinstance(said, dict) or not isinstance(param, str) or (new := _renamed(param, names)) == param:
+    if not isinstance(said, dict) or not isinstance(param, str) or (new := _rename(param, names)) == param:
         return error
     message = str(said.get("message") or "").replace(param, new, 1)
     return {**error, "error": {**said, "param": new, "message": message}}
 
 
-def _renamed(param: str, names: Mapping[str, str]) -> str:
+def _rename(param: str, names: Mapping[str, str]) -> str:
     found = _PATH.fullmatch(param)
     if found is None or found[1] not in names:
         return param

@@ -31,22 +31,22 @@ class EventWriter(Protocol):
         ...
 
 
-class Front(Protocol):
+class ApiTranslator(Protocol):
     """One API."""
 
-    def ask(self, body: bytes) -> bytes | Failure:
+    def to_chat_request(self, body: bytes) -> bytes | Failure:
         """The request as a chat completion's, or why it can't be one."""
         ...
 
-    def answer(self, body: bytes, asked: bytes) -> bytes:
+    def from_completion(self, body: bytes, asked: bytes) -> bytes:
         """A chat completion in this API's shape. ``asked`` is the body as its caller wrote it."""
         ...
 
-    def refusal(self, error: bytes) -> bytes:
+    def from_error(self, error: bytes) -> bytes:
         """OpenAI's error object in this API's shape."""
         ...
 
-    def writer(self, asked: bytes) -> EventWriter:
+    def event_writer(self, asked: bytes) -> EventWriter:
         """The writer of one stream. ``asked`` is the body as its caller wrote it."""
         ...
 
@@ -63,23 +63,23 @@ class ChunkEvents:
         return DONE if error is None else b"data: %b\n\n" % error
 
 
-class OpenAIFront:
+class OpenAITranslator:
     """``/v1/chat/completions`` and ``/v1/embeddings``: what is on the log."""
 
-    def ask(self, body: bytes) -> bytes | Failure:
-        """See ``Front``."""
+    def to_chat_request(self, body: bytes) -> bytes | Failure:
+        """See ``ApiTranslator``."""
         return body
 
-    def answer(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - see Front
-        """See ``Front``."""
+    def from_completion(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - see Front
+        """See ``ApiTranslator``."""
         return body
 
-    def refusal(self, error: bytes) -> bytes:
-        """See ``Front``."""
+    def from_error(self, error: bytes) -> bytes:
+        """See ``ApiTranslator``."""
         return error
 
-    def writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - see Front
-        """See ``Front``."""
+    def event_writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - see Front
+        """See ``ApiTranslator``."""
         return ChunkEvents()
 
 

@@ -21,26 +21,26 @@ from aiokafka.errors import KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as stock
 
-from connectors.kafka.clients.producer import LARGEST
+from connectors.kafka.clients.producer import MAX_RECORD_BYTES
 from connectors.kafka.errors import NoSuchTopicError
-from streams.runtime.driver.app import PATIENT, PROMPT, App, Fetch
+from streams.runtime.driver.app import LOW_LATENCY_FETCH, THROUGHPUT_FETCH, App, FetchSettings
 from streams.runtime.driver.consumer import Batch, Consumer
-from streams.runtime.driver.producer import Producer, TooLargeError
+from streams.runtime.driver.producer import StageProducer, TooLargeError
 
 SCHEME = "sluice"
 
 __all__ = [
-    "PATIENT",
-    "PROMPT",
+    "LOW_LATENCY_FETCH",
     "SCHEME",
     "SETTINGS",
+    "THROUGHPUT_FETCH",
     "App",
     "Batch",
     "Consumer",
-    "Fetch",
+    "FetchSettings",
     "KafkaError",
     "NoSuchTopicError",
-    "Producer",
+    "StageProducer",
     "TooLargeError",
 ]
 
@@ -50,7 +50,7 @@ class Transport(stock.Transport):
 
 
 # class attributes: inside the class body these names would mean Faust's own
-Transport.Consumer, Transport.Producer = Consumer, Producer
+Transport.Consumer, Transport.Producer = Consumer, StageProducer
 drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 SETTINGS: Mapping[str, Any] = {
@@ -71,7 +71,7 @@ SETTINGS: Mapping[str, Any] = {
     "broker_max_poll_records": 2000,  # tiny ones must not fill the memory
     "consumer_auto_offset_reset": "earliest",
     "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
-    "producer_max_request_size": LARGEST,
+    "producer_max_request_size": MAX_RECORD_BYTES,
     "producer_max_batch_size": 128 * 1024,
     "producer_request_timeout": 15.0,
 }

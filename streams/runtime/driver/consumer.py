@@ -20,14 +20,14 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from connectors.kafka.connection import client_settings
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from streams.runtime.driver.app import App
-from streams.runtime.driver.fetch_interval import Rhythm
-from streams.runtime.offset_tracker import Tracker
+from streams.runtime.driver.fetch_interval import FetchInterval
+from streams.runtime.offset_tracker import OffsetTracker
 
 _CREATE_TIME = 0
 """Kafka's number for a timestamp of the record's writer, which nobody asks Faust for."""
-CONFIRM_AGAIN_S = 0.2
+CONFIRM_INTERVAL_S = 0.2
 """Between two questions whether the group still knows us."""
 
 log = structlog.get_logger()
@@ -38,12 +38,12 @@ class Batch:
 
     __slots__ = ("offset", "records")
 
-    def __init__(self, records: list[Record]) -> None:
+    def __init__(self, records: list[ConsumerRecord]) -> None:
         self.records = records
         self.offset = records[-1].offset
 
 
-class Thread(stock.AIOKafkaConsumerThread):
+class InLoopConsumerThread(stock.AIOKafkaConsumerThread):
     """What Faust calls the consumer's thread, here on the app's own loop: no stage blocks it."""
 
     def __init__(self, consumer: Consumer, **kwargs: Any) -> None:
@@ -72,15 +72,15 @@ class Thread(stock.AIOKafkaConsumerThread):
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch.min_bytes, fetch.max_wait_ms
         # topic by topic: one worker has the same partition of every topic, and so all that is known about its requests
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
-        consumer.commit = functools.partial(self._commit_telling, consumer.commit)
+        consumer.commit = functools.partial(self._commit_with_metadata, consumer.commit)
         return consumer
 
-    async def _commit_telling(
+    async def _commit_with_metadata(
         self, commit: Callable[[Any], Awaitable[None]], offsets: Mapping[TopicPartition, OffsetAndMetadata]
     ) -> None:
         """Commit, and tell with each position how many records beyond it are finished: they wait for nobody."""
         tracker = cast("Consumer", self.consumer).tracker
-        await commit({tp: OffsetAndMetadata(at.offset, str(tracker.ahead(tp))) for tp, at in offsets.items()})
+        await commit({tp: OffsetAndMetadata(at.offset, str(tracker.completed_ahead(tp))) for tp, at in offsets.items()})
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's false alarms are off: the worker watches progress itself."""
@@ -91,25 +91,25 @@ class Consumer(stock.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.tracker = Tracker()
-        self._rhythm = Rhythm()
-        self._told: dict[TP, tuple[int, int]] = {}
+        self.tracker = OffsetTracker()
+        self._fetch_interval = FetchInterval()
+        self._last_committed: dict[TP, tuple[int, int]] = {}
         """What was committed last: the position, and how many records beyond it are finished."""
 
     def assignment(self) -> set[TP]:
         """The partitions that this worker has: none before it has started."""
         return set() if self._thread._consumer is None else super().assignment()
 
-    def _new_consumer_thread(self) -> Thread:
-        return Thread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> InLoopConsumerThread:
+        return InLoopConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
-        await asyncio.sleep(self._rhythm.pause_s(time.monotonic()))
-        wants = cast("App", self.app).wants
+        await asyncio.sleep(self._fetch_interval.pause_s(time.monotonic()))
+        wants = cast("App", self.app).accepts_topic
         wanted = {tp for tp in active_partitions or () if wants(tp.topic)}
         fetched = await super()._getmany(wanted, timeout) if wanted else {}
         brought = {tp: [Batch(records)] for tp, records in fetched.items() if records}
-        self._rhythm.beat(sum(len(records) for records in fetched.values()), time.monotonic())
+        self._fetch_interval.record_fetch(sum(len(records) for records in fetched.values()), time.monotonic())
         return brought
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
@@ -130,7 +130,7 @@ class Consumer(stock.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    async def confirm(self) -> None:
+    async def confirm_ownership(self) -> None:
         """Return when the group has taken our positions, so that all partitions that we have are ours.
 
         It takes none of a member that it has given up; then this waits until those partitions are revoked here too.
@@ -141,7 +141,7 @@ class Consumer(stock.Consumer):
             try:
                 await self._thread._ensure_consumer().commit({tp: OffsetAndMetadata(at, "") for tp, at in held.items()})
             except (KafkaError, ConsumerStoppedError):
-                await asyncio.sleep(CONFIRM_AGAIN_S)
+                await asyncio.sleep(CONFIRM_INTERVAL_S)
             else:
                 return
 
@@ -165,13 +165,13 @@ class Consumer(stock.Consumer):
         return self.tracker.position(tp)
 
     def _should_commit(self, tp: TP, offset: int) -> bool:
-        return self._told.get(tp) != (offset, self.tracker.ahead(tp))
+        return self._last_committed.get(tp) != (offset, self.tracker.completed_ahead(tp))
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        told = {tp: (offset, self.tracker.ahead(tp)) for tp, offset in offsets.items()}
+        told = {tp: (offset, self.tracker.completed_ahead(tp)) for tp, offset in offsets.items()}
         committed = await super()._commit_offsets(offsets, start_new_transaction)
         if committed:  # else it is tried again, where stock Faust takes it for done
-            self._told.update(told)
+            self._last_committed.update(told)
         return committed
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -183,5 +183,5 @@ class Consumer(stock.Consumer):
                 log.warning("commit before revocation failed", error=type(error).__name__)
         self.tracker.revoke(revoked)
         for tp in revoked:
-            self._told.pop(tp, None)
+            self._last_committed.pop(tp, None)
         await super().on_partitions_revoked(revoked)

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import math
 
-LONGEST_S = 0.010
+MAX_PAUSE_S = 0.010
 """Between two fetches, however much comes."""
 FULL_RATE = 500.0
 """Records per second from which the pause is the longest."""
-MEMORY_S = 0.5
+RATE_WINDOW_S = 0.5
 """Over how long the rate is taken."""
 
 
-class Rhythm:
+class FetchInterval:
     """The pauses between the fetches of one consumer."""
 
     def __init__(self) -> None:
         self._rate = 0.0
         self._last_s = 0.0
 
-    def beat(self, records: int, now_s: float) -> None:
+    def record_fetch(self, records: int, now_s: float) -> None:
         """A fetch brought so many records."""
-        self._rate = self._rate * math.exp((self._last_s - now_s) / MEMORY_S) + records / MEMORY_S
+        self._rate = self._rate * math.exp((self._last_s - now_s) / RATE_WINDOW_S) + records / RATE_WINDOW_S
         self._last_s = now_s
 
     def pause_s(self, now_s: float) -> float:
         """How long to wait before the next fetch: nothing if the last one was long ago."""
-        spacing_s = LONGEST_S * min(1.0, self._rate / FULL_RATE)
+        spacing_s = MAX_PAUSE_S * min(1.0, self._rate / FULL_RATE)
         return max(0.0, self._last_s + spacing_s - now_s)

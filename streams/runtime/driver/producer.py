@@ -12,32 +12,32 @@ import aiokafka
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faust.transport.drivers import aiokafka as stock
 
-from connectors.kafka.clients.append_order import Lines
-from connectors.kafka.clients.fast_append import appended
+from connectors.kafka.clients.append_order import AppendLocks
+from connectors.kafka.clients.fast_append import try_append
 from connectors.kafka.connection import client_settings
 from connectors.kafka.errors import NoSuchTopicError
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from streams.runtime.driver.app import App
 
-HAND_OVER_S = 3.0
+APPEND_TIMEOUT_S = 3.0
 """How long the producer may take to accept a record. It waits for room, and for topics that are gone."""
-LOOK_AGAIN_S = 1.0
+METADATA_RETRY_S = 1.0
 """How often at most the broker is asked about a topic that it did not know."""
-REMEMBERED_MISSING = 1000
+MAX_MISSING_REMEMBERED = 1000
 """Names of missing topics kept at most: callers choose them."""
 
 TooLargeError = MessageSizeTooLargeError
 """A record is larger than the producer may send."""
 
 
-class Producer(stock.Producer):
+class StageProducer(stock.Producer):
     """Idempotent, acknowledged by all in-sync replicas, and quick to say that a topic does not exist."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._known: dict[str, set[int]] = {}
         self._missing: dict[str, float] = {}
-        self._lines = Lines()
+        self._lines = AppendLocks()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
@@ -48,14 +48,14 @@ class Producer(stock.Producer):
     async def flush(self) -> None:
         """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
 
-    def append(self, output: Output) -> asyncio.Future[Any] | None:
+    def append(self, output: ProducerRecord) -> asyncio.Future[Any] | None:
         """Hand a record to the producer if nothing has to be waited for, nor is wrong; else None: then ``write`` it."""
         try:
-            return appended(self._ensure_producer(), self._lines, output)
+            return try_append(self._ensure_producer(), self._lines, output)
         except KafkaError:
             return None
 
-    async def write(self, output: Output) -> asyncio.Future[Any]:
+    async def write(self, output: ProducerRecord) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future is done when all in-sync replicas have it.
 
         Raises:
@@ -63,41 +63,41 @@ class Producer(stock.Producer):
             KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
 
         """
-        async with self._lines.at(output.topic, output.partition):
+        async with self._lines.acquire(output.topic, output.partition):
             producer = self._ensure_producer()
             if not self._exists(output):
                 await self._look_up(producer, output)
-            return await self._hand_over(producer, output)
+            return await self._append_waiting(producer, output)
 
-    async def _hand_over(self, producer: aiokafka.AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
+    async def _append_waiting(self, producer: aiokafka.AIOKafkaProducer, output: ProducerRecord) -> asyncio.Future[Any]:
         headers = list(output.headers)
         try:
-            async with asyncio.timeout(HAND_OVER_S):
+            async with asyncio.timeout(APPEND_TIMEOUT_S):
                 future: asyncio.Future[Any] = await producer.send(
                     output.topic, output.value, key=output.key, partition=output.partition, headers=headers
                 )
         except TimeoutError:
             self._known.pop(output.topic, None)  # it may have been deleted: look again before the next try
-            raise KafkaTimeoutError(f"{output.topic} took no record within {HAND_OVER_S:g} s") from None
+            raise KafkaTimeoutError(f"{output.topic} took no record within {APPEND_TIMEOUT_S:g} s") from None
         except KafkaError as error:
             if not (error.retriable or isinstance(error, TooLargeError)):
                 await self.app.crash(error)  # the producer is broken for good: a new process is the cure
             raise
         return future
 
-    def _exists(self, output: Output) -> bool:
+    def _exists(self, output: ProducerRecord) -> bool:
         partitions = self._known.get(output.topic)
         return partitions is not None and (output.partition is None or output.partition in partitions)
 
-    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, output: Output) -> None:
+    async def _look_up(self, producer: aiokafka.AIOKafkaProducer, output: ProducerRecord) -> None:
         """Ask the broker for all topics: asking for one by name would wait for it to appear."""
         missed_s = self._missing.get(output.topic, -math.inf)
-        if time.monotonic() - missed_s >= LOOK_AGAIN_S:
+        if time.monotonic() - missed_s >= METADATA_RETRY_S:
             cluster = await producer.client.fetch_all_metadata()
             self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
             if self._exists(output):
                 return
-            if len(self._missing) >= REMEMBERED_MISSING:
+            if len(self._missing) >= MAX_MISSING_REMEMBERED:
                 self._missing.clear()
             self._missing[output.topic] = time.monotonic()
         place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 
 pytestmark = pytest.mark.flow
 
@@ -16,7 +16,7 @@ COLUMNS = ("id", "at", "cost")
 
 
 @pytest.fixture
-def prices(empty_clickhouse: ClickHouse) -> ClickHouse:
+def prices(empty_clickhouse: ClickHouseClient) -> ClickHouseClient:
     empty_clickhouse.command(
         "CREATE TABLE prices (id UUID, at DateTime64(3, 'UTC'), cost Nullable(Decimal(18, 12)))"
         " ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 10"
@@ -28,7 +28,7 @@ def row(number: int, cost: str | None = "0.000000000001") -> list[object]:
     return [f"00000000-0000-4000-8000-{number:012d}", 1_700_000_000_123, cost]
 
 
-def test_rows_go_in_as_milliseconds_and_text_and_come_back_exact(prices: ClickHouse) -> None:
+def test_rows_go_in_as_milliseconds_and_text_and_come_back_exact(prices: ClickHouseClient) -> None:
     prices.insert("prices", COLUMNS, [row(1), row(2, None)])
 
     lines = prices.query("SELECT id, at, cost FROM prices ORDER BY id", "TSV").decode().splitlines()
@@ -39,7 +39,7 @@ def test_rows_go_in_as_milliseconds_and_text_and_come_back_exact(prices: ClickHo
     ]
 
 
-def test_the_same_token_twice_adds_rows_once(prices: ClickHouse) -> None:
+def test_the_same_token_twice_adds_rows_once(prices: ClickHouseClient) -> None:
     prices.insert("prices", COLUMNS, [row(1)], token="a")
     prices.insert("prices", COLUMNS, [row(1)], token="a")
     prices.insert("prices", COLUMNS, [row(1)], token="b")
@@ -48,12 +48,12 @@ def test_the_same_token_twice_adds_rows_once(prices: ClickHouse) -> None:
 
 
 def test_no_rows_need_no_engine() -> None:
-    nowhere = ClickHouse.server("http://127.0.0.1:1")
+    nowhere = ClickHouseClient.server("http://127.0.0.1:1")
 
     nowhere.insert("prices", COLUMNS, [])
 
 
-def test_columns_go_in_as_rows_of_them(prices: ClickHouse) -> None:
+def test_columns_go_in_as_rows_of_them(prices: ClickHouseClient) -> None:
     prices.insert_columns("prices", COLUMNS, list(zip(row(1), row(2, None), strict=True)))
 
     lines = prices.query("SELECT id, cost FROM prices ORDER BY id", "TSV").decode().splitlines()
@@ -65,7 +65,9 @@ def test_columns_go_in_as_rows_of_them(prices: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize("column", [0, 1, 2])
-def test_columns_of_different_lengths_are_refused_and_no_others_after_them(prices: ClickHouse, column: int) -> None:
+def test_columns_of_different_lengths_are_refused_and_no_others_after_them(
+    prices: ClickHouseClient, column: int
+) -> None:
     columns = [list(values) for values in zip(row(1), row(2), strict=True)]
     columns[column].pop()
 
@@ -76,7 +78,7 @@ def test_columns_of_different_lengths_are_refused_and_no_others_after_them(price
     assert prices.rows("SELECT count() AS n FROM prices") == [{"n": 1}]
 
 
-def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> None:
+def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouseClient) -> None:
     rows = empty_clickhouse.rows("SELECT {name:String} AS name, {n:UInt8} AS n", {"name": "O'Neill\n\\", "n": 3})
 
     assert rows == [{"name": "O'Neill\n\\", "n": 3}]
@@ -93,13 +95,13 @@ def test_parameters_are_bound_by_the_engine(empty_clickhouse: ClickHouse) -> Non
         ("SELECT 1 AS n FORMAT Null", b""),
     ],
 )
-def test_a_format_that_the_query_names_wins(empty_clickhouse: ClickHouse, sql: str, answer: bytes) -> None:
+def test_a_format_that_the_query_names_wins(empty_clickhouse: ClickHouseClient, sql: str, answer: bytes) -> None:
     assert empty_clickhouse.query(sql, "CSVWithNames") == answer
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT 1; SELECT 2"])
 def test_what_is_no_query_is_refused_in_the_engines_words_and_not_in_ours(
-    empty_clickhouse: ClickHouse, sql: str
+    empty_clickhouse: ClickHouseClient, sql: str
 ) -> None:
     with pytest.raises(
         ClickHouseError, match=r"^ClickHouse refused the query: Code: 62\. .*\(SYNTAX_ERROR\)"
@@ -113,10 +115,10 @@ def test_what_is_no_query_is_refused_in_the_engines_words_and_not_in_ours(
     "sql", ["SELECT 1 INTO OUTFILE '{path}' FORMAT CSV", "select 1 into/**/outfile '{path}' truncate"]
 )
 def test_a_reader_has_nothing_written_to_a_file(
-    empty_clickhouse: ClickHouse, clickhouse_path: Path, tmp_path: Path, sql: str
+    empty_clickhouse: ClickHouseClient, clickhouse_path: Path, tmp_path: Path, sql: str
 ) -> None:
     empty_clickhouse.command("SELECT 1")
-    reader = ClickHouse.embedded(clickhouse_path, empty_clickhouse.database, read_only=True)
+    reader = ClickHouseClient.embedded(clickhouse_path, empty_clickhouse.database, read_only=True)
 
     with pytest.raises(ClickHouseError, match="INTO OUTFILE would write to this machine's files"):
         reader.query(sql.replace("{path}", str(tmp_path / "out")))
@@ -125,14 +127,14 @@ def test_a_reader_has_nothing_written_to_a_file(
     reader.close()
 
 
-def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouse) -> None:
+def test_unqualified_names_mean_the_database_that_was_asked_for(prices: ClickHouseClient) -> None:
     assert prices.rows("SELECT currentDatabase() AS name, count() AS rows FROM prices") == [
         {"name": prices.database, "rows": 0}
     ]
 
 
-def test_two_databases_of_one_engine_do_not_see_each_other(prices: ClickHouse, clickhouse_path: Path) -> None:
-    other = ClickHouse.embedded(clickhouse_path, "other")
+def test_two_databases_of_one_engine_do_not_see_each_other(prices: ClickHouseClient, clickhouse_path: Path) -> None:
+    other = ClickHouseClient.embedded(clickhouse_path, "other")
 
     with pytest.raises(ClickHouseError, match="UNKNOWN_TABLE"):
         other.rows("SELECT * FROM prices")
@@ -140,7 +142,7 @@ def test_two_databases_of_one_engine_do_not_see_each_other(prices: ClickHouse, c
     other.close()
 
 
-def test_a_refused_query_is_told_with_its_code_and_what_the_engine_said(empty_clickhouse: ClickHouse) -> None:
+def test_a_refused_query_is_told_with_its_code_and_what_the_engine_said(empty_clickhouse: ClickHouseClient) -> None:
     with pytest.raises(ClickHouseError, match=r"refused the query.*nothing_here") as caught:
         empty_clickhouse.rows("SELECT * FROM nothing_here")
 
@@ -148,7 +150,7 @@ def test_a_refused_query_is_told_with_its_code_and_what_the_engine_said(empty_cl
 
 
 def test_an_error_of_an_insert_does_not_repeat_what_was_inserted(
-    prices: ClickHouse, caplog: pytest.LogCaptureFixture
+    prices: ClickHouseClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ClickHouseError, match="the insert into prices") as caught:
         prices.insert("prices", COLUMNS, [["my secret", 0, None]])
@@ -158,7 +160,7 @@ def test_an_error_of_an_insert_does_not_repeat_what_was_inserted(
     assert not caught.value.unavailable
 
 
-def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: ClickHouse) -> None:
+def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: ClickHouseClient) -> None:
     with pytest.raises(ClickHouseError):
         prices.insert("prices", COLUMNS, [row(1), ["no id", 0, None]])
 
@@ -168,7 +170,7 @@ def test_a_failed_insert_adds_none_of_its_rows_and_the_next_one_works(prices: Cl
 
 
 def test_rows_that_could_not_be_handed_to_the_engine_are_to_be_tried_again_and_the_system_says_why(
-    prices: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prices: ClickHouseClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
 
@@ -179,7 +181,7 @@ def test_rows_that_could_not_be_handed_to_the_engine_are_to_be_tried_again_and_t
 
 
 def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    nowhere = ClickHouse.server("http://writer:s%65cret@127.0.0.1:1/")
+    nowhere = ClickHouseClient.server("http://writer:s%65cret@127.0.0.1:1/")
 
     with pytest.raises(ClickHouseError, match=r"ClickHouse at http://127\.0\.0\.1:1 can't be reached") as caught:
         nowhere.rows("SELECT 1")
@@ -192,12 +194,12 @@ def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplo
 def test_whoever_takes_connections_and_says_nothing_is_not_waited_for_as_long_as_a_query(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("connectors.clickhouse.reachability.SIGN_OF_LIFE_S", 0.2)
+    monkeypatch.setattr("connectors.clickhouse.reachability.ALIVE_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 
         with pytest.raises(ClickHouseError, match=f":{port} can't be reached: it says nothing for 0.2 s") as caught:
-            ClickHouse.server(f"http://127.0.0.1:{port}").rows("SELECT 1")
+            ClickHouseClient.server(f"http://127.0.0.1:{port}").rows("SELECT 1")
 
     assert caught.value.unavailable
 
@@ -216,7 +218,7 @@ def test_whoever_takes_connections_and_says_nothing_is_not_waited_for_as_long_as
     ],
 )
 def test_the_engine_in_process_has_no_right_to_the_machine_or_the_network(
-    empty_clickhouse: ClickHouse, sql: str
+    empty_clickhouse: ClickHouseClient, sql: str
 ) -> None:
     with pytest.raises(ClickHouseError, match="ACCESS_DENIED") as caught:
         empty_clickhouse.command(sql)
@@ -225,7 +227,7 @@ def test_the_engine_in_process_has_no_right_to_the_machine_or_the_network(
 
 
 def test_closing_twice_is_allowed(clickhouse_path: Path) -> None:
-    clickhouse = ClickHouse.embedded(clickhouse_path, "closing")
+    clickhouse = ClickHouseClient.embedded(clickhouse_path, "closing")
     clickhouse.rows("SELECT 1")
 
     clickhouse.close()
@@ -234,9 +236,9 @@ def test_closing_twice_is_allowed(clickhouse_path: Path) -> None:
     assert clickhouse.rows("SELECT 1 AS one") == [{"one": 1}]
 
 
-def test_a_reader_may_look_and_not_touch(prices: ClickHouse, clickhouse_path: Path) -> None:
+def test_a_reader_may_look_and_not_touch(prices: ClickHouseClient, clickhouse_path: Path) -> None:
     prices.insert("prices", COLUMNS, [row(1)])
-    reader = ClickHouse.embedded(clickhouse_path, prices.database, read_only=True)
+    reader = ClickHouseClient.embedded(clickhouse_path, prices.database, read_only=True)
 
     with pytest.raises(ClickHouseError, match="READONLY"):
         reader.command("TRUNCATE TABLE prices")
@@ -270,7 +272,7 @@ def test_files_that_another_process_has_are_said_to_be_in_use_by_us_and_not_by_t
     of_another_process: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ClickHouseError, match=r"the ClickHouse files under .* are in use: wait for Ada$") as caught:
-        ClickHouse.embedded(of_another_process, holders="wait for Ada").rows("SELECT 1")
+        ClickHouseClient.embedded(of_another_process, holders="wait for Ada").rows("SELECT 1")
 
     assert caught.value.unavailable
     assert capfd.readouterr() == ("", "")
@@ -280,11 +282,11 @@ def test_what_a_process_left_behind_is_in_nobodys_use(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("PID: 1\nStarted at: 2026-11-24 09:30:00\n")
 
     with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
-        ClickHouse.embedded(tmp_path).rows("SELECT 1")  # others, as the tests have
+        ClickHouseClient.embedded(tmp_path).rows("SELECT 1")  # others, as the tests have
 
 
 def test_one_process_has_one_path(clickhouse_path: Path, tmp_path: Path) -> None:
-    second = ClickHouse.embedded(tmp_path / "other")
+    second = ClickHouseClient.embedded(tmp_path / "other")
 
     with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
         second.rows("SELECT 1")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.clickhouse import ClickHouse, ClickHouseError, migrations
+from connectors.clickhouse import ClickHouseClient, ClickHouseError, migrations
 from connectors.clickhouse.migrations import Migration, MigrationError
 
 pytestmark = pytest.mark.flow
@@ -16,7 +16,7 @@ SECOND = Migration(
 )
 
 
-def test_files_are_applied_in_order_and_once(empty_clickhouse: ClickHouse) -> None:
+def test_files_are_applied_in_order_and_once(empty_clickhouse: ClickHouseClient) -> None:
     assert migrations.apply(empty_clickhouse, [FIRST]) == ["001_first.sql"]
     assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == ["002_second.sql"]
     assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == []
@@ -24,7 +24,7 @@ def test_files_are_applied_in_order_and_once(empty_clickhouse: ClickHouse) -> No
     assert empty_clickhouse.rows("SELECT a, b FROM first") == [{"a": 1, "b": 2}]
 
 
-def test_what_was_applied_is_recorded_with_its_hash(empty_clickhouse: ClickHouse) -> None:
+def test_what_was_applied_is_recorded_with_its_hash(empty_clickhouse: ClickHouseClient) -> None:
     migrations.apply(empty_clickhouse, [FIRST])
 
     recorded = empty_clickhouse.rows("SELECT name, sha256, applied_at > now() - 60 AS recent FROM schema_migrations")
@@ -32,7 +32,7 @@ def test_what_was_applied_is_recorded_with_its_hash(empty_clickhouse: ClickHouse
     assert recorded == [{"name": "001_first.sql", "sha256": FIRST.sha256, "recent": 1}]
 
 
-def test_an_edited_file_is_an_error_that_names_it(empty_clickhouse: ClickHouse) -> None:
+def test_an_edited_file_is_an_error_that_names_it(empty_clickhouse: ClickHouseClient) -> None:
     migrations.apply(empty_clickhouse, [FIRST])
 
     with pytest.raises(MigrationError, match=r"001_first\.sql was edited"):
@@ -41,7 +41,7 @@ def test_an_edited_file_is_an_error_that_names_it(empty_clickhouse: ClickHouse) 
     assert empty_clickhouse.rows("SELECT name FROM schema_migrations") == [{"name": "001_first.sql"}]
 
 
-def test_a_file_that_fails_is_not_recorded_and_is_tried_again(empty_clickhouse: ClickHouse) -> None:
+def test_a_file_that_fails_is_not_recorded_and_is_tried_again(empty_clickhouse: ClickHouseClient) -> None:
     broken = Migration("002_second.sql", "SELECT * FROM nothing_here;")
 
     with pytest.raises(ClickHouseError, match="nothing_here"):
@@ -50,7 +50,7 @@ def test_a_file_that_fails_is_not_recorded_and_is_tried_again(empty_clickhouse: 
     assert migrations.apply(empty_clickhouse, [FIRST, SECOND]) == ["002_second.sql"]
 
 
-def test_our_tables_are_applied_and_then_up_to_date(clickhouse: ClickHouse) -> None:
+def test_our_tables_are_applied_and_then_up_to_date(clickhouse: ClickHouseClient) -> None:
     names = {row["name"] for row in clickhouse.rows("SHOW TABLES")}
 
     assert {"events", "events_log", "requests", "requests_log", "unsettled", "ingest_delay"} <= names

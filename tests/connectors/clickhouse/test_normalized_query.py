@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
-from connectors.clickhouse.normalized_query import RENDER, named_format, unwrapped, writes_a_file
+from connectors.clickhouse import ClickHouseClient
+from connectors.clickhouse.normalized_query import RENDER, format_of, has_outfile, strip_wrapper
 
 pytestmark = pytest.mark.flow
 
 
-def rendered(clickhouse: ClickHouse, sql: str) -> str:
+def rendered(clickhouse: ClickHouseClient, sql: str) -> str:
     (row,) = clickhouse.rows(f"{RENDER} AS one", {"sql": sql})
     return str(row["one"])
 
@@ -28,9 +28,9 @@ def rendered(clickhouse: ClickHouse, sql: str) -> str:
     ],
 )
 def test_the_format_is_what_the_query_names_and_no_word_in_a_string(
-    empty_clickhouse: ClickHouse, sql: str, named: str | None
+    empty_clickhouse: ClickHouseClient, sql: str, named: str | None
 ) -> None:
-    assert named_format(rendered(empty_clickhouse, sql)) == named
+    assert format_of(rendered(empty_clickhouse, sql)) == named
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_the_format_is_what_the_query_names_and_no_word_in_a_string(
     ],
 )
 def test_a_query_writes_a_file_if_it_says_so_in_whatever_spelling(
-    empty_clickhouse: ClickHouse, sql: str, writes: bool
+    empty_clickhouse: ClickHouseClient, sql: str, writes: bool
 ) -> None:
-    assert writes_a_file(rendered(empty_clickhouse, sql)) is writes
+    assert has_outfile(rendered(empty_clickhouse, sql)) is writes
 
 
 def test_a_syntax_error_is_told_without_the_query_that_was_put_around() -> None:
     said = "Code: 62. DB::Exception: Syntax error: x: In scope SELECT formatQuerySingleLine('(a)'). (SYNTAX_ERROR)"
 
-    assert unwrapped(said) == "Code: 62. DB::Exception: Syntax error: x. (SYNTAX_ERROR)"
+    assert strip_wrapper(said) == "Code: 62. DB::Exception: Syntax error: x. (SYNTAX_ERROR)"

@@ -29,8 +29,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.providers import KINDS, make, parse_settings
-from connectors.providers.provider import Call
+from connectors.providers import KINDS, make_provider, parse_settings
+from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.http_provider import HttpProvider
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType, Operation
@@ -144,9 +144,9 @@ class Recording(Part):
         return self
 
     @property
-    def call(self) -> Call:
+    def call(self) -> ProviderCall:
         body = {**self.request, "stream": True} if self.stream else self.request
-        return Call("r1", self.operation, self.model, body, timeout_s=5.0, stream=self.stream)
+        return ProviderCall("r1", self.operation, self.model, body, timeout_s=5.0, stream=self.stream)
 
 
 class Kind(Part):
@@ -171,7 +171,7 @@ def recordings(kind: str) -> dict[str, Recording]:
 def made(kind: str) -> HttpProvider:
     """A provider of this kind that speaks to nobody."""
     settings = {"kind": kind, "base_url": "http://127.0.0.1:1", "api_key": KEY, **kind_file(kind).settings}
-    provider = make("contract", parse_settings(settings))
+    provider = make_provider("contract", parse_settings(settings))
     assert isinstance(provider, HttpProvider)
     return provider
 

@@ -214,6 +214,6 @@ def embeddings_bodies(draw: DrawFn) -> JSON:
 
 
 def _valid(operation: Operation, body: JSON) -> JSON:
-    fault = openai.fault(operation, body)
+    fault = openai.validation_failure(operation, body)
     assert fault is None, f"{fault}: {json.dumps(body)}"
     return body

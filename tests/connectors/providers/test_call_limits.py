@@ -12,7 +12,7 @@ CONFIGURED = TypeAdapter(Configured)
 
 
 def limits(kind: str, model: str, configured: Any = None) -> Limits:
-    return LimitTable(kind, CONFIGURED.validate_python(configured or {})).of(model)
+    return LimitTable(kind, CONFIGURED.validate_python(configured or {})).find(model)
 
 
 @pytest.mark.parametrize(

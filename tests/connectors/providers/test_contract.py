@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 from connectors.http_client import Response
-from connectors.providers import make, parse_settings
-from connectors.providers.provider import Answer, Call, ProviderError
-from connectors.providers.wire.http_provider import HttpProvider, Outgoing
+from connectors.providers import make_provider, parse_settings
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest
 from schemas.events.vocabulary import Operation
 from schemas.openai import bodies as openai
 from tests.connectors.providers.recording import (
@@ -54,7 +54,7 @@ class Replays:
         """A provider of this kind, with this recording's answer at the other end."""
         settings = settings_for(kind, recording, self.double.url.removesuffix("/v1"))
         if repr(settings) not in self.providers:
-            provider = make("contract", parse_settings(settings))
+            provider = make_provider("contract", parse_settings(settings))
             assert isinstance(provider, HttpProvider)
             self.providers[repr(settings)] = provider
         self.double.requests.clear()
@@ -74,14 +74,16 @@ async def replays() -> AsyncIterator[Replays]:
             await provider.close()
 
 
-async def exchange(provider: HttpProvider, recording: Recording) -> tuple[list[dict[str, Any]], Answer | ProviderError]:
+async def exchange(
+    provider: HttpProvider, recording: Recording
+) -> tuple[list[dict[str, Any]], ProviderAnswer | ProviderError]:
     """The chunks, if there are any, and how it ended."""
     chunks: list[dict[str, Any]] = []
     try:
         if not recording.stream:
             return chunks, await provider.complete(recording.call)
         async for item in provider.stream(recording.call):
-            if isinstance(item, Answer):
+            if isinstance(item, ProviderAnswer):
                 return chunks, item
             chunks.append(item)
     except ProviderError as error:
@@ -99,7 +101,7 @@ def check_sent(recording: Recording, double: Wire) -> None:
     assert expected.items() <= double.requests[0][1].items()
 
 
-def check_answer(recording: Recording, answer: Answer) -> None:
+def check_answer(recording: Recording, answer: ProviderAnswer) -> None:
     assert differences(answer.body, recording.answer) == []
     assert answer.usage == recording.usage
     assert recording.finish_reasons is None or answer.finish_reasons == recording.finish_reasons
@@ -126,7 +128,7 @@ async def test_a_recorded_exchange_is_translated_both_ways(replays: Replays, kin
     check_sent(recording, replays.double)
     assert recording.error or recording.chunks is None or differences(chunks, recording.chunks) == []
     if recording.answer is not None:
-        assert isinstance(end, Answer), end
+        assert isinstance(end, ProviderAnswer), end
         check_answer(recording, end)
     elif recording.error is not None:
         assert isinstance(end, ProviderError), end
@@ -141,7 +143,7 @@ async def test_a_recorded_exchange_is_translated_both_ways(replays: Replays, kin
 def test_what_a_recording_asks_is_what_openai_takes(kind: str, case: str) -> None:
     recording = recordings(kind)[case]
 
-    assert openai.fault(recording.operation, recording.request) is None
+    assert openai.validation_failure(recording.operation, recording.request) is None
 
 
 @pytest.mark.parametrize(("kind", "case"), ANSWERED, ids=map("-".join, ANSWERED))
@@ -150,7 +152,7 @@ async def test_an_answer_has_openais_shape(replays: Replays, kind: str, case: st
 
     _, end = await exchange(replays.of(kind, recording), recording)
 
-    assert isinstance(end, Answer)
+    assert isinstance(end, ProviderAnswer)
     if recording.operation == "embeddings":
         assert end.body["object"] == "list"
         assert [row["index"] for row in end.body["data"]] == list(range(len(end.body["data"])))
@@ -194,22 +196,22 @@ def test_an_answer_of_another_shape_raises_nothing_but_our_own_error(kind: str, 
     for _ in range(200):
         body = mangled(recording.response.body, chance)
         with contextlib.suppress(ProviderError):
-            made(kind).read(recording.call, body, Response(200, {}, orjson.dumps(body)))
+            made(kind).from_response(recording.call, body, Response(200, {}, orjson.dumps(body)))
 
 
 # --- any request at all
 
 
-def written(kind: str, operation: Operation, body: dict[str, Any]) -> Outgoing | ProviderError:
+def written(kind: str, operation: Operation, body: dict[str, Any]) -> ProviderRequest | ProviderError:
     try:
-        return made(kind).write(Call("r1", operation, "some-model", body, timeout_s=5.0))
+        return made(kind).to_request(ProviderCall("r1", operation, "some-model", body, timeout_s=5.0))
     except ProviderError as error:
         return error
 
 
-def keep_the_promise(outcome: Outgoing | ProviderError, body: dict[str, Any]) -> None:
+def keep_the_promise(outcome: ProviderRequest | ProviderError, body: dict[str, Any]) -> None:
     """It is JSON, with what differs on record; or the parameter that can't be had is named."""
-    if isinstance(outcome, Outgoing):
+    if isinstance(outcome, ProviderRequest):
         assert orjson.dumps(outcome.body)
         assert {top(change.param) for change in outcome.changes} <= body.keys() | ADDED
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.chunk_assembly import Assembly
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from tests.connectors.providers.recording import RECORDED, Recording, differences, made, recordings
 
 STREAMS = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].stream]
@@ -20,7 +20,7 @@ FAILING = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].erro
 
 def decoded(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[dict[str, Any]], bool]:
     """The chunks, and whether the stream was read to its end."""
-    decoder, chunks = made(kind).decoder(recording.call), list[dict[str, Any]]()
+    decoder, chunks = made(kind).stream_decoder(recording.call), list[dict[str, Any]]()
     try:
         for piece in pieces:
             chunks += decoder.feed(piece)
@@ -86,10 +86,10 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole(kind: str, case: str)
     for end in {*last, *chance.choices(range(len(data)), k=100)}:
         chunks, ended = decoded(kind, recording, [data[:end]])
 
-        assembly = Assembly()
+        assembly = ChunkAssembler()
         for chunk in chunks:
             assembly.add(chunk)
-        assert assembly.finished or not ended, f"broken off after {end} bytes"
+        assert assembly.finish_reasons or not ended, f"broken off after {end} bytes"
 
 
 @pytest.mark.parametrize(("kind", "case"), ENDING, ids=map("-".join, ENDING))

@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 import orjson
 import pytest
 
-from connectors.providers import KINDS, make, parse_settings
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers import KINDS, make_provider, parse_settings
+from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.openai import bodies as openai
-from streams.ingress.translators.anthropic.translator import AnthropicFront
-from streams.ingress.translators.responses.translator import ResponsesFront
+from streams.ingress.translators.anthropic.translator import AnthropicTranslator
+from streams.ingress.translators.responses.translator import ResponsesTranslator
 from tests.connectors.providers.recording import SPOKEN, Recording, made, recordings, settings_for
 from tests.connectors.wire_double import wire
 
@@ -72,8 +72,8 @@ def chat(address: str) -> list[dict[str, Any]]:
     return [{"model": "m", "messages": [{"role": "user", "content": [part]}]} for part in parts]
 
 
-def call(body: dict[str, Any]) -> Call:
-    return Call("r1", "chat", "m", body, timeout_s=5.0)
+def call(body: dict[str, Any]) -> ProviderCall:
+    return ProviderCall("r1", "chat", "m", body, timeout_s=5.0)
 
 
 def forbidden(*_: object, **__: object) -> NoReturn:
@@ -92,7 +92,7 @@ def test_a_request_is_written_without_a_socket_and_without_a_file(
     for address in (*Trap().addresses(file), "http://169.254.169.254/latest/meta-data", "ftp://example.org/a"):
         for body in chat(address):
             with contextlib.suppress(ProviderError):
-                written = orjson.dumps(provider.write(call(body)).body)
+                written = orjson.dumps(provider.to_request(call(body)).body)
 
                 assert SECRET not in written
                 assert base64.b64encode(SECRET) not in written
@@ -102,7 +102,7 @@ def test_a_request_is_written_without_a_socket_and_without_a_file(
 async def test_a_whole_call_goes_to_the_provider_and_nowhere_else(kind: str, trap: Trap, file: Path) -> None:
     async with wire() as double:
         double.answer(400, {"error": {"message": "no"}})
-        provider = make("p", parse_settings(settings_of(kind, double.url.removesuffix("/v1"))))
+        provider = make_provider("p", parse_settings(settings_of(kind, double.url.removesuffix("/v1"))))
 
         for address in trap.addresses(file):
             for body in chat(address):
@@ -127,20 +127,20 @@ def settings_of(kind: str, base: str) -> dict[str, Any]:
     return settings_for(kind, any_recording, base)
 
 
-@pytest.mark.parametrize("front", [AnthropicFront(), ResponsesFront()], ids=["messages", "responses"])
+@pytest.mark.parametrize("front", [AnthropicTranslator(), ResponsesTranslator()], ids=["messages", "responses"])
 def test_an_api_in_front_hands_an_address_on_and_does_not_visit_it(
-    front: AnthropicFront | ResponsesFront, monkeypatch: pytest.MonkeyPatch
+    front: AnthropicTranslator | ResponsesTranslator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     address = "http://169.254.169.254/latest/meta-data"
     picture = {"type": "image", "source": {"type": "url", "url": address}}
     said: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [picture]}]}
-    if isinstance(front, ResponsesFront):
+    if isinstance(front, ResponsesTranslator):
         said = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": address}]}]}
 
-    written = front.ask(orjson.dumps(said))
+    written = front.to_chat_request(orjson.dumps(said))
 
     assert isinstance(written, bytes)
-    assert openai.fault("chat", orjson.loads(written)) is None
+    assert openai.validation_failure("chat", orjson.loads(written)) is None
     assert address.encode() in written

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers import KINDS, make, parse_settings
+from connectors.providers import KINDS, make_provider, parse_settings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -19,7 +19,7 @@ NEEDED = {"azure": {"resource": "mine"}, "bedrock": {"region": "eu-central-1"}}
 async def test_a_kind_needs_little_to_be_made_and_closed(kind: str) -> None:
     settings = parse_settings({"kind": kind, "api_key": "k", **NEEDED.get(kind, {})})
 
-    provider = make("p", settings)
+    provider = make_provider("p", settings)
     await provider.close()
 
     assert settings.kind == kind

@@ -6,16 +6,16 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from connectors.providers import make, parse_settings
-from connectors.providers.key_rotation import RESTS_S, Rotation
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers import make_provider, parse_settings
+from connectors.providers.key_rotation import KEY_COOLDOWN_S, KeyRotation
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.resilience import Budget, RateState
 from connectors.providers.settings import ProviderSettings
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
 
-CALL = Call("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
-ANSWER = Answer({}, 200, Usage())
+CALL = ProviderCall("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
+ANSWER = ProviderAnswer({}, 200, Usage())
 
 
 class Key:
@@ -32,13 +32,13 @@ class Key:
     def fails(self, error_type: ErrorType, hint_s: float | None = None) -> None:
         self.error = ProviderError(error_type, "no", http_status=400, retry_after_s=hint_s)
 
-    async def complete(self, _: Call) -> Answer:
+    async def complete(self, _: ProviderCall) -> ProviderAnswer:
         self.calls += 1
         if self.error is not None:
             raise self.error
         return self.answer
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         yield {"choices": []}
         yield await self.complete(call)
 
@@ -52,7 +52,7 @@ class Keys:
     def __init__(self, count: int = 2) -> None:
         self.now_s = 100.0
         self.keys = [Key() for _ in range(count)]
-        self.rotation = Rotation(self.keys, clock=lambda: self.now_s)
+        self.rotation = KeyRotation(self.keys, clock=lambda: self.now_s)
 
     async def called(self, times: int) -> list[int | None]:
         """Which keys were used."""
@@ -74,14 +74,14 @@ async def test_keys_are_used_in_turn() -> None:
     assert await Keys(3).called(5) == [0, 1, 2, 0, 1]
 
 
-@pytest.mark.parametrize("error_type", sorted(RESTS_S))
+@pytest.mark.parametrize("error_type", sorted(KEY_COOLDOWN_S))
 async def test_a_key_that_is_refused_rests_while_the_others_serve(error_type: ErrorType) -> None:
     held = Keys(3)
     held.keys[0].fails(error_type)
 
-    assert (await held.failed()).another_key
+    assert (await held.failed()).retry_with_other_key
     assert await held.called(4) == [1, 2, 1, 2]
-    held.now_s += RESTS_S[error_type]
+    held.now_s += KEY_COOLDOWN_S[error_type]
     assert 0 in await held.called(3)
 
 
@@ -100,7 +100,7 @@ async def test_an_error_that_is_not_the_keys_lets_it_serve() -> None:
     held = Keys()
     held.keys[0].fails("server")
 
-    assert not (await held.failed()).another_key
+    assert not (await held.failed()).retry_with_other_key
     assert await held.called(3) == [1, 0, 1]
 
 
@@ -110,13 +110,13 @@ async def test_when_all_rest_the_one_that_rests_the_least_is_used_and_no_other_i
     held.keys[1].fails("rate_limited")
     await held.failed()
 
-    assert not (await held.failed()).another_key
+    assert not (await held.failed()).retry_with_other_key
     assert await held.called(2) == [1, 1]
 
 
 async def test_a_key_of_which_nothing_is_left_rests_before_it_is_refused() -> None:
     held = Keys()
-    held.keys[0].answer = Answer({}, 200, Usage(), rates=RateState(Budget(60, 0, 20.0)))
+    held.keys[0].answer = ProviderAnswer({}, 200, Usage(), rates=RateState(Budget(60, 0, 20.0)))
 
     answer = await held.rotation.complete(CALL)
 
@@ -132,8 +132,8 @@ async def test_streams_take_their_turn_too() -> None:
         [item async for item in held.rotation.stream(CALL)]
     items = [item async for item in held.rotation.stream(CALL)]
 
-    assert raised.value.another_key
-    assert isinstance(items[-1], Answer)
+    assert raised.value.retry_with_other_key
+    assert isinstance(items[-1], ProviderAnswer)
     assert (items[0], items[-1].key_index) == ({"choices": []}, 1)
 
 
@@ -148,10 +148,10 @@ async def test_closing_closes_all() -> None:
 async def test_the_configuration_makes_one_provider_for_each_key_and_shows_none() -> None:
     settings = parse_settings({"kind": "openai", "api_key": "sk-1", "api_keys": ["sk-2", "sk-3"]})
 
-    made = make("p", settings)
+    made = make_provider("p", settings)
 
-    assert isinstance(made, Rotation)
-    assert not isinstance(make("p", settings.model_copy(update={"api_keys": ()})), Rotation)
+    assert isinstance(made, KeyRotation)
+    assert not isinstance(make_provider("p", settings.model_copy(update={"api_keys": ()})), KeyRotation)
     await made.close()
     assert "sk-" not in settings.model_dump_json() + repr(settings)
 

@@ -6,7 +6,7 @@ import anthropic
 import pytest
 from anthropic.types import MessageParam, ToolParam
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -19,20 +19,20 @@ LOOK: ToolParam = {
 
 
 @pytest.fixture
-def client(river: River) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=river.http, api_key="none-needed", max_retries=0)
+def client(gateway: GatewayProcess) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=gateway.http, api_key="none-needed", max_retries=0)
 
 
 def text(message: anthropic.types.Message) -> str:
     return "".join(block.text for block in message.content if block.type == "text")
 
 
-def test_a_message_is_answered_counted_and_on_the_record(river: River, client: anthropic.Anthropic) -> None:
+def test_a_message_is_answered_counted_and_on_the_record(gateway: GatewayProcess, client: anthropic.Anthropic) -> None:
     message = client.messages.create(model="demo", max_tokens=100, system="Repeat.", messages=HELLO)
 
     assert (text(message), message.stop_reason) == (WORDS, "end_turn")
     assert message.usage.input_tokens > 0
-    (row,) = river.until_rows(f"SELECT outcome, input FROM requests WHERE request_id = '{message._request_id}'")
+    (row,) = gateway.until_rows(f"SELECT outcome, input FROM requests WHERE request_id = '{message._request_id}'")
     assert row["outcome"] == "answered"
     assert WORDS in row["input"]
 

@@ -9,7 +9,7 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -29,10 +29,10 @@ def look(city: str) -> str:
     return f"2 meters{city}"
 
 
-def model(river: River, name: str = "demo", *, responses: bool = False) -> ChatOpenAI:
+def model(gateway: GatewayProcess, name: str = "demo", *, responses: bool = False) -> ChatOpenAI:
     return ChatOpenAI(
         model=name,
-        base_url=f"{river.http}/v1",
+        base_url=f"{gateway.http}/v1",
         api_key=pydantic.SecretStr("none-needed"),
         max_retries=0,
         use_responses_api=responses,
@@ -41,8 +41,8 @@ def model(river: River, name: str = "demo", *, responses: bool = False) -> ChatO
 
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
-async def test_a_chat_is_answered_and_streams(river: River, *, responses: bool) -> None:
-    chat = model(river, responses=responses)
+async def test_a_chat_is_answered_and_streams(gateway: GatewayProcess, *, responses: bool) -> None:
+    chat = model(gateway, responses=responses)
 
     whole = await chat.ainvoke(WORDS)
     pieces = [piece async for piece in chat.astream(WORDS)]
@@ -54,8 +54,8 @@ async def test_a_chat_is_answered_and_streams(river: River, *, responses: bool) 
 
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
-def test_a_tool_makes_its_round_trip(river: River, *, responses: bool) -> None:
-    chat = model(river, responses=responses)
+def test_a_tool_makes_its_round_trip(gateway: GatewayProcess, *, responses: bool) -> None:
+    chat = model(gateway, responses=responses)
     asked = HumanMessage(WORDS)
 
     called = chat.bind_tools([look], tool_choice="required").invoke([asked])
@@ -70,16 +70,16 @@ def test_a_tool_makes_its_round_trip(river: River, *, responses: bool) -> None:
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-def test_structured_output_is_parsed(river: River, method: str, *, responses: bool) -> None:
-    chat = model(river, responses=responses).with_structured_output(Level, method=method)  # type: ignore[arg-type]
+def test_structured_output_is_parsed(gateway: GatewayProcess, method: str, *, responses: bool) -> None:
+    chat = model(gateway, responses=responses).with_structured_output(Level, method=method)  # type: ignore[arg-type]
 
     assert chat.invoke(WORDS) == Level(gate="", meters=0)
 
 
-def test_embeddings_come_in_order(river: River) -> None:
+def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
     embeddings = OpenAIEmbeddings(
         model="demo",
-        openai_api_base=f"{river.http}/v1",
+        openai_api_base=f"{gateway.http}/v1",
         openai_api_key=pydantic.SecretStr("none-needed"),
         check_embedding_ctx_length=False,
     )
@@ -90,6 +90,6 @@ def test_embeddings_come_in_order(river: River) -> None:
     assert one != pytest.approx(two)
 
 
-def test_an_error_keeps_its_type(river: River) -> None:
+def test_an_error_keeps_its_type(gateway: GatewayProcess) -> None:
     with pytest.raises(openai.RateLimitError):
-        model(river, "limited").invoke(WORDS)
+        model(gateway, "limited").invoke(WORDS)

@@ -12,7 +12,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 from openai.types.responses import FunctionToolParam, ResponseInputParam
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -34,8 +34,8 @@ class Level(pydantic.BaseModel):
 
 
 @pytest.fixture
-def client(river: River) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{river.http}/v1", api_key="none-needed", max_retries=0)
+def client(gateway: GatewayProcess) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
 def test_a_chat_streams_and_counts(client: openai.OpenAI) -> None:

@@ -10,7 +10,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.fixtures.river import River
+from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
@@ -22,13 +22,13 @@ class Level(pydantic.BaseModel):
     meters: int
 
 
-def provider(river: River) -> OpenAIProvider:
-    return OpenAIProvider(base_url=f"{river.http}/v1", api_key="none-needed")
+def provider(gateway: GatewayProcess) -> OpenAIProvider:
+    return OpenAIProvider(base_url=f"{gateway.http}/v1", api_key="none-needed")
 
 
 @pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel], ids=["chat", "responses"])
-def model(river: River, request: pytest.FixtureRequest) -> Model:
-    made: Model = request.param("demo", provider=provider(river))
+def model(gateway: GatewayProcess, request: pytest.FixtureRequest) -> Model:
+    made: Model = request.param("demo", provider=provider(gateway))
     return made
 
 
@@ -40,8 +40,8 @@ async def test_an_agent_is_answered(model: Model) -> None:
 
 
 @pytest.mark.parametrize("kind", [OpenAIChatModel, OpenAIResponsesModel])
-async def test_an_agent_streams(river: River, kind: type[OpenAIChatModel | OpenAIResponsesModel]) -> None:
-    slow = kind("sim/echo?chunk_ms=40", provider=provider(river))
+async def test_an_agent_streams(gateway: GatewayProcess, kind: type[OpenAIChatModel | OpenAIResponsesModel]) -> None:
+    slow = kind("sim/echo?chunk_ms=40", provider=provider(gateway))
 
     async with Agent(slow).run_stream(WORDS) as result:
         pieces = [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
@@ -72,8 +72,8 @@ async def test_native_structured_output_is_parsed(model: Model) -> None:
     assert result.output == Level(gate="", meters=0)
 
 
-async def test_embeddings_come_in_order(river: River) -> None:
-    embedder = Embedder(OpenAIEmbeddingModel("demo", provider=provider(river)))
+async def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
+    embedder = Embedder(OpenAIEmbeddingModel("demo", provider=provider(gateway)))
 
     both = await embedder.embed_documents(["one", "two"])
     one = await embedder.embed_query("one")
@@ -82,8 +82,8 @@ async def test_embeddings_come_in_order(river: River) -> None:
     assert both.embeddings[0] != pytest.approx(both.embeddings[1])
 
 
-async def test_an_error_keeps_its_status(river: River) -> None:
-    agent = Agent(OpenAIChatModel("gpt-99", provider=provider(river)))
+async def test_an_error_keeps_its_status(gateway: GatewayProcess) -> None:
+    agent = Agent(OpenAIChatModel("gpt-99", provider=provider(gateway)))
 
     with pytest.raises(ModelHTTPError) as caught:
         await agent.run(WORDS)

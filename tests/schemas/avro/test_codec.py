@@ -142,10 +142,14 @@ STARTED = {
 def test_a_record_of_an_older_version_is_read_with_the_defaults_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
     older = json.loads((AVRO / "FeedbackGiven.v1.avsc").read_text("utf-8"))
     older["fields"] = [field for field in older["fields"] if field["name"] != "score"]
-    parsed = fastavro.parse_schema(codec._plain(older), named_schemas={})
-    load = codec._load
-    monkeypatch.setattr(codec, "_load", lambda event, version: parsed if version == 99 else load(event, version))
-    monkeypatch.setitem(codec._WRITTEN, struct.pack(">bI", 0, 799), (FeedbackGiven, 99))
+    parsed = fastavro.parse_schema(codec._without_logical_types(older), named_schemas={})
+    load = codec._parsed_schema
+
+    def parsed_schema(event: type[Event], version: int) -> object:
+        return parsed if version == 99 else load(event, version)
+
+    monkeypatch.setattr(codec, "_parsed_schema", parsed_schema)
+    monkeypatch.setitem(codec._EVENT_BY_FRAME, struct.pack(">bI", 0, 799), (FeedbackGiven, 99))
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, parsed, FEEDBACK.model_dump(exclude={"score"}))
 

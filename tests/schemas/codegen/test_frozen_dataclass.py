@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from schemas.codegen.frozen_dataclass import fixed
+from schemas.codegen.frozen_dataclass import frozen_slots
 
 
-@fixed
+@frozen_slots
 class Point:
     x: int
     y: int = 0
@@ -26,6 +26,6 @@ def test_it_has_no_room_for_more() -> None:
 
 
 def test_the_type_checker_is_told_to_let_nobody_change_it() -> None:
-    told = fixed.__dataclass_transform__  # type: ignore[attr-defined]
+    told = frozen_slots.__dataclass_transform__  # type: ignore[attr-defined]
 
     assert (told | told["kwargs"])["frozen_default"] is True  # Python 3.11 does not know this word yet

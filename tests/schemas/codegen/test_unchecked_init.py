@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from schemas.codegen.unchecked_init import trusted
+from schemas.codegen.unchecked_init import unchecked_init
 from schemas.events.catalog import AttemptStarted
 from schemas.events.parts import ReplyTo, Request
-from tests.making import make_request
+from tests.factories import make_request
 
 
 class Checked(BaseModel):
@@ -19,7 +19,7 @@ class Checked(BaseModel):
     reply_to: ReplyTo | None = None
 
 
-@trusted
+@unchecked_init
 class Believed(Checked):
     pass
 

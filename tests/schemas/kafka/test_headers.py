@@ -7,14 +7,14 @@ import pytest
 from schemas.events.catalog import FeedbackGiven
 from schemas.events.parts import Header, ReplyTo
 from schemas.kafka.headers import (
-    DIALECTS,
+    REPLY_HEADER_STYLES,
     BadHeaderError,
-    Dialect,
     Headers,
-    cloudevent,
-    dead_letter,
-    last,
-    reply_to,
+    ReplyHeaderStyle,
+    cloudevent_headers,
+    dead_letter_headers,
+    last_value,
+    parse_reply_to,
     request_name,
     rfc3339,
     text,
@@ -25,7 +25,7 @@ CORRELATION = bytes(range(240, 256))
 """Sixteen bytes that are no text, as Spring's are."""
 
 
-def asked(dialect: Dialect, partition: bytes | None = None) -> Headers:
+def asked(dialect: ReplyHeaderStyle, partition: bytes | None = None) -> Headers:
     headers: list[tuple[str, bytes | None]] = [
         (dialect.topic, b"llm.replies.me"),
         (dialect.correlation, CORRELATION),
@@ -35,24 +35,26 @@ def asked(dialect: Dialect, partition: bytes | None = None) -> Headers:
     return tuple(headers)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_each_dialect_asks_for_a_reply_and_gets_its_correlation_back_untouched(dialect: Dialect) -> None:
-    found = reply_to(asked(dialect), b"key")
+@pytest.mark.parametrize("dialect", REPLY_HEADER_STYLES, ids=lambda dialect: dialect.name)
+def test_each_dialect_asks_for_a_reply_and_gets_its_correlation_back_untouched(dialect: ReplyHeaderStyle) -> None:
+    found = parse_reply_to(asked(dialect), b"key")
 
     assert found == ReplyTo(
         topic="llm.replies.me", key=b"key", correlation=(Header(name=dialect.correlation, value=CORRELATION),)
     )
 
 
-@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect.partition], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect", [dialect for dialect in REPLY_HEADER_STYLES if dialect.partition], ids=lambda each: each.name
+)
 @pytest.mark.parametrize(
     ("value", "partition"),
     [(struct.pack(">i", 3), 3), (b"3", 3), (b"12", 12), (b"1234", 1234), (struct.pack(">i", 0), 0), (None, None)],
 )
 def test_a_partition_is_a_big_endian_integer_or_digits(
-    dialect: Dialect, value: bytes | None, partition: int | None
+    dialect: ReplyHeaderStyle, value: bytes | None, partition: int | None
 ) -> None:
-    found = reply_to(asked(dialect, value), None)
+    found = parse_reply_to(asked(dialect, value), None)
 
     assert found is not None
     assert found.partition == partition
@@ -60,22 +62,22 @@ def test_a_partition_is_a_big_endian_integer_or_digits(
 
 @pytest.mark.parametrize("value", [b"", b"x", b"-1", b"1.0", b"\x00\x01", b"\xff" * 4, b"9" * 11, b"9" * 5000])
 def test_a_partition_that_is_neither_is_named_and_not_shown(value: bytes) -> None:
-    plain = DIALECTS[-1]
+    plain = REPLY_HEADER_STYLES[-1]
 
     with pytest.raises(BadHeaderError, match=r"^header reply-partition is neither a 4-byte integer nor digits$"):
-        reply_to(asked(plain, value), None)
+        parse_reply_to(asked(plain, value), None)
 
 
 def test_nobody_waits_without_a_reply_topic() -> None:
-    assert reply_to((("correlation-id", b"c"), ("kafka_correlationId", b"c")), b"k") is None
-    assert reply_to((("reply-topic", b""),), b"k") is None
+    assert parse_reply_to((("correlation-id", b"c"), ("kafka_correlationId", b"c")), b"k") is None
+    assert parse_reply_to((("reply-topic", b""),), b"k") is None
 
 
 def test_of_two_dialects_the_first_in_the_table_is_meant() -> None:
-    spring, *_, plain = DIALECTS
+    spring, *_, plain = REPLY_HEADER_STYLES
     headers = (("reply-topic", b"other"), ("correlation-id", b"other"), *asked(spring))
 
-    found = reply_to(headers, None)
+    found = parse_reply_to(headers, None)
 
     assert found is not None
     assert found.topic == "llm.replies.me"
@@ -84,14 +86,14 @@ def test_of_two_dialects_the_first_in_the_table_is_meant() -> None:
 
 
 def test_a_correlation_without_a_value_is_never_sent_back() -> None:
-    found = reply_to((("reply-topic", b"t"), ("correlation-id", None)), None)
+    found = parse_reply_to((("reply-topic", b"t"), ("correlation-id", None)), None)
 
     assert found is not None
     assert found.correlation == ()
 
 
 def test_an_empty_correlation_is_one() -> None:
-    found = reply_to((("reply-topic", b"t"), ("correlation-id", b"")), None)
+    found = parse_reply_to((("reply-topic", b"t"), ("correlation-id", b"")), None)
 
     assert found is not None
     assert found.correlation == (Header(name="correlation-id", value=b""),)
@@ -99,15 +101,15 @@ def test_an_empty_correlation_is_one() -> None:
 
 def test_a_reply_topic_that_is_no_text_is_named_and_not_shown() -> None:
     with pytest.raises(BadHeaderError, match=r"^header reply-topic is not UTF-8$"):
-        reply_to((("reply-topic", b"\xff\xfe"),), None)
+        parse_reply_to((("reply-topic", b"\xff\xfe"),), None)
 
 
 def test_a_name_that_comes_twice_means_its_last_value() -> None:
     headers: Headers = (("a", b"1"), ("b", b"2"), ("a", b"3"))
 
-    assert last(headers, "a") == b"3"
+    assert last_value(headers, "a") == b"3"
     assert text(headers, "a") == "3"
-    assert last(headers, "c") is None
+    assert last_value(headers, "c") is None
     assert text(headers, "c") == ""
 
 
@@ -126,7 +128,7 @@ def test_a_request_is_named_by_the_first_header_that_says_something(headers: Hea
 
 
 def test_an_event_is_a_cloud_event_in_binary_mode() -> None:
-    found = dict(cloudevent(FEEDBACK, "r-1", "ingress", 1_700_000_000_123, "00-aa-bb-01"))
+    found = dict(cloudevent_headers(FEEDBACK, "r-1", "ingress", 1_700_000_000_123, "00-aa-bb-01"))
 
     assert found == {
         "ce_specversion": b"1.0",
@@ -141,15 +143,15 @@ def test_an_event_is_a_cloud_event_in_binary_mode() -> None:
 
 
 def test_without_a_trace_there_is_no_trace_header() -> None:
-    assert "traceparent" not in dict(cloudevent(FEEDBACK, "r", "call", 0, ""))
+    assert "traceparent" not in dict(cloudevent_headers(FEEDBACK, "r", "call", 0, ""))
 
 
 def test_the_same_event_written_twice_has_the_same_id_and_another_attempt_another() -> None:
-    first = cloudevent(FEEDBACK, "r", "call", 1, "", serial="/1")
-    again = cloudevent(FEEDBACK, "r", "call", 2, "", serial="/1")
-    second = cloudevent(FEEDBACK, "r", "call", 1, "", serial="/2")
+    first = cloudevent_headers(FEEDBACK, "r", "call", 1, "", serial="/1")
+    again = cloudevent_headers(FEEDBACK, "r", "call", 2, "", serial="/1")
+    second = cloudevent_headers(FEEDBACK, "r", "call", 1, "", serial="/2")
 
-    assert last(first, "ce_id") == last(again, "ce_id") != last(second, "ce_id")
+    assert last_value(first, "ce_id") == last_value(again, "ce_id") != last_value(second, "ce_id")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_a_time_is_written_in_utc_with_milliseconds(time_ms: int, written: str) 
 
 
 def died(headers: Headers) -> Headers:
-    return dead_letter(
+    return dead_letter_headers(
         "llm.requests.v1", 3, 42, 99, headers, stage="filter", group="llm.filter", error="E", reason="no"
     )
 
@@ -192,5 +194,5 @@ def test_what_a_caller_wrote_under_these_names_does_not_count() -> None:
     found = died(forged)
 
     assert found[:2] == forged
-    assert last(found, "kafka_dlt-exception-message") == b"no"
-    assert last(found, "kafka_dlt-original-offset") == (42).to_bytes(8, "big")
+    assert last_value(found, "kafka_dlt-exception-message") == b"no"
+    assert last_value(found, "kafka_dlt-original-offset") == (42).to_bytes(8, "big")

@@ -47,41 +47,41 @@ def test_a_dead_letter_topic_has_the_partitions_of_its_original() -> None:
 def test_what_a_deciding_or_calling_stage_reads_has_a_dead_letter_topic() -> None:
     letters = {topic.name for topic in TOPICS.dead_letters}
 
-    read = [topic for stage in STAGES if stage != "audit" for topic in TOPICS.read_by(stage)]
+    read = [topic for stage in STAGES if stage != "audit" for topic in TOPICS.sources_of(stage)]
 
     assert {topic.dead_letters for topic in read} <= letters
 
 
 def test_only_the_filter_and_the_audit_read_requests() -> None:
-    readers = {stage for stage in STAGES if set(TOPICS.read_by(stage)) & set(TOPICS.all_requests)}
+    readers = {stage for stage in STAGES if set(TOPICS.sources_of(stage)) & set(TOPICS.all_requests)}
 
     assert readers == {"filter", "audit"}
 
 
 def test_audit_reads_everything_but_the_replies() -> None:
-    read = set(TOPICS.read_by("audit"))
+    read = set(TOPICS.sources_of("audit"))
 
     assert read == ({*TOPICS.all} | {*TOPICS.dead_letters}) - {TOPICS.ingress_replies}
 
 
 def test_no_stage_reads_what_a_later_one_writes() -> None:
-    order = [TOPICS.all_requests, TOPICS.read_by("route"), TOPICS.read_by("call"), (TOPICS.outcomes,)]
+    order = [TOPICS.all_requests, TOPICS.sources_of("route"), TOPICS.sources_of("call"), (TOPICS.outcomes,)]
 
-    places = [order.index(TOPICS.read_by(stage)) for stage in STAGES if stage != "audit"]
+    places = [order.index(TOPICS.sources_of(stage)) for stage in STAGES if stage != "audit"]
 
     assert places == sorted(places)
 
 
 def test_each_lane_has_its_own_topic_before_each_stage_up_to_the_call() -> None:
     for stage in ("filter", "route", "call"):
-        names = {topic.name for topic in TOPICS.read_by(stage)}
+        names = {topic.name for topic in TOPICS.sources_of(stage)}
 
         assert sum(TOPICS.is_batch(name) for name in names) == 1
 
 
 def test_a_lane_has_its_own_way() -> None:
-    assert TOPICS.way("batch").routed.name == "llm.routed.batch.v1"
-    assert TOPICS.way("interactive").routed is TOPICS.routed
+    assert TOPICS.for_lane("batch").routed.name == "llm.routed.batch.v1"
+    assert TOPICS.for_lane("interactive").routed is TOPICS.routed
 
 
 def test_what_comes_after_the_call_is_of_both_lanes() -> None:
@@ -102,10 +102,10 @@ def test_requests_are_kept_the_shortest_since_they_may_hold_personal_data() -> N
 
 
 def test_a_tenant_owns_its_request_topic_and_nobody_owns_the_ingress_one() -> None:
-    assert TOPICS.tenant_of("llm.requests.acme.v1") == "acme"
-    assert TOPICS.tenant_of(TOPICS.requests.name) is None
-    assert TOPICS.tenant_of(TOPICS.batch.requests.name) is None
-    assert TOPICS.tenant_of("llm.requests.unknown.v1") is None
+    assert TOPICS.owner_of("llm.requests.acme.v1") == "acme"
+    assert TOPICS.owner_of(TOPICS.requests.name) is None
+    assert TOPICS.owner_of(TOPICS.batch.requests.name) is None
+    assert TOPICS.owner_of("llm.requests.unknown.v1") is None
 
 
 @pytest.mark.parametrize("name", ["llm.replies.orders", "llm.replies.a-b_c.v1"])

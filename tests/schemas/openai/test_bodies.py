@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events.parts import Failure
-from schemas.openai.bodies import MAX_DEPTH, depth, error_body, fault, parse
+from schemas.openai.bodies import MAX_DEPTH, error_body, nesting_depth, parse_body, validation_failure
 
 SECRET = "what the caller wrote"
 USER = {"role": "user", "content": "hello"}
@@ -61,7 +61,7 @@ def embeddings(given: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
-    assert fault("chat", body) is None
+    assert validation_failure("chat", body) is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
     ],
 )
 def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, Any], param: str, code: str) -> None:
-    failure = fault("chat", body)
+    failure = validation_failure("chat", body)
 
     assert failure is not None
     assert (failure.status, failure.type, failure.param, failure.code) == (400, "invalid_request_error", param, code)
@@ -131,14 +131,14 @@ def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, 
 
 @pytest.mark.parametrize("given", ["a", ["a"], ["a"] * 2048, [1, 2], [[1, 2], [3]]])
 def test_embedding_inputs_that_openai_takes_are_taken(given: Any) -> None:
-    assert fault("embeddings", embeddings(given, encoding_format="base64", dimensions=1, user="u")) is None
+    assert validation_failure("embeddings", embeddings(given, encoding_format="base64", dimensions=1, user="u")) is None
 
 
 @pytest.mark.parametrize(
     "given", ["", [], ["a", ""], ["a"] * 2049, ["a", 1], [1, [1]], [[]], [[1], []], 5, None, [True], [1.5], {"a": 1}]
 )
 def test_embedding_inputs_that_openai_refuses_are_refused(given: Any) -> None:
-    failure = fault("embeddings", embeddings(given))
+    failure = validation_failure("embeddings", embeddings(given))
 
     assert failure is not None
     assert failure.param == "input"
@@ -148,7 +148,7 @@ def test_embedding_inputs_that_openai_refuses_are_refused(given: Any) -> None:
     ("more", "param"), [({"dimensions": 0}, "dimensions"), ({"encoding_format": SECRET}, "encoding_format")]
 )
 def test_a_faulty_embeddings_parameter_is_named(more: dict[str, Any], param: str) -> None:
-    failure = fault("embeddings", embeddings("a", **more))
+    failure = validation_failure("embeddings", embeddings("a", **more))
 
     assert failure is not None
     assert failure.param == param
@@ -156,7 +156,7 @@ def test_a_faulty_embeddings_parameter_is_named(more: dict[str, Any], param: str
 
 
 def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
-    failure = parse(b'{"model": "\xff"}')
+    failure = parse_body(b'{"model": "\xff"}')
 
     assert isinstance(failure, Failure)
     assert failure.message == "the body is not UTF-8"
@@ -164,7 +164,7 @@ def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"hello", b'{"a":', b"\xff", b"[]", b'"text"', b"null", b'{"a": "\\ud800"}'])
 def test_what_is_no_json_object_says_so(body: bytes) -> None:
-    failure = parse(body)
+    failure = parse_body(body)
 
     assert isinstance(failure, Failure)
     assert (failure.status, failure.code) == (400, "invalid_json")
@@ -175,7 +175,7 @@ def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper(levels: int) -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
-    deepest, too_deep = parse(nested(MAX_DEPTH)), parse(nested(levels))
+    deepest, too_deep = parse_body(nested(MAX_DEPTH)), parse_body(nested(levels))
 
     assert isinstance(deepest, dict)
     assert isinstance(too_deep, Failure)
@@ -183,7 +183,7 @@ def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper(levels: int) -> None:
 
 
 def test_a_wide_body_is_not_a_deep_one() -> None:
-    assert depth(parse(b'{"a":[' + b"[]," * 500 + b"[]]}")) == 3
+    assert nesting_depth(parse_body(b'{"a":[' + b"[]," * 500 + b"[]]}")) == 3
 
 
 JSON = st.recursive(
@@ -204,7 +204,7 @@ JSON = st.recursive(
 )
 def test_any_json_at_all_is_taken_or_refused_with_a_failure(document: dict[str, Any]) -> None:
     for operation in ("chat", "embeddings"):
-        failure = fault(operation, document)
+        failure = validation_failure(operation, document)
 
         assert failure is None or (failure.status == 400 and failure.message)
 

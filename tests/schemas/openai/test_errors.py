@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from schemas.openai.errors import invalid, told
+from schemas.openai.errors import invalid, to_failure
 
 
 class Body(BaseModel):
@@ -16,7 +16,7 @@ class Body(BaseModel):
 def failure_of(body: dict[str, object]) -> tuple[str, str | None]:
     with pytest.raises(ValidationError) as caught:
         Body.model_validate(body)
-    failure = told(caught.value)
+    failure = to_failure(caught.value)
     return failure.message, failure.param
 
 
@@ -38,6 +38,6 @@ def test_what_is_no_object_has_no_param() -> None:
     with pytest.raises(ValidationError) as caught:
         Body.model_validate("a secret")
 
-    failure = told(caught.value)
+    failure = to_failure(caught.value)
 
     assert (failure.message, failure.param) == ("the body must be an object", None)

@@ -6,7 +6,7 @@ import pytest
 from schemas.events.vocabulary import Operation
 from schemas.openai import bodies as openai
 from schemas.openai.bodies import ChatBody, EmbeddingsBody
-from schemas.openai.json_schema import described
+from schemas.openai.json_schema import model_json_schema
 
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -47,9 +47,9 @@ def chat(**message: object) -> dict[str, object]:
     ],
 )
 def test_the_schema_takes_what_the_shapes_take_and_nothing_else(operation: Operation, body: dict[str, object]) -> None:
-    schemas = described("#/$defs/", ChatBody, EmbeddingsBody)
+    schemas = model_json_schema("#/$defs/", ChatBody, EmbeddingsBody)
     name = "ChatBody" if operation == "chat" else "EmbeddingsBody"
 
     is_valid = jsonschema_rs.is_valid({"$ref": f"#/$defs/{name}", "$defs": schemas}, body)
 
-    assert is_valid == (openai.fault(operation, body) is None)
+    assert is_valid == (openai.validation_failure(operation, body) is None)

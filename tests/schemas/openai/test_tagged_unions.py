@@ -5,21 +5,21 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Tag, TypeAdapter, ValidationError
 
-from schemas.openai.tagged_unions import Shape, chosen_by
+from schemas.openai.tagged_unions import OpenAIModel, discriminated_by
 
 
-class Circle(Shape):
+class Circle(OpenAIModel):
     radius_of_a_circle: int
 
 
-class Square(Shape):
+class Square(OpenAIModel):
     side_of_a_square: int
 
 
 FORMS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         Annotated[Circle, Tag("@circle")] | Annotated[Square, Tag("@square")],
-        chosen_by("type", "circle", "square", default="circle"),
+        discriminated_by("type", "circle", "square", default="circle"),
     ]
 )
 
@@ -44,4 +44,4 @@ def test_nothing_is_converted() -> None:
 
 
 def test_the_names_of_all_shapes_are_known() -> None:
-    assert {"radius_of_a_circle", "side_of_a_square", "role", "type"} <= Shape.field_names
+    assert {"radius_of_a_circle", "side_of_a_square", "role", "type"} <= OpenAIModel.field_names

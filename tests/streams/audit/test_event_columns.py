@@ -11,12 +11,12 @@ from schemas.events.catalog import (
     RequestReceived,
 )
 from schemas.events.parts import Change
-from streams.audit.event_columns import FACTS
+from streams.audit.event_columns import COLUMN_BUILDERS
 from tests.fixtures.rows import ID, NOW, REQUEST, SETTLED, TOPICS, event_of, record
 
 
 def test_every_event_has_its_columns() -> None:
-    assert set(FACTS) == set(EVENTS)
+    assert set(COLUMN_BUILDERS) == set(EVENTS)
 
 
 def test_the_name_that_a_caller_used_and_the_one_of_the_provider_have_their_own_columns() -> None:

@@ -12,9 +12,9 @@ from schemas.events.catalog import EVENTS, Event, RequestAdmitted, RequestReceiv
 from schemas.events.parts import Header, ReplyTo, Request
 from schemas.events.request_id import named_request_id, recorded_request_id
 from schemas.kafka import headers as wire
-from schemas.kafka.headers import dead_letter
+from schemas.kafka.headers import dead_letter_headers
 from streams.audit import tables as columns
-from streams.pipeline.dead_letters import laid_aside
+from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.request_identity import request_id_of
 from tests.fixtures.rows import ID, MAKER, NOW, REQUEST, SETTLED, TOPICS, TRACE, by_row, event_of, record, request_of
 
@@ -59,9 +59,14 @@ TOLD = Request(
 """A canary in every field that a caller can fill."""
 NAMED_BY_CALLERS = (
     *wire.REQUEST_NAMES,
-    *(name for dialect in wire.DIALECTS for name in (dialect.topic, dialect.partition, dialect.correlation) if name),
-    *(name for name, _ in wire.cloudevent(SETTLED, ID, "reply", NOW, "t")),
-    *(name for name, _ in dead_letter("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
+    *(
+        name
+        for dialect in wire.REPLY_HEADER_STYLES
+        for name in (dialect.topic, dialect.partition, dialect.correlation)
+        if name
+    ),
+    *(name for name, _ in wire.cloudevent_headers(SETTLED, ID, "reply", NOW, "t")),
+    *(name for name, _ in dead_letter_headers("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
     *("operation", "deadline-ms", "whatever"),
 )
 UNSCREENED: dict[str, Event | bytes | None] = {
@@ -86,7 +91,7 @@ def test_nothing_that_a_caller_wrote_is_kept_before_the_filter_has_seen_it(
 ) -> None:
     headers = tuple((name, MARKED) for name in NAMED_BY_CALLERS)
     received = record(topic, value, headers, key=MARKED)
-    letter = laid_aside(received, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
+    letter = dead_letter_record(received, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
     dead = record(letter.topic, letter.value, letter.headers, key=letter.key)
 
     for row in (event_of(received), event_of(dead)):
@@ -154,7 +159,7 @@ def test_a_header_that_is_not_utf8_breaks_nothing(header: str) -> None:
 
 
 def test_a_dead_letter_says_what_it_was_and_why_it_died() -> None:
-    headers = dead_letter(
+    headers = dead_letter_headers(
         TOPICS.requests.name, 1, 7, NOW, (("request_id", b"mine"),), stage="filter", group="g", error="Bad", reason="so"
     )
 
@@ -172,7 +177,7 @@ def test_a_dead_letter_says_what_it_was_and_why_it_died() -> None:
 
 def test_a_dead_letter_of_an_unnamed_request_keeps_the_id_that_it_had() -> None:
     alive = record(TOPICS.requests.name, b"whatever", partition=1, offset=7, timestamp_ms=NOW)
-    headers = dead_letter(alive.topic, 1, 7, NOW, (), stage="filter", group="g", error="Bad", reason="so")
+    headers = dead_letter_headers(alive.topic, 1, 7, NOW, (), stage="filter", group="g", error="Bad", reason="so")
 
     row = event_of(record(TOPICS.requests.dead_letters, alive.value, headers))
 
@@ -196,7 +201,7 @@ def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
     ]
     random.Random(7).shuffle(records)
 
-    made = MAKER.rows(records)
+    made = MAKER.build(records)
 
     events = dict(zip(made.events.records, by_row(columns.EVENTS, made.events), strict=True))
     requests = dict(zip(made.requests.records, by_row(columns.REQUESTS, made.requests), strict=True))
@@ -209,10 +214,10 @@ def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
 def test_the_same_batch_makes_the_same_columns() -> None:
     records = [record(TOPICS.outcomes.name, SETTLED, offset=1), record(TOPICS.requests.name, b"{}", offset=2)] * 2
 
-    assert MAKER.rows(records) == MAKER.rows(records)
+    assert MAKER.build(records) == MAKER.build(records)
 
 
 def test_no_records_are_no_rows() -> None:
-    made = MAKER.rows([])
+    made = MAKER.build([])
 
     assert not any((*made.events.columns, *made.requests.columns))

@@ -4,29 +4,29 @@ import re
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
-from schemas.kafka.records import Record
+from connectors.clickhouse import ClickHouseClient
+from schemas.kafka.records import ConsumerRecord
 from streams.audit import tables as columns
 from streams.audit.tables import Columns, Table, Values
 
 pytestmark = pytest.mark.flow
 
-RECORDS = [Record("t", 0, offset, 0, None, None, ()) for offset in range(3)]
+RECORDS = [ConsumerRecord("t", 0, offset, 0, None, None, ()) for offset in range(3)]
 
 
 def told(table: Table, values: Columns, rows: int = 1) -> list[Values]:
-    return table.rows([(RECORDS[:1] * rows, values)]).columns
+    return table.build_rows([(RECORDS[:1] * rows, values)]).columns
 
 
 @pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
-def test_our_columns_are_the_tables(clickhouse: ClickHouse, table: str, ours: Table) -> None:
+def test_our_columns_are_the_tables(clickhouse: ClickHouseClient, table: str, ours: Table) -> None:
     theirs = {row["name"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
 
     assert set(ours.names) == theirs - {"ingested_at"}
 
 
 @pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
-def test_a_row_of_blanks_goes_in(clickhouse: ClickHouse, table: str, ours: Table) -> None:
+def test_a_row_of_blanks_goes_in(clickhouse: ClickHouseClient, table: str, ours: Table) -> None:
     clickhouse.insert_columns(table, ours.names, told(ours, {}))
 
     assert clickhouse.rows(f"SELECT count() AS n FROM {table}") == [{"n": 1}]
@@ -34,7 +34,9 @@ def test_a_row_of_blanks_goes_in(clickhouse: ClickHouse, table: str, ours: Table
 
 @pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
 @pytest.mark.parametrize("number", [-(2**70), -1, 2**70])
-def test_no_number_is_too_wild_for_its_column(clickhouse: ClickHouse, table: str, ours: Table, number: int) -> None:
+def test_no_number_is_too_wild_for_its_column(
+    clickhouse: ClickHouseClient, table: str, ours: Table, number: int
+) -> None:
     kinds = {row["name"]: row["type"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
     numeric = {name for name, kind in kinds.items() if re.search("UInt|DateTime|Decimal", kind)}
 
@@ -44,7 +46,7 @@ def test_no_number_is_too_wild_for_its_column(clickhouse: ClickHouse, table: str
 
 
 def test_what_is_told_once_stands_in_every_row_and_what_is_for_no_column_is_left_out() -> None:
-    rows = columns.EVENTS.rows(
+    rows = columns.EVENTS.build_rows(
         [
             (RECORDS[:2], {"stage": "s" * 300, "bytes": [1, 2], "no_such_column": 2}),
             (RECORDS[2:], {"bytes": [3]}),
@@ -58,11 +60,11 @@ def test_what_is_told_once_stands_in_every_row_and_what_is_for_no_column_is_left
 
 
 def test_a_part_of_rows_has_its_records_and_its_values() -> None:
-    rows = columns.EVENTS.rows([(RECORDS, {"bytes": [1, 2, 3], "stage": "call"})])
+    rows = columns.EVENTS.build_rows([(RECORDS, {"bytes": [1, 2, 3], "stage": "call"})])
 
     part = rows.part(slice(1, None))
 
-    assert part == columns.EVENTS.rows([(RECORDS[1:], {"bytes": [2, 3], "stage": "call"})])
+    assert part == columns.EVENTS.build_rows([(RECORDS[1:], {"bytes": [2, 3], "stage": "call"})])
 
 
 @pytest.mark.parametrize(

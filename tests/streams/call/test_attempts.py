@@ -5,14 +5,14 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from schemas.events.catalog import AttemptStarted, RequestRouted
 from schemas.events.parts import Change, ReplyTo, Usage
-from streams.call.attempts import End, end_of, finished, is_repeat
-from streams.call.pricing import Prices
+from streams.call.attempts import RequestEnd, is_client_retry, to_finished_event, to_settled_event
+from streams.call.pricing import PriceBook
 from streams.config.settings import Settings
 from streams.pipeline.failures import EXPIRED
-from tests.making import make_request, routed
+from tests.factories import make_request, routed
 
 
 def started(event: RequestRouted) -> AttemptStarted:
@@ -21,25 +21,30 @@ def started(event: RequestRouted) -> AttemptStarted:
     )
 
 
-def prices(**own: float) -> Prices:
-    return Prices(Settings.model_validate({"prices": {"sim/m": own} if own else {}}))
+def prices(**own: float) -> PriceBook:
+    return PriceBook(Settings.model_validate({"prices": {"sim/m": own} if own else {}}))
 
 
 def test_a_tiny_cost_is_plain_decimal_text() -> None:
-    answer = Answer({}, 200, Usage(input_tokens=1))
+    answer = ProviderAnswer({}, 200, Usage(input_tokens=1))
 
-    event = finished(started(routed()), answer, 9, prices(input_mtok=0.1))
+    event = to_finished_event(started(routed()), answer, 9, prices(input_mtok=0.1))
 
     assert event.cost_usd == "0.0000001"
     assert Decimal(event.cost_usd) == Decimal("1e-7")
 
 
 def test_without_a_price_there_is_no_cost() -> None:
-    assert finished(started(routed()), Answer({}, 200, Usage(input_tokens=1)), 9, prices()).cost_usd is None
+    assert (
+        to_finished_event(started(routed()), ProviderAnswer({}, 200, Usage(input_tokens=1)), 9, prices()).cost_usd
+        is None
+    )
 
 
 def test_an_answers_text_is_kept_as_it_is() -> None:
-    event = finished(started(routed()), Answer({"a": "Grüße \u0000 \U0001f30a"}, 200, Usage()), 9, prices())
+    event = to_finished_event(
+        started(routed()), ProviderAnswer({"a": "Grüße \u0000 \U0001f30a"}, 200, Usage()), 9, prices()
+    )
 
     assert orjson.loads(event.body) == {"a": "Grüße \u0000 \U0001f30a"}
     assert "Grüße" in event.body
@@ -48,7 +53,7 @@ def test_an_answers_text_is_kept_as_it_is() -> None:
 def test_a_failure_keeps_its_hint_and_status() -> None:
     error = ProviderError("rate_limited", "slow down", http_status=429, retry_after_s=1.0001)
 
-    event = finished(started(routed()), error, 9, prices())
+    event = to_finished_event(started(routed()), error, 9, prices())
 
     assert (event.error_type, event.http_status, event.error_message) == ("rate_limited", 429, "slow down")
     assert (event.retry_after_ms, event.body, event.attempt, event.finished_at) == (1001, "", 2, 9)
@@ -58,7 +63,7 @@ def test_a_failure_keeps_what_had_been_sent_and_what_was_left_out() -> None:
     error = ProviderError("invalid_request", "no", http_status=400)
     error.sent, error.changes = b'{"a": 1}', (Change(param="seed", action="dropped"),)
 
-    event = finished(started(routed()), error, 9, prices())
+    event = to_finished_event(started(routed()), error, 9, prices())
 
     assert (event.sent, event.changes) == ('{"a": 1}', error.changes)
 
@@ -66,7 +71,7 @@ def test_a_failure_keeps_what_had_been_sent_and_what_was_left_out() -> None:
 def test_a_request_that_expired_before_any_attempt_has_none() -> None:
     event = routed()
 
-    out = end_of(event, End(event.request, "expired", EXPIRED, (), 9), 12)
+    out = to_settled_event(event, RequestEnd(event.request, "expired", EXPIRED, (), 9), 12)
 
     assert (out.attempts, out.called_at, out.provider, out.settled_at, out.replayed) == (0, None, "", 9, False)
 
@@ -74,7 +79,7 @@ def test_a_request_that_expired_before_any_attempt_has_none() -> None:
 def test_a_replay_is_settled_when_it_is_replied_to() -> None:
     event = routed()
 
-    out = end_of(event, End(make_request(received_at=1), "expired", EXPIRED, (), 9), 12)
+    out = to_settled_event(event, RequestEnd(make_request(received_at=1), "expired", EXPIRED, (), 9), 12)
 
     assert (out.replayed, out.settled_at, out.request) == (True, 12, event.request)
 
@@ -91,4 +96,4 @@ def test_a_replay_is_settled_when_it_is_replied_to() -> None:
 def test_a_repeat_came_at_another_time_or_waits_elsewhere(change: dict[str, object], *, repeat: bool) -> None:
     first = make_request()
 
-    assert is_repeat(first.model_copy(update=change), first) is repeat
+    assert is_client_retry(first.model_copy(update=change), first) is repeat

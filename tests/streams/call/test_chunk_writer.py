@@ -7,11 +7,18 @@ import orjson
 import pytest
 
 from schemas.events.parts import Header, ReplyTo
-from schemas.kafka.headers import last
-from schemas.kafka.records import Output
+from schemas.kafka.headers import last_value
+from schemas.kafka.records import ProducerRecord
 from streams.call import chunk_writer as chunks
-from streams.call.chunk_writer import COALESCE_S, MOST_TURNS, UNHURRIED, ChunkWriter, join, until_turn_s
-from tests.making import make_request
+from streams.call.chunk_writer import (
+    COALESCE_S,
+    MAX_FLUSH_SLOTS,
+    STREAMS_PER_FLUSH_SLOT,
+    ChunkWriter,
+    merge_text,
+    seconds_until_flush,
+)
+from tests.factories import make_request
 
 
 def text(content: str, index: int = 0) -> dict[str, Any]:
@@ -20,9 +27,9 @@ def text(content: str, index: int = 0) -> dict[str, Any]:
 
 class Log:
     def __init__(self) -> None:
-        self.outputs: list[Output] = []
+        self.outputs: list[ProducerRecord] = []
 
-    async def emit(self, output: Output) -> None:
+    async def emit(self, output: ProducerRecord) -> None:
         await asyncio.sleep(0)
         self.outputs.append(output)
 
@@ -45,9 +52,9 @@ async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_corre
         writer.write(text("ab"[number % 2], index=number))
     await writer.close()
 
-    assert [last(output.headers, "sluice-sequence") for output in log.outputs] == [b"0", b"1", b"2"]
+    assert [last_value(output.headers, "sluice-sequence") for output in log.outputs] == [b"0", b"1", b"2"]
     assert {(output.topic, output.partition, output.key) for output in log.outputs} == {("replies", 2, b"k")}
-    assert last(log.outputs[0].headers, "c") == b"\xff"
+    assert last_value(log.outputs[0].headers, "c") == b"\xff"
 
 
 async def test_all_that_gathered_goes_together_however_many_pieces_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,18 +133,19 @@ def test_only_plain_text_of_one_choice_is_joined() -> None:
     finished = text("b")
     finished["choices"][0]["finish_reason"] = "stop"
 
-    assert not join(text("a"), text("b", index=1))
-    assert not join(text("a"), finished)
-    assert not join(text("a"), {"choices": [{"index": 0, "delta": {"tool_calls": []}}]})
-    assert join(text("a"), text("b"))
+    assert not merge_text(text("a"), text("b", index=1))
+    assert not merge_text(text("a"), finished)
+    assert not merge_text(text("a"), {"choices": [{"index": 0, "delta": {"tool_calls": []}}]})
+    assert merge_text(text("a"), text("b"))
 
 
 @pytest.mark.parametrize(
-    ("streams", "turns"), [(0, 1), (1, 1), (UNHURRIED, 1), (UNHURRIED + 1, 2), (10_000, MOST_TURNS)]
+    ("streams", "turns"),
+    [(0, 1), (1, 1), (STREAMS_PER_FLUSH_SLOT, 1), (STREAMS_PER_FLUSH_SLOT + 1, 2), (10_000, MAX_FLUSH_SLOTS)],
 )
 def test_many_streams_take_turns(streams: int, turns: int) -> None:
-    moments = [round((7.001 + until_turn_s(number, streams, 7.001)) / COALESCE_S, 6) for number in range(turns)]
+    moments = [round((7.001 + seconds_until_flush(number, streams, 7.001)) / COALESCE_S, 6) for number in range(turns)]
 
     assert all(moment == round(moment) for moment in moments)
     assert sorted(round(moment) % turns for moment in moments) == list(range(turns))
-    assert all(0 < until_turn_s(number, streams, 7.001) <= turns * COALESCE_S for number in range(turns))
+    assert all(0 < seconds_until_flush(number, streams, 7.001) <= turns * COALESCE_S for number in range(turns))

@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRouted
-from schemas.kafka.records import Output
-from streams.call.idempotency.claims import Fresh, InDoubt
-from streams.call.plan_execution import begin
-from tests.making import routed
+from schemas.kafka.records import ProducerRecord
+from streams.call.idempotency.claims import InDoubt, Unclaimed
+from streams.call.plan_execution import start
+from tests.factories import routed
 
 
-async def nowhere(_: Output) -> None:
+async def nowhere(_: ProducerRecord) -> None:
     raise AssertionError
 
 
@@ -32,18 +32,18 @@ def test_known_attempts_are_found_at_their_places_in_the_plan() -> None:
     event = routed("a/x", "b/y", "c/z")
     known = (failed(event, "a/x", 1), failed(event, "c/z", 2, retry_after_ms=1500))
 
-    walk = begin(event, 1, nowhere, Fresh(known))
+    walk = start(event, 1, nowhere, Unclaimed(known))
 
-    assert [(tried.target, tried.retry_after_s) for tried in walk.tried] == [(0, None), (2, 1.5)]
+    assert [(tried.target, tried.retry_after_s) for tried in walk.failures] == [(0, None), (2, 1.5)]
     assert walk.attempts == known
 
 
 def test_an_attempt_at_a_target_that_the_plan_no_longer_has_counts_where_the_walk_was() -> None:
     event = routed("a/x", "b/y")
 
-    walk = begin(event, 1, nowhere, Fresh((failed(event, "b/y", 1), failed(event, "gone/q", 2))))
+    walk = start(event, 1, nowhere, Unclaimed((failed(event, "b/y", 1), failed(event, "gone/q", 2))))
 
-    assert [tried.target for tried in walk.tried] == [1, 1]
+    assert [tried.target for tried in walk.failures] == [1, 1]
 
 
 def test_attempts_whose_end_nobody_knows_are_counted_too() -> None:
@@ -52,6 +52,10 @@ def test_attempts_whose_end_nobody_knows_are_counted_too() -> None:
         request=event.request, attempt=3, provider="b", model="y", worker="w", started_at=1, expires_at=2
     )
 
-    walk = begin(event, 1, nowhere, InDoubt(lost, (failed(event, "a/x", 1),)))
+    walk = start(event, 1, nowhere, InDoubt(lost, (failed(event, "a/x", 1),)))
 
-    assert [(tried.target, tried.error_type) for tried in walk.tried] == [(0, "server"), (1, "timeout"), (1, "timeout")]
+    assert [(tried.target, tried.error_type) for tried in walk.failures] == [
+        (0, "server"),
+        (1, "timeout"),
+        (1, "timeout"),
+    ]

@@ -6,17 +6,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import AttemptStarted
 from schemas.events.parts import Usage
-from schemas.kafka.records import Output
-from streams.call.idempotency.claims import Fresh
-from streams.call.plan_execution import Walk, begin
-from streams.call.provider_call import called
-from tests.making import chat, now_ms, routed
+from schemas.kafka.records import ProducerRecord
+from streams.call.idempotency.claims import Unclaimed
+from streams.call.plan_execution import PlanExecution, start
+from streams.call.provider_call import call_provider
+from tests.factories import chat, now_ms, routed
 
-ANSWER = Answer({"id": "1", "choices": []}, 200, Usage(), "1", "m", ("stop",))
+ANSWER = ProviderAnswer({"id": "1", "choices": []}, 200, Usage(), "1", "m", ("stop",))
 CHUNK = {"choices": [{"index": 0, "delta": {"content": "wor"}, "finish_reason": None}]}
 
 
@@ -27,14 +27,14 @@ class Scripted:
 
     def __init__(self, act: Callable[[], object]) -> None:
         self.act = act
-        self.calls: list[Call] = []
+        self.calls: list[ProviderCall] = []
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         self.calls.append(call)
         self.act()
         return ANSWER
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         yield CHUNK
         yield await self.complete(call)
 
@@ -49,19 +49,21 @@ def fail(error: Exception) -> Callable[[], object]:
     return act
 
 
-def walking(written: list[Output], **more: Any) -> Walk:
-    async def emit(output: Output) -> None:
+def walking(written: list[ProducerRecord], **more: Any) -> PlanExecution:
+    async def emit(output: ProducerRecord) -> None:
         written.append(output)
 
-    return begin(routed(**more), 3, emit, Fresh())
+    return start(routed(**more), 3, emit, Unclaimed())
 
 
-async def ended(act: Callable[[], object] = lambda: None, timeout_s: float = 5, **more: Any) -> Answer | ProviderError:
+async def ended(
+    act: Callable[[], object] = lambda: None, timeout_s: float = 5, **more: Any
+) -> ProviderAnswer | ProviderError:
     walk = walking([], **more)
-    return await called(Scripted(act), walk, start_of(walk), timeout_s, "letters")
+    return await call_provider(Scripted(act), walk, start_of(walk), timeout_s, "letters")
 
 
-def start_of(walk: Walk) -> AttemptStarted:
+def start_of(walk: PlanExecution) -> AttemptStarted:
     now = now_ms()
     return AttemptStarted(
         request=walk.routed.request,
@@ -101,25 +103,25 @@ async def test_without_any_time_left_nobody_is_called(timeout_s: float) -> None:
 
 async def test_who_does_not_answer_in_time_has_timed_out() -> None:
     class Hanging(Scripted):
-        async def complete(self, call: Call) -> Answer:
+        async def complete(self, call: ProviderCall) -> ProviderAnswer:
             await asyncio.Event().wait()
             return await super().complete(call)
 
     walk = walking([])
 
-    error = await called(Hanging(lambda: None), walk, start_of(walk), 0.01, "letters")
+    error = await call_provider(Hanging(lambda: None), walk, start_of(walk), 0.01, "letters")
 
     assert isinstance(error, ProviderError)
     assert error.error_type == "timeout"
 
 
 async def test_chunks_are_on_the_log_before_a_stream_that_fails_is_told_of() -> None:
-    written: list[Output] = []
+    written: list[ProducerRecord] = []
     walk = walking(written, body=chat(stream=True), stream_topic="llm.replies.me")
     error = ProviderError("network", "cut")
 
-    result = await called(Scripted(fail(error)), walk, start_of(walk), 5, "letters")
+    result = await call_provider(Scripted(fail(error)), walk, start_of(walk), 5, "letters")
 
     assert result is error
-    assert (len(written), walk.forwarded) == (1, 1)
+    assert (len(written), walk.chunks_forwarded) == (1, 1)
     assert written[0].topic == "llm.replies.me"

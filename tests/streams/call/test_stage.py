@@ -5,25 +5,25 @@ import asyncio
 import orjson
 import pytest
 
-from connectors.providers.key_rotation import Rotation
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.key_rotation import KeyRotation
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
 from schemas.events.parts import Usage
-from schemas.kafka.headers import last
-from schemas.kafka.records import Output
+from schemas.kafka.headers import last_value
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import MAX_ANSWER_BYTES
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
-from streams.pipeline.stage import DeadLetterError, LostError
-from tests.making import admitted, now_ms, read, record, routed
-from tests.polling import eventually
-from tests.streams.calls import SIM, Log, Scripted, answer, scripted, work
+from streams.pipeline.stage import DeadLetterError, PartitionRevokedError
+from tests.eventually import eventually
+from tests.factories import admitted, now_ms, read, record, routed
+from tests.streams.call.scripted_provider import SIM, Log, ScriptedProvider, answer, scripted, work
 
 
 async def test_an_attempt_is_on_the_log_before_the_provider_is_called_and_after_it_with_the_answer() -> None:
     log = Log()
 
-    async def look(call: Call) -> Answer:
+    async def look(call: ProviderCall) -> ProviderAnswer:
         assert [type(event) for event in log.events] == [AttemptStarted]
         return await answer(call)
 
@@ -55,15 +55,15 @@ async def test_attempts_stay_in_the_requests_partition_and_what_was_begun_ends_o
     log = Log()
     event = routed()
 
-    finished, settled = await CallStage(Settings(), "w1").work(record(event, partition=2), log.emit)
+    finished, settled = await CallStage(Settings(), "w1").process(record(event, partition=2), log.emit)
 
     for output in (*log.outputs, finished):
         assert (output.topic, output.partition) == ("llm.attempts.v1", 2)
-    assert [output.even_if_lost for output in (*log.outputs, finished)] == [False, True]
-    assert (settled.topic, settled.partition, settled.even_if_lost) == ("llm.outcomes.v1", 2, False)
+    assert [output.write_after_revocation for output in (*log.outputs, finished)] == [False, True]
+    assert (settled.topic, settled.partition, settled.write_after_revocation) == ("llm.outcomes.v1", 2, False)
     assert {output.key for output in (*log.outputs, finished, settled)} == {event.request.request_id.encode()}
-    assert last(finished.headers, "ce_id") == f"{event.request.request_id}/AttemptFinished/1".encode()
-    assert last(settled.headers, "traceparent") == event.request.traceparent.encode()
+    assert last_value(finished.headers, "ce_id") == f"{event.request.request_id}/AttemptFinished/1".encode()
+    assert last_value(settled.headers, "traceparent") == event.request.traceparent.encode()
 
 
 async def test_a_failed_attempt_is_on_the_log_before_the_next_target_is_called() -> None:
@@ -89,7 +89,7 @@ async def test_when_every_target_failed_the_last_error_is_the_callers() -> None:
 async def test_a_passing_failure_is_tried_again_after_a_while() -> None:
     results = iter([TimeoutError(), None])
 
-    async def recover(call: Call) -> Answer:
+    async def recover(call: ProviderCall) -> ProviderAnswer:
         if error := next(results):
             raise error
         return await answer(call)
@@ -134,17 +134,17 @@ async def test_an_overdue_request_is_never_called() -> None:
 async def test_a_log_that_takes_until_the_deadline_costs_no_call() -> None:
     stage, provider = scripted(answer)
 
-    async def slow(_: Output) -> None:
+    async def slow(_: ProducerRecord) -> None:
         await asyncio.sleep(0.06)
 
-    outputs = await stage.work(record(routed(deadline_at=now_ms() + 50)), slow)
+    outputs = await stage.process(record(routed(deadline_at=now_ms() + 50)), slow)
 
     assert read(*outputs)[-1].outcome == "expired"
     assert not provider.calls
 
 
 async def test_a_fault_in_an_adapter_ends_the_request_instead_of_losing_it() -> None:
-    async def broken(_: Call) -> Answer:
+    async def broken(_: ProviderCall) -> ProviderAnswer:
         raise KeyError("somebody's text")
 
     stage, _ = scripted(broken)
@@ -162,8 +162,8 @@ async def test_a_provider_that_this_worker_does_not_know_is_passed_over() -> Non
 
 
 async def test_an_answer_that_no_record_could_hold_is_a_failure() -> None:
-    async def long(_: Call) -> Answer:
-        return Answer({"choices": ["x" * MAX_ANSWER_BYTES]}, 200, Usage())
+    async def long(_: ProviderCall) -> ProviderAnswer:
+        return ProviderAnswer({"choices": ["x" * MAX_ANSWER_BYTES]}, 200, Usage())
 
     stage, _ = scripted(long)
 
@@ -179,26 +179,26 @@ async def test_who_loses_a_request_before_the_call_takes_back_what_the_log_says_
     stage, provider = scripted(answer)
     log = Log()
 
-    async def lose(output: Output) -> None:
+    async def lose(output: ProducerRecord) -> None:
         (event,) = read(output)
         if not isinstance(event, AttemptStarted):
             await log.emit(output)
             return
-        raise LostError(written=written)
+        raise PartitionRevokedError(written=written)
 
-    with pytest.raises(LostError):
-        await stage.work(record(routed()), lose)
+    with pytest.raises(PartitionRevokedError):
+        await stage.process(record(routed()), lose)
 
     assert [(type(event), event.attempt) for event in log.events] == [(AttemptWithdrawn, 1)] * written
     assert not provider.calls
 
 
 async def test_a_key_that_is_refused_is_followed_by_another_and_the_events_say_which() -> None:
-    async def refuse(_: Call) -> Answer:
+    async def refuse(_: ProviderCall) -> ProviderAnswer:
         raise ProviderError("auth", "who?", http_status=401)
 
     settings = Settings.model_validate(SIM)
-    keys = Rotation([Scripted(refuse), Scripted(answer)])
+    keys = KeyRotation([ScriptedProvider(refuse), ScriptedProvider(answer)])
     stage, log = CallStage(settings, "w1", providers={"sim": keys}), Log()
 
     finished, settled = await work(routed(), stage, log)
@@ -211,7 +211,7 @@ async def test_a_key_that_is_refused_is_followed_by_another_and_the_events_say_w
 async def test_many_calls_at_once_need_no_task_of_their_own() -> None:
     gate = asyncio.Event()
 
-    async def wait(call: Call) -> Answer:
+    async def wait(call: ProviderCall) -> ProviderAnswer:
         await gate.wait()
         return await answer(call)
 

@@ -34,7 +34,7 @@ class Store:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "reader", lambda _settings: Store())
+    monkeypatch.setattr(stores, "open_reader", lambda _settings: Store())
 
 
 def run(*arguments: str) -> Result:
@@ -81,15 +81,15 @@ def test_the_doctors_exit_code_says_whether_somebody_must_act(
     async def examine(_: Settings) -> list[Finding]:
         return [Finding("ingress", "ok", "ready"), Finding("stages", level, "said")]
 
-    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(doctor, "run_checks", examine)
 
     text, document = run("doctor"), run("doctor", "--json")
 
     assert text.exit_code == document.exit_code == code
     assert text.output.splitlines()[0].split() == ["ok", "ingress", "ready"]
     assert json.loads(document.output)[1] == {
-        "what": "stages",
-        "level": level,
-        "says": "said",
+        "check": "stages",
+        "status": level,
+        "message": "said",
         "ok": code == 0,
     }

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from streams.cli.main import main
 from streams.config.api_keys import hash_key
 from streams.config.loader import load
-from streams.ingress.requests.authentication import Keyring
+from streams.ingress.requests.authentication import ApiKeyAuthenticator
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_all_that_is_printed_is_a_configuration_in_which_the_key_works(tenant: s
 
     settings = load(tmp_path / "sluice.yaml", {})
 
-    caller = Keyring(settings).identify(b"Bearer " + plain_key(text).encode())
+    caller = ApiKeyAuthenticator(settings).lookup(b"Bearer " + plain_key(text).encode())
     assert caller is not None
     assert caller.tenant == tenant
     assert settings.keys[0].models == ("gpt-*", "demo")

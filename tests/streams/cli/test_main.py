@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from connectors.clickhouse import ClickHouseError
 from connectors.kafka import KafkaFaultError
 from connectors.kafka.embedded.broker import BrokerError
-from schemas.errors import PlainError
+from schemas.errors import UserError
 from streams import logging as logs
 from streams.cli.main import main
 from streams.supervisor.preflight import StartError
@@ -109,7 +109,7 @@ def test_a_providers_key_is_needed_only_by_what_calls_it(
     command: str, needed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "sluice.yaml").write_text('providers: {own: {kind: openai, api_key: "${NOT_SET}"}}\n', "utf-8")
-    monkeypatch.setattr("streams.provisioning.clickhouse.reader", lambda _: Answering())
+    monkeypatch.setattr("streams.provisioning.clickhouse.open_reader", lambda _: Answering())
 
     result = run(*command.split())
 
@@ -123,12 +123,12 @@ class Answering:
         return b"1"
 
 
-@pytest.mark.parametrize("error", PlainError.__subclasses__(), ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", UserError.__subclasses__(), ids=lambda error: error.__name__)
 def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise error("[the] sentence: what to do")
 
-    monkeypatch.setattr("streams.provisioning.clickhouse.reader", fail)
+    monkeypatch.setattr("streams.provisioning.clickhouse.open_reader", fail)
 
     result = run("query", "SELECT 1")
 
@@ -136,13 +136,13 @@ def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], mo
 
 
 def test_what_every_part_says_to_people_is_among_them() -> None:
-    assert {StartError, BrokerError, KafkaFaultError, ClickHouseError} <= set(PlainError.__subclasses__())
+    assert {StartError, BrokerError, KafkaFaultError, ClickHouseError} <= set(UserError.__subclasses__())
 
 
 def test_a_fault_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.provisioning.clickhouse.reader", fail)
+    monkeypatch.setattr("streams.provisioning.clickhouse.open_reader", fail)
 
     assert isinstance(run("query", "SELECT 1").exception, ZeroDivisionError)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from streams.config.loader import OVERRIDES, load
+from streams.config.loader import ENVIRONMENT_OVERRIDES, load
 from streams.config.settings import ConfigurationError, Settings
 
 
@@ -219,7 +219,7 @@ SECURED = {
 FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123"}
 
 
-@pytest.mark.parametrize(("variable", "steps"), OVERRIDES.items())
+@pytest.mark.parametrize(("variable", "steps"), ENVIRONMENT_OVERRIDES.items())
 def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
     environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
 
@@ -277,4 +277,4 @@ def test_how_to_get_into_kafka_decides_about_no_request_and_is_in_no_event(tmp_p
     settings = load(environ=SECURED)
 
     assert settings.hash == load(environ={}).hash
-    assert "canary" not in settings.public + repr(settings) + repr(settings.kafka.cluster)
+    assert "canary" not in settings.public_json + repr(settings) + repr(settings.kafka.address)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streams.config.deployment import ClickHouse, Http
+from streams.config.deployment import ClickHouseSettings, HttpSettings
 from streams.config.settings import Settings
 
 HASH = "sha256:" + "0" * 64
@@ -86,9 +86,9 @@ def test_no_secret_is_in_what_is_published_of_the_configuration() -> None:
     provider = {"kind": "openai", "api_key": secret, "headers": {"x-own": secret}}
     settings = Settings.model_validate({"providers": {"own": provider}, "clickhouse": {"url": f"http://u:{secret}@c"}})
 
-    assert secret not in settings.public
+    assert secret not in settings.public_json
     assert secret not in repr(settings.providers)
-    assert "api.openai.com" in settings.public
+    assert "api.openai.com" in settings.public_json
 
 
 def test_the_hash_names_what_decides_about_requests_and_not_where_things_run() -> None:
@@ -111,7 +111,7 @@ def test_the_hash_does_not_change_with_a_providers_key() -> None:
 def test_what_is_published_is_json_that_makes_the_same_models_again() -> None:
     settings = Settings.model_validate({})
 
-    assert json.loads(settings.public)["models"]["demo"]["targets"][0]["target"] == "sim/echo"
+    assert json.loads(settings.public_json)["models"]["demo"]["targets"][0]["target"] == "sim/echo"
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,18 @@ def test_what_is_published_is_json_that_makes_the_same_models_again() -> None:
     ],
 )
 def test_the_ingress_is_reached_where_it_listens(host: str, url: str) -> None:
-    assert Http(host=host).url == url
+    assert HttpSettings(host=host).url == url
 
 
 @pytest.mark.parametrize(
     ("settings", "place"),
     [
-        (ClickHouse(), "http://127.0.0.1:8123"),
-        (ClickHouse(url="https://me:sk-secret@ch.example:8443"), "https://ch.example:8443"),
+        (ClickHouseSettings(), "http://127.0.0.1:8123"),
+        (ClickHouseSettings(url="https://me:sk-secret@ch.example:8443"), "https://ch.example:8443"),
     ],
 )
-def test_where_clickhouse_is_tells_nothing_of_who_we_are_there(settings: ClickHouse, place: str) -> None:
-    assert settings.place == place
+def test_where_clickhouse_is_tells_nothing_of_who_we_are_there(settings: ClickHouseSettings, place: str) -> None:
+    assert settings.location == place
 
 
 def test_no_tenant_may_have_the_name_that_stands_in_the_batch_lanes_topics() -> None:

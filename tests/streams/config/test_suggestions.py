@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.config.suggestions import meant
+from streams.config.suggestions import suggest
 
 SIMULATED = {"providers": {"own": {"kind": "simulated"}}}
 AZURE = {"providers": {"own": {"kind": "azure"}}}
@@ -24,12 +24,12 @@ AZURE = {"providers": {"own": {"kind": "azure"}}}
     ],
 )
 def test_a_slip_of_the_pen_is_told_by_the_name_that_is_known_there(place: tuple[str | int, ...], name: str) -> None:
-    assert meant(place, {}) == name
+    assert suggest(place, {}) == name
 
 
 @pytest.mark.parametrize("place", [("nope",), ("http", "providers"), ("tenants", "acme", "deadline")])
 def test_what_is_like_no_name_there_is_told_by_none(place: tuple[str, ...]) -> None:
-    assert not meant(place, {})
+    assert not suggest(place, {})
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_what_is_like_no_name_there_is_told_by_none(place: tuple[str, ...]) -> N
     ids=["any-kind", "its-kind", "another-kind", "no-kind"],
 )
 def test_a_provider_is_told_the_names_of_its_kind(content: dict[str, Any], name: str, expected: str) -> None:
-    assert meant(("providers", "own", name), content) == expected
+    assert suggest(("providers", "own", name), content) == expected

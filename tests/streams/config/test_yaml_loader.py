@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from streams.config.yaml_loader import fault, read
+from streams.config.yaml_loader import describe, load
 
 
 def said(text: str) -> str:
     with pytest.raises(yaml.YAMLError) as caught:
-        read(text)
-    return fault(caught.value)
+        load(text)
+    return describe(caught.value)
 
 
 def test_a_name_that_stands_twice_is_refused_since_yaml_would_forget_the_first() -> None:
@@ -21,7 +21,7 @@ def test_a_name_that_stands_twice_is_refused_since_yaml_would_forget_the_first()
 
 
 def test_what_is_merged_in_may_be_said_again() -> None:
-    assert read("base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}") == {
+    assert load("base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}") == {
         "base": {"a": 1, "b": 2},
         "own": {"a": 1, "b": 3},
     }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from connectors.clickhouse import ClickHouse
+from connectors.clickhouse import ClickHouseClient
 from streams.datasets.export import PAGE_ROWS, export
 from streams.datasets.selection import ExportError, ExportOptions
 
@@ -74,10 +74,10 @@ def questions(path: Path) -> list[str]:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    return tmp_path / "rivers.jsonl"
+    return tmp_path / "gateways.jsonl"
 
 
-def test_answered_chats_become_examples_and_nothing_else_does(clickhouse: ClickHouse, out: Path) -> None:
+def test_answered_chats_become_examples_and_nothing_else_does(clickhouse: ClickHouseClient, out: Path) -> None:
     kept = row(1, input=asked(), output=answered())
     others = [row(2, outcome="failed"), row(3, outcome="refused"), row(4, operation="embeddings")]
     clickhouse.insert("requests_log", COLUMNS, [kept, *others])
@@ -95,7 +95,7 @@ def test_answered_chats_become_examples_and_nothing_else_does(clickhouse: ClickH
     assert manifest.examples == manifest.requests_read == 1
 
 
-def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouse, out: Path) -> None:
+def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [
         row(0, input=asked("mine"), tenant="a", request_model="slow", labels={"team": "x=y"}),
         row(5000, input=asked("theirs"), tenant="b"),
@@ -125,7 +125,7 @@ def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouse, out: Pat
     }
 
 
-def test_a_label_that_feedback_gave_selects_the_requests_it_judged(clickhouse: ClickHouse, out: Path) -> None:
+def test_a_label_that_feedback_gave_selects_the_requests_it_judged(clickhouse: ClickHouseClient, out: Path) -> None:
     good, bad = str(uuid.uuid4()), str(uuid.uuid4())
     rows = [row(1, request_id=good, input=asked("good one")), row(2, request_id=bad, input=asked("bad one"))]
     clickhouse.insert("requests_log", COLUMNS, rows)
@@ -150,7 +150,7 @@ def test_a_label_that_feedback_gave_selects_the_requests_it_judged(clickhouse: C
     "typed", ["' OR 1=1 --", "x'; DROP TABLE requests_log; --", "team=' OR '1'='1", "{tenant:String}", "a\\' OR 1 --"]
 )
 def test_sql_in_a_filter_is_only_a_text_that_matches_nothing(
-    clickhouse: ClickHouse, tmp_path: Path, typed: str
+    clickhouse: ClickHouseClient, tmp_path: Path, typed: str
 ) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(1)])
 
@@ -161,7 +161,9 @@ def test_sql_in_a_filter_is_only_a_text_that_matches_nothing(
     assert export(clickhouse, ExportOptions(tmp_path / "x.jsonl")).examples == 1
 
 
-def test_five_thousand_requests_of_few_milliseconds_come_once_each_in_pages(clickhouse: ClickHouse, out: Path) -> None:
+def test_five_thousand_requests_of_few_milliseconds_come_once_each_in_pages(
+    clickhouse: ClickHouseClient, out: Path
+) -> None:
     # a page ends amid requests of one millisecond: the id must carry on
     rows = [row(number // 700, input=asked(str(number)), tenant="ab"[number % 2]) for number in range(5000)]
     clickhouse.insert("requests_log", COLUMNS, rows)
@@ -185,7 +187,7 @@ def test_five_thousand_requests_of_few_milliseconds_come_once_each_in_pages(clic
     assert paged.largest == PAGE_ROWS
 
 
-def test_what_makes_no_example_is_counted_by_its_reason(clickhouse: ClickHouse, out: Path) -> None:
+def test_what_makes_no_example_is_counted_by_its_reason(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [
         row(1),
         row(2, input=asked("Frage 1")),
@@ -204,7 +206,7 @@ def test_what_makes_no_example_is_counted_by_its_reason(clickhouse: ClickHouse, 
     assert "2 left out: the answer was cut off at the token limit" in manifest.sentence
 
 
-def test_a_limit_is_of_examples(clickhouse: ClickHouse, out: Path) -> None:
+def test_a_limit_is_of_examples(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(0, output="{}"), *(row(number) for number in range(1, 10))])
 
     manifest = export(clickhouse, ExportOptions(out, limit=3))
@@ -213,12 +215,12 @@ def test_a_limit_is_of_examples(clickhouse: ClickHouse, out: Path) -> None:
     assert manifest.examples == 3
 
 
-def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouse, out: Path) -> None:
+def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(0, config_hash="old"), row(1500, config_hash="new")])
 
     export(clickhouse, ExportOptions(out, tenant="default", since=START))
 
-    manifest = json.loads(out.with_name("rivers.jsonl.manifest.json").read_text("utf-8"))
+    manifest = json.loads(out.with_name("gateways.jsonl.manifest.json").read_text("utf-8"))
     assert manifest["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert manifest["size"] == out.stat().st_size
     assert manifest["config_hashes"] == ["new", "old"]
@@ -229,11 +231,11 @@ def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouse, out
     assert "{tenant:String}" in manifest["sql"]
 
 
-def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: ClickHouse, out: Path) -> None:
+def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [row(number, tenant="b" if number == 0 else "a") for number in range(4)]
     clickhouse.insert("requests_log", COLUMNS, rows)
     export(clickhouse, ExportOptions(out, since=START))
-    manifest = json.loads(out.with_name("rivers.jsonl.manifest.json").read_text("utf-8"))
+    manifest = json.loads(out.with_name("gateways.jsonl.manifest.json").read_text("utf-8"))
 
     first = list(clickhouse.rows(manifest["sql"], manifest["parameters"]))
     second = list(clickhouse.rows(manifest["sql"], {**manifest["parameters"], "in_tenant": "b"}))
@@ -242,9 +244,9 @@ def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: Cli
     assert [len(first), len(second)] == [3, 1]
 
 
-def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouse, tmp_path: Path) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "river", "arguments": '{"city": "Köln"}'}}
-    tools = [{"type": "function", "function": {"name": "river", "parameters": {"type": "object"}}}]
+def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouseClient, tmp_path: Path) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "gateway", "arguments": '{"city": "Köln"}'}}
+    tools = [{"type": "function", "function": {"name": "gateway", "parameters": {"type": "object"}}}]
     called = json.dumps(
         {"choices": [{"message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     )
@@ -268,7 +270,7 @@ def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouse, tmp_
     assert manifest.skipped == {"content_not_text": 1}
 
 
-def test_nothing_that_fits_leaves_an_earlier_file_alone_and_says_so(clickhouse: ClickHouse, out: Path) -> None:
+def test_nothing_that_fits_leaves_an_earlier_file_alone_and_says_so(clickhouse: ClickHouseClient, out: Path) -> None:
     out.write_text("earlier")
 
     manifest = export(clickhouse, ExportOptions(out))
@@ -279,7 +281,7 @@ def test_nothing_that_fits_leaves_an_earlier_file_alone_and_says_so(clickhouse: 
     assert out.read_text() == "earlier"
 
 
-def test_an_export_that_breaks_leaves_no_half_a_file(clickhouse: ClickHouse, out: Path) -> None:
+def test_an_export_that_breaks_leaves_no_half_a_file(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(number) for number in range(PAGE_ROWS + 1)])
 
     class Breaking:
@@ -306,7 +308,7 @@ def test_an_export_that_breaks_leaves_no_half_a_file(clickhouse: ClickHouse, out
     ],
 )
 def test_what_can_not_be_written_is_said_before_anything_is_read(
-    clickhouse: ClickHouse, options: ExportOptions, said: str
+    clickhouse: ClickHouseClient, options: ExportOptions, said: str
 ) -> None:
     with pytest.raises(ExportError, match=said):
         export(clickhouse, options)

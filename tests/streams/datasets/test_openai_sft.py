@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streams.datasets.openai_sft import REASONS, UnfitError, example
+from streams.datasets.openai_sft import REASONS, UnusableExampleError, to_example
 
 QUESTION = {"role": "user", "content": "Wie heißt der Fluss? 🌊"}
-CALL = {"id": "call_1", "type": "function", "function": {"name": "river", "arguments": '{"city": "Köln"}'}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "gateway", "arguments": '{"city": "Köln"}'}}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "Rhein"}
 
 
@@ -22,21 +22,23 @@ def answer(finish_reason: str = "stop", **message: Any) -> str:
 
 
 def reason(request: str, response: str) -> str:
-    with pytest.raises(UnfitError) as unfit:
-        example(request, response)
+    with pytest.raises(UnusableExampleError) as unfit:
+        to_example(request, response)
     return unfit.value.reason
 
 
 def test_an_answered_request_becomes_its_messages_and_the_answer() -> None:
-    made = example(body(), answer())
+    made = to_example(body(), answer())
 
     assert made == {"messages": [QUESTION, {"role": "assistant", "content": "Der Rhein."}]}
 
 
 def test_the_tools_on_offer_stay_with_the_example() -> None:
-    tools = [{"type": "function", "function": {"name": "river", "parameters": {"type": "object"}}}]
+    tools = [{"type": "function", "function": {"name": "gateway", "parameters": {"type": "object"}}}]
 
-    made = example(body(tools=tools, parallel_tool_calls=False), answer("tool_calls", content=None, tool_calls=[CALL]))
+    made = to_example(
+        body(tools=tools, parallel_tool_calls=False), answer("tool_calls", content=None, tool_calls=[CALL])
+    )
 
     assert made["tools"] == tools
     assert made["parallel_tool_calls"] is False
@@ -46,13 +48,13 @@ def test_the_tools_on_offer_stay_with_the_example() -> None:
 def test_a_call_that_was_answered_by_its_result_is_kept() -> None:
     called = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
-    made = example(body(QUESTION, called, RESULT), answer())
+    made = to_example(body(QUESTION, called, RESULT), answer())
 
     assert [message["role"] for message in made["messages"]] == ["user", "assistant", "tool", "assistant"]
 
 
 def test_what_no_trainer_reads_is_left_out_of_the_answer() -> None:
-    made = example(body(), answer(refusal=None, annotations=[], audio=None, reasoning_content="hm", tool_calls=[]))
+    made = to_example(body(), answer(refusal=None, annotations=[], audio=None, reasoning_content="hm", tool_calls=[]))
 
     assert made["messages"][-1] == {"role": "assistant", "content": "Der Rhein."}
 
@@ -84,7 +86,7 @@ def test_a_message_that_says_nothing_is_left_out(said: object) -> None:
         pytest.param([{"role": "assistant", "tool_calls": [{"id": "call_1"}]}, RESULT], id="a call of nothing"),
         pytest.param(
             [
-                {"role": "assistant", "tool_calls": [CALL | {"function": {"name": "river", "arguments": "{"}}]},
+                {"role": "assistant", "tool_calls": [CALL | {"function": {"name": "gateway", "arguments": "{"}}]},
                 RESULT,
             ],
             id="arguments that are not JSON",
@@ -120,4 +122,4 @@ def test_a_text_that_clickhouse_no_longer_holds_is_told_apart() -> None:
 
 
 def test_every_reason_has_words_for_people() -> None:
-    assert all(str(UnfitError(name)) for name in REASONS)
+    assert all(str(UnusableExampleError(name)) for name in REASONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from streams.datasets.openai_sft import Example, UnfitError
+from streams.datasets.openai_sft import Example, UnusableExampleError
 from streams.datasets.parquet import ROW_GROUP, ParquetFile
 
 
@@ -27,7 +27,7 @@ def test_examples_are_held_back_and_written_in_row_groups(tmp_path: Path) -> Non
 def test_an_example_that_is_not_text_leaves_its_neighbours_whole(tmp_path: Path) -> None:
     with ParquetFile(tmp_path / "x.parquet") as file:
         file.write(example("before"))
-        with pytest.raises(UnfitError):
+        with pytest.raises(UnusableExampleError):
             file.write(example([{"type": "image_url", "image_url": {"url": "x"}}]))
         file.write(example("after"))
 

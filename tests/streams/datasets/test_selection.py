@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.datasets.selection import ExportError, ExportOptions, conditions, milliseconds, point_in_time
+from streams.datasets.selection import ExportError, ExportOptions, milliseconds, point_in_time, where_clause
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
@@ -35,7 +35,7 @@ def test_nothing_that_a_person_types_stands_in_the_query() -> None:
     typed = "'; DROP TABLE requests_log; --"
     options = ExportOptions(out=Path("x.jsonl"), tenant=typed, model=typed, label=typed, since=NOW)
 
-    where, parameters = conditions(options, NOW)
+    where, parameters = where_clause(options, NOW)
 
     assert typed not in where
     assert parameters == {
@@ -48,7 +48,7 @@ def test_nothing_that_a_person_types_stands_in_the_query() -> None:
 
 
 def test_a_label_with_an_equals_sign_is_the_callers_own() -> None:
-    where, parameters = conditions(ExportOptions(out=Path("x.jsonl"), label="team=a=b"), NOW)
+    where, parameters = where_clause(ExportOptions(out=Path("x.jsonl"), label="team=a=b"), NOW)
 
     assert "labels[{label_key:String}] = {label_value:String}" in where
     assert parameters["label_key"] == "team"

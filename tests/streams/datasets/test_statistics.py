@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from streams.datasets.statistics import Tally
+from streams.datasets.statistics import ExportStatistics
 
 
 def test_an_example_is_known_again_whatever_the_order_of_its_fields() -> None:
-    tally = Tally()
+    tally = ExportStatistics()
 
     assert tally.is_new({"messages": [{"role": "user", "content": "a"}]})
     assert not tally.is_new({"messages": [{"content": "a", "role": "user"}]})
@@ -12,7 +12,7 @@ def test_an_example_is_known_again_whatever_the_order_of_its_fields() -> None:
 
 
 def test_the_time_range_is_that_of_the_kept_ones_in_any_order() -> None:
-    tally = Tally()
+    tally = ExportStatistics()
 
     for received in (5, 2, 9):
         tally.keep("default", {"received_ms": received, "config_hash": "c"})

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.kafka import BrokerUnavailableError, TopicMismatchError
 from streams.config.settings import Settings
 from streams.doctor import checks as doctor
-from streams.doctor.checks import LOOKS, examine
-from streams.doctor.finding import Finding, Worth, Wrong
+from streams.doctor.checks import CHECKS, run_checks
+from streams.doctor.finding import CheckFailed, CheckWarning, Finding
 from streams.provisioning import clickhouse as stores
 
 
@@ -34,13 +34,13 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
             return take
 
-        monkeypatch.setattr(doctor, "LOOKS", [dataclasses.replace(look, take=finds(look.what)) for look in LOOKS])
+        monkeypatch.setattr(doctor, "CHECKS", [dataclasses.replace(look, run=finds(look.name)) for look in CHECKS])
 
     return make
 
 
 async def levels() -> dict[str, str]:
-    return {finding.what: finding.level for finding in await examine(settings())}
+    return {finding.name: finding.level for finding in await run_checks(settings())}
 
 
 async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[..., None]) -> None:
@@ -65,26 +65,26 @@ async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[.
 
 
 @pytest.mark.parametrize(
-    "error", [Wrong("too slow"), TopicMismatchError("topic t: …"), httpx.ReadTimeout("")], ids=repr
+    "error", [CheckFailed("too slow"), TopicMismatchError("topic t: …"), httpx.ReadTimeout("")], ids=repr
 )
 async def test_one_look_that_fails_does_not_keep_the_others_from_being_taken(
     error: Exception, found: Callable[..., None]
 ) -> None:
     found(topics=error)
 
-    findings = {finding.what: finding for finding in await examine(settings())}
+    findings = {finding.name: finding for finding in await run_checks(settings())}
 
     assert findings["topics"] == Finding("topics", "BAD", str(error) or "ReadTimeout")
     assert [what for what, finding in findings.items() if not finding.ok] == ["topics"]
-    assert len(findings) == len(LOOKS)
+    assert len(findings) == len(CHECKS)
 
 
 async def test_what_is_only_worth_knowing_is_a_warning(found: Callable[..., None]) -> None:
-    found(dead_letters=Worth("one, yesterday"))
+    found(dead_letters=CheckWarning("one, yesterday"))
 
-    (*_, last) = await examine(settings())
+    (*_, last) = await run_checks(settings())
 
-    assert (last.level, last.ok, last.says) == ("warn", True, "one, yesterday")
+    assert (last.level, last.ok, last.message) == ("warn", True, "one, yesterday")
 
 
 async def test_a_kafka_that_is_away_is_said_once(found: Callable[..., None]) -> None:
@@ -115,13 +115,13 @@ async def test_a_clickhouse_that_is_away_is_said_once(found: Callable[..., None]
 
 @pytest.mark.flow
 async def test_a_database_without_our_tables_is_a_finding_and_no_crash(
-    empty_clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    empty_clickhouse: ClickHouseClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stores, "reader", lambda _settings: empty_clickhouse)
+    monkeypatch.setattr(stores, "open_reader", lambda _settings: empty_clickhouse)
     monkeypatch.setattr(empty_clickhouse, "close", lambda: None)
     unused = {"http": {"port": 1}, "kafka": {"bootstrap_servers": "127.0.0.1:1"}}
 
-    findings = {finding.what: finding for finding in await examine(settings(state=tmp_path, **unused))}
+    findings = {finding.name: finding for finding in await run_checks(settings(state=tmp_path, **unused))}
 
     assert {what: finding.ok for what, finding in findings.items()} == {
         "configuration": True,

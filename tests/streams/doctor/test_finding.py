@@ -18,8 +18,8 @@ def test_several_sentences_stand_below_one_another_too() -> None:
 
 def test_for_a_program_a_warning_is_fine() -> None:
     assert Finding("dead letters", "warn", "1").as_dict() == {
-        "what": "dead letters",
-        "level": "warn",
-        "says": "1",
+        "check": "dead letters",
+        "status": "warn",
+        "message": "1",
         "ok": True,
     }

@@ -7,7 +7,7 @@ import pytest
 
 from streams.config.settings import ConfigurationError, Settings
 from streams.doctor import ingress as door
-from streams.doctor.finding import Wrong
+from streams.doctor.finding import CheckFailed
 
 
 def settings(**content: Any) -> Settings:
@@ -17,7 +17,7 @@ def settings(**content: Any) -> Settings:
 async def test_nobody_at_the_door_is_said_with_what_to_do(free_port: Callable[[], int]) -> None:
     port = free_port()
 
-    with pytest.raises(Wrong, match=f"nobody listens at http://127.0.0.1:{port}; start it with `sluice up`"):
+    with pytest.raises(CheckFailed, match=f"nobody listens at http://127.0.0.1:{port}; start it with `sluice up`"):
         await door.ingress(settings(http={"port": port}))
 
 
@@ -27,6 +27,6 @@ async def test_a_door_that_is_open_to_others_is_a_finding() -> None:
 
 
 def test_who_may_call_is_said_without_a_secret() -> None:
-    assert door.who(settings()) == "no keys: anyone on this machine may call"
+    assert door.authentication(settings()) == "no keys: anyone on this machine may call"
     key = {"id": "k", "tenant": "default", "hash": "sha256:" + "0" * 64}
-    assert door.who(settings(keys=[key])) == "1 key"
+    assert door.authentication(settings(keys=[key])) == "1 key"

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.kafka import BrokerUnavailableError, NoSuchTopicError, Producer, lag
-from connectors.kafka.admin.replicas import Copies
+from connectors.kafka import BrokerUnavailableError, KafkaProducer, NoSuchTopicError, lag
+from connectors.kafka.admin.replicas import ReplicaStatus
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
 from streams.config.settings import Settings
 from streams.doctor import kafka as log
-from streams.doctor.finding import Wrong
-from tests.polling import eventually
+from streams.doctor.finding import CheckFailed
+from tests.eventually import eventually
 
 
 def settings(broker: EmbeddedBroker, topics: Topics) -> Settings:
@@ -48,31 +48,33 @@ async def test_topics_that_are_missing_are_named(broker: EmbeddedBroker) -> None
 @pytest.mark.flow
 @pytest.mark.usefixtures("coordinated")
 async def test_a_stage_without_a_worker_is_named_with_what_waits_for_it(broker: EmbeddedBroker, topics: Topics) -> None:
-    async with Producer(broker.bootstrap_servers) as producer:
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
         for _ in range(3):
-            await producer.send(Output(topics.outcomes.name, b"k", b"v", partition=1))
+            await producer.send(ProducerRecord(topics.outcomes.name, b"k", b"v", partition=1))
 
-    with pytest.raises(Wrong, match=r"reply \(4, 3 records wait\).*; start `sluice run filter route call reply audit`"):
+    with pytest.raises(
+        CheckFailed, match=r"reply \(4, 3 records wait\).*; start `sluice run filter route call reply audit`"
+    ):
         await log.stages(settings(broker, topics))
 
 
 @pytest.mark.parametrize(
     ("copies", "said"),
     [
-        (Copies(1, (("t", 0),), ()), r"without a leader: t\[0\]; are all brokers up"),
+        (ReplicaStatus(1, (("t", 0),), ()), r"without a leader: t\[0\]; are all brokers up"),
         (
-            Copies(2, (), tuple(("t", n) for n in range(5))),
+            ReplicaStatus(2, (), tuple(("t", n) for n in range(5))),
             r"under-replicated partitions: t\[0\], .*t\[2\] and 2 more",
         ),
     ],
 )
 async def test_partitions_without_a_leader_or_a_copy_are_named(
-    copies: Copies, said: str, monkeypatch: pytest.MonkeyPatch
+    copies: ReplicaStatus, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def found(*_: object) -> Copies:
+    async def found(*_: object) -> ReplicaStatus:
         return copies
 
-    monkeypatch.setattr(log, "copies", found)
+    monkeypatch.setattr(log, "replica_status", found)
 
-    with pytest.raises(Wrong, match=said):
+    with pytest.raises(CheckFailed, match=said):
         await log.brokers(Settings())

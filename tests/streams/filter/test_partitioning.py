@@ -6,39 +6,42 @@ from collections import Counter
 from schemas.avro.codec import encode
 from schemas.events.catalog import RequestReceived
 from schemas.events.request_id import named_request_id, new_request_id
-from schemas.kafka.records import Record
-from streams.filter.partitioning import RUN, place
-from tests.making import make_request
+from schemas.kafka.records import ConsumerRecord
+from streams.filter.partitioning import STICKY_RUN, choose_partition
+from tests.factories import make_request
 
 PARTITIONS = 4
 
 
-def plain(offset: int, partition: int = 1) -> Record:
-    return Record("llm.requests.v1", partition, offset, 0, None, b"{}", ())
+def plain(offset: int, partition: int = 1) -> ConsumerRecord:
+    return ConsumerRecord("llm.requests.v1", partition, offset, 0, None, b"{}", ())
 
 
 def test_what_our_ingress_brings_stays_where_it_put_it() -> None:
     request = make_request(request_id=new_request_id())
 
-    assert [place(request, plain(0, partition), PARTITIONS) for partition in (0, 1, 6)] == [0, 1, 2]
+    assert [choose_partition(request, plain(0, partition), PARTITIONS) for partition in (0, 1, 6)] == [0, 1, 2]
 
 
 def test_what_its_caller_named_goes_by_its_name() -> None:
     for source in ("http", "kafka"):
-        assert place(make_request(request_id=named_request_id("t", "n"), source=source), plain(0), PARTITIONS) is None
+        assert (
+            choose_partition(make_request(request_id=named_request_id("t", "n"), source=source), plain(0), PARTITIONS)
+            is None
+        )
 
 
 def test_one_partition_of_unnamed_requests_is_shared_by_all_in_runs_of_neighbours() -> None:
     request = make_request(request_id=new_request_id(), source="kafka")
 
-    places = [place(request, plain(offset), PARTITIONS) for offset in range(RUN * PARTITIONS)]
+    places = [choose_partition(request, plain(offset), PARTITIONS) for offset in range(STICKY_RUN * PARTITIONS)]
 
-    assert Counter(places) == dict.fromkeys(range(PARTITIONS), RUN)
-    assert len(set(places[:RUN])) == 1
+    assert Counter(places) == dict.fromkeys(range(PARTITIONS), STICKY_RUN)
+    assert len(set(places[:STICKY_RUN])) == 1
 
 
 def test_an_event_of_somebody_elses_making_may_come_again_elsewhere_and_goes_by_its_id() -> None:
     request = make_request(request_id=new_request_id(), source="kafka")
     record = dataclasses.replace(plain(0), value=encode(RequestReceived(request=request, body=b"{}")))
 
-    assert place(request, record, PARTITIONS) is None
+    assert choose_partition(request, record, PARTITIONS) is None

@@ -12,12 +12,12 @@ from schemas.events.catalog import RequestReceived
 from schemas.events.parts import Failure, Header, ReplyTo
 from schemas.events.request_id import named_request_id, recorded_request_id
 from schemas.kafka.headers import Headers
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
 from streams.config.settings import Settings
-from streams.filter.request_parsing import Arrival, UnreadableError, receive
+from streams.filter.request_parsing import InvalidRecordError, ParsedRequest, parse_request
 from streams.pipeline.request_identity import request_id_of
-from tests.making import admitted, chat, make_request
+from tests.factories import admitted, chat, make_request
 
 NOW = 1_800_000_000_000
 OPEN = "llm.requests.v1"
@@ -27,11 +27,11 @@ KEYS: dict[str, Any] = {**TENANTS, "keys": [{"id": "k", "tenant": "acme", "hash"
 SPRING: Headers = (("kafka_replyTopic", b"llm.replies.shop"), ("kafka_correlationId", b"\xff" * 16))
 
 
-def record(value: bytes | None, headers: Headers = (), topic: str = OPEN) -> Record:
-    return Record(topic, 1, 7, NOW - 500, b"key", value, headers)
+def record(value: bytes | None, headers: Headers = (), topic: str = OPEN) -> ConsumerRecord:
+    return ConsumerRecord(topic, 1, 7, NOW - 500, b"key", value, headers)
 
 
-def json_record(headers: Headers = (), topic: str = OPEN, **body: Any) -> Record:
+def json_record(headers: Headers = (), topic: str = OPEN, **body: Any) -> ConsumerRecord:
     return record(chat(**body).encode(), headers, topic)
 
 
@@ -40,12 +40,12 @@ def received(**request: Any) -> bytes:
     return encode(event)
 
 
-def arrive(from_record: Record, **configuration: Any) -> Arrival:
-    return receive(from_record, Settings.model_validate(configuration), NOW)
+def arrive(from_record: ConsumerRecord, **configuration: Any) -> ParsedRequest:
+    return parse_request(from_record, Settings.model_validate(configuration), NOW)
 
 
-def refusal(from_record: Record, **configuration: Any) -> UnreadableError:
-    with pytest.raises(UnreadableError) as caught:
+def refusal(from_record: ConsumerRecord, **configuration: Any) -> InvalidRecordError:
+    with pytest.raises(InvalidRecordError) as caught:
         arrive(from_record, **configuration)
     return caught.value
 
@@ -231,7 +231,7 @@ def test_whatever_comes_in_arrives_or_is_unreadable(value: bytes | None, headers
 
     try:
         request = arrive(from_record).request
-    except UnreadableError as error:
+    except InvalidRecordError as error:
         request = error.request
 
     assert request.request_id == request_id_of(from_record, Topics())

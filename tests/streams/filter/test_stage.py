@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from schemas.avro.codec import encode
 from schemas.events.catalog import RequestAdmitted, RequestReceived, RequestSettled
 from schemas.events.parts import PolicyAction
-from schemas.kafka.headers import Headers, last
-from schemas.kafka.records import Output, Record
+from schemas.kafka.headers import Headers, last_value
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.config.settings import Settings
-from streams.filter.stage import Filter
-from tests.making import chat, make_request, read
+from streams.filter.stage import FilterStage
+from tests.factories import chat, make_request, read
 
 NOW = 1_800_000_000_000
 CARD = "4111 1111 1111 1111"
@@ -31,28 +31,28 @@ STRICT: dict[str, Any] = {
 }
 
 
-def made(**configuration: Any) -> Filter:
-    return Filter(Settings.model_validate(configuration), clock=lambda: NOW)
+def made(**configuration: Any) -> FilterStage:
+    return FilterStage(Settings.model_validate(configuration), clock=lambda: NOW)
 
 
-def record(value: bytes | str | None, headers: Headers = SPRING, topic: str = "llm.requests.v1") -> Record:
+def record(value: bytes | str | None, headers: Headers = SPRING, topic: str = "llm.requests.v1") -> ConsumerRecord:
     value = value.encode() if isinstance(value, str) else value
-    return Record(topic, 1, 7, NOW - 500, b"key", value, headers)
+    return ConsumerRecord(topic, 1, 7, NOW - 500, b"key", value, headers)
 
 
-def only(outputs: Any) -> tuple[Output, Any]:
+def only(outputs: Any) -> tuple[ProducerRecord, Any]:
     (output,) = outputs
     return output, read(output)[0]
 
 
-def admitted(from_record: Record, **configuration: Any) -> RequestAdmitted:
-    _, event = only(made(**configuration).handle(from_record))
+def admitted(from_record: ConsumerRecord, **configuration: Any) -> RequestAdmitted:
+    _, event = only(made(**configuration).process(from_record))
     assert isinstance(event, RequestAdmitted)
     return event
 
 
-def ended(from_record: Record, **configuration: Any) -> RequestSettled:
-    output, event = only(made(**configuration).handle(from_record))
+def ended(from_record: ConsumerRecord, **configuration: Any) -> RequestSettled:
+    output, event = only(made(**configuration).process(from_record))
     assert isinstance(event, RequestSettled)
     assert output.topic == "llm.outcomes.v1"
     return event
@@ -64,14 +64,14 @@ def code(event: RequestSettled) -> str:
 
 
 def test_a_request_is_admitted_under_its_id() -> None:
-    output, event = only(made().handle(record(chat(metadata={"team": "shop"}))))
+    output, event = only(made().process(record(chat(metadata={"team": "shop"}))))
 
     assert (output.topic, output.key, output.partition) == (
         "llm.admitted.v1",
         event.request.request_id.encode(),
         1,
     )
-    assert last(output.headers, "ce_type") == b"sluice.llm.RequestAdmitted.v1"
+    assert last_value(output.headers, "ce_type") == b"sluice.llm.RequestAdmitted.v1"
     assert (event.model, event.labels, event.actions) == ("demo", {"team": "shop"}, ())
     assert (event.admitted_at, event.config_hash) == (NOW, Settings().hash)
 
@@ -120,7 +120,7 @@ def test_a_model_name_that_a_rule_refuses_is_not_kept() -> None:
 def test_the_callers_name_for_its_request_goes_on_without_personal_data(body: str) -> None:
     headers = (*SPRING, ("Idempotency-Key", f"order-for-{EMAIL}".encode()))
 
-    _, event = only(made(**STRICT).handle(record(body, headers)))
+    _, event = only(made(**STRICT).process(record(body, headers)))
 
     assert event.request.idempotency_key == "<EMAIL_ADDRESS>"
     assert EMAIL.encode() not in encode(event)
@@ -191,14 +191,14 @@ def test_each_tenant_has_its_own_policy() -> None:
 
 @pytest.mark.parametrize("value", [None, b"\xff", b"\x00\x00\x00\x00\x07"])
 def test_what_no_reader_can_read_ends_with_a_reply_and_is_kept(value: bytes | None) -> None:
-    outcome, letter = made().handle(record(value))
+    outcome, letter = made().process(record(value))
 
     (event,) = read(outcome)
     assert (event.outcome, code(event)) == ("refused", "unreadable")
     assert event.request.reply_to.topic == "llm.replies.shop"
     assert (letter.topic, letter.partition, letter.key, letter.value) == ("llm.requests.v1-dlt", 1, b"key", value)
     assert letter.headers[: len(SPRING)] == SPRING
-    assert last(letter.headers, "kafka_dlt-original-consumer-group") == b"llm.filter"
+    assert last_value(letter.headers, "kafka_dlt-original-consumer-group") == b"llm.filter"
 
 
 def test_a_reply_topic_of_the_pipeline_is_refused_and_never_replied_to() -> None:
@@ -223,7 +223,7 @@ def test_a_reply_topic_of_the_pipeline_is_refused_and_never_replied_to() -> None
     ),
 )
 def test_every_record_has_exactly_one_next_event(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
-    outputs = made(**STRICT).handle(record(value, tuple(headers)))
+    outputs = made(**STRICT).process(record(value, tuple(headers)))
 
     events = read(*(output for output in outputs if not output.topic.endswith("-dlt")))
     assert len(events) == 1
@@ -247,6 +247,6 @@ def test_a_request_takes_the_batch_lane_if_anybody_who_may_say_so_does(body: str
         "providers": {"sim": {"kind": "simulated"}},
     }
 
-    output, event = only(made(**configured).handle(record(body, headers, topic)))
+    output, event = only(made(**configured).process(record(body, headers, topic)))
 
     assert (output.topic, event.request.lane) == ("llm.admitted.batch.v1", "batch")

@@ -16,7 +16,7 @@ import pytest_asyncio
 from streams.config.settings import Settings
 from streams.http import bounded_protocol as http_protocol
 from streams.ingress.server import bound, live
-from tests.polling import eventually
+from tests.eventually import eventually
 from tests.streams.ingress.fake_log import Telling
 from tests.streams.ingress.gateway import CHAT, Gateway
 
@@ -103,7 +103,7 @@ async def door() -> AsyncIterator[Door]:
         task = asyncio.create_task(live(gateway.ingress, gateway.log, listener, stop))
         yield Door(gateway, listener.getsockname()[1])
         stop.set()
-        gateway.ingress.give_up()
+        gateway.ingress.abort_all()
         async with asyncio.timeout(20):
             await asyncio.gather(task, return_exceptions=True)
 
@@ -135,7 +135,7 @@ async def test_a_head_that_is_too_large_is_refused(door: Door, attack: str) -> N
 async def test_requests_at_once_are_no_large_head_though_a_read_ends_within_one(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_BYTES", 3 * len(HEALTHZ))
+    monkeypatch.setattr(http_protocol, "MAX_HEAD_BYTES", 3 * len(HEALTHZ))
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
 
     writer.write(HEALTHZ * 9 + HEALTHZ[:-3])
@@ -149,8 +149,8 @@ async def test_requests_at_once_are_no_large_head_though_a_read_ends_within_one(
 
 @pytest.mark.parametrize("said", [b"", b"P", POST, HEALTHZ + b"GET"], ids=["nothing", "a letter", "a head", "a second"])
 async def test_a_head_that_does_not_end_is_given_up(door: Door, said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_S", 0.2)
-    monkeypatch.setattr(http_protocol, "SILENT_S", 0.2)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(http_protocol, "IDLE_TIMEOUT_S", 0.2)
 
     heard = await door.hear(said)
 
@@ -161,7 +161,7 @@ async def test_a_head_that_does_not_end_is_given_up(door: Door, said: bytes, mon
 async def test_who_reads_nothing_of_a_response_is_hung_up_on_and_others_go_on(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "UNREAD_S", 0.2)
+    monkeypatch.setattr(http_protocol, "WRITE_STALL_TIMEOUT_S", 0.2)
     door.gateway.log.answers = lambda _: Telling(body=b'{"n":"' + b"a" * 30_000_000 + b'"}')
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port, limit=1024)
 

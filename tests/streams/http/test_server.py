@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from streams.config.settings import ConfigurationError
 from streams.http.server import Server, listening
-from tests.polling import eventually
+from tests.eventually import eventually
 
 
 async def test_a_server_that_serves_leaves_the_signals_alone() -> None:

@@ -13,7 +13,7 @@ from connectors.kafka import BrokerUnavailableError
 from schemas.avro.codec import decode
 from schemas.events.catalog import Event, RequestReceived
 from schemas.kafka.headers import OUTCOME, REQUEST_ID, SERVED_BY, STATUS
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
 ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"echo","choices":[{"index":0,'
@@ -31,12 +31,12 @@ class Telling:
     extra: tuple[tuple[str, bytes], ...] = ((SERVED_BY, b"sim/echo"),)
 
 
-def reply_record(event: RequestReceived, telling: Telling) -> Record:
+def reply_record(event: RequestReceived, telling: Telling) -> ConsumerRecord:
     """The reply as the reply stage writes it."""
     to = event.request.reply_to
     assert to is not None
     assert to.partition is not None
-    return Record(
+    return ConsumerRecord(
         topic=to.topic,
         partition=to.partition,
         offset=0,
@@ -60,10 +60,10 @@ class FakeLog:
     answers: Callable[[RequestReceived], Telling | None] = lambda _: Telling()
     """None: nobody answers."""
     available: bool = True
-    written: list[Output] = field(default_factory=list)
-    replies: asyncio.Queue[list[Record]] = field(default_factory=asyncio.Queue)
+    written: list[ProducerRecord] = field(default_factory=list)
+    replies: asyncio.Queue[list[ConsumerRecord]] = field(default_factory=asyncio.Queue)
 
-    async def send(self, output: Output) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Acknowledge at once."""
         if not self.available:
             raise BrokerUnavailableError("Kafka at nowhere does not answer")
@@ -72,7 +72,7 @@ class FakeLog:
         if isinstance(event, RequestReceived) and (telling := self.answers(event)) is not None:
             self.replies.put_nowait([reply_record(event, telling)])
 
-    async def __aiter__(self) -> AsyncIterator[list[Record]]:
+    async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
         """What the reply topic brings."""
         while True:
             yield await self.replies.get()

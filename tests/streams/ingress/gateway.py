@@ -15,8 +15,8 @@ import openai
 
 from streams.config.settings import Settings
 from streams.ingress.app import Ingress
-from streams.ingress.replies.cache import Answer
-from streams.ingress.replies.reader import follow
+from streams.ingress.replies.cache import CachedReply
+from streams.ingress.replies.reader import consume_replies
 from tests.streams.ingress.fake_log import FakeLog
 
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
@@ -29,7 +29,7 @@ class Gateway:
     settings: Settings
     log: FakeLog = field(default_factory=FakeLog)
     missing: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
-    recorded: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    recorded: dict[tuple[str, str], CachedReply] = field(default_factory=dict)
     """What ClickHouse would know, by tenant and request id."""
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Gateway:
     async def _missing(self) -> Mapping[str, list[tuple[str, int]]]:
         return self.missing
 
-    async def _lookup(self, tenant: str, request_id: str) -> Answer | None:
+    async def _lookup(self, tenant: str, request_id: str) -> CachedReply | None:
         return self.recorded.get((tenant, request_id))
 
 
@@ -76,7 +76,7 @@ class Gateway:
 async def running(**settings: Any) -> AsyncIterator[Gateway]:
     """A gateway whose replies are followed."""
     gateway = Gateway(Settings.model_validate(settings))
-    following = asyncio.create_task(follow(gateway.log, gateway.ingress.deliver))
+    following = asyncio.create_task(consume_replies(gateway.log, gateway.ingress.deliver))
     try:
         yield gateway
     finally:

@@ -4,13 +4,13 @@ import orjson
 import pytest
 
 from schemas.events.parts import Failure
-from streams.ingress.errors import OURS, THEIRS, RefusedError, response, type_of
+from streams.ingress.errors import INVALID_REQUEST_ERROR, SERVER_ERROR, ApiError, to_response, type_of
 
 FAILURE = Failure(status=429, type="rate_limit_error", code="slow_down", message="Wait.", retry_after_ms=1001)
 
 
 def test_the_response_is_openais_error_object_with_its_status() -> None:
-    made = response(RefusedError(FAILURE))
+    made = to_response(ApiError(FAILURE))
 
     assert made.status_code == 429
     assert orjson.loads(bytes(made.body)) == {
@@ -19,7 +19,7 @@ def test_the_response_is_openais_error_object_with_its_status() -> None:
 
 
 def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
-    made = response(RefusedError(FAILURE))
+    made = to_response(ApiError(FAILURE))
 
     assert (made.status_code, made.headers["retry-after"], made.headers["retry-after-ms"]) == (429, "2", "1001")
     assert made.headers["content-type"] == "application/json"
@@ -28,12 +28,12 @@ def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        ((400, "invalid_value"), THEIRS),
+        ((400, "invalid_value"), INVALID_REQUEST_ERROR),
         ((403, "model_not_allowed"), "permission_error"),
         ((429, "too_many_in_flight"), "rate_limit_error"),
         ((429, "insufficient_quota"), "insufficient_quota"),
-        ((503, "capacity"), OURS),
-        ((504, "deadline_exceeded"), OURS),
+        ((503, "capacity"), SERVER_ERROR),
+        ((504, "deadline_exceeded"), SERVER_ERROR),
     ],
 )
 def test_a_status_and_a_code_tell_the_type_again(failure: tuple[int, str], kind: str) -> None:

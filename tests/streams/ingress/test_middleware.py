@@ -8,15 +8,15 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from schemas.events.parts import Failure
-from streams.ingress.app import explained
-from streams.ingress.errors import RefusedError
+from streams.ingress.app import error_response
+from streams.ingress.errors import ApiError
 from streams.ingress.metrics import Metrics
-from streams.ingress.middleware import REQUEST_ID, Door
+from streams.ingress.middleware import REQUEST_ID, RequestMiddleware
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
-async def through(door: Door) -> list[Message]:
+async def through(door: RequestMiddleware) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -35,13 +35,13 @@ async def test_every_response_says_which_request_it_belongs_to(learnt: str) -> N
         scope[REQUEST_ID] = learnt or scope[REQUEST_ID]
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
-    (start,) = await through(Door(app, Metrics(), explained))
+    (start,) = await through(RequestMiddleware(app, Metrics(), error_response))
 
     stamped = dict(start["headers"])[b"x-request-id"].decode()
     assert stamped == (learnt or str(uuid.UUID(stamped)))
 
 
-REFUSED = RefusedError(Failure(status=409, type="invalid_request_error", code="taken", message="It is taken."))
+REFUSED = ApiError(Failure(status=409, type="invalid_request_error", code="taken", message="It is taken."))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_an_exception_is_a_response_and_a_refusal_is_counted(
 
     metrics = Metrics()
     with capture_logs() as lines:
-        start, body = await through(Door(app, metrics, explained))
+        start, body = await through(RequestMiddleware(app, metrics, error_response))
 
     assert (start["status"], body["type"]) == (status, "http.response.body")
     assert metrics.registry.get_sample_value("sluice_ingress_refused_total", {"code": "taken"}) == counted
@@ -71,7 +71,7 @@ async def test_an_exception_after_the_response_has_begun_is_for_the_log_alone(er
 
     metrics = Metrics()
     with capture_logs() as lines:
-        sent = await through(Door(app, metrics, explained))
+        sent = await through(RequestMiddleware(app, metrics, error_response))
 
     assert [message["status"] for message in sent] == [200]
     assert [line["event"] for line in lines] == ["request.crashed"]
@@ -86,7 +86,7 @@ async def test_a_response_that_cannot_be_sent_is_for_the_log_alone() -> None:
         raise RuntimeError
 
     with capture_logs() as lines:
-        await Door(app, Metrics(), explained)(dict(SCOPE), broken, broken)  # type: ignore[arg-type]
+        await RequestMiddleware(app, Metrics(), error_response)(dict(SCOPE), broken, broken)  # type: ignore[arg-type]
 
     assert [line["event"] for line in lines] == ["request.crashed"]
 
@@ -96,7 +96,7 @@ async def test_a_crash_is_one_line_in_the_log_with_the_request_id_and_goes_no_fu
         raise ZeroDivisionError
 
     with capture_logs() as lines:
-        await through(Door(app, Metrics(), explained))
+        await through(RequestMiddleware(app, Metrics(), error_response))
 
     (line,) = lines
     assert line["event"] == "request.crashed"
@@ -108,7 +108,7 @@ async def test_a_caller_that_left_unanswered_is_counted_under_499() -> None:
         pass
 
     metrics = Metrics()
-    await through(Door(app, metrics, explained))
+    await through(RequestMiddleware(app, metrics, error_response))
 
     labels = {"http_request_method": "GET", "http_route": "unmatched", "http_response_status_code": "499"}
     assert metrics.registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1
@@ -123,6 +123,6 @@ async def test_what_is_not_http_is_passed_on_untouched() -> None:
     async def nothing(*_: object) -> Message:
         raise AssertionError
 
-    await Door(app, Metrics(), explained)({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
+    await RequestMiddleware(app, Metrics(), error_response)({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
 
     assert seen == [{"type": "lifespan"}]

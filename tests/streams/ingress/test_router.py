@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from streams.ingress.router import Shortcut
+from streams.ingress.router import FastPathRouter
 
 
 class Operation:
@@ -19,7 +19,7 @@ async def other(http: Request) -> Response:
     return Response(http.path_params["name"])
 
 
-SHORTCUT = Shortcut([Route("/asked", Operation(), methods=["POST"])], [Route("/{name}", other)])
+SHORTCUT = FastPathRouter([Route("/asked", Operation(), methods=["POST"])], [Route("/{name}", other)])
 
 
 async def ask(method: str, path: str) -> tuple[Scope, list[Message]]:

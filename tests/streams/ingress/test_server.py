@@ -13,17 +13,17 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from connectors.kafka import BrokerUnavailableError, Producer, Reader
+from connectors.kafka import BrokerUnavailableError, KafkaProducer, PartitionReader
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.avro.codec import decode
 from schemas.events.catalog import RequestReceived, RequestSettled
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
-from streams.config.deployment import Http
+from streams.config.deployment import HttpSettings
 from streams.config.settings import ConfigurationError, Settings
 from streams.ingress import server
 from streams.ingress.server import bound, live, serve
-from tests.polling import eventually
+from tests.eventually import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
 from tests.streams.ingress.gateway import CHAT, Gateway
 
@@ -64,7 +64,7 @@ async def served() -> AsyncIterator[Served]:
         made.task = asyncio.create_task(live(gateway.ingress, gateway.log, listener, made.stop))
         yield made
         made.stop.set()
-        gateway.ingress.give_up()
+        gateway.ingress.abort_all()
         async with asyncio.timeout(10):
             await asyncio.gather(made.task, return_exceptions=True)
 
@@ -159,7 +159,7 @@ async def test_stopping_ends_a_wait_that_takes_too_long_with_an_answer(
 
 async def test_when_the_replies_cannot_be_followed_any_more_serving_ends_with_the_reason() -> None:
     class Broken:
-        async def __aiter__(self) -> AsyncIterator[list[Record]]:
+        async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             raise ZeroDivisionError
             yield []
 
@@ -175,7 +175,7 @@ def test_a_taken_port_is_one_sentence_that_says_what_to_do() -> None:
 
         with (
             pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port} \(Address.*SLUICE_HTTP_PORT"),
-            bound(Http(port=port)),
+            bound(HttpSettings(port=port)),
         ):
             pass
 
@@ -235,13 +235,13 @@ async def _answer_everything(on_kafka: OnKafka) -> None:
     """Stand in for the stages: answer every request with its own body."""
     topics, bootstrap = on_kafka.settings.topics, on_kafka.settings.kafka.bootstrap_servers
     places = [(topics.requests.name, partition) for partition in range(topics.requests.partitions)]
-    async with Producer(bootstrap) as producer, Reader(bootstrap, places, begin="beginning") as reader:
+    async with KafkaProducer(bootstrap) as producer, PartitionReader(bootstrap, places, begin="beginning") as reader:
         async for records in reader:
             for event in [decode(record.value or b"") for record in records]:
                 assert isinstance(event, RequestReceived)
                 on_kafka.requests.append(event)
                 reply = reply_record(event, Telling(body=event.body))
-                await producer.send(Output(reply.topic, reply.key, reply.value, reply.headers, reply.partition))
+                await producer.send(ProducerRecord(reply.topic, reply.key, reply.value, reply.headers, reply.partition))
 
 
 @pytest.mark.flow
@@ -264,7 +264,7 @@ async def test_on_kafka_a_refusal_at_the_door_is_on_the_record(on_kafka: OnKafka
 
     outcomes, bootstrap = on_kafka.settings.topics.outcomes, on_kafka.settings.kafka.bootstrap_servers
     places = [(outcomes.name, partition) for partition in range(outcomes.partitions)]
-    async with Reader(bootstrap, places, begin="beginning") as reader, asyncio.timeout(20):
+    async with PartitionReader(bootstrap, places, begin="beginning") as reader, asyncio.timeout(20):
         record = (await anext(aiter(reader)))[0]
     event = decode(record.value or b"")
     assert isinstance(event, RequestSettled)

@@ -2,48 +2,48 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.kafka.clients.producer import LARGEST
-from schemas.kafka.headers import Headers, last
-from schemas.kafka.records import Record
-from streams.pipeline.dead_letters import LEFT_OUT, laid_aside
+from connectors.kafka.clients.producer import MAX_RECORD_BYTES
+from schemas.kafka.headers import Headers, last_value
+from schemas.kafka.records import ConsumerRecord
+from streams.pipeline.dead_letters import OMITTED_SIZE, dead_letter_record
 
 
 def test_a_dead_record_keeps_its_bytes_its_place_and_its_headers() -> None:
-    record = Record("llm.requests.v1", 3, 9, 1_000, b"\xff", b"\xfe", (("trace", b"\xfd"), ("none", None)))
+    record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, b"\xff", b"\xfe", (("trace", b"\xfd"), ("none", None)))
 
-    output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
+    output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
 
     assert (output.topic, output.partition, output.key, output.value) == ("llm.requests.v1-dlt", 3, b"\xff", b"\xfe")
     assert output.headers[:2] == record.headers
-    assert last(output.headers, "__connect.errors.stage") == b"filter"
-    assert last(output.headers, "kafka_dlt-exception-message") == b"no text"
+    assert last_value(output.headers, "__connect.errors.stage") == b"filter"
+    assert last_value(output.headers, "kafka_dlt-exception-message") == b"no text"
 
 
 @pytest.mark.parametrize(
     ("key", "value", "headers"),
     [
-        (b"k", bytes(LARGEST), ()),
-        (bytes(LARGEST), b"v", ()),
-        (b"k", b"v", (("h", bytes(LARGEST)),)),
-        (b"k", b"v", (("", None),) * (LARGEST // 8)),
+        (b"k", bytes(MAX_RECORD_BYTES), ()),
+        (bytes(MAX_RECORD_BYTES), b"v", ()),
+        (b"k", b"v", (("h", bytes(MAX_RECORD_BYTES)),)),
+        (b"k", b"v", (("", None),) * (MAX_RECORD_BYTES // 8)),
     ],
     ids=["value", "key", "header", "headers"],
 )
 def test_a_record_that_is_too_large_to_be_written_again_stays_where_it_is(
     key: bytes, value: bytes, headers: Headers
 ) -> None:
-    record = Record("llm.requests.v1", 3, 9, 1_000, key, value, headers)
+    record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, key, value, headers)
 
-    output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="too large")
+    output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="too large")
 
     assert (output.key, output.value) == (None, b"")
-    assert int(last(output.headers, LEFT_OUT) or b"") >= LARGEST // 2
-    assert last(output.headers, "__connect.errors.offset") == b"9"
+    assert int(last_value(output.headers, OMITTED_SIZE) or b"") >= MAX_RECORD_BYTES // 2
+    assert last_value(output.headers, "__connect.errors.offset") == b"9"
 
 
 def test_a_record_of_nothing_has_an_empty_value_since_aiokafka_can_not_write_it() -> None:
-    record = Record("llm.requests.v1", 3, 9, 1_000, None, None, ())
+    record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, None, None, ())
 
-    output = laid_aside(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no value")
+    output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no value")
 
     assert (output.key, output.value) == (None, b"")

@@ -5,11 +5,11 @@ from typing import get_args
 import pytest
 
 from schemas.events.vocabulary import ErrorType
-from streams.pipeline.failures import QUOTED, TELLINGS, failure_of
+from streams.pipeline.failures import ERROR_MAPPINGS, MAX_QUOTED_CHARACTERS, to_failure
 
 
 def test_every_class_of_error_can_be_told() -> None:
-    assert set(TELLINGS) == set(get_args(ErrorType))
+    assert set(ERROR_MAPPINGS) == set(get_args(ErrorType))
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ def test_every_class_of_error_can_be_told() -> None:
 def test_a_failure_has_the_status_and_the_code_that_openais_clients_expect(
     error_type: ErrorType, status: int, code: str
 ) -> None:
-    failure = failure_of(error_type, "", None)
+    failure = to_failure(error_type, "", None)
 
     assert (failure.status, failure.code) == (status, code)
 
 
-@pytest.mark.parametrize("error_type", TELLINGS)
+@pytest.mark.parametrize("error_type", ERROR_MAPPINGS)
 def test_the_providers_words_are_passed_on_only_about_the_callers_own_request(error_type: ErrorType) -> None:
-    failure = failure_of(error_type, "org-123 said so", None)
+    failure = to_failure(error_type, "org-123 said so", None)
 
-    assert ("org-123" in failure.message) == (error_type in QUOTED)
+    assert ("org-123" in failure.message) == (error_type in MAX_QUOTED_CHARACTERS)
 
 
 def test_a_hint_is_rounded_up_so_that_nobody_comes_too_early() -> None:
-    assert failure_of("rate_limited", "", 0.0101).retry_after_ms == 11
+    assert to_failure("rate_limited", "", 0.0101).retry_after_ms == 11

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 from schemas.events.catalog import AttemptStarted
-from schemas.kafka.headers import last
+from schemas.kafka.headers import last_value
 from schemas.kafka.topics import Topics
-from streams.call.attempts import withdrawn
-from streams.pipeline.producer_records import written, written_of_attempt
-from tests.making import read, routed
+from streams.call.attempts import to_withdrawn_event
+from streams.pipeline.producer_records import attempt_event_record, request_event_record
+from tests.factories import read, routed
 
 
 def test_an_event_is_written_under_its_requests_id_with_its_trace() -> None:
     event = routed()
 
-    output = written(event, Topics().routed, "route", 0, serial="/1")
+    output = request_event_record(event, Topics().routed, "route", 0, serial="/1")
 
     assert read(output) == [event]
     assert (output.topic, output.key, output.partition) == ("llm.routed.v1", event.request.request_id.encode(), None)
-    assert last(output.headers, "ce_id") == f"{event.request.request_id}/RequestRouted/1".encode()
-    assert last(output.headers, "traceparent") == event.request.traceparent.encode()
+    assert last_value(output.headers, "ce_id") == f"{event.request.request_id}/RequestRouted/1".encode()
+    assert last_value(output.headers, "traceparent") == event.request.traceparent.encode()
 
 
 def test_who_lost_a_request_may_say_that_it_did_not_call_but_not_that_it_begins() -> None:
@@ -25,9 +25,9 @@ def test_who_lost_a_request_may_say_that_it_did_not_call_but_not_that_it_begins(
     started = AttemptStarted.model_validate({"request": request, "attempt": 2, **fields})
 
     begins, taken_back = (
-        written_of_attempt(event, Topics().attempts, "call", 5) for event in (started, withdrawn(started, 2))
+        attempt_event_record(event, Topics().attempts, "call", 5) for event in (started, to_withdrawn_event(started, 2))
     )
 
-    assert (begins.even_if_lost, taken_back.even_if_lost) == (False, True)
+    assert (begins.write_after_revocation, taken_back.write_after_revocation) == (False, True)
     assert (begins.partition, taken_back.partition) == (5, 5)
-    assert last(taken_back.headers, "ce_id") == f"{request.request_id}/AttemptWithdrawn/2".encode()
+    assert last_value(taken_back.headers, "ce_id") == f"{request.request_id}/AttemptWithdrawn/2".encode()

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from schemas.events.parts import Header, ReplyTo
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
 from schemas.openai.errors import invalid
 from streams.config.settings import Settings
 from streams.pipeline import request_metadata as asking
-from tests.making import make_request
+from tests.factories import make_request
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CHAT: dict[str, Any] = {"messages": []}
@@ -43,15 +43,15 @@ def test_an_operation_that_is_none_is_an_error(value: bytes) -> None:
 def test_who_does_not_say_waits_as_long_as_is_configured() -> None:
     settings = Settings(deadline_s=1.5, batch_deadline_s=60)
 
-    assert asking.patience_ms((), "interactive", settings) == 1500
-    assert asking.patience_ms((), "batch", settings) == 60_000
-    assert asking.patience_ms((("deadline-ms", b"20"),), "batch", settings) == 20
+    assert asking.timeout_ms((), "interactive", settings) == 1500
+    assert asking.timeout_ms((), "batch", settings) == 60_000
+    assert asking.timeout_ms((("deadline-ms", b"20"),), "batch", settings) == 20
 
 
 @pytest.mark.parametrize("value", [b"0", b"-5", b"1.5", b"soon", b"3600001", b"9" * 40, "\u0661".encode(), b" 5"])
 def test_a_deadline_that_is_no_reasonable_number_is_an_error(value: bytes) -> None:
     with pytest.raises(ValueError, match="deadline-ms"):
-        asking.patience_ms((("deadline-ms", value),), "interactive", Settings())
+        asking.timeout_ms((("deadline-ms", value),), "interactive", Settings())
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_there_are_no_other_lanes() -> None:
 
 @pytest.mark.parametrize(("timestamp", "received"), [(900, 900), (1_100, 1_000), (-1, 1_000), (0, 1_000)])
 def test_the_records_time_counts_unless_it_has_none_or_lies_ahead(timestamp: int, received: int) -> None:
-    record = Record("llm.requests.v1", 0, 0, timestamp, None, None, ())
+    record = ConsumerRecord("llm.requests.v1", 0, 0, timestamp, None, None, ())
 
     assert asking.received_at(record, 1_000) == received
 
 
 def test_a_name_has_its_length() -> None:
-    assert asking.name((("Idempotency-Key", b"order-1"),)) == "order-1"
+    assert asking.idempotency_key((("Idempotency-Key", b"order-1"),)) == "order-1"
     with pytest.raises(ValueError, match="255"):
-        asking.name((("ce_id", b"x" * 256),))
+        asking.idempotency_key((("ce_id", b"x" * 256),))
 
 
 @pytest.mark.parametrize(("said", "kept"), [(TRACE, TRACE), ("", ""), ("ada@example.org", ""), (TRACE + "\n", "")])
 def test_only_a_trace_is_kept_as_a_trace(said: str, kept: str) -> None:
-    assert asking.trace(said) == kept
+    assert asking.valid_traceparent(said) == kept
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_only_a_trace_is_kept_as_a_trace(said: str, kept: str) -> None:
 def test_replies_go_to_reply_topics_alone(topic: str, source: str, allowed: bool) -> None:
     reply_to = ReplyTo(topic=topic)
 
-    failure = asking.reply_fault(make_request(source=source), reply_to, Topics())
+    failure = asking.check_reply_address(make_request(source=source), reply_to, Topics())
 
     assert (failure is None) is allowed
 
@@ -117,14 +117,14 @@ def test_replies_go_to_reply_topics_alone(topic: str, source: str, allowed: bool
 def test_a_reply_partition_is_a_partitions_number(partition: int) -> None:
     reply_to = ReplyTo(topic="llm.replies.shop", partition=partition)
 
-    assert asking.reply_fault(make_request(), reply_to, Topics()) is not None
+    assert asking.check_reply_address(make_request(), reply_to, Topics()) is not None
 
 
 @pytest.mark.parametrize("topic", ["llm.admitted.v1", "llm.replies.ingress.v1", "__consumer_offsets", "llm.replies."])
 def test_chunks_go_to_reply_topics_alone(topic: str) -> None:
     reply_to = ReplyTo(topic="llm.replies.shop")
 
-    failure = asking.reply_fault(make_request(source="kafka", stream_topic=topic), reply_to, Topics())
+    failure = asking.check_reply_address(make_request(source="kafka", stream_topic=topic), reply_to, Topics())
 
     assert failure is not None
     assert failure.code == "reply_topic_not_allowed"
@@ -135,6 +135,6 @@ def test_what_is_echoed_has_an_end(size: int) -> None:
     by_key = ReplyTo(topic="llm.replies.shop", key=bytes(size))
     by_correlation = ReplyTo(topic="llm.replies.shop", correlation=(Header(name="correlation-id", value=bytes(size)),))
 
-    failures = [asking.reply_fault(make_request(), each, Topics()) for each in (by_key, by_correlation)]
+    failures = [asking.check_reply_address(make_request(), each, Topics()) for each in (by_key, by_correlation)]
 
     assert [failure is None for failure in failures] == [size == asking.MAX_ECHOED_BYTES] * 2

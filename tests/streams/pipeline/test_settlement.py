@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from schemas.events.parts import Failure, PolicyAction
-from streams.pipeline.settlement import settled, turned_away
-from tests.making import admitted, make_request, routed
+from streams.pipeline.settlement import settle, settle_refused
+from tests.factories import admitted, make_request, routed
 
 FAILURE = Failure(status=400, type="invalid_request_error", code="policy_violation", message="no")
 
@@ -10,7 +10,7 @@ FAILURE = Failure(status=400, type="invalid_request_error", code="policy_violati
 def test_a_request_that_was_turned_away_leaves_no_body() -> None:
     request, action = make_request(), PolicyAction(rule="deny.x", action="block")
 
-    event = turned_away(request, "refused", FAILURE, 5, model="demo", actions=(action,), config_hash="c")
+    event = settle_refused(request, "refused", FAILURE, 5, model="demo", actions=(action,), config_hash="c")
 
     assert (event.request, event.outcome, event.failure, event.settled_at) == (request, "refused", FAILURE, 5)
     assert (event.model, event.actions, event.input, event.admitted_at) == ("demo", (action,), "", None)
@@ -19,7 +19,7 @@ def test_a_request_that_was_turned_away_leaves_no_body() -> None:
 def test_an_admitted_request_ends_with_all_that_was_known_of_it() -> None:
     event = admitted()
 
-    end = settled(event, "refused", FAILURE, 5, config_hash="routes")
+    end = settle(event, "refused", FAILURE, 5, config_hash="routes")
 
     assert (end.request, end.model, end.input, end.labels) == (event.request, event.model, event.body, event.labels)
     assert (end.admitted_at, end.routed_at, end.config_hash) == (event.admitted_at, None, "routes")
@@ -28,6 +28,6 @@ def test_an_admitted_request_ends_with_all_that_was_known_of_it() -> None:
 def test_a_routed_request_keeps_when_it_was_routed_and_by_which_configuration() -> None:
     event = routed()
 
-    end = settled(event, "failed", FAILURE, 5)
+    end = settle(event, "failed", FAILURE, 5)
 
     assert (end.routed_at, end.config_hash) == (event.routed_at, event.config_hash)

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.policy.body_text import Texts, UnscreenableError
+from streams.policy.body_text import BodyTextVisitor, UnscannableContentError
 
 
 def seen(document: Any) -> tuple[list[str], list[str]]:
@@ -17,12 +17,12 @@ def seen(document: Any) -> tuple[list[str], list[str]]:
         texts.append(value)
         return value
 
-    Texts(text, names.append).rewritten(document)
+    BodyTextVisitor(text, names.append).visit(document)
     return texts, names
 
 
 def upper(document: Any) -> Any:
-    return Texts(str.upper, lambda _: None).rewritten(document)
+    return BodyTextVisitor(str.upper, lambda _: None).visit(document)
 
 
 def test_every_text_is_shown_wherever_it_stands() -> None:
@@ -95,7 +95,7 @@ def test_arguments_that_are_no_json_object_are_read_as_text(arguments: str) -> N
 
 @pytest.mark.parametrize("levels", [200, 5000])
 def test_arguments_that_nest_too_deep_to_be_read_are_refused(levels: int) -> None:
-    with pytest.raises(UnscreenableError):
+    with pytest.raises(UnscannableContentError):
         seen({"arguments": "[" * levels + r'"ada\u0040example.org"' + "]" * levels})
 
 
@@ -104,7 +104,7 @@ def test_a_long_number_is_shown_and_stays_a_number_unless_it_is_changed() -> Non
 
     assert seen(document)[0] == ["4111111111111111"]
     assert upper(document) == document
-    assert Texts(lambda _: "<X>", lambda _: None).rewritten(document) == {**document, "card": "<X>"}
+    assert BodyTextVisitor(lambda _: "<X>", lambda _: None).visit(document) == {**document, "card": "<X>"}
 
 
 def test_the_body_that_was_given_is_not_touched() -> None:

@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from streams.config.regex import pattern
-from streams.policy.deny_rules import Deny
+from streams.config.regex import compile_pattern
+from streams.policy.deny_rules import CompiledDenyRule
 
 
 def denies(text: str, *words: str, expression: str = "") -> bool:
-    return Deny("rule", words, expression).matches(text)
+    return CompiledDenyRule("rule", words, expression).matches(text)
 
 
 def test_a_rule_is_known_by_its_name() -> None:
-    assert Deny("no-weapons", ["bomb"], "").rule == "deny.no-weapons"
+    assert CompiledDenyRule("no-weapons", ["bomb"], "").rule == "deny.no-weapons"
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_words_and_pattern_of_one_rule_are_alternatives() -> None:
 @pytest.mark.parametrize("expression", ["(", "(?=ahead)", r"(a)\1"])
 def test_a_pattern_that_can_not_be_kept_quick_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="RE2"):
-        pattern(expression)
+        compile_pattern(expression)
 
 
 def test_a_pattern_that_ruins_other_engines_is_quick() -> None:
-    rule = Deny("rule", [], r"(a+)+(a|aa)+b$")
+    rule = CompiledDenyRule("rule", [], r"(a+)+(a|aa)+b$")
 
     started = time.process_time()
     assert not rule.matches("a" * 50_000)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from schemas.events.parts import PolicyAction
 from streams.config.settings import Policy, Settings
-from streams.policy.body_text import UnscreenableError
-from streams.policy.rules import Rules, screen, scrubbed
+from streams.policy.body_text import UnscannableContentError
+from streams.policy.rules import CompiledPolicy, evaluate, redact
 
 CARD = "4111 1111 1111 1111"
 EMAIL = "ada@example.org"
 
 
-def rules(*deny: dict[str, Any], **pii: str) -> Rules:
-    return Rules(Policy.model_validate({"deny": deny, "pii": pii}))
+def rules(*deny: dict[str, Any], **pii: str) -> CompiledPolicy:
+    return CompiledPolicy(Policy.model_validate({"deny": deny, "pii": pii}))
 
 
 def says(text: str) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def says(text: str) -> dict[str, Any]:
 
 
 def masked(text: str, **pii: str) -> str:
-    verdict = screen(says(text), rules(**pii))
+    verdict = evaluate(says(text), rules(**pii))
     return str(verdict.document["messages"][0]["content"])
 
 
 def test_without_a_rule_a_body_is_left_alone() -> None:
     document = says(CARD)
 
-    verdict = screen(document, rules())
+    verdict = evaluate(document, rules())
 
     assert verdict.document is document
     assert (verdict.actions, verdict.blocked) == ((), None)
@@ -49,7 +49,7 @@ def test_what_is_not_named_or_allowed_stays() -> None:
 
 
 def test_every_rule_that_found_something_is_counted() -> None:
-    verdict = screen(
+    verdict = evaluate(
         says(f"{EMAIL}, {EMAIL} {CARD}"), rules(CREDIT_CARD="mask", EMAIL_ADDRESS="allow", IP_ADDRESS="mask")
     )
 
@@ -60,7 +60,7 @@ def test_every_rule_that_found_something_is_counted() -> None:
 
 
 def test_a_block_refuses_and_only_the_rules_that_refuse_are_told() -> None:
-    verdict = screen(says(f"{EMAIL} {CARD}"), rules(CREDIT_CARD="block", EMAIL_ADDRESS="mask"))
+    verdict = evaluate(says(f"{EMAIL} {CARD}"), rules(CREDIT_CARD="block", EMAIL_ADDRESS="mask"))
 
     assert verdict.blocked == "pii.CREDIT_CARD"
     assert verdict.actions == (PolicyAction(rule="pii.CREDIT_CARD", action="block", count=1),)
@@ -69,7 +69,7 @@ def test_a_block_refuses_and_only_the_rules_that_refuse_are_told() -> None:
 def test_the_first_rule_in_the_policys_order_is_the_one_that_refuses() -> None:
     first, second = {"name": "first", "keywords": ["zebra"]}, {"name": "second", "pattern": "apple"}
 
-    verdict = screen(says(f"apple {CARD} zebra"), rules(first, second, CREDIT_CARD="block"))
+    verdict = evaluate(says(f"apple {CARD} zebra"), rules(first, second, CREDIT_CARD="block"))
 
     assert verdict.blocked == "deny.first"
     assert [action.rule for action in verdict.actions] == ["deny.first", "deny.second", "pii.CREDIT_CARD"]
@@ -89,7 +89,7 @@ def test_an_allowed_find_does_not_shield_one_that_must_go() -> None:
 
 @pytest.mark.parametrize("action", ["mask", "block"])
 def test_a_fields_name_can_not_be_masked_so_the_request_is_refused(action: str) -> None:
-    verdict = screen(says("hi") | {"metadata": {EMAIL: "x"}}, rules(EMAIL_ADDRESS=action))
+    verdict = evaluate(says("hi") | {"metadata": {EMAIL: "x"}}, rules(EMAIL_ADDRESS=action))
 
     assert verdict.blocked == "pii.EMAIL_ADDRESS"
 
@@ -97,33 +97,33 @@ def test_a_fields_name_can_not_be_masked_so_the_request_is_refused(action: str) 
 def test_a_word_in_a_fields_name_is_denied_too_but_not_openais_own_names() -> None:
     deny = {"name": "no", "keywords": ["content", "user", "role", "bomb"]}
 
-    assert screen(says("hi"), rules(deny)).blocked is None
-    assert screen(says("hi") | {"metadata": {"bomb": ""}}, rules(deny)).blocked == "deny.no"
+    assert evaluate(says("hi"), rules(deny)).blocked is None
+    assert evaluate(says("hi") | {"metadata": {"bomb": ""}}, rules(deny)).blocked == "deny.no"
 
 
 @pytest.mark.parametrize("tokens", [[1, 2], [[1], [2]]])
 def test_token_ids_can_not_be_screened(tokens: Any) -> None:
     document = {"model": "demo", "input": tokens}
 
-    assert screen(document, rules(EMAIL_ADDRESS="allow")).blocked is None
-    with pytest.raises(UnscreenableError, match="token ids"):
-        screen(document, rules(EMAIL_ADDRESS="mask"))
+    assert evaluate(document, rules(EMAIL_ADDRESS="allow")).blocked is None
+    with pytest.raises(UnscannableContentError, match="token ids"):
+        evaluate(document, rules(EMAIL_ADDRESS="mask"))
 
 
 def test_the_phone_region_is_the_policys() -> None:
-    german = Rules(Policy(pii={"PHONE_NUMBER": "mask"}, phone_region="DE"))
+    german = CompiledPolicy(Policy(pii={"PHONE_NUMBER": "mask"}, phone_region="DE"))
 
-    assert screen(says("ruf 030 901820 an"), german).document == says("ruf <PHONE_NUMBER> an")
+    assert evaluate(says("ruf 030 901820 an"), german).document == says("ruf <PHONE_NUMBER> an")
     assert masked("ruf 030 901820 an", PHONE_NUMBER="mask") == "ruf 030 901820 an"
 
 
 def test_a_text_beside_the_body_is_never_refused_but_holds_nothing_afterwards() -> None:
     strict = rules({"name": "no", "keywords": ["bomb"]}, CREDIT_CARD="block", EMAIL_ADDRESS="mask", IP_ADDRESS="allow")
 
-    assert scrubbed(f"order-{EMAIL}", strict) == "<EMAIL_ADDRESS>"
-    assert scrubbed(f"paid with {CARD}", strict) == "paid with <CREDIT_CARD>"
-    assert scrubbed("my bomb order", strict) == "<deny.no>"
-    assert scrubbed("order 10.0.0.1", strict) == "order 10.0.0.1"
+    assert redact(f"order-{EMAIL}", strict) == "<EMAIL_ADDRESS>"
+    assert redact(f"paid with {CARD}", strict) == "paid with <CREDIT_CARD>"
+    assert redact("my bomb order", strict) == "<deny.no>"
+    assert redact("order 10.0.0.1", strict) == "order 10.0.0.1"
 
 
 SECRETS = {
@@ -153,7 +153,7 @@ def test_whatever_is_masked_is_nowhere_in_what_goes_on(place: Any, entity: str, 
     secret = SECRETS[entity]
     everything = rules(**dict.fromkeys(SECRETS, "mask"))
 
-    verdict = screen(place(f"{before} {secret} {after}"), everything)
+    verdict = evaluate(place(f"{before} {secret} {after}"), everything)
 
     assert secret not in orjson.dumps(verdict.document).decode()
     assert verdict.blocked is None
@@ -166,5 +166,5 @@ def test_the_policy_in_the_documentation_is_one() -> None:
 
     documented = Settings.model_validate(example)
 
-    assert screen(says("project Zeus"), Rules(documented.policy("default"))).blocked == "deny.project-names"
-    assert not Rules(documented.policy("research")).strict
+    assert evaluate(says("project Zeus"), CompiledPolicy(documented.policy("default"))).blocked == "deny.project-names"
+    assert not CompiledPolicy(documented.policy("research")).strict

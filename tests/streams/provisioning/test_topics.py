@@ -9,9 +9,9 @@ from connectors.kafka import BrokerUnavailableError, NoSuchTopicError, TopicMism
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.avro.codec import decode
 from schemas.events.catalog import ConfigurationApplied
-from schemas.kafka.headers import last
+from schemas.kafka.headers import last_value
 from streams.config.settings import Settings
-from streams.provisioning.topics import alter_log, check_log, prepare_log
+from streams.provisioning.topics import alter_topics, provision_topics, verify_topics
 
 SECRET = "sk-very-secret"
 
@@ -28,8 +28,8 @@ async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without
 ) -> None:
     configured = settings(broker.bootstrap_servers)
 
-    made = await prepare_log(configured)
-    again = await prepare_log(configured)
+    made = await provision_topics(configured)
+    again = await provision_topics(configured)
 
     assert {"p.requests.v1", "p.requests.acme.v1", "p.outcomes.v1-dlt"} <= set(made)
     assert again == []
@@ -43,42 +43,42 @@ async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without
     assert record.key == configured.hash.encode() == event.config_hash.encode()
     assert SECRET not in event.configuration
     assert json.loads(event.configuration)["providers"]["own"]["kind"] == "openai"
-    assert last(tuple(record.headers), "ce_type") is not None
+    assert last_value(tuple(record.headers), "ce_type") is not None
 
 
 @pytest.mark.flow
 async def test_a_topic_with_other_partitions_is_named_and_left_alone(broker: EmbeddedBroker) -> None:
-    await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=2))
+    await provision_topics(settings(broker.bootstrap_servers, "q.", partitions=2))
 
     with pytest.raises(TopicMismatchError, match=r"q\.requests\.v1: partitions is 2 and should be 3; "):
-        await prepare_log(settings(broker.bootstrap_servers, "q.", partitions=3))
+        await provision_topics(settings(broker.bootstrap_servers, "q.", partitions=3))
 
 
 @pytest.mark.flow
 async def test_a_stage_does_not_run_over_topics_that_are_missing_or_not_as_configured(broker: EmbeddedBroker) -> None:
     configured = settings(broker.bootstrap_servers, "r.")
     with pytest.raises(NoSuchTopicError, match=r"no such topic: r\.requests\.v1, .*; run `sluice topics`"):
-        await check_log(configured)
+        await verify_topics(configured)
 
-    await prepare_log(configured)
-    await check_log(configured)
+    await provision_topics(configured)
+    await verify_topics(configured)
 
     with pytest.raises(TopicMismatchError, match=r"r\.outcomes\.v1: retention\.ms is .* \(336 h\)"):
-        await check_log(settings(broker.bootstrap_servers, "r.", retention_hours={"outcomes": 1}))
+        await verify_topics(settings(broker.bootstrap_servers, "r.", retention_hours={"outcomes": 1}))
 
 
 @pytest.mark.flow
 async def test_who_keeps_requests_longer_alters_the_topics_and_goes_on(broker: EmbeddedBroker) -> None:
-    await prepare_log(settings(broker.bootstrap_servers, "s."))
+    await provision_topics(settings(broker.bootstrap_servers, "s."))
     longer = settings(broker.bootstrap_servers, "s.", retention_hours={"requests": 24, "dead_letters": 24})
 
-    altered = await alter_log(longer)
+    altered = await alter_topics(longer)
 
-    await check_log(longer)
+    await verify_topics(longer)
     assert {"s.requests.v1", "s.requests.acme.v1", "s.outcomes.v1-dlt"} <= altered.keys()
     assert "s.outcomes.v1" not in altered
 
 
 async def test_a_log_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(BrokerUnavailableError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
-        await prepare_log(settings("127.0.0.1:1"))
+        await provision_topics(settings("127.0.0.1:1"))

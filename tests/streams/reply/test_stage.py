@@ -8,14 +8,14 @@ import pytest
 from schemas.avro.codec import encode
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, Header, ReplyTo
-from schemas.kafka.headers import OUTCOME, STATUS, last
-from schemas.kafka.records import Output, Record
-from schemas.openai.embedding_vectors import packed
+from schemas.kafka.headers import OUTCOME, STATUS, last_value
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from schemas.openai.embedding_vectors import pack_vectors
 from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError
 from streams.reply.stage import ReplyStage
-from tests.making import admitted, make_request, now_ms
-from tests.making import record as record_of
+from tests.factories import admitted, make_request, now_ms
+from tests.factories import record as record_of
 
 ANSWER = '{"id": "chatcmpl-1", "choices": []}'
 CORRELATION = Header(name="kafka_correlationId", value=b"\xff\x00" * 8)
@@ -45,19 +45,19 @@ def failed(failure: Failure = BUSY) -> RequestSettled:
 def embedded(question: str, *numbers: float) -> RequestSettled:
     body = {"object": "list", "data": [{"index": 0, "embedding": list(numbers)}]}
     event = answered(operation="embeddings")
-    return event.model_copy(update={"input": question, "output": orjson.dumps(packed(body)).decode()})
+    return event.model_copy(update={"input": question, "output": orjson.dumps(pack_vectors(body)).decode()})
 
 
-def record(event: RequestSettled, offset: int = 1) -> Record:
+def record(event: RequestSettled, offset: int = 1) -> ConsumerRecord:
     return record_of(event, "llm.outcomes.v1", offset=offset)
 
 
-def reply(event: RequestSettled) -> Output:
-    (output,) = ReplyStage(Settings()).handle(record(event))
+def reply(event: RequestSettled) -> ProducerRecord:
+    (output,) = ReplyStage(Settings()).process(record(event))
     return output
 
 
-def texts(output: Output) -> dict[str, str]:
+def texts(output: ProducerRecord) -> dict[str, str]:
     """The headers that we originate, which are all text."""
     return {name: value.decode() for name, value in output.headers if value and name != CORRELATION.name}
 
@@ -67,7 +67,7 @@ def test_an_answer_goes_where_its_caller_waits_as_it_came() -> None:
 
     assert (output.topic, output.partition, output.key) == ("llm.replies.shop", 5, b"\xfe")
     assert output.value == ANSWER.encode()
-    assert last(output.headers, CORRELATION.name) == CORRELATION.value
+    assert last_value(output.headers, CORRELATION.name) == CORRELATION.value
 
 
 def test_an_answers_headers_say_how_it_went() -> None:
@@ -95,9 +95,9 @@ def test_no_answer_is_an_error_object_with_its_status_in_the_headers() -> None:
 def test_a_reply_topic_that_is_gone_costs_a_dead_letter_with_the_place_of_the_outcome() -> None:
     outcome = record(answered(), offset=7)
 
-    (output,) = ReplyStage(Settings()).handle(outcome)
+    (output,) = ReplyStage(Settings()).process(outcome)
 
-    assert (output.else_dead_letter, output.origin) == ("llm.outcomes.v1-dlt", outcome)
+    assert (output.dead_letter_topic, output.source_record) == ("llm.outcomes.v1-dlt", outcome)
 
 
 def test_the_callers_own_reply_header_never_comes_back() -> None:
@@ -108,18 +108,18 @@ def test_a_correlation_that_was_not_sent_does_not_come_back() -> None:
     output = reply(answered(reply_to=ReplyTo(topic="llm.replies.shop")))
 
     assert all(value is not None for _, value in output.headers)
-    assert last(output.headers, CORRELATION.name) is None
+    assert last_value(output.headers, CORRELATION.name) is None
 
 
 def test_nobody_waits_and_nothing_is_written() -> None:
-    assert ReplyStage(Settings()).handle(record(answered(reply_to=None))) == []
+    assert ReplyStage(Settings()).process(record(answered(reply_to=None))) == []
 
 
 def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
     stage, event = ReplyStage(Settings()), answered()
 
-    first = stage.handle(record(event, offset=1))
-    second = stage.handle(record(event.model_copy(update={"replayed": True}), offset=2))
+    first = stage.process(record(event, offset=1))
+    second = stage.process(record(event.model_copy(update={"replayed": True}), offset=2))
 
     assert len(first) == 1
     assert second == []
@@ -128,7 +128,7 @@ def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
 def test_a_record_that_is_read_again_is_replied_to_again() -> None:
     stage, event = ReplyStage(Settings()), answered()
 
-    assert len(stage.handle(record(event, offset=1))) == len(stage.handle(record(event, offset=1))) == 1
+    assert len(stage.process(record(event, offset=1))) == len(stage.process(record(event, offset=1))) == 1
 
 
 @pytest.mark.parametrize(
@@ -143,25 +143,25 @@ def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> 
     stage, event = ReplyStage(Settings()), answered()
     again = event.model_copy(update={"request": event.request.model_copy(update=change), "replayed": True})
 
-    stage.handle(record(event, offset=1))
+    stage.process(record(event, offset=1))
 
-    assert len(stage.handle(record(again, offset=2))) == 1
+    assert len(stage.process(record(again, offset=2))) == 1
 
 
 def test_only_the_latest_replies_are_remembered() -> None:
     stage, events = ReplyStage(Settings(), remembered=2), [answered() for _ in range(3)]
 
     for offset, event in enumerate(events):
-        stage.handle(record(event, offset))
+        stage.process(record(event, offset))
 
-    assert [len(stage.handle(record(event, 10 + offset))) for offset, event in enumerate(events[1:])] == [0, 0]
-    assert len(stage.handle(record(events[0], 13))) == 1
+    assert [len(stage.process(record(event, 10 + offset))) for offset, event in enumerate(events[1:])] == [0, 0]
+    assert len(stage.process(record(events[0], 13))) == 1
 
 
 @pytest.mark.parametrize("value", [None, b"hello", encode(admitted())])
 def test_what_is_no_outcome_is_a_dead_letter(value: bytes | None) -> None:
     with pytest.raises(DeadLetterError):
-        ReplyStage(Settings()).handle(Record("llm.outcomes.v1", 0, 0, 0, None, value, ()))
+        ReplyStage(Settings()).process(ConsumerRecord("llm.outcomes.v1", 0, 0, 0, None, value, ()))
 
 
 def test_vectors_come_as_their_caller_asked_for_them() -> None:
@@ -178,4 +178,4 @@ def test_an_answer_that_no_reply_can_hold_written_out_is_an_error_that_says_what
     error = orjson.loads(output.value or b"")["error"]
     assert (error["code"], error["param"]) == ("answer_too_large", "encoding_format")
     assert "base64" in error["message"]
-    assert (last(output.headers, STATUS), last(output.headers, OUTCOME)) == (b"413", b"failed")
+    assert (last_value(output.headers, STATUS), last_value(output.headers, OUTCOME)) == (b"413", b"failed")

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from schemas.events.catalog import RequestRouted, RequestSettled
 from schemas.events.parts import Failure, Plan
-from schemas.kafka.headers import last
+from schemas.kafka.headers import last_value
 from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError
 from streams.route.planning import plan
-from streams.route.stage import LONGEST_NAME, PLANS, Route
-from tests.making import admitted, make_request, now_ms, read, record, routed
+from streams.route.stage import CACHED_NAME_LIMIT, PLAN_CACHE_SIZE, RouteStage
+from tests.factories import admitted, make_request, now_ms, read, record, routed
 
 PROVIDERS = {"sim": {"kind": "simulated"}, "other": {"kind": "simulated"}}
 
@@ -122,9 +122,9 @@ def test_a_long_name_does_not_make_a_long_message() -> None:
 
 def test_the_stage_writes_a_routed_request_that_kept_all_of_the_admitted_one() -> None:
     event = admitted("sim/echo")
-    stage = Route(Settings())
+    stage = RouteStage(Settings())
 
-    (output,) = stage.handle(record(event, "llm.admitted.v1"))
+    (output,) = stage.process(record(event, "llm.admitted.v1"))
 
     (out,) = read(output)
     assert isinstance(out, RequestRouted)
@@ -137,17 +137,17 @@ def test_the_stage_writes_a_routed_request_that_kept_all_of_the_admitted_one() -
 def test_a_request_keeps_its_lane() -> None:
     event = admitted("demo", lane="batch")
 
-    (output,) = Route(Settings()).handle(record(event, "llm.admitted.batch.v1"))
+    (output,) = RouteStage(Settings()).process(record(event, "llm.admitted.batch.v1"))
 
     assert output.topic == "llm.routed.batch.v1"
-    assert last(output.headers, "traceparent") == event.request.traceparent.encode()
-    assert last(output.headers, "ce_source") == b"/sluice/route"
+    assert last_value(output.headers, "traceparent") == event.request.traceparent.encode()
+    assert last_value(output.headers, "ce_source") == b"/sluice/route"
 
 
 def test_an_unknown_model_settles_the_request_as_refused() -> None:
     event = admitted("gpt-9")
 
-    (output,) = Route(Settings()).handle(record(event))
+    (output,) = RouteStage(Settings()).process(record(event))
 
     (out,) = read(output)
     assert isinstance(out, RequestSettled)
@@ -161,7 +161,7 @@ def test_an_unknown_model_settles_the_request_as_refused() -> None:
 def test_an_overdue_request_settles_as_expired() -> None:
     event = admitted("sim/echo", deadline_at=now_ms() - 1)
 
-    (out,) = read(*Route(Settings()).handle(record(event)))
+    (out,) = read(*RouteStage(Settings()).process(record(event)))
 
     assert out.outcome == "expired"
     assert out.failure.code == "deadline_exceeded"
@@ -169,38 +169,38 @@ def test_an_overdue_request_settles_as_expired() -> None:
 
 def test_a_foreign_event_is_a_dead_letter() -> None:
     with pytest.raises(DeadLetterError, match="RequestRouted"):
-        Route(Settings()).handle(record(routed(request_id=make_request().request_id)))
+        RouteStage(Settings()).process(record(routed(request_id=make_request().request_id)))
 
 
 def test_requests_of_a_model_whose_targets_stand_in_one_order_share_its_plan() -> None:
-    stage = Route(settings(fast={"targets": ["sim/echo"]}))
+    stage = RouteStage(settings(fast={"targets": ["sim/echo"]}))
 
-    first, again, other = [read(*stage.handle(record(admitted(name))))[0] for name in ("fast", "fast", "sim/echo")]
+    first, again, other = [read(*stage.process(record(admitted(name))))[0] for name in ("fast", "fast", "sim/echo")]
 
     assert first.plan is again.plan
     assert other.plan.alias == "sim/echo"
 
 
 def test_a_draw_is_made_for_each_request_of_its_own() -> None:
-    stage = Route(settings(drawn={"targets": ["sim/a", "sim/b"], "policy": "weighted"}))
+    stage = RouteStage(settings(drawn={"targets": ["sim/a", "sim/b"], "policy": "weighted"}))
 
-    events = read(*(output for _ in range(64) for output in stage.handle(record(admitted("drawn")))))
+    events = read(*(output for _ in range(64) for output in stage.process(record(admitted("drawn")))))
 
     assert {event.plan.targets[0].model for event in events} == {"a", "b"}
 
 
 def test_however_many_models_are_named_few_plans_are_kept() -> None:
-    stage = Route(settings())
+    stage = RouteStage(settings())
 
-    for number in range(PLANS + 2):
-        stage.handle(record(admitted(f"sim/{number}")))
+    for number in range(PLAN_CACHE_SIZE + 2):
+        stage.process(record(admitted(f"sim/{number}")))
 
     assert len(stage._plans) == 2
 
 
 def test_the_plan_of_a_model_with_a_very_long_name_is_not_kept() -> None:
-    stage = Route(settings())
+    stage = RouteStage(settings())
 
-    stage.handle(record(admitted("sim/" + "m" * LONGEST_NAME)))
+    stage.process(record(admitted("sim/" + "m" * CACHED_NAME_LIMIT)))
 
     assert not stage._plans

@@ -4,16 +4,16 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Sequence
 
-from schemas.kafka.records import Output, Record
-from streams.pipeline.stage import Emit, LostError
-from streams.runtime.async_runner import Slots, Working
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.pipeline.stage import AsyncStage, Emit, PartitionRevokedError
+from streams.runtime.async_runner import AsyncRunner, InFlightLimit
 from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import Tracker
-from streams.runtime.output_writer import Outbox
-from tests.polling import eventually
+from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime.output_writer import OutputWriter
+from tests.eventually import eventually
 
 
-class Stage:
+class Stage(AsyncStage):
     """Begins with `begun`, waits to be released, and says `done`."""
 
     name = "work"
@@ -25,23 +25,26 @@ class Stage:
         self.ready = asyncio.Event()
         self.ready.set()
         self.begun = 0
-        self.lost: list[LostError] = []
+        self.lost: list[PartitionRevokedError] = []
 
-    async def work(self, record: Record, emit: Emit) -> Sequence[Output]:
+    async def process(self, record: ConsumerRecord, emit: Emit) -> Sequence[ProducerRecord]:
         try:
-            await emit(Output("begun", None, record.value, ()))
-        except LostError as lost:
+            await emit(ProducerRecord("begun", None, record.value, ()))
+        except PartitionRevokedError as lost:
             self.lost.append(lost)
             raise
         self.begun += 1
         await self.release.wait()
-        return [Output("done", None, record.value, ()), Output("told", None, record.value, (), even_if_lost=True)]
+        return [
+            ProducerRecord("done", None, record.value, ()),
+            ProducerRecord("told", None, record.value, (), write_after_revocation=True),
+        ]
 
-    async def prepare(self, partition: int, since_ms: int) -> None:  # noqa: ARG002 - as the protocol has it
+    async def on_partition_assigned(self, partition: int, since_ms: int) -> None:  # noqa: ARG002 - as the protocol has it
         self.prepared.append(partition)
         await self.ready.wait()
 
-    def revoke(self, partition: int) -> None:
+    def on_partition_revoked(self, partition: int) -> None:
         self.revoked.append(partition)
 
     async def close(self) -> None:
@@ -51,7 +54,7 @@ class Stage:
 class Rig:
     def __init__(self, slots: int = 10, batch_share: float = 0.5, most_bytes: int = 1000) -> None:
         self.stage = Stage()
-        self.tracker = Tracker()
+        self.tracker = OffsetTracker()
         self.written: list[str] = []
         self.finished: list[int] = []
         self.certain = asyncio.Event()
@@ -59,9 +62,9 @@ class Rig:
         self.freed = 0
         self.lose_with = ""
         """The output with which the partition goes to another worker."""
-        self.slots = Slots(slots, most_bytes, batch_share, lambda topic: topic == "batch", self._free)
-        outbox = Outbox(self._write, "work", "g", lambda _: None)
-        self.working = Working(self.stage, outbox, self._finish, self.slots, self._sure)
+        self.slots = InFlightLimit(slots, most_bytes, batch_share, lambda topic: topic == "batch", self._free)
+        outbox = OutputWriter(self._write, "work", "g", lambda _: None)
+        self.working = AsyncRunner(self.stage, outbox, self._finish, self.slots, self._sure)
 
     def _free(self) -> None:
         self.freed += 1
@@ -69,7 +72,7 @@ class Rig:
     async def _sure(self) -> None:
         await self.certain.wait()
 
-    async def _write(self, output: Output) -> Awaitable[object]:
+    async def _write(self, output: ProducerRecord) -> Awaitable[object]:
         self.written.append(output.topic)
         if output.topic == self.lose_with:
             self.tracker.revoke([("in", 3)])
@@ -80,7 +83,7 @@ class Rig:
 
     def fetched(self, *offsets: int, topic: str = "in", partition: int = 3) -> list[Delivered]:
         return [
-            (Record(topic, partition, at, 0, None, b"v", ()), self.tracker.deliver((topic, partition), at))
+            (ConsumerRecord(topic, partition, at, 0, None, b"v", ()), self.tracker.deliver((topic, partition), at))
             for at in offsets
         ]
 
@@ -161,7 +164,7 @@ async def test_who_was_told_to_stop_while_a_partition_is_prepared_begins_nothing
     await rig.working.drain()
 
     assert (rig.stage.begun, rig.written) == (0, [])
-    assert rig.slots.for_batch == 5
+    assert rig.slots.batch_available == 5
     assert rig.freed == 2
 
 
@@ -173,18 +176,18 @@ async def test_who_loses_a_record_while_it_is_written_that_it_begins_is_told_so(
     await rig.working.drain()
 
     assert (rig.written, rig.stage.begun) == (["begun"], 0)
-    assert [lost.written for lost in rig.stage.lost] == [True]
+    assert [lost.already_written for lost in rig.stage.lost] == [True]
 
 
 async def test_batch_records_have_a_part_of_the_slots() -> None:
     rig = Rig(slots=10, batch_share=0.3)
 
     await rig.working.take(rig.fetched(0, 1, topic="batch"))
-    left = rig.slots.for_batch
+    left = rig.slots.batch_available
     rig.stage.release.set()
     await rig.working.drain()
 
-    assert (left, rig.slots.for_batch) == (1, 3)
+    assert (left, rig.slots.batch_available) == (1, 3)
 
 
 async def test_a_record_waits_for_a_slot() -> None:

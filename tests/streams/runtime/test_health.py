@@ -12,7 +12,7 @@ import pytest
 from streams.config.settings import ConfigurationError
 from streams.runtime import health
 from streams.runtime.worker import Worker
-from tests.polling import eventually
+from tests.eventually import eventually
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Figures:
     """What the endpoint reads of a worker."""
 
     stage: Stage
-    healthy: bool = True
+    is_healthy: bool = True
     assigned: int = 4
-    open: int = 7
+    in_flight: int = 7
 
 
 @dataclass
@@ -70,7 +70,7 @@ async def test_all_is_well_while_every_worker_makes_progress(process: Process) -
 
 
 async def test_a_worker_that_is_stuck_is_named(process: Process) -> None:
-    process.workers[1].healthy = False
+    process.workers[1].is_healthy = False
 
     answer = await process.get("/healthz")
 
@@ -78,7 +78,7 @@ async def test_a_worker_that_is_stuck_is_named(process: Process) -> None:
 
 
 async def test_prometheus_is_told_of_each_worker(process: Process) -> None:
-    process.workers[0].healthy = False
+    process.workers[0].is_healthy = False
 
     text = (await process.get("/metrics")).text
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.runtime.offset_tracker import Tracker
+from streams.runtime.offset_tracker import OffsetTracker
 
 
 def test_nothing_is_committed_past_a_record_that_is_still_under_way() -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     slow, *quick = [tracker.deliver("p", offset) for offset in range(5)]
 
     for delivery in quick:
@@ -19,7 +19,7 @@ def test_nothing_is_committed_past_a_record_that_is_still_under_way() -> None:
 
 
 def test_a_first_slow_record_of_a_fresh_partition_holds_the_position_too() -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     tracker.deliver("p", 31)
     tracker.deliver("p", 32).finish()
 
@@ -27,11 +27,11 @@ def test_a_first_slow_record_of_a_fresh_partition_holds_the_position_too() -> No
 
 
 def test_a_partition_without_deliveries_has_nothing_to_commit() -> None:
-    assert Tracker().position("p") is None
+    assert OffsetTracker().position("p") is None
 
 
 def test_gaps_between_offsets_are_no_open_records() -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     for offset in (3, 9, 10):
         tracker.deliver("p", offset).finish()
 
@@ -39,31 +39,31 @@ def test_gaps_between_offsets_are_no_open_records() -> None:
 
 
 def test_what_finishes_after_a_revocation_moves_nothing() -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     before = tracker.deliver("p", 7)
     tracker.revoke(["p"])
     again = tracker.deliver("p", 7)
 
     before.finish()
 
-    assert before.lost
-    assert not again.lost
+    assert before.is_revoked
+    assert not again.is_revoked
     assert tracker.position("p") == 7
 
 
 def test_the_span_is_what_a_crash_would_deliver_again() -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     tracker.deliver("p", 0)
     tracker.deliver("p", 1).finish()
     tracker.deliver("q", 4)
 
-    assert tracker.span == 3
-    assert tracker.open == 2
+    assert tracker.redelivery_span == 3
+    assert tracker.in_flight == 2
 
 
 @given(st.permutations(range(12)), st.integers(0, 12))
 def test_the_position_is_always_the_first_unfinished_offset(order: list[int], count: int) -> None:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     deliveries = [tracker.deliver("p", offset) for offset in range(12)]
 
     for offset in order[:count]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streams.runtime.pause_detector import HELD_UP_S, Pulse
+from streams.runtime.pause_detector import PAUSE_THRESHOLD_S, PauseDetector
 
 
 class Clock:
@@ -27,21 +27,24 @@ class Group:
 
 async def test_while_the_loop_goes_round_nobody_waits_or_asks() -> None:
     clock, group = Clock(), Group()
-    pulse = Pulse(group.confirm, clock)
+    pulse = PauseDetector(group.confirm, clock)
 
     for _ in range(100):
-        clock.now_s += HELD_UP_S / 2
-        await pulse.sure()
+        clock.now_s += PAUSE_THRESHOLD_S / 2
+        await pulse.wait_until_confirmed()
 
     assert group.asked == 0
 
 
 async def test_who_was_held_up_is_sure_of_nothing_until_the_group_has_said_so() -> None:
     clock, group = Clock(), Group()
-    pulse = Pulse(group.confirm, clock)
-    clock.now_s += HELD_UP_S + 1
+    pulse = PauseDetector(group.confirm, clock)
+    clock.now_s += PAUSE_THRESHOLD_S + 1
 
-    first, second = asyncio.ensure_future(pulse.sure()), asyncio.ensure_future(pulse.sure())
+    first, second = (
+        asyncio.ensure_future(pulse.wait_until_confirmed()),
+        asyncio.ensure_future(pulse.wait_until_confirmed()),
+    )
     await asyncio.sleep(0.01)
     waited = not first.done() and not second.done()
     group.answer.set()
@@ -53,12 +56,12 @@ async def test_who_was_held_up_is_sure_of_nothing_until_the_group_has_said_so() 
 
 async def test_the_beat_itself_notices_so_that_nobody_slips_through_after_it() -> None:
     clock, group = Clock(), Group()
-    pulse = Pulse(group.confirm, clock)
-    clock.now_s += HELD_UP_S + 1
+    pulse = PauseDetector(group.confirm, clock)
+    clock.now_s += PAUSE_THRESHOLD_S + 1
     beating = asyncio.ensure_future(pulse.run())
     await asyncio.sleep(0.01)
 
-    waiting = asyncio.ensure_future(pulse.sure())
+    waiting = asyncio.ensure_future(pulse.wait_until_confirmed())
     await asyncio.sleep(0.01)
     waited = not waiting.done()
     group.answer.set()
@@ -71,26 +74,26 @@ async def test_the_beat_itself_notices_so_that_nobody_slips_through_after_it() -
 async def test_it_is_asked_again_after_the_next_time() -> None:
     clock, group = Clock(), Group()
     group.answer.set()
-    pulse = Pulse(group.confirm, clock)
+    pulse = PauseDetector(group.confirm, clock)
 
     for _ in range(2):
-        clock.now_s += HELD_UP_S + 1
-        await pulse.sure()
-        await pulse.sure()
+        clock.now_s += PAUSE_THRESHOLD_S + 1
+        await pulse.wait_until_confirmed()
+        await pulse.wait_until_confirmed()
 
     assert group.asked == 2
 
 
 async def test_who_gives_up_waiting_does_not_end_the_asking() -> None:
     clock, group = Clock(), Group()
-    pulse = Pulse(group.confirm, clock)
-    clock.now_s += HELD_UP_S + 1
-    first = asyncio.ensure_future(pulse.sure())
+    pulse = PauseDetector(group.confirm, clock)
+    clock.now_s += PAUSE_THRESHOLD_S + 1
+    first = asyncio.ensure_future(pulse.wait_until_confirmed())
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0.01)
 
-    second = asyncio.ensure_future(pulse.sure())
+    second = asyncio.ensure_future(pulse.wait_until_confirmed())
     group.answer.set()
     await second
 

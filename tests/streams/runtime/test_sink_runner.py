@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import structlog.testing
 
-from schemas.kafka.records import Record
+from schemas.kafka.records import ConsumerRecord
+from streams.pipeline.stage import SinkStage
 from streams.runtime import sink_runner as buffer
 from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import Tracker
-from streams.runtime.sink_runner import Buffer
-from tests.polling import eventually
+from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime.sink_runner import SinkRunner
+from tests.eventually import eventually
 
 
-class Store:
+class Store(SinkStage):
     """Keeps what it is given, unless it was told to fail or to wait."""
 
     name = "audit"
@@ -27,7 +28,7 @@ class Store:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def store(self, records: Sequence[Record]) -> None:
+    async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
         self.offered.append([record.offset for record in records])
         await self.open.wait()
         if self.fails:
@@ -44,21 +45,22 @@ class Rig:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.tracker = Tracker()
+        self.tracker = OffsetTracker()
         self.finished: list[int] = []
-        self.buffer = Buffer(self.store, self._finish)
+        self.buffer = SinkRunner(self.store, self._finish)
 
     def _finish(self, batch: list[Delivered]) -> None:
-        assert {record.offset for record, delivery in batch if not delivery.lost} <= set(self.store.kept)
+        assert {record.offset for record, delivery in batch if not delivery.is_revoked} <= set(self.store.kept)
         self.finished += [record.offset for record, _ in batch]
 
     def delivered(self, *offsets: int, size: int = 1) -> list[Delivered]:
         return [
-            (Record("t", 0, offset, 0, None, b"x" * size, ()), self.tracker.deliver("t0", offset)) for offset in offsets
+            (ConsumerRecord("t", 0, offset, 0, None, b"x" * size, ()), self.tracker.deliver("t0", offset))
+            for offset in offsets
         ]
 
 
-async def close(filled: Buffer, within_s: float) -> None:
+async def close(filled: SinkRunner, within_s: float) -> None:
     """As a stopping worker does."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(filled.drain(), within_s)
@@ -67,8 +69,8 @@ async def close(filled: Buffer, within_s: float) -> None:
 
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    monkeypatch.setattr(buffer, "AGAIN_S", (0.01, 0.02))
-    monkeypatch.setattr(buffer, "SECONDS", 60.0)
+    monkeypatch.setattr(buffer, "RETRY_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(buffer, "MAX_DELAY_S", 60.0)
     made = Rig()
     yield made
     made.store.open.set()
@@ -76,7 +78,7 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
 
 
 async def test_so_many_rows_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 3)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 3)
 
     await rig.buffer.take(rig.delivered(1, 2))
     await rig.buffer.take(rig.delivered(3))
@@ -86,7 +88,7 @@ async def test_so_many_rows_are_worth_an_insert(rig: Rig, monkeypatch: pytest.Mo
 
 
 async def test_so_many_bytes_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "BYTES", 100)
+    monkeypatch.setattr(buffer, "MAX_BYTES", 100)
 
     await rig.buffer.take(rig.delivered(1, size=99))
     await rig.buffer.take(rig.delivered(2, size=1))
@@ -97,7 +99,7 @@ async def test_so_many_bytes_are_worth_an_insert(rig: Rig, monkeypatch: pytest.M
 async def test_a_batch_that_is_old_enough_is_stored_though_it_is_small(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer, "SECONDS", 0.05)
+    monkeypatch.setattr(buffer, "MAX_DELAY_S", 0.05)
 
     await rig.buffer.take(rig.delivered(1))
 
@@ -105,12 +107,12 @@ async def test_a_batch_that_is_old_enough_is_stored_though_it_is_small(
 
 
 async def test_a_batch_ages_while_the_one_before_is_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 1)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
     rig.store.open.clear()
     await rig.buffer.take(rig.delivered(0))
     await eventually(lambda: rig.store.offered)
-    monkeypatch.setattr(buffer, "ROWS", 10)
-    monkeypatch.setattr(buffer, "SECONDS", 1.0)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 10)
+    monkeypatch.setattr(buffer, "MAX_DELAY_S", 1.0)
     await rig.buffer.take(rig.delivered(1))
     await asyncio.sleep(1.0)
 
@@ -122,7 +124,7 @@ async def test_a_batch_ages_while_the_one_before_is_stored(rig: Rig, monkeypatch
 async def test_a_store_that_fails_is_offered_the_very_same_batch_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 2)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 2)
     rig.store.fails = 4
 
     await rig.buffer.take(rig.delivered(1, 2))
@@ -133,7 +135,7 @@ async def test_a_store_that_fails_is_offered_the_very_same_batch_again(
 
 
 async def test_a_failing_store_is_logged_without_anybodys_text(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 1)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
     rig.store.fails = 1
 
     with structlog.testing.capture_logs() as lines:
@@ -146,7 +148,7 @@ async def test_a_failing_store_is_logged_without_anybodys_text(rig: Rig, monkeyp
 
 
 async def test_nothing_is_finished_before_it_is_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 1)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
     rig.store.open.clear()
 
     await rig.buffer.take(rig.delivered(1))
@@ -160,7 +162,7 @@ async def test_nothing_is_finished_before_it_is_stored(rig: Rig, monkeypatch: py
 async def test_a_full_batch_behind_a_slow_store_makes_the_reader_wait(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 2)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 2)
     rig.store.open.clear()
     await rig.buffer.take(rig.delivered(1, 2))
     await eventually(lambda: rig.store.offered == [[1, 2]])
@@ -177,7 +179,7 @@ async def test_a_full_batch_behind_a_slow_store_makes_the_reader_wait(
 async def test_a_batch_whose_partitions_all_went_to_others_is_given_up(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 1)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
     rig.store.fails = 1_000_000
     await rig.buffer.take(rig.delivered(1))
     await eventually(lambda: rig.store.offered)
@@ -206,7 +208,7 @@ async def test_closing_takes_no_longer_than_it_may_and_finishes_nothing_that_is_
 
 
 async def test_a_reader_that_waits_for_room_is_let_go_when_it_closes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "ROWS", 1)
+    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
     rig.store.open.clear()
     await rig.buffer.take(rig.delivered(1))
     await eventually(lambda: rig.store.offered)

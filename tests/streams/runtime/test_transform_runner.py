@@ -3,44 +3,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.pipeline.stage import TransformStage
 from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import Tracker
-from streams.runtime.output_writer import Outbox
-from streams.runtime.transform_runner import Deciding
+from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime.output_writer import OutputWriter
+from streams.runtime.transform_runner import TransformRunner
 
 
 class Log:
     """Takes what is written, and acknowledges it when it is let."""
 
     def __init__(self) -> None:
-        self.written: list[Output] = []
+        self.written: list[ProducerRecord] = []
         self.acknowledge = asyncio.Event()
 
-    async def write(self, output: Output) -> Awaitable[object]:
+    async def write(self, output: ProducerRecord) -> Awaitable[object]:
         self.written.append(output)
         return asyncio.ensure_future(self.acknowledge.wait())
 
 
-def nothing_at_once(_: Output) -> None:
+def nothing_at_once(_: ProducerRecord) -> None:
     """Leave every record to ``write``."""
 
 
-class Echo:
+class Echo(TransformStage):
     """Says what it was told; of `bad` it can make nothing."""
 
     name = "echo"
 
-    def handle(self, record: Record) -> Sequence[Output]:
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         if record.value == b"bad":
             raise ValueError
-        return [Output("out", record.key, record.value, ())]
+        return [ProducerRecord("out", record.key, record.value, ())]
 
 
 def fetched(*values: bytes) -> list[Delivered]:
-    tracker = Tracker()
+    tracker = OffsetTracker()
     return [
-        (Record("in", 0, offset, 0, None, value, ()), tracker.deliver(("in", 0), offset))
+        (ConsumerRecord("in", 0, offset, 0, None, value, ()), tracker.deliver(("in", 0), offset))
         for offset, value in enumerate(values)
     ]
 
@@ -48,7 +49,7 @@ def fetched(*values: bytes) -> list[Delivered]:
 async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
+    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
     batch = fetched(b"a", b"b")
 
     await deciding.take(batch)
@@ -65,7 +66,7 @@ async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
 async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neighbours() -> None:
     log = Log()
     log.acknowledge.set()
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), lambda _: None)
+    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), lambda _: None)
 
     await deciding.take(fetched(b"a", b"bad", b"c"))
     await deciding.drain()
@@ -80,14 +81,14 @@ async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neigh
 class Twice(Echo):
     """Says it twice."""
 
-    def handle(self, record: Record) -> Sequence[Output]:
-        return [*super().handle(record), *super().handle(record)]
+    def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        return [*super().process(record), *super().process(record)]
 
 
 class Narrow(Log):
     """Takes one record and no second one, and any dead letter at once."""
 
-    async def write(self, output: Output) -> Awaitable[object]:
+    async def write(self, output: ProducerRecord) -> Awaitable[object]:
         if output.topic == "in-dlt":
             self.written.append(output)
             return asyncio.ensure_future(asyncio.sleep(0))
@@ -99,7 +100,7 @@ class Narrow(Log):
 async def test_what_was_written_before_a_record_failed_is_waited_for_as_well() -> None:
     log = Narrow()
     finished: list[list[Delivered]] = []
-    deciding = Deciding(Twice(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
+    deciding = TransformRunner(Twice(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
 
     await deciding.take(fetched(b"a"))
     await asyncio.sleep(0.01)
@@ -114,7 +115,7 @@ async def test_what_was_written_before_a_record_failed_is_waited_for_as_well() -
 async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", nothing_at_once), finished.append)
+    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
     await deciding.take(fetched(b"a"))
 
     await asyncio.wait_for(deciding.close(), 1)
@@ -125,14 +126,14 @@ async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() 
 async def test_what_can_be_appended_at_once_is_not_written_again_and_is_waited_for() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    appended: list[Output] = []
+    appended: list[ProducerRecord] = []
     acknowledged = asyncio.get_running_loop().create_future()
 
-    def append(output: Output) -> Awaitable[object]:
+    def append(output: ProducerRecord) -> Awaitable[object]:
         appended.append(output)
         return acknowledged
 
-    deciding = Deciding(Echo(), Outbox(log.write, "echo", "g", append), finished.append)
+    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append), finished.append)
 
     await deciding.take(fetched(b"a"))
     await asyncio.sleep(0.01)

@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 from streams.supervisor import child_process as child
-from streams.supervisor.child_process import Child
-from tests.polling import eventually
+from streams.supervisor.child_process import ChildProcess
+from tests.eventually import eventually
 
-Made = Callable[[str], Child]
+Made = Callable[[str], ChildProcess]
 
 
 @pytest.fixture
 async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Made]:
-    monkeypatch.setattr(child, "AGAIN_S", (0.01,))
-    monkeypatch.setattr(child, "STOP_WITHIN_S", 0.5)
-    made: list[Child] = []
+    monkeypatch.setattr(child, "RESTART_BACKOFF_S", (0.01,))
+    monkeypatch.setattr(child, "STOP_TIMEOUT_S", 0.5)
+    made: list[ChildProcess] = []
     watches: list[asyncio.Task[None]] = []
 
-    def make_one(program: str) -> Child:
-        one = Child("flow", ("filter",), {**os.environ, "MARK": str(tmp_path / "mark")})
+    def make_one(program: str) -> ChildProcess:
+        one = ChildProcess("flow", ("filter",), {**os.environ, "MARK": str(tmp_path / "mark")})
         one._command = [sys.executable, "-c", program]
         made.append(one)
         return one
@@ -54,7 +54,7 @@ ENDS_WITH_US = "import sys; sys.stdin.read()"
 
 
 def test_it_runs_the_stages_and_says_who_supervises_them() -> None:
-    one = Child("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
+    one = ChildProcess("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
 
     assert one._command[1:] == ["-P", "-m", "streams.cli.main", "run", "filter", "route"]
     assert one._environ == {"SLUICE_STATE": "/data", "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": "flow"}

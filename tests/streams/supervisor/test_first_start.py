@@ -8,7 +8,7 @@ import pytest
 from streams.config.api_keys import check_binding
 from streams.config.loader import load
 from streams.config.settings import ConfigurationError
-from streams.ingress.requests.authentication import Caller, Keyring
+from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
 from streams.supervisor.first_start import KEY_FILE, first_start
 
 TEMPLATE = Path(__file__).parents[3] / "deploy" / "sluice.yaml"
@@ -23,9 +23,9 @@ def test_the_first_start_makes_a_configuration_that_its_key_opens(config: Path) 
     said = first_start(TEMPLATE, config)
 
     key = config.with_name(KEY_FILE).read_text("utf-8").strip()
-    keyring = Keyring(load(config, {}))
-    assert keyring.identify(f"Bearer {key}".encode()) == Caller("default", "first")
-    assert keyring.identify(b"Bearer sk-sluice-another") is None
+    keyring = ApiKeyAuthenticator(load(config, {}))
+    assert keyring.lookup(f"Bearer {key}".encode()) == Principal("default", "first")
+    assert keyring.lookup(b"Bearer sk-sluice-another") is None
     assert key not in said
     assert key not in config.read_text("utf-8")
 

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from streams.config.settings import ConfigurationError
-from streams.supervisor.preflight import StartError, alone, check_ports
+from streams.supervisor.preflight import StartError, check_ports, state_lock
 
 
 def test_one_gateway_at_a_time_has_the_data(tmp_path: Path) -> None:
-    with alone(tmp_path / "state"), pytest.raises(StartError, match=r"another `sluice up` runs over .*SLUICE_STATE"):  # noqa: SIM117 - the inner must fail
-        with alone(tmp_path / "state"):
-            pass
+    taken = pytest.raises(StartError, match=r"another `sluice up` runs over .*SLUICE_STATE")
+    with state_lock(tmp_path / "state"), taken, state_lock(tmp_path / "state"):
+        pass
 
 
 def test_the_next_one_has_it_when_the_first_has_ended(tmp_path: Path) -> None:
-    with alone(tmp_path):
+    with state_lock(tmp_path):
         pass
 
-    with alone(tmp_path):
+    with state_lock(tmp_path):
         assert (tmp_path / "lock").exists()
 
 
@@ -29,7 +29,7 @@ def test_a_folder_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
 
     with (
         pytest.raises(ConfigurationError, match=r"can't be written .*SLUICE_STATE"),
-        alone(tmp_path / "file" / "state"),
+        state_lock(tmp_path / "file" / "state"),
     ):
         pass
 

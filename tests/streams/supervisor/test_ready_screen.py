@@ -22,7 +22,7 @@ def settings(**content: Any) -> Settings:
 
 def shown(configured: Settings, width: int = 80) -> str:
     file = io.StringIO()
-    screen.ready(Console(file=file, width=width, force_terminal=False), configured, dict(PIDS))
+    screen.print_ready_screen(Console(file=file, width=width, force_terminal=False), configured, dict(PIDS))
     return file.getvalue()
 
 

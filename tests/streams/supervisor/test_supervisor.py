@@ -14,7 +14,7 @@ from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.stages import STAGES
 from streams.config.settings import ConfigurationError, Settings
 from streams.supervisor import supervisor
-from streams.supervisor.child_process import Child
+from streams.supervisor.child_process import ChildProcess
 from streams.supervisor.preflight import StartError
 from streams.supervisor.supervisor import PROCESSES, STOPPING, Supervisor
 
@@ -83,7 +83,7 @@ async def test_a_process_that_ended_by_itself_is_not_waited_for(tmp_path: Path) 
 async def test_what_never_gets_ready_is_given_up_with_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "READY_WITHIN_S", 0.3)
+    monkeypatch.setattr(supervisor, "READY_TIMEOUT_S", 0.3)
     one = made(tmp_path)
 
     async def answer(_client: object, _url: str) -> httpx.Response:
@@ -98,13 +98,13 @@ async def test_what_never_gets_ready_is_given_up_with_what_is_missing(
 async def test_the_door_is_stopped_first_and_the_broker_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, stopped = made(tmp_path), list[str]()
 
-    async def stop_child(child: Child) -> None:
+    async def stop_child(child: ChildProcess) -> None:
         stopped.append(child.name)
 
     async def stop_broker() -> None:
         stopped.append("broker")
 
-    monkeypatch.setattr(Child, "stop", stop_child)
+    monkeypatch.setattr(ChildProcess, "stop", stop_child)
     monkeypatch.setattr(one.broker, "stop", stop_broker)
     monkeypatch.setattr(EmbeddedBroker, "pid", 1)
 
@@ -119,12 +119,12 @@ async def test_without_a_broker_nobody_waits_for_another_to_end(
     one, all_stopping = made(tmp_path), asyncio.Barrier(len(STOPPING))
     stopping = set[str]()
 
-    async def stop_child(child: Child) -> None:
+    async def stop_child(child: ChildProcess) -> None:
         if child.name not in stopping:  # the second time it has ended
             stopping.add(child.name)
             await all_stopping.wait()
 
-    monkeypatch.setattr(Child, "stop", stop_child)
+    monkeypatch.setattr(ChildProcess, "stop", stop_child)
 
     await asyncio.wait_for(one.stop(), 5)
 

@@ -17,7 +17,7 @@ from streams.ingress.endpoints.openapi.headers import (
     parameter,
 )
 from streams.ingress.endpoints.openapi.request_bodies import PLACE
-from streams.pipeline.failures import EXPIRED, IN_DOUBT, NAME_TAKEN, TELLINGS
+from streams.pipeline.failures import ERROR_MAPPINGS, EXPIRED, IDEMPOTENCY_KEY_REUSED, IN_DOUBT
 
 JSON = dict[str, Any]
 
@@ -31,8 +31,8 @@ _CRASH = {500}
 _CALLER = {401, 403}
 _BODY = {413, 415}
 _ADMISSION = {429, 503, 504}
-_STAGES = {telling.status for telling in TELLINGS.values()} | {401, 403, 404, 503}
-_STAGES |= {EXPIRED.status, IN_DOUBT.status, NAME_TAKEN.status}
+_STAGES = {telling.status for telling in ERROR_MAPPINGS.values()} | {401, 403, 404, 503}
+_STAGES |= {EXPIRED.status, IN_DOUBT.status, IDEMPOTENCY_KEY_REUSED.status}
 OPERATION = _HEAD | _CRASH | _CALLER | _BODY | _ADMISSION | _STAGES
 READING = _HEAD | _CRASH | _CALLER
 WATCHING = _HEAD | _CRASH

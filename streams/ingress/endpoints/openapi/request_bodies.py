@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from schemas.openai.bodies import ChatBody, EmbeddingsBody
-from schemas.openai.json_schema import described
-from streams.ingress.endpoints.feedback import Judgement
+from schemas.openai.json_schema import model_json_schema
+from streams.ingress.endpoints.feedback import FeedbackBody
 from streams.ingress.translators.anthropic import request as anthropic_request
 from streams.ingress.translators.responses import request as responses_request
 
@@ -46,7 +46,7 @@ _KNOWN: dict[str, JSON] = {
 def bodies() -> dict[str, JSON]:
     """All schemas of bodies, by name."""
     return {
-        **described(PLACE, ChatBody, EmbeddingsBody, Judgement),
+        **model_json_schema(PLACE, ChatBody, EmbeddingsBody, FeedbackBody),
         "MessagesBody": _front(_names(anthropic_request) | {"messages", "system"}, "model", "messages"),
         "ResponsesBody": _front(
             _names(responses_request) | responses_request.DEFAULTS.keys() | {"input", "instructions"}, "model", "input"
@@ -55,7 +55,7 @@ def bodies() -> dict[str, JSON]:
 
 
 def _names(module: Any) -> set[str]:  # noqa: ANN401 - one of the two modules that translate requests
-    return {*module.SAME, *module.HINTS, *module.WRITERS}
+    return {*module.PASSED_THROUGH, *module.DROPPED, *module.PARAMETER_WRITERS}
 
 
 def _front(names: Iterable[str], *required: str) -> JSON:

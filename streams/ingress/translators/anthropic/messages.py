@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from streams.ingress.translators.errors import word, wrong
+from streams.ingress.translators.errors import invalid, safe_name
 
 JSON = dict[str, Any]
 
@@ -30,7 +30,7 @@ def openai_messages(system: object, messages: object) -> list[JSON]:
     if system:
         said.append({"role": "system", "content": _plain(system, "system")})
     if not isinstance(messages, list) or not messages:
-        raise wrong("messages", "must be a list with at least one message")
+        raise invalid("messages", "must be a list with at least one message")
     for index, message in enumerate(messages):
         said += _message(message, f"messages.{index}")
     return said
@@ -40,7 +40,7 @@ def _message(message: object, where: str) -> list[JSON]:
     role = message.get("role") if isinstance(message, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
     if role not in ("user", "assistant", "system"):
-        raise wrong(f"{where}.role", "must be user, assistant or system")
+        raise invalid(f"{where}.role", "must be user, assistant or system")
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     blocks = _blocks(content, f"{where}.content")
@@ -67,7 +67,7 @@ def _user(blocks: list[JSON], where: str) -> list[JSON]:
 def _result(block: JSON, where: str) -> tuple[JSON, list[JSON]]:
     """One result, and the pictures in it: OpenAI's tools answer in words, so the user shows them."""
     if not isinstance(block.get("tool_use_id"), str):
-        raise wrong(f"{where}.tool_use_id", "must be a text")
+        raise invalid(f"{where}.tool_use_id", "must be a text")
     content = block.get("content") or ""
     inner = [] if isinstance(content, str) else [_part(part, where) for part in _blocks(content, f"{where}.content")]
     words = [part for part in inner if part["type"] == "text"]
@@ -83,7 +83,7 @@ def _assistant(blocks: list[JSON], where: str) -> JSON:
     message: JSON = {"role": "assistant", "content": None}
     words = [_part(block, where) for block in blocks if block["type"] not in THOUGHTS | {"tool_use"}]
     if any(part["type"] != "text" for part in words):
-        raise wrong(f"{where}.content", "holds what only a user can say")
+        raise invalid(f"{where}.content", "holds what only a user can say")
     thoughts = [block for block in blocks if block["type"] in THOUGHTS]
     signed = [block for block in thoughts if block.get("signature") or block.get("data")]
     reasoning = "".join(str(block.get("thinking") or "") for block in thoughts)
@@ -99,7 +99,7 @@ def _assistant(blocks: list[JSON], where: str) -> JSON:
 
 def _call(block: JSON, where: str) -> JSON:
     if not isinstance(block.get("id"), str) or not isinstance(block.get("name"), str):
-        raise wrong(f"{where}.content", "holds a tool_use without an id or a name")
+        raise invalid(f"{where}.content", "holds a tool_use without an id or a name")
     function = {"name": block["name"], "arguments": orjson.dumps(block.get("input") or {}).decode()}
     return {"id": block["id"], "type": "function", "function": function}
 
@@ -114,7 +114,7 @@ def _part(block: JSON, where: str) -> JSON:
     if kind == "document" and isinstance(source, dict):
         name = {"filename": block["title"]} if block.get("title") else {}
         return _cached(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
-    raise wrong(where, f"holds a block of type {word(kind)}, which this gateway can't pass on")
+    raise invalid(where, f"holds a block of type {safe_name(kind)}, which this gateway can't pass on")
 
 
 def _url(source: JSON, where: str) -> str:
@@ -126,7 +126,7 @@ def _url(source: JSON, where: str) -> str:
 def _file(source: JSON, where: str) -> str:
     media_type, data = source.get("media_type"), source.get("data")
     if source.get("type") not in ("base64", "text") or not isinstance(media_type, str) or not isinstance(data, str):
-        raise wrong(f"{where}.source", "must be of type base64, text for a document, or url for an image")
+        raise invalid(f"{where}.source", "must be of type base64, text for a document, or url for an image")
     if source["type"] == "text":
         data = base64.b64encode(data.encode()).decode()
     return f"data:{media_type};base64,{data}"
@@ -137,15 +137,15 @@ def _plain(content: object, where: str) -> object:
         return content
     blocks = _blocks(content, where)
     if any(block["type"] != "text" for block in blocks):
-        raise wrong(where, "can hold nothing but text")
+        raise invalid(where, "can hold nothing but text")
     return [_part(block, where) for block in blocks]
 
 
 def _blocks(content: object, where: str) -> list[JSON]:
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
-        raise wrong(where, "must be a text or a list of blocks")
+        raise invalid(where, "must be a text or a list of blocks")
     if not all(isinstance(block.get("type"), str) for block in content):
-        raise wrong(where, "holds a block without a type")
+        raise invalid(where, "holds a block without a type")
     return content
 
 

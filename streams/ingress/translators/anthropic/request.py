@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.ingress.translators.anthropic.messages import openai_messages
-from streams.ingress.translators.errors import word, wrong
+from streams.ingress.translators.errors import invalid, safe_name
 
 JSON = dict[str, Any]
 
-SAME = frozenset({"model", "temperature", "top_p", "top_k"})
+PASSED_THROUGH = frozenset({"model", "temperature", "top_p", "top_k"})
 """Said in the same words by both."""
-HINTS = frozenset({"service_tier", "cache_control", "speed", "diagnostics"})
+DROPPED = frozenset({"service_tier", "cache_control", "speed", "diagnostics"})
 """Left out: they change what an answer costs and how fast it comes, and not what it is."""
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 EFFORTS = ((2048, "low"), (8192, "medium"))
@@ -30,23 +30,23 @@ def chat_body(body: JSON) -> JSON:
 
     """
     if not isinstance(body.get("model"), str):
-        raise wrong("model", "must be a text")
+        raise invalid("model", "must be a text")
     chat: JSON = {"messages": openai_messages(body.get("system"), body.get("messages"))}
     for name, value in body.items():
-        if value is None or name in {"messages", "system"} or name in HINTS:
+        if value is None or name in {"messages", "system"} or name in DROPPED:
             continue
-        if name in SAME:
+        if name in PASSED_THROUGH:
             chat[name] = value
-        elif name in WRITERS:
-            WRITERS[name](chat, value)
+        elif name in PARAMETER_WRITERS:
+            PARAMETER_WRITERS[name](chat, value)
         else:
-            raise wrong(word(name), "is not supported by this gateway")
+            raise invalid(safe_name(name), "is not supported by this gateway")
     return chat
 
 
 def _max_tokens(chat: JSON, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise wrong("max_tokens", "must be a number of at least 1")
+        raise invalid("max_tokens", "must be a number of at least 1")
     chat["max_completion_tokens"] = value
 
 
@@ -59,7 +59,7 @@ def _stream(chat: JSON, value: object) -> None:
 
 def _stop(chat: JSON, value: object) -> None:
     if not isinstance(value, list) or len(value) > 4:  # noqa: PLR2004 - OpenAI's
-        raise wrong("stop_sequences", "must be a list of at most 4 texts")
+        raise invalid("stop_sequences", "must be a list of at most 4 texts")
     if value:
         chat["stop"] = value
 
@@ -72,7 +72,7 @@ def _metadata(chat: JSON, value: object) -> None:
 
 def _tools(chat: JSON, value: object) -> None:
     if not isinstance(value, list):
-        raise wrong("tools", "must be a list")
+        raise invalid("tools", "must be a list")
     if value:
         chat["tools"] = [_tool(tool, f"tools.{index}") for index, tool in enumerate(value)]
 
@@ -80,7 +80,7 @@ def _tools(chat: JSON, value: object) -> None:
 def _tool(tool: object, where: str) -> JSON:
     said = _object(where, tool)
     if said.get("type") not in (None, "custom"):
-        raise wrong(where, "is a tool of Anthropic's own, which other providers don't have")
+        raise invalid(where, "is a tool of Anthropic's own, which other providers don't have")
     function: JSON = {"name": said.get("name"), "parameters": said.get("input_schema")}
     function |= {name: said[name] for name in ("description", "strict") if said.get(name) is not None}
     cached = {"cache_control": said["cache_control"]} if said.get("cache_control") else {}
@@ -94,7 +94,7 @@ def _tool_choice(chat: JSON, value: object) -> None:
     elif choice.get("type") in tuple(CHOICES):
         chat["tool_choice"] = CHOICES[choice["type"]]
     else:
-        raise wrong("tool_choice.type", "must be auto, any, none or tool")
+        raise invalid("tool_choice.type", "must be auto, any, none or tool")
     if choice.get("disable_parallel_tool_use"):
         chat["parallel_tool_calls"] = False
 
@@ -111,7 +111,7 @@ def _thinking(chat: JSON, value: object) -> None:
         case "disabled" | "between_tools":
             effort = "none"
         case _:
-            raise wrong("thinking", "must be adaptive, disabled, or enabled with budget_tokens")
+            raise invalid("thinking", "must be adaptive, disabled, or enabled with budget_tokens")
     chat.setdefault("reasoning_effort", effort)
 
 
@@ -127,11 +127,11 @@ def _output_config(chat: JSON, value: object) -> None:
 
 def _object(where: str, value: object) -> JSON:
     if not isinstance(value, dict):
-        raise wrong(where, "must be an object")
+        raise invalid(where, "must be an object")
     return value
 
 
-WRITERS: dict[str, Callable[[JSON, object], None]] = {
+PARAMETER_WRITERS: dict[str, Callable[[JSON, object], None]] = {
     "max_tokens": _max_tokens,
     "stream": _stream,
     "stop_sequences": _stop,

@@ -16,7 +16,7 @@ PIECES = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinki
 """By type of block: the type of its delta, and where the words stand in both."""
 
 
-class Events:
+class MessagesEventStream:
     """Takes chunks in, gives events out."""
 
     def __init__(self) -> None:

@@ -13,12 +13,12 @@ from schemas.openai import bodies as openai
 from schemas.openai.errors import invalid
 from streams.ingress.translators.anthropic.request import chat_body
 from streams.ingress.translators.anthropic.response import message, refusal
-from streams.ingress.translators.anthropic.stream import Events
+from streams.ingress.translators.anthropic.stream import MessagesEventStream
 from streams.ingress.translators.errors import UntranslatableError
-from streams.ingress.translators.parameter_names import reworded
+from streams.ingress.translators.parameter_names import rename_parameters
 from streams.ingress.translators.translator import EventWriter, named_events
 
-NAMES = {
+PARAMETER_NAMES = {
     "messages": "messages",
     "max_completion_tokens": "max_tokens",
     "reasoning_effort": "thinking",
@@ -31,12 +31,12 @@ NAMES = {
 """What a message's parameter is called, by the chat's name."""
 
 
-class AnthropicFront:
+class AnthropicTranslator:
     """Anthropic's Messages API."""
 
-    def ask(self, body: bytes) -> bytes | Failure:
-        """See ``Front``."""
-        document = openai.parse(body)
+    def to_chat_request(self, body: bytes) -> bytes | Failure:
+        """See ``ApiTranslator``."""
+        document = openai.parse_body(body)
         if isinstance(document, Failure):
             return document
         try:
@@ -44,16 +44,16 @@ class AnthropicFront:
         except UntranslatableError as fault:
             return invalid("invalid_value", fault.message, fault.param)
 
-    def answer(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - a message repeats nothing of its request
-        """See ``Front``."""
+    def from_completion(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - a message repeats nothing of its request
+        """See ``ApiTranslator``."""
         return orjson.dumps(message(orjson.loads(body)))
 
-    def refusal(self, error: bytes) -> bytes:
-        """See ``Front``."""
-        return orjson.dumps(refusal(reworded(orjson.loads(error), NAMES)))
+    def from_error(self, error: bytes) -> bytes:
+        """See ``ApiTranslator``."""
+        return orjson.dumps(refusal(rename_parameters(orjson.loads(error), PARAMETER_NAMES)))
 
-    def writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - the same
-        """See ``Front``."""
+    def event_writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - the same
+        """See ``ApiTranslator``."""
         return MessageEvents()
 
 
@@ -61,7 +61,7 @@ class MessageEvents:
     """A Messages stream on the wire."""
 
     def __init__(self) -> None:
-        self._events = Events()
+        self._events = MessagesEventStream()
 
     def event(self, number: int, chunk: bytes) -> bytes:
         """See ``EventWriter``."""
@@ -70,5 +70,5 @@ class MessageEvents:
     def last(self, error: bytes | None) -> bytes:
         """See ``EventWriter``. A stream that fails has no ``message_stop``, so that nobody takes it for whole."""
         if error is not None:
-            return named_events([refusal(reworded(orjson.loads(error), NAMES))])
+            return named_events([refusal(rename_parameters(orjson.loads(error), PARAMETER_NAMES))])
         return named_events(list(self._events.finish()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.ingress.translators.errors import word, wrong
+from streams.ingress.translators.errors import invalid, safe_name
 
 JSON = dict[str, Any]
 
@@ -23,19 +23,19 @@ def openai_messages(instructions: object, given: object) -> list[JSON]:
 
     """
     if instructions is not None and not isinstance(instructions, str):
-        raise wrong("instructions", "must be a text")
+        raise invalid("instructions", "must be a text")
     messages: list[JSON] = [{"role": "system", "content": instructions}] if instructions else []
     if isinstance(given, str):
         return [*messages, {"role": "user", "content": given}]
     if not isinstance(given, list) or not given:
-        raise wrong("input", "must be a text, or a list with at least one item")
-    turns = Turns(messages)
+        raise invalid("input", "must be a text, or a list with at least one item")
+    turns = MessageBuilder(messages)
     for index, item in enumerate(given):
         turns.add(item, f"input[{index}]")
     return turns.messages
 
 
-class Turns:
+class MessageBuilder:
     """Takes items in; ``messages`` is what they have become so far."""
 
     def __init__(self, messages: list[JSON]) -> None:
@@ -46,7 +46,7 @@ class Turns:
     def add(self, item: object, where: str) -> None:
         """One item, of whatever type."""
         if not isinstance(item, dict):
-            raise wrong(where, "must be an object")
+            raise invalid(where, "must be an object")
         match item.get("type") or "message":
             case "message":
                 self._message(item, where)
@@ -57,14 +57,14 @@ class Turns:
             case "reasoning":
                 self._thought = _thought(item)
             case "item_reference":
-                raise wrong(where, "refers to an item of another call, and this gateway keeps none")
+                raise invalid(where, "refers to an item of another call, and this gateway keeps none")
             case kind:
-                raise wrong(f"{where}.type", f"is {word(kind)}, which this gateway can't pass on")
+                raise invalid(f"{where}.type", f"is {safe_name(kind)}, which this gateway can't pass on")
 
     def _message(self, item: JSON, where: str) -> None:
         role, content = item.get("role"), item.get("content")
         if role not in ROLES:
-            raise wrong(f"{where}.role", "must be user, assistant, system or developer")
+            raise invalid(f"{where}.role", "must be user, assistant, system or developer")
         said = content if isinstance(content, str) else parts(content, f"{where}.content")
         thoughts = self._thoughts()
         if role != "assistant":
@@ -77,7 +77,7 @@ class Turns:
     def _call(self, item: JSON, where: str) -> None:
         for name in ("call_id", "name", "arguments"):
             if not isinstance(item.get(name), str):
-                raise wrong(f"{where}.{name}", "must be a text")
+                raise invalid(f"{where}.{name}", "must be a text")
         function = {"name": item["name"], "arguments": item["arguments"]}
         call = {"id": item["call_id"], "type": "function", "function": function, **_extras(item)}
         thoughts = self._thoughts()
@@ -87,11 +87,11 @@ class Turns:
 
     def _result(self, item: JSON, where: str) -> None:
         if not isinstance(item.get("call_id"), str):
-            raise wrong(f"{where}.call_id", "must be a text")
+            raise invalid(f"{where}.call_id", "must be a text")
         output = item.get("output")
         content = output if isinstance(output, str) else parts(output, f"{where}.output")
         if isinstance(content, list) and any(part["type"] != "text" for part in content):
-            raise wrong(f"{where}.output", "can hold nothing but text")
+            raise invalid(f"{where}.output", "can hold nothing but text")
         self.messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
 
     def _thoughts(self) -> JSON:
@@ -119,14 +119,14 @@ def parts(content: object, where: str) -> list[JSON]:
 
     """
     if not isinstance(content, list) or not content or not all(isinstance(part, dict) for part in content):
-        raise wrong(where, "must be a text, or a list with at least one part")
+        raise invalid(where, "must be a text, or a list with at least one part")
     said = []
     for index, part in enumerate(content):
         write = PARTS.get(str(part.get("type")))
         written = write(part) if write is not None else None
         if written is None:
-            raise wrong(
-                f"{where}[{index}]", f"is a part of type {word(part.get('type'))} that this gateway can't pass on"
+            raise invalid(
+                f"{where}[{index}]", f"is a part of type {safe_name(part.get('type'))} that this gateway can't pass on"
             )
         said.append(written)
     return said

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.ingress.translators.errors import word, wrong
+from streams.ingress.translators.errors import invalid, safe_name
 from streams.ingress.translators.responses.input_items import openai_messages
 
 JSON = dict[str, Any]
 
-SAME = frozenset(
+PASSED_THROUGH = frozenset(
     {"model", "temperature", "top_p", "parallel_tool_calls", "metadata", "user", "service_tier", "safety_identifier"}
     | {"prompt_cache_key", "prompt_cache_retention"}
 )
 """Said in the same words by both."""
-HINTS = frozenset({"store", "stream_options", "prompt_cache_options", "max_tool_calls"})
+DROPPED = frozenset({"store", "stream_options", "prompt_cache_options", "max_tool_calls"})
 """Left out: nothing is stored, padding against eavesdroppers is TLS's, and no tool is called here."""
 DEFAULTS: dict[str, object] = {"background": False, "truncation": "disabled"}
 """Not to be had otherwise."""
@@ -33,18 +33,18 @@ def chat_body(body: JSON) -> JSON:
 
     """
     if not isinstance(body.get("model"), str):
-        raise wrong("model", "must be a text")
+        raise invalid("model", "must be a text")
     chat: JSON = {"messages": openai_messages(body.get("instructions"), body.get("input"))}
     for name, value in body.items():
-        if value is None or name in {"input", "instructions"} or name in HINTS or DEFAULTS.get(name) == value:
+        if value is None or name in {"input", "instructions"} or name in DROPPED or DEFAULTS.get(name) == value:
             continue
-        if name in SAME:
+        if name in PASSED_THROUGH:
             chat[name] = value
-        elif name in WRITERS:
-            WRITERS[name](chat, value)
+        elif name in PARAMETER_WRITERS:
+            PARAMETER_WRITERS[name](chat, value)
         else:
-            raise wrong(
-                word(name), "is not supported by this gateway: it keeps nothing between calls and has no own tools"
+            raise invalid(
+                safe_name(name), "is not supported by this gateway: it keeps nothing between calls and has no own tools"
             )
     return chat
 
@@ -57,7 +57,7 @@ def _stream(chat: JSON, value: object) -> None:
 
 def _max_output_tokens(chat: JSON, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise wrong("max_output_tokens", "must be a number of at least 1")
+        raise invalid("max_output_tokens", "must be a number of at least 1")
     chat["max_completion_tokens"] = value
 
 
@@ -69,7 +69,7 @@ def _top_logprobs(chat: JSON, value: object) -> None:
 def _include(chat: JSON, value: object) -> None:
     """All but the log probabilities are of tools that are not here, or of thoughts that nobody encrypts here."""
     if not isinstance(value, list):
-        raise wrong("include", "must be a list")
+        raise invalid("include", "must be a list")
     if LOGPROBS in value:
         chat["logprobs"] = True
 
@@ -90,7 +90,7 @@ def _text(chat: JSON, value: object) -> None:
                 schema = {name: form[name] for name in named if form.get(name) is not None}
                 chat["response_format"] = {"type": "json_schema", "json_schema": schema}
             case _:
-                raise wrong("text.format.type", "must be text, json_object or json_schema")
+                raise invalid("text.format.type", "must be text, json_object or json_schema")
 
 
 def _reasoning(chat: JSON, value: object) -> None:
@@ -100,12 +100,12 @@ def _reasoning(chat: JSON, value: object) -> None:
         if name == "effort" and said is not None:
             chat["reasoning_effort"] = said
         elif name not in {"effort", "summary", "generate_summary"} and said is not None:
-            raise wrong(f"reasoning.{word(name)}", "is not supported by this gateway")
+            raise invalid(f"reasoning.{safe_name(name)}", "is not supported by this gateway")
 
 
 def _tools(chat: JSON, value: object) -> None:
     if not isinstance(value, list):
-        raise wrong("tools", "must be a list")
+        raise invalid("tools", "must be a list")
     if value:
         chat["tools"] = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(value)]
 
@@ -113,7 +113,7 @@ def _tools(chat: JSON, value: object) -> None:
 def _tool(tool: object, where: str) -> JSON:
     said = _object(where, tool)
     if said.get("type") != "function":
-        raise wrong(f"{where}.type", f"is {word(said.get('type'))}, and this gateway has no tools but functions")
+        raise invalid(f"{where}.type", f"is {safe_name(said.get('type'))}, and this gateway has no tools but functions")
     named = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {name: said[name] for name in named if said.get(name) is not None}}
 
@@ -124,16 +124,16 @@ def _tool_choice(chat: JSON, value: object) -> None:
     elif isinstance(value, dict) and value.get("type") == "function":
         chat["tool_choice"] = {"type": "function", "function": {"name": value.get("name")}}
     else:
-        raise wrong("tool_choice", "must be none, auto, required, or name a function")
+        raise invalid("tool_choice", "must be none, auto, required, or name a function")
 
 
 def _object(where: str, value: object) -> JSON:
     if not isinstance(value, dict):
-        raise wrong(where, "must be an object")
+        raise invalid(where, "must be an object")
     return value
 
 
-WRITERS: dict[str, Callable[[JSON, object], None]] = {
+PARAMETER_WRITERS: dict[str, Callable[[JSON, object], None]] = {
     "stream": _stream,
     "max_output_tokens": _max_output_tokens,
     "top_logprobs": _top_logprobs,

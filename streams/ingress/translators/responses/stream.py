@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.providers.wire.chunk_assembly import Assembly
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from streams.ingress.translators.responses.response import head, output, response
 from streams.ingress.translators.translator import serial
 
@@ -23,12 +23,12 @@ EMPTY: dict[str, JSON] = {
 """By type of part: how it begins."""
 
 
-class Events:
+class ResponsesEventStream:
     """Takes chunks in, gives events out; they lack nothing but their numbers."""
 
     def __init__(self, asked: JSON) -> None:
         self._asked = asked
-        self._assembly = Assembly()
+        self._assembly = ChunkAssembler()
         self._places: dict[str, int] = {}
         """The place of each item in the output, by its id: as they came."""
         self._parts: list[str] = []

@@ -14,13 +14,13 @@ from schemas.events.parts import Failure
 from schemas.openai import bodies as openai
 from schemas.openai.errors import invalid
 from streams.ingress.translators.errors import UntranslatableError
-from streams.ingress.translators.parameter_names import reworded
+from streams.ingress.translators.parameter_names import rename_parameters
 from streams.ingress.translators.responses.request import chat_body
 from streams.ingress.translators.responses.response import response
-from streams.ingress.translators.responses.stream import Events
+from streams.ingress.translators.responses.stream import ResponsesEventStream
 from streams.ingress.translators.translator import EventWriter, named_events
 
-NAMES = {
+PARAMETER_NAMES = {
     "messages": "input",
     "max_completion_tokens": "max_output_tokens",
     "reasoning_effort": "reasoning.effort",
@@ -32,12 +32,12 @@ NAMES = {
 """What a response's parameter is called, by the chat's name."""
 
 
-class ResponsesFront:
+class ResponsesTranslator:
     """OpenAI's Responses API."""
 
-    def ask(self, body: bytes) -> bytes | Failure:
-        """See ``Front``."""
-        document = openai.parse(body)
+    def to_chat_request(self, body: bytes) -> bytes | Failure:
+        """See ``ApiTranslator``."""
+        document = openai.parse_body(body)
         if isinstance(document, Failure):
             return document
         try:
@@ -45,16 +45,16 @@ class ResponsesFront:
         except UntranslatableError as fault:
             return invalid("invalid_value", fault.message, fault.param)
 
-    def answer(self, body: bytes, asked: bytes) -> bytes:
-        """See ``Front``."""
+    def from_completion(self, body: bytes, asked: bytes) -> bytes:
+        """See ``ApiTranslator``."""
         return orjson.dumps(response(orjson.loads(body), orjson.loads(asked)))
 
-    def refusal(self, error: bytes) -> bytes:
-        """See ``Front``. It is OpenAI's own error object."""
-        return orjson.dumps(reworded(orjson.loads(error), NAMES))
+    def from_error(self, error: bytes) -> bytes:
+        """See ``ApiTranslator``. It is OpenAI's own error object."""
+        return orjson.dumps(rename_parameters(orjson.loads(error), PARAMETER_NAMES))
 
-    def writer(self, asked: bytes) -> EventWriter:
-        """See ``Front``."""
+    def event_writer(self, asked: bytes) -> EventWriter:
+        """See ``ApiTranslator``."""
         return ResponseEvents(orjson.loads(asked))
 
 
@@ -62,7 +62,7 @@ class ResponseEvents:
     """A Responses stream on the wire. There is no ``[DONE]``: the last event says how it ended."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
-        self._events = Events(asked)
+        self._events = ResponsesEventStream(asked)
         self._sequence = 0
 
     def event(self, number: int, chunk: bytes) -> bytes:
@@ -73,7 +73,7 @@ class ResponseEvents:
         """See ``EventWriter``."""
         if error is None:
             return named_events(self._numbered(self._events.finish()))
-        return named_events(self._numbered(self._events.fail(reworded(orjson.loads(error), NAMES))))
+        return named_events(self._numbered(self._events.fail(rename_parameters(orjson.loads(error), PARAMETER_NAMES))))
 
     def _numbered(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         numbered = [{**event, "sequence_number": self._sequence + place} for place, event in enumerate(events)]

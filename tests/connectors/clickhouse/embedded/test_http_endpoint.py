@@ -15,7 +15,7 @@ import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.http_endpoint import MAX_QUERY_BYTES, Endpoint
 
 pytestmark = pytest.mark.flow
@@ -25,8 +25,8 @@ BUSY = "SELECT count() FROM events WHERE tenant = 'busy'"
 
 
 @pytest.fixture(scope="module")
-def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouse]:
-    clickhouse = ClickHouse.embedded(clickhouse_path, "http")
+def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouseClient]:
+    clickhouse = ClickHouseClient.embedded(clickhouse_path, "http")
     clickhouse.migrate()
     clickhouse.insert("events_log", COLUMNS, [["acme", "t", 1, 10], ["acme", "t", 2, 20]])
     yield clickhouse
@@ -34,7 +34,7 @@ def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouse]:
 
 
 @pytest.fixture(scope="module")
-def endpoint(clickhouse: ClickHouse, clickhouse_path: Path) -> Iterator[Endpoint]:
+def endpoint(clickhouse: ClickHouseClient, clickhouse_path: Path) -> Iterator[Endpoint]:
     endpoint = Endpoint(clickhouse_path, clickhouse.database, 0)
     yield endpoint
     endpoint.close()
@@ -181,7 +181,7 @@ def test_the_official_client_reads_rows_frames_and_arrow(endpoint: Endpoint) -> 
 
 
 def test_our_own_connector_reads_through_it(endpoint: Endpoint) -> None:
-    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
+    reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
 
     assert reader.rows("SELECT sum(input_tokens) AS n FROM events") == [{"n": 30}]
     with pytest.raises(ClickHouseError, match=r"^ClickHouse refused the query: Code: 60\.") as caught:
@@ -191,7 +191,7 @@ def test_our_own_connector_reads_through_it(endpoint: Endpoint) -> None:
 
 
 def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoint: Endpoint) -> None:
-    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
+    reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
 
     assert reader.query("SELECT 1 AS n", "CSVWithNames") == b'"n"\n1\n'
     assert reader.query("SELECT 1 AS n FORMAT TSV", "CSVWithNames") == b"1\n"
@@ -199,13 +199,13 @@ def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoin
 
 
 def test_a_reader_of_a_database_that_is_not_there_is_told_what_to_do(endpoint: Endpoint) -> None:
-    reader = ClickHouse.server(f"http://127.0.0.1:{endpoint.port}", "elsewhere", read_only=True)
+    reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "elsewhere", read_only=True)
 
     with pytest.raises(ClickHouseError, match="no database elsewhere: run sluice migrate"):
         reader.rows("SELECT 1")
 
 
-def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: ClickHouse) -> None:
+def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: ClickHouseClient) -> None:
     client = clickhouse_connect.get_client(host="127.0.0.1", port=endpoint.port, database="http")
 
     def write() -> None:
@@ -224,7 +224,7 @@ def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: C
     client.close()
 
 
-def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: ClickHouse) -> None:
+def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
     endpoint = Endpoint(clickhouse_path, "http", 0)
     httpx.get(f"http://127.0.0.1:{endpoint.port}/ping")
 
@@ -234,7 +234,7 @@ def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: Click
         pass
 
 
-def test_closing_does_not_wait_for_a_long_query(clickhouse_path: Path, clickhouse: ClickHouse) -> None:
+def test_closing_does_not_wait_for_a_long_query(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
     endpoint = Endpoint(clickhouse_path, "http", 0)
     answers: list[httpx.Response] = []
 

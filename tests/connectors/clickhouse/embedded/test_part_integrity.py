@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clickhouse import ClickHouse, ClickHouseError
-from connectors.clickhouse.embedded.part_integrity import DataParts
-from connectors.clickhouse.embedded.read_only import QueryError, Reader
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
+from connectors.clickhouse.embedded.part_integrity import PartIntegrity
+from connectors.clickhouse.embedded.read_only import QueryError, ReadOnlyEngine
+from tests.eventually import eventually
 from tests.fixtures.clickhouse import active_parts, empty_files
-from tests.polling import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -32,13 +32,15 @@ def rows(*numbers: int) -> list[tuple[int, str]]:
     return [(number, "x" * number) for number in numbers]
 
 
-def found(clickhouse: ClickHouse) -> list[int]:
+def found(clickhouse: ClickHouseClient) -> list[int]:
     return [row["number"] for row in clickhouse.rows("SELECT number, text FROM numbers ORDER BY number")]
 
 
-def write(clickhouse: ClickHouse, parts: DataParts, number: int, damage: Callable[[Path], object] = Path.exists) -> str:
+def write(
+    clickhouse: ClickHouseClient, parts: PartIntegrity, number: int, damage: Callable[[Path], object] = Path.exists
+) -> str:
     """Insert one batch, do this to its part before anybody looks, and tell of which generation it was."""
-    with parts.writing() as generation:
+    with parts.guarded_insert() as generation:
         clickhouse.insert("numbers", COLUMNS, rows(number), f"{generation}batch {number}")
         damage(active_parts(clickhouse, "numbers")[-1])
     return generation
@@ -48,13 +50,13 @@ def emptied(name: str) -> Callable[[Path], None]:
     return lambda part: os.truncate(part / name, 0)
 
 
-def set_aside(clickhouse: ClickHouse) -> list[str]:
+def set_aside(clickhouse: ClickHouseClient) -> list[str]:
     sql = "SELECT name FROM system.detached_parts WHERE database = {d:String}"
     return [row["name"] for row in clickhouse.rows(sql, {"d": clickhouse.database})]
 
 
 @pytest.fixture
-def numbers(empty_clickhouse: ClickHouse) -> ClickHouse:
+def numbers(empty_clickhouse: ClickHouseClient) -> ClickHouseClient:
     """A table with one part, which says nothing of what comes next."""
     empty_clickhouse.command(TABLE)
     empty_clickhouse.insert("numbers", COLUMNS, rows(1))
@@ -62,13 +64,13 @@ def numbers(empty_clickhouse: ClickHouse) -> ClickHouse:
 
 
 @pytest.fixture
-def parts(numbers: ClickHouse) -> Iterator[DataParts]:
-    watched = DataParts(numbers, NEVER_S)
+def parts(numbers: ClickHouseClient) -> Iterator[PartIntegrity]:
+    watched = PartIntegrity(numbers, NEVER_S)
     yield watched
     watched.close()
 
 
-def test_what_is_written_whole_is_let_be(numbers: ClickHouse, parts: DataParts) -> None:
+def test_what_is_written_whole_is_let_be(numbers: ClickHouseClient, parts: PartIntegrity) -> None:
     write(numbers, parts, 2)
     write(numbers, parts, 3)
 
@@ -77,7 +79,7 @@ def test_what_is_written_whole_is_let_be(numbers: ClickHouse, parts: DataParts) 
 
 
 def test_the_size_that_the_engine_has_in_mind_is_that_of_the_files_to_the_byte(
-    numbers: ClickHouse, parts: DataParts
+    numbers: ClickHouseClient, parts: PartIntegrity
 ) -> None:
     numbers.command("ALTER TABLE numbers MODIFY SETTING min_bytes_for_wide_part = 1")
     numbers.command("ALTER TABLE numbers ADD COLUMN maps Map(String, String)")
@@ -86,7 +88,7 @@ def test_the_size_that_the_engine_has_in_mind_is_that_of_the_files_to_the_byte(
     for file in (compact / "data.bin", wide / "number.bin"):
         os.truncate(file, file.stat().st_size - 1)
 
-    fresh = DataParts(numbers, NEVER_S)
+    fresh = PartIntegrity(numbers, NEVER_S)
     with pytest.raises(ClickHouseError):
         write(numbers, fresh, 6)
     fresh.close()
@@ -95,7 +97,7 @@ def test_the_size_that_the_engine_has_in_mind_is_that_of_the_files_to_the_byte(
 
 
 @pytest.mark.parametrize("name", ["checksums.txt", "columns.txt", "data.cmrk4", "count.txt"])
-def test_one_file_that_is_empty_is_enough(numbers: ClickHouse, parts: DataParts, name: str) -> None:
+def test_one_file_that_is_empty_is_enough(numbers: ClickHouseClient, parts: PartIntegrity, name: str) -> None:
     with pytest.raises(ClickHouseError) as caught:
         write(numbers, parts, 2, emptied(name))
 
@@ -104,7 +106,7 @@ def test_one_file_that_is_empty_is_enough(numbers: ClickHouse, parts: DataParts,
 
 
 def test_an_insert_that_left_nothing_is_an_error_and_counts_when_it_is_offered_again(
-    numbers: ClickHouse, parts: DataParts
+    numbers: ClickHouseClient, parts: PartIntegrity
 ) -> None:
     with pytest.raises(ClickHouseError, match="is the disk full") as caught:
         write(numbers, parts, 2, empty_files)
@@ -116,7 +118,9 @@ def test_an_insert_that_left_nothing_is_an_error_and_counts_when_it_is_offered_a
     assert found(numbers) == [1, 2]
 
 
-def test_damage_is_found_also_when_what_follows_in_the_batch_fails(numbers: ClickHouse, parts: DataParts) -> None:
+def test_damage_is_found_also_when_what_follows_in_the_batch_fails(
+    numbers: ClickHouseClient, parts: PartIntegrity
+) -> None:
     def fail(part: Path) -> None:
         empty_files(part)
         raise ClickHouseError("no room for the second table", unavailable=True)
@@ -129,7 +133,7 @@ def test_damage_is_found_also_when_what_follows_in_the_batch_fails(numbers: Clic
     assert found(numbers) == [1, 2, 3]
 
 
-async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_written(numbers: ClickHouse) -> None:
+async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_written(numbers: ClickHouseClient) -> None:
     numbers.insert("numbers", COLUMNS, rows(2))
     numbers.command("OPTIMIZE TABLE numbers FINAL")
     [merged] = active_parts(numbers, "numbers")
@@ -138,7 +142,7 @@ async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_writt
         found(numbers)
     assert caught.value.code == 246
 
-    watched = DataParts(numbers, 0.01)
+    watched = PartIntegrity(numbers, 0.01)
     await eventually(lambda: len(active_parts(numbers, "numbers")) == 2)
     watched.close()
 
@@ -146,7 +150,7 @@ async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_writt
 
 
 async def test_whatever_keeps_it_from_looking_it_looks_again(
-    numbers: ClickHouse, monkeypatch: pytest.MonkeyPatch
+    numbers: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
 
@@ -156,15 +160,15 @@ async def test_whatever_keeps_it_from_looking_it_looks_again(
         raise OSError(errno.EMFILE, "too many open files")
 
     monkeypatch.setattr("connectors.clickhouse.embedded.part_integrity.os.scandir", scandir)
-    watched = DataParts(numbers, 0.01)
+    watched = PartIntegrity(numbers, 0.01)
     await eventually(lambda: looks > 2)
     watched.close()
 
 
 async def test_a_long_query_does_not_hold_up_the_mending(
-    numbers: ClickHouse, parts: DataParts, clickhouse_path: Path
+    numbers: ClickHouseClient, parts: PartIntegrity, clickhouse_path: Path
 ) -> None:
-    reader = Reader(clickhouse_path, numbers.database)
+    reader = ReadOnlyEngine(clickhouse_path, numbers.database)
     long = "SELECT count() FROM numbers AS a CROSS JOIN numbers(1000000000000) AS b WHERE cityHash64(b.number) = 1"
     query = asyncio.create_task(asyncio.to_thread(reader.run, long))
     running = "SELECT count() AS n FROM system.processes WHERE query LIKE '%cityHash64%' AND query_id != queryID()"
@@ -181,7 +185,7 @@ async def test_a_long_query_does_not_hold_up_the_mending(
     assert found(numbers) == [1]
 
 
-def test_what_is_left_of_a_damaged_part_takes_no_room(numbers: ClickHouse, parts: DataParts) -> None:
+def test_what_is_left_of_a_damaged_part_takes_no_room(numbers: ClickHouseClient, parts: PartIntegrity) -> None:
     for _ in range(2):  # the second time the name may be taken
         with pytest.raises(ClickHouseError):
             write(numbers, parts, 2, emptied("checksums.txt"))
@@ -189,7 +193,7 @@ def test_what_is_left_of_a_damaged_part_takes_no_room(numbers: ClickHouse, parts
     assert set_aside(numbers) == []
 
 
-class Interrupted(ClickHouse):
+class Interrupted(ClickHouseClient):
     """Loads no table, for once."""
 
     interrupted = False
@@ -202,10 +206,10 @@ class Interrupted(ClickHouse):
 
 
 def test_a_table_that_could_not_be_loaded_is_loaded_before_the_next_insert(
-    numbers: ClickHouse, clickhouse_path: Path
+    numbers: ClickHouseClient, clickhouse_path: Path
 ) -> None:
     interrupted = Interrupted.embedded(clickhouse_path, numbers.database)
-    watched = DataParts(interrupted, NEVER_S)
+    watched = PartIntegrity(interrupted, NEVER_S)
     with pytest.raises(ClickHouseError, match="no memory"):
         write(numbers, watched, 2, empty_files)
     with pytest.raises(ClickHouseError, match="UNKNOWN_TABLE"):
@@ -220,12 +224,12 @@ def test_a_table_that_could_not_be_loaded_is_loaded_before_the_next_insert(
 
 def write_where_no_file_may_grow(path: Path) -> None:
     """In a process of its own: no file of it may grow, as if the disk were full; then they may again."""
-    clickhouse = ClickHouse.embedded(path)
+    clickhouse = ClickHouseClient.embedded(path)
     clickhouse.command(TABLE)
-    watched = DataParts(clickhouse, NEVER_S)
+    watched = PartIntegrity(clickhouse, NEVER_S)
 
     def insert() -> None:
-        with watched.writing() as generation:  # with no file of the driver's in between, which would fail first
+        with watched.guarded_insert() as generation:  # with no file of the driver's in between, which would fail first
             clickhouse.command(f"INSERT INTO numbers SETTINGS insert_deduplication_token = '{generation}' SELECT 2, ''")
 
     clickhouse.insert("numbers", COLUMNS, rows(1))

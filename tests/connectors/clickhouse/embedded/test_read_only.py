@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clickhouse import ClickHouse
-from connectors.clickhouse.embedded.read_only import LIMITS, QueryError, Reader, escape
+from connectors.clickhouse import ClickHouseClient
+from connectors.clickhouse.embedded.read_only import LIMITS, QueryError, ReadOnlyEngine, escape
 
 pytestmark = pytest.mark.flow
 
 
 @pytest.fixture(scope="module")
-def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouse]:
+def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouseClient]:
     """One database for all of these: they must not be able to change it."""
-    clickhouse = ClickHouse.embedded(clickhouse_path, "readonly")
+    clickhouse = ClickHouseClient.embedded(clickhouse_path, "readonly")
     clickhouse.migrate()
     yield clickhouse
     clickhouse.close()
 
 
 @pytest.fixture(scope="module")
-def reader(clickhouse: ClickHouse, clickhouse_path: Path) -> Reader:
-    return Reader(clickhouse_path, clickhouse.database)
+def reader(clickhouse: ClickHouseClient, clickhouse_path: Path) -> ReadOnlyEngine:
+    return ReadOnlyEngine(clickhouse_path, clickhouse.database)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def test_unqualified_names_mean_our_database(reader: Reader, clickhouse: ClickHouse) -> None:
+def test_unqualified_names_mean_our_database(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
     answer = reader.run("SELECT currentDatabase(), count() FROM events")
 
     assert answer.content == f"{clickhouse.database}\t0\n".encode()
@@ -58,7 +58,7 @@ def test_unqualified_names_mean_our_database(reader: Reader, clickhouse: ClickHo
         "SELECT 1;",
     ],
 )
-def test_whatever_only_reads_our_tables_runs(reader: Reader, sql: str) -> None:
+def test_whatever_only_reads_our_tables_runs(reader: ReadOnlyEngine, sql: str) -> None:
     answer = reader.run(sql)
 
     assert answer.content
@@ -84,12 +84,12 @@ def test_whatever_only_reads_our_tables_runs(reader: Reader, sql: str) -> None:
         "BACKUP TABLE events_log TO File('/tmp/sluice-must-not-be')",
     ],
 )
-def test_whatever_would_change_something_is_refused(reader: Reader, sql: str) -> None:
+def test_whatever_would_change_something_is_refused(reader: ReadOnlyEngine, sql: str) -> None:
     with pytest.raises(QueryError, match=r"\((READONLY|ACCESS_DENIED)\)$"):
         reader.run(sql)
 
 
-def test_a_second_statement_does_not_hide_behind_the_first(reader: Reader) -> None:
+def test_a_second_statement_does_not_hide_behind_the_first(reader: ReadOnlyEngine) -> None:
     with pytest.raises(QueryError, match="Multi-statements are not allowed") as caught:
         reader.run("SELECT 1; DROP TABLE events_log")
 
@@ -117,7 +117,7 @@ def test_a_second_statement_does_not_hide_behind_the_first(reader: Reader) -> No
         "SELECT * FROM sqlite('{path}', 'x')",
     ],
 )
-def test_files_and_programs_of_the_machine_are_out_of_reach(reader: Reader, secret: Path, sql: str) -> None:
+def test_files_and_programs_of_the_machine_are_out_of_reach(reader: ReadOnlyEngine, secret: Path, sql: str) -> None:
     with pytest.raises(QueryError) as caught:
         reader.run(sql.replace("{path}", str(secret)))
 
@@ -128,7 +128,7 @@ def test_files_and_programs_of_the_machine_are_out_of_reach(reader: Reader, secr
 @pytest.mark.parametrize(
     "sql", ["SELECT 1 INTO OUTFILE '{path}'", "EXPLAIN SELECT 1 INTO/**/OUTFILE '{path}' FORMAT CSV"]
 )
-def test_nothing_is_written_to_a_file(reader: Reader, tmp_path: Path, sql: str) -> None:
+def test_nothing_is_written_to_a_file(reader: ReadOnlyEngine, tmp_path: Path, sql: str) -> None:
     path = tmp_path / "out"
 
     with pytest.raises(QueryError, match="ACCESS_DENIED"):
@@ -149,13 +149,13 @@ def test_nothing_is_written_to_a_file(reader: Reader, tmp_path: Path, sql: str) 
         "(SELECT aiGenerate('x', map('credentials', 'http://127.0.0.1:{port}/')))",
     ],
 )
-def test_no_query_reaches_out(reader: Reader, unused_tcp_port: int, source: str) -> None:
+def test_no_query_reaches_out(reader: ReadOnlyEngine, unused_tcp_port: int, source: str) -> None:
     with pytest.raises(QueryError, match="not allowed here"):
         reader.run(f"SELECT * FROM {source.replace('{port}', str(unused_tcp_port))}")
 
 
 def test_every_table_function_of_the_engine_is_refused_unless_we_know_it(
-    reader: Reader, clickhouse: ClickHouse
+    reader: ReadOnlyEngine, clickhouse: ClickHouseClient
 ) -> None:
     known = [row["name"] for row in clickhouse.rows("SELECT name FROM system.table_functions")]
     allowed = "numbers zeros generate_?series values view null format numbers_mt zeros_mt"
@@ -166,14 +166,14 @@ def test_every_table_function_of_the_engine_is_refused_unless_we_know_it(
                 reader.run(f"SELECT * FROM {name}()")
 
 
-def test_parameters_are_bound_by_the_engine(reader: Reader) -> None:
+def test_parameters_are_bound_by_the_engine(reader: ReadOnlyEngine) -> None:
     answer = reader.run("SELECT {a:String} AS a FORMAT JSONEachRow", parameters={"a": escape("it's\t\n\\ü")})
 
     assert json.loads(answer.content) == {"a": "it's\t\n\\ü"}
     assert answer.format == "JSONEachRow"
 
 
-def test_limits_can_be_lowered_and_not_lifted(reader: Reader) -> None:
+def test_limits_can_be_lowered_and_not_lifted(reader: ReadOnlyEngine) -> None:
     sql = "SELECT getSetting('max_execution_time'), getSetting('max_threads')"
 
     lowered = reader.run(sql, settings={"max_execution_time": "1.5"}).content
@@ -183,7 +183,7 @@ def test_limits_can_be_lowered_and_not_lifted(reader: Reader) -> None:
     assert lifted == f"60\t{LIMITS['max_threads']}\n".encode()
 
 
-def test_settings_of_the_answers_look_are_taken_and_others_refused(reader: Reader) -> None:
+def test_settings_of_the_answers_look_are_taken_and_others_refused(reader: ReadOnlyEngine) -> None:
     answer = reader.run(
         "SELECT toInt64(1) AS n", "JSONEachRow", settings={"output_format_json_quote_64bit_integers": "1"}
     )
@@ -193,26 +193,26 @@ def test_settings_of_the_answers_look_are_taken_and_others_refused(reader: Reade
         reader.run("SELECT 1", settings={"allow_ddl": "1"})
 
 
-def test_a_table_has_no_colours_unless_the_reader_wants_them(reader: Reader) -> None:
+def test_a_table_has_no_colours_unless_the_reader_wants_them(reader: ReadOnlyEngine) -> None:
     assert b"\x1b" not in reader.run("SELECT 1 AS n", "Pretty").content
     assert b"\x1b" in reader.run("SELECT 1 AS n", "Pretty", settings={"output_format_pretty_color": "1"}).content
 
 
-def test_one_query_leaves_nothing_behind_for_the_next(reader: Reader, clickhouse: ClickHouse) -> None:
+def test_one_query_leaves_nothing_behind_for_the_next(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
     reader.run("SELECT 1", database="system", settings={"session_timezone": "Asia/Tokyo"})
 
     assert reader.run("SELECT currentDatabase(), timezone()").content.startswith(clickhouse.database.encode())
     assert b"Tokyo" not in reader.run("SELECT timezone()").content
 
 
-def test_a_query_that_takes_too_long_is_ended(reader: Reader) -> None:
+def test_a_query_that_takes_too_long_is_ended(reader: ReadOnlyEngine) -> None:
     with pytest.raises(QueryError, match="Timeout exceeded") as caught:
         reader.run("SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", settings={"max_execution_time": "0.2"})
 
     assert caught.value.code == 159
 
 
-def test_rows_go_in_while_a_long_query_runs(reader: Reader, clickhouse: ClickHouse) -> None:
+def test_rows_go_in_while_a_long_query_runs(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
     ended = threading.Event()
 
     def long_query() -> None:

@@ -6,12 +6,12 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connectors.kafka import BrokerUnavailableError, Groups, Producer, client_settings, group_assignments, lag
+from connectors.kafka import BrokerUnavailableError, Groups, KafkaProducer, client_settings, group_assignments, lag
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.stages import STAGES
 from schemas.kafka.topics import DAY, Topic, Topics
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -25,7 +25,7 @@ async def groups(broker: EmbeddedBroker) -> AsyncIterator[Groups]:
 
 def worker(broker: EmbeddedBroker, topics: Topics, stage: str) -> AIOKafkaConsumer:
     """A consumer in the group of a stage, as its worker is one."""
-    names = [topic.name for topic in topics.read_by(stage)]
+    names = [topic.name for topic in topics.sources_of(stage)]
     return AIOKafkaConsumer(
         *names,
         **client_settings(broker.bootstrap_servers),
@@ -38,7 +38,7 @@ def worker(broker: EmbeddedBroker, topics: Topics, stage: str) -> AIOKafkaConsum
 
 def places(topics: Topics, stage: str) -> list[tuple[str, int]]:
     """The partitions of both lanes, in order."""
-    return [(topic.name, partition) for topic in topics.read_by(stage) for partition in range(4)]
+    return [(topic.name, partition) for topic in topics.sources_of(stage) for partition in range(4)]
 
 
 async def test_without_workers_every_partition_of_every_stage_is_missing(topics: Topics, groups: Groups) -> None:
@@ -46,7 +46,7 @@ async def test_without_workers_every_partition_of_every_stage_is_missing(topics:
 
     assert set(missing) == set(STAGES)
     assert missing["route"] == places(topics, "route")
-    assert len(missing["audit"]) == sum(topic.partitions for topic in topics.read_by("audit"))
+    assert len(missing["audit"]) == sum(topic.partitions for topic in topics.sources_of("audit"))
 
 
 async def test_a_stage_is_complete_once_its_worker_has_all_partitions(
@@ -101,9 +101,9 @@ async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) ->
 
 async def test_lag_counts_what_is_not_committed(broker: EmbeddedBroker, topics: Topics) -> None:
     name, group = topics.admitted.name, topics.group("route")
-    async with Producer(broker.bootstrap_servers) as producer:
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
         for _ in range(5):
-            await producer.send(Output(name, b"k", b"v", partition=1))
+            await producer.send(ProducerRecord(name, b"k", b"v", partition=1))
     async with worker(broker, topics, "route") as consumer:
         await eventually(consumer.assignment)
         await consumer.commit({TopicPartition(name, 1): 3})
@@ -114,8 +114,8 @@ async def test_lag_counts_what_is_not_committed(broker: EmbeddedBroker, topics: 
 
 
 async def test_lag_of_a_group_that_never_was_is_all_there_is(broker: EmbeddedBroker, topics: Topics) -> None:
-    async with Producer(broker.bootstrap_servers) as producer:
-        await producer.send(Output(topics.admitted.name, b"k", b"v", partition=2))
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
+        await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v", partition=2))
 
     found = await lag(broker.bootstrap_servers, "nobody", [topics.admitted])
 

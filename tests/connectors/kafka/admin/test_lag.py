@@ -6,18 +6,18 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from connectors.kafka import Backlog, BrokerUnavailableError, Producer
-from connectors.kafka.admin.lag import Standing
+from connectors.kafka import BacklogReader, BrokerUnavailableError, KafkaProducer
+from connectors.kafka.admin.lag import GroupLag
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
 
 pytestmark = pytest.mark.flow
 
 
 @pytest.fixture
-async def backlog(broker: EmbeddedBroker) -> AsyncIterator[Backlog]:
-    made = Backlog(broker.bootstrap_servers)
+async def backlog(broker: EmbeddedBroker) -> AsyncIterator[BacklogReader]:
+    made = BacklogReader(broker.bootstrap_servers)
     yield made
     await made.close()
 
@@ -31,30 +31,32 @@ async def commit(broker: EmbeddedBroker, group: str, kept: dict[TopicPartition, 
 
 
 async def test_it_tells_of_each_topic_what_its_group_has_not_finished(
-    broker: EmbeddedBroker, topics: Topics, backlog: Backlog
+    broker: EmbeddedBroker, topics: Topics, backlog: BacklogReader
 ) -> None:
-    async with Producer(broker.bootstrap_servers) as producer:
-        for topic in topics.read_by("call"):
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
+        for topic in topics.sources_of("call"):
             for _ in range(10):
-                await producer.send(Output(topic.name, b"k", b"v", partition=1))
+                await producer.send(ProducerRecord(topic.name, b"k", b"v", partition=1))
     group = topics.group("call")
-    routed, batch = (TopicPartition(topic.name, 1) for topic in topics.read_by("call"))
+    routed, batch = (TopicPartition(topic.name, 1) for topic in topics.sources_of("call"))
     await commit(broker, group, {routed: OffsetAndMetadata(3, "4"), batch: OffsetAndMetadata(2, "")})
 
-    found = await backlog.look({group: topics.read_by("call")})
+    found = await backlog.measure({group: topics.sources_of("call")})
 
-    assert found == {routed.topic: Standing(waiting=3, finished=7), batch.topic: Standing(waiting=8, finished=2)}
+    assert found == {routed.topic: GroupLag(waiting=3, finished=7), batch.topic: GroupLag(waiting=8, finished=2)}
 
 
-async def test_where_nobody_has_committed_nothing_is_told(topics: Topics, backlog: Backlog) -> None:
-    found = await backlog.look({topics.group(stage): topics.read_by(stage) for stage in ("filter", "route", "call")})
+async def test_where_nobody_has_committed_nothing_is_told(topics: Topics, backlog: BacklogReader) -> None:
+    found = await backlog.measure(
+        {topics.group(stage): topics.sources_of(stage) for stage in ("filter", "route", "call")}
+    )
 
-    assert set(found.values()) == {Standing(0, 0)}
+    assert set(found.values()) == {GroupLag(0, 0)}
     assert topics.batch.requests.name in found
 
 
 async def test_without_a_broker_it_says_so(free_port: Callable[[], int]) -> None:
-    backlog = Backlog(f"127.0.0.1:{free_port()}")
+    backlog = BacklogReader(f"127.0.0.1:{free_port()}")
 
     with pytest.raises(BrokerUnavailableError):
-        await backlog.look({"g": Topics().read_by("call")})
+        await backlog.measure({"g": Topics().sources_of("call")})

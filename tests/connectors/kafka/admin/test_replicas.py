@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.kafka.admin.replicas import Copies, copies
+from connectors.kafka.admin.replicas import ReplicaStatus, replica_status
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import DAY, Topic, Topics
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -14,6 +14,6 @@ async def test_a_cluster_that_is_well_lacks_no_copy_and_no_leader(broker: Embedd
     nowhere = Topic("nowhere", (), DAY, 1)
 
     async def well() -> bool:
-        return await copies(broker.bootstrap_servers, [*topics.all, nowhere]) == Copies(1, (), ())
+        return await replica_status(broker.bootstrap_servers, [*topics.all, nowhere]) == ReplicaStatus(1, (), ())
 
     await eventually(well)

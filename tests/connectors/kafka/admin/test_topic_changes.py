@@ -6,21 +6,21 @@ import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from connectors.kafka import TopicMismatchError, alter_topics, ensure_topics
-from connectors.kafka.admin.topic_spec import Replication, Shape
-from connectors.kafka.admin.topics import shapes
-from connectors.kafka.connection import administration
+from connectors.kafka.admin.topic_spec import Replication, TopicSpec
+from connectors.kafka.admin.topics import topic_specs
+from connectors.kafka.connection import admin_client
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import DAY, HOUR, Topic, Topics
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
 ONE = Replication()
 
 
-async def shape(broker: EmbeddedBroker, topic: Topic) -> Shape:
-    async with administration(broker.bootstrap_servers) as client:
-        return (await shapes(client, [topic.name]))[topic.name]
+async def shape(broker: EmbeddedBroker, topic: Topic) -> TopicSpec:
+    async with admin_client(broker.bootstrap_servers) as client:
+        return (await topic_specs(client, [topic.name]))[topic.name]
 
 
 async def test_a_topic_gets_the_configuration_and_the_partitions_that_it_lacks(
@@ -42,7 +42,7 @@ async def test_a_topic_gets_the_configuration_and_the_partitions_that_it_lacks(
 
 async def test_what_else_an_operator_has_set_on_a_topic_stays(broker: EmbeddedBroker, topics: Topics) -> None:
     own = {"retention.ms": str(DAY), "compression.type": "zstd"}
-    async with administration(broker.bootstrap_servers) as client:
+    async with admin_client(broker.bootstrap_servers) as client:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.health.name, own)])
 
     async def set_on_it() -> bool:

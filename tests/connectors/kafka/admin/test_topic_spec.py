@@ -4,17 +4,17 @@ import dataclasses
 
 import pytest
 
-from connectors.kafka.admin.topic_spec import Replication, Shape, differences, sentence, wanted
+from connectors.kafka.admin.topic_spec import Replication, TopicSpec, describe_differences, desired_spec, differences
 from schemas.kafka.topics import DAY, HOUR, Topic
 
-RIGHT = wanted(Topic("t", (), DAY, 4), Replication(3))
+RIGHT = desired_spec(Topic("t", (), DAY, 4), Replication(3))
 
 
-def found(**changes: object) -> Shape:
+def found(**changes: object) -> TopicSpec:
     return dataclasses.replace(RIGHT, **changes)  # type: ignore[arg-type]
 
 
-def configured(**configs: str) -> Shape:
+def configured(**configs: str) -> TopicSpec:
     return found(configs={**RIGHT.configs, **{name.replace("_", "."): value for name, value in configs.items()}})
 
 
@@ -24,7 +24,7 @@ def test_three_copies_need_two_in_sync_unless_somebody_says_otherwise(factor: in
 
 
 def test_a_compacted_topic_rolls_its_segments_as_kafka_likes() -> None:
-    assert "segment.ms" not in wanted(Topic("t", (), -1, 1, "compact"), Replication()).configs
+    assert "segment.ms" not in desired_spec(Topic("t", (), -1, 1, "compact"), Replication()).configs
 
 
 def test_what_is_as_it_should_be_differs_in_nothing() -> None:
@@ -52,17 +52,19 @@ def test_how_segments_are_cut_and_what_we_know_nothing_of_is_the_operators() -> 
         (configured(retention_ms="-1"), "retention.ms is -1 and should be 86400000 (24 h); `sluice", True),
     ],
 )
-def test_each_difference_says_what_is_what_should_be_and_what_to_do(shape: Shape, said: str, alterable: bool) -> None:
+def test_each_difference_says_what_is_what_should_be_and_what_to_do(
+    shape: TopicSpec, said: str, alterable: bool
+) -> None:
     (difference,) = differences(shape, RIGHT)
 
-    assert sentence("t", [difference]).startswith(f"topic t: {said}")
+    assert describe_differences("t", [difference]).startswith(f"topic t: {said}")
     assert difference.alterable == alterable
 
 
 def test_all_that_is_wrong_with_a_topic_is_one_sentence_that_repeats_no_advice() -> None:
     shape = dataclasses.replace(configured(retention_ms="1", cleanup_policy="compact"), partitions=2, copies=1)
 
-    said = sentence("t", differences(shape, RIGHT))
+    said = describe_differences("t", differences(shape, RIGHT))
 
     assert said.count(" should be ") == 4
     assert said.count("sluice topics --alter") == 1

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from connectors.kafka import KafkaFaultError, NoSuchTopicError, TopicMismatchError, check_topics, ensure_topics
-from connectors.kafka.admin.topic_spec import Shape
-from connectors.kafka.admin.topics import shapes
-from connectors.kafka.connection import administration
+from connectors.kafka.admin.topic_spec import TopicSpec
+from connectors.kafka.admin.topics import topic_specs
+from connectors.kafka.connection import admin_client
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import DAY, HOUR, MAX_MESSAGE_BYTES, Topic, Topics
 
@@ -16,9 +16,9 @@ def topic(name: str, **changes: object) -> Topic:
     return dataclasses.replace(Topic(name, (), DAY, 2), **changes)  # type: ignore[arg-type]
 
 
-async def shape(broker: EmbeddedBroker, name: str) -> Shape | None:
-    async with administration(broker.bootstrap_servers) as client:
-        return (await shapes(client, [name])).get(name)
+async def shape(broker: EmbeddedBroker, name: str) -> TopicSpec | None:
+    async with admin_client(broker.bootstrap_servers) as client:
+        return (await topic_specs(client, [name])).get(name)
 
 
 @pytest.mark.flow

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import asyncio
 
-from connectors.kafka.clients.append_order import Lines
-from tests.polling import eventually
+from connectors.kafka.clients.append_order import AppendLocks
+from tests.eventually import eventually
 
 
 async def test_those_for_one_place_go_one_after_the_other_and_the_others_meanwhile() -> None:
-    lines, seen = Lines(), []
+    lines, seen = AppendLocks(), []
     first_may_go = asyncio.Event()
 
     async def write(number: int, partition: int | None) -> None:
-        async with lines.at("topic", partition):
+        async with lines.acquire("topic", partition):
             if number == 0:
                 await first_may_go.wait()
             seen.append(number)
@@ -25,10 +25,10 @@ async def test_those_for_one_place_go_one_after_the_other_and_the_others_meanwhi
 
 
 async def test_a_place_that_nobody_writes_to_any_more_is_forgotten() -> None:
-    lines = Lines()
+    lines = AppendLocks()
 
     for number in range(100):
-        async with lines.at(f"caller-{number}", None):
+        async with lines.acquire(f"caller-{number}", None):
             held = len(lines)
 
     assert held == 1

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from connectors.kafka import Reader
-from connectors.kafka.clients.append_order import Lines
-from connectors.kafka.clients.fast_append import LARGEST, appended
+from connectors.kafka import PartitionReader
+from connectors.kafka.clients.append_order import AppendLocks
+from connectors.kafka.clients.fast_append import MAX_RECORD_BYTES, try_append
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
 
 pytestmark = pytest.mark.flow
@@ -30,13 +30,15 @@ async def test_what_is_appended_is_on_the_log_as_it_was_given(
 ) -> None:
     headers = (("a", b"1"), ("a", b"2"), ("none", None))
     futures = [
-        appended(producer, Lines(), Output(topics.admitted.name, b"key", b"%d" % number, headers, partition=2))
+        try_append(
+            producer, AppendLocks(), ProducerRecord(topics.admitted.name, b"key", b"%d" % number, headers, partition=2)
+        )
         for number in range(3)
     ]
 
     offsets = [(await future).offset for future in futures if future]
 
-    async with Reader(broker.bootstrap_servers, [(topics.admitted.name, 2)], begin="beginning") as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(topics.admitted.name, 2)], begin="beginning") as reader:
         async with asyncio.timeout(10):
             found = await reader.read()
     assert offsets == [0, 1, 2]
@@ -46,9 +48,9 @@ async def test_what_is_appended_is_on_the_log_as_it_was_given(
 
 
 async def test_a_full_batch_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
-    output = Output(topics.admitted.name, b"key", b"v" * 3000, partition=1)
+    output = ProducerRecord(topics.admitted.name, b"key", b"v" * 3000, partition=1)
 
-    first, second = appended(producer, Lines(), output), appended(producer, Lines(), output)
+    first, second = try_append(producer, AppendLocks(), output), try_append(producer, AppendLocks(), output)
 
     assert second is None
     assert first is not None
@@ -61,24 +63,33 @@ async def test_what_has_no_place_that_is_known_is_left_to_send(
 ) -> None:
     told: dict[str, object] = {"topic": topics.admitted.name, "key": b"key", "value": b"value", "partition": 1}
 
-    assert appended(producer, Lines(), Output(**told | change)) is None  # type: ignore[arg-type]
+    assert try_append(producer, AppendLocks(), ProducerRecord(**told | change)) is None  # type: ignore[arg-type]
 
 
 async def test_a_large_record_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
-    assert appended(producer, Lines(), Output(topics.admitted.name, b"key", b"v" * (LARGEST + 1), partition=1)) is None
+    assert (
+        try_append(
+            producer,
+            AppendLocks(),
+            ProducerRecord(topics.admitted.name, b"key", b"v" * (MAX_RECORD_BYTES + 1), partition=1),
+        )
+        is None
+    )
 
 
 async def test_a_closed_producer_takes_nothing(topics: Topics, producer: AIOKafkaProducer) -> None:
     await producer.stop()
 
-    assert appended(producer, Lines(), Output(topics.admitted.name, b"key", b"value", partition=1)) is None
+    assert (
+        try_append(producer, AppendLocks(), ProducerRecord(topics.admitted.name, b"key", b"value", partition=1)) is None
+    )
 
 
 async def test_nobody_passes_those_who_stand_in_line(topics: Topics, producer: AIOKafkaProducer) -> None:
-    lines, output = Lines(), Output(topics.admitted.name, b"key", b"value", partition=1)
+    lines, output = AppendLocks(), ProducerRecord(topics.admitted.name, b"key", b"value", partition=1)
 
-    async with lines.at(output.topic, output.partition):
-        passed = appended(producer, lines, output)
+    async with lines.acquire(output.topic, output.partition):
+        passed = try_append(producer, lines, output)
 
     assert passed is None
-    assert appended(producer, lines, output) is not None
+    assert try_append(producer, lines, output) is not None

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from connectors.kafka import Producer
-from connectors.kafka.clients.follower import Follower
+from connectors.kafka import KafkaProducer
+from connectors.kafka.clients.follower import TopicFollower
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.flow
 async def test_a_partition_that_is_followed_already_is_read_again_from_further_back_and_then_on(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
-    seen: list[Record] = []
-    follower = Follower(broker.bootstrap_servers, seen.append)
-    async with Producer(broker.bootstrap_servers) as producer:
+    seen: list[ConsumerRecord] = []
+    follower = TopicFollower(broker.bootstrap_servers, seen.append)
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
 
         async def write(value: bytes) -> None:
-            await producer.send(Output(topics.attempts.name, b"k", value, partition=1))
+            await producer.send(ProducerRecord(topics.attempts.name, b"k", value, partition=1))
 
         await write(b"1")
         await write(b"2")
@@ -42,16 +42,16 @@ async def test_a_partition_that_is_followed_already_is_read_again_from_further_b
 
 
 async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: EmbeddedBroker, topics: Topics) -> None:
-    seen: list[Record] = []
-    follower = Follower(broker.bootstrap_servers, seen.append)
-    async with Producer(broker.bootstrap_servers) as producer:
+    seen: list[ConsumerRecord] = []
+    follower = TopicFollower(broker.bootstrap_servers, seen.append)
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
         await follower.follow(topics.attempts.name, 1, 0)
-        await producer.send(Output(topics.outcomes.name, b"k", b"end", partition=1))
+        await producer.send(ProducerRecord(topics.outcomes.name, b"k", b"end", partition=1))
 
         await follower.follow(topics.outcomes.name, 1, 0)
         follower.leave(topics.outcomes.name, 1)
-        await producer.send(Output(topics.outcomes.name, b"k", b"later", partition=1))
-        await producer.send(Output(topics.attempts.name, b"k", b"attempt", partition=1))
+        await producer.send(ProducerRecord(topics.outcomes.name, b"k", b"later", partition=1))
+        await producer.send(ProducerRecord(topics.attempts.name, b"k", b"attempt", partition=1))
         await eventually(lambda: len(seen) > 1)
     await follower.stop()
 
@@ -60,11 +60,11 @@ async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: 
 
 async def test_once_caught_up_it_takes_many_records_at_a_time(broker: EmbeddedBroker, topics: Topics) -> None:
     came_s: list[float] = []
-    follower = Follower(broker.bootstrap_servers, lambda _: came_s.append(time.monotonic()))
+    follower = TopicFollower(broker.bootstrap_servers, lambda _: came_s.append(time.monotonic()))
     await follower.follow(topics.attempts.name, 1, 0)
-    async with Producer(broker.bootstrap_servers) as producer:
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
         for _ in range(20):
-            await producer.send(Output(topics.attempts.name, b"k", b"v", partition=1))
+            await producer.send(ProducerRecord(topics.attempts.name, b"k", b"v", partition=1))
             await asyncio.sleep(0.03)
         await eventually(lambda: len(came_s) == 20)
     await follower.stop()

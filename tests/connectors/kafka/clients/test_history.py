@@ -11,7 +11,7 @@ import pytest_asyncio
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka import BrokerUnavailableError
-from connectors.kafka.clients.history import Lookback
+from connectors.kafka.clients.history import TopicHistoryReader
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import DAY, HOUR, Topics
 
@@ -30,18 +30,20 @@ def write(broker: EmbeddedBroker, topics: Topics, *values: tuple[bytes, int], **
 
 
 @pytest_asyncio.fixture
-async def lookback(broker: EmbeddedBroker, topics: Topics) -> AsyncIterator[Lookback]:
-    made = Lookback(broker.bootstrap_servers, topics.attempts.name)
+async def lookback(broker: EmbeddedBroker, topics: Topics) -> AsyncIterator[TopicHistoryReader]:
+    made = TopicHistoryReader(broker.bootstrap_servers, topics.attempts.name)
     yield made
     await made.stop()
 
 
-async def values(lookback: Lookback, since_ms: int = NOW - DAY, until_ms: int = NOW + HOUR) -> list[bytes | None]:
-    return [record.value async for records in lookback.back(1, since_ms, until_ms) for record in records]
+async def values(
+    lookback: TopicHistoryReader, since_ms: int = NOW - DAY, until_ms: int = NOW + HOUR
+) -> list[bytes | None]:
+    return [record.value async for records in lookback.read_backwards(1, since_ms, until_ms) for record in records]
 
 
 async def test_a_span_is_read_from_its_newest_hour_back_and_within_an_hour_in_order(
-    broker: EmbeddedBroker, topics: Topics, lookback: Lookback
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     hours = [5.5, 5.4, 3.2, 0.3, 0.2]
     write(broker, topics, *((str(age).encode(), int(age * HOUR)) for age in hours))
@@ -51,7 +53,9 @@ async def test_a_span_is_read_from_its_newest_hour_back_and_within_an_hour_in_or
     assert found == [b"0.3", b"0.2", b"3.2", b"5.5", b"5.4"]
 
 
-async def test_nothing_outside_of_the_span_is_read(broker: EmbeddedBroker, topics: Topics, lookback: Lookback) -> None:
+async def test_nothing_outside_of_the_span_is_read(
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
+) -> None:
     write(broker, topics, (b"too old", 3 * HOUR), (b"in it", 2 * HOUR), (b"too young", HOUR))
 
     found = await values(lookback, NOW - 3 * HOUR + 1, NOW - HOUR)
@@ -59,12 +63,12 @@ async def test_nothing_outside_of_the_span_is_read(broker: EmbeddedBroker, topic
     assert found == [b"in it"]
 
 
-async def test_an_empty_partition_has_no_past(lookback: Lookback) -> None:
+async def test_an_empty_partition_has_no_past(lookback: TopicHistoryReader) -> None:
     assert await values(lookback) == []
 
 
 async def test_a_batch_that_reaches_over_an_edge_is_cut_there(
-    broker: EmbeddedBroker, topics: Topics, lookback: Lookback
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     ages = range(3 * 60, 0, -1)  # one batch, a record each minute
     write(broker, topics, *((str(age).encode(), age * 60_000) for age in ages), **{"linger.ms": 1000})
@@ -76,7 +80,7 @@ async def test_a_batch_that_reaches_over_an_edge_is_cut_there(
 
 
 async def test_one_record_is_read_by_its_place_among_larger_neighbours(
-    broker: EmbeddedBroker, topics: Topics, lookback: Lookback
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     large = b"x" * 600_000
     write(broker, topics, (large, 3), (b"small", 2), (large + b"!", 1))
@@ -88,7 +92,7 @@ async def test_one_record_is_read_by_its_place_among_larger_neighbours(
 
 
 async def test_a_record_that_retention_has_deleted_is_none(
-    broker: EmbeddedBroker, topics: Topics, lookback: Lookback
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     write(broker, topics, *((b"v", 1) for _ in range(3)))
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
@@ -100,10 +104,10 @@ async def test_a_record_that_retention_has_deleted_is_none(
 
 
 async def test_who_stops_in_the_middle_of_a_span_can_read_on_elsewhere(
-    broker: EmbeddedBroker, topics: Topics, lookback: Lookback
+    broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     write(broker, topics, (b"old", 5 * HOUR), (b"new", HOUR))
-    async with aclosing(lookback.back(1, NOW - DAY, NOW)) as batches:
+    async with aclosing(lookback.read_backwards(1, NOW - DAY, NOW)) as batches:
         first = await anext(batches)
 
     again = await lookback.read(1, 0)
@@ -114,7 +118,7 @@ async def test_who_stops_in_the_middle_of_a_span_can_read_on_elsewhere(
 
 
 async def test_without_kafka_it_says_so() -> None:
-    lookback = Lookback("127.0.0.1:1", "llm.attempts.v1")
+    lookback = TopicHistoryReader("127.0.0.1:1", "llm.attempts.v1")
 
     with pytest.raises(BrokerUnavailableError):
         await lookback.read(1, 0)

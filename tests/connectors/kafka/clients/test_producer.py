@@ -12,54 +12,54 @@ import pytest_asyncio
 
 from connectors.kafka import (
     BrokerUnavailableError,
+    KafkaProducer,
     NoSuchTopicError,
-    Producer,
-    Reader,
+    PartitionReader,
     RecordRefusedError,
     ensure_topics,
 )
-from connectors.kafka.clients.producer import LARGEST
+from connectors.kafka.clients.producer import MAX_RECORD_BYTES
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import DAY, Topic, Topics
 
 pytestmark = pytest.mark.flow
 
 
 @pytest_asyncio.fixture
-async def producer(broker: EmbeddedBroker) -> AsyncIterator[Producer]:
-    async with Producer(broker.bootstrap_servers) as running:
+async def producer(broker: EmbeddedBroker) -> AsyncIterator[KafkaProducer]:
+    async with KafkaProducer(broker.bootstrap_servers) as running:
         yield running
 
 
-async def everything(bootstrap: str, topic: Topic, count: int) -> list[Record]:
+async def everything(bootstrap: str, topic: Topic, count: int) -> list[ConsumerRecord]:
     places = [(topic.name, partition) for partition in range(topic.partitions)]
-    async with Reader(bootstrap, places, begin="beginning") as reader, asyncio.timeout(10):
-        found: list[Record] = []
+    async with PartitionReader(bootstrap, places, begin="beginning") as reader, asyncio.timeout(10):
+        found: list[ConsumerRecord] = []
         while len(found) < count:
             found += await reader.read()
     return found
 
 
 async def test_a_record_is_on_the_log_as_it_was_given(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     headers = (("a", b"1"), ("a", b"2"), ("none", None))
 
-    await producer.send(Output(topics.admitted.name, b"key", b"\x00value", headers, partition=2))
+    await producer.send(ProducerRecord(topics.admitted.name, b"key", b"\x00value", headers, partition=2))
 
     (record,) = await everything(broker.bootstrap_servers, topics.admitted, 1)
     assert (record.partition, record.key, record.value, record.headers) == (2, b"key", b"\x00value", headers)
 
 
 async def test_a_key_finds_the_partition_that_every_kafka_client_finds(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     keys = [b"key-%d" % number for number in range(30)]
     other = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"})
 
     for key in keys:
-        await producer.send(Output(topics.admitted.name, key, b"ours"))
+        await producer.send(ProducerRecord(topics.admitted.name, key, b"ours"))
         other.produce(topics.admitted.name, key=key, value=b"theirs")
     assert other.flush(10) == 0
 
@@ -70,10 +70,10 @@ async def test_a_key_finds_the_partition_that_every_kafka_client_finds(
     assert len(set(ours.values())) == 4
 
 
-async def test_many_at_once_all_arrive(broker: EmbeddedBroker, topics: Topics, producer: Producer) -> None:
+async def test_many_at_once_all_arrive(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     values = {b"%d" % number for number in range(500)}
 
-    await asyncio.gather(*(producer.send(Output(topics.admitted.name, value, value)) for value in values))
+    await asyncio.gather(*(producer.send(ProducerRecord(topics.admitted.name, value, value)) for value in values))
 
     found = await everything(broker.bootstrap_servers, topics.admitted, len(values))
     assert {record.value for record in found} == values
@@ -81,31 +81,31 @@ async def test_many_at_once_all_arrive(broker: EmbeddedBroker, topics: Topics, p
 
 
 async def test_the_largest_record_arrives_even_if_it_does_not_compress(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
-    value = os.urandom(LARGEST - 1024)
+    value = os.urandom(MAX_RECORD_BYTES - 1024)
 
-    await producer.send(Output(topics.admitted.name, b"k", value))
+    await producer.send(ProducerRecord(topics.admitted.name, b"k", value))
 
     (record,) = await everything(broker.bootstrap_servers, topics.admitted, 1)
     assert record.value == value
 
 
-async def test_a_larger_one_is_refused_and_the_next_goes_on(topics: Topics, producer: Producer) -> None:
+async def test_a_larger_one_is_refused_and_the_next_goes_on(topics: Topics, producer: KafkaProducer) -> None:
     with pytest.raises(RecordRefusedError, match="MessageSizeTooLargeError"):
-        await producer.send(Output(topics.admitted.name, b"k", bytes(LARGEST + 1)))
+        await producer.send(ProducerRecord(topics.admitted.name, b"k", bytes(MAX_RECORD_BYTES + 1)))
 
-    await producer.send(Output(topics.admitted.name, b"k", b"v"))
+    await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v"))
 
 
 async def test_a_record_that_the_broker_refuses_breaks_none_after_it(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
-    await producer.send(Output(topics.config.name, b"k", b"first"))
+    await producer.send(ProducerRecord(topics.config.name, b"k", b"first"))
 
     with pytest.raises(RecordRefusedError, match=topics.config.name):  # compacted: it needs a key
-        await producer.send(Output(topics.config.name, None, b"no key"))
-    await producer.send(Output(topics.config.name, b"k", b"second"))
+        await producer.send(ProducerRecord(topics.config.name, None, b"no key"))
+    await producer.send(ProducerRecord(topics.config.name, b"k", b"second"))
 
     found = await everything(broker.bootstrap_servers, topics.config, 2)
     assert [record.value for record in found] == [b"first", b"second"]
@@ -113,27 +113,27 @@ async def test_a_record_that_the_broker_refuses_breaks_none_after_it(
 
 @pytest.mark.parametrize("partition", [None, 0])
 async def test_a_topic_that_is_not_there_is_told_at_once(
-    topics: Topics, producer: Producer, partition: int | None
+    topics: Topics, producer: KafkaProducer, partition: int | None
 ) -> None:
     began = time.monotonic()
 
     with pytest.raises(NoSuchTopicError, match="nowhere"):
-        await producer.send(Output(topics.prefix + "nowhere", b"k", b"v", partition=partition))
+        await producer.send(ProducerRecord(topics.prefix + "nowhere", b"k", b"v", partition=partition))
 
     assert time.monotonic() - began < 1
 
 
-async def test_a_missing_partition_is_told_at_once(topics: Topics, producer: Producer) -> None:
+async def test_a_missing_partition_is_told_at_once(topics: Topics, producer: KafkaProducer) -> None:
     began = time.monotonic()
 
     with pytest.raises(NoSuchTopicError, match="partition 4"):
-        await producer.send(Output(topics.admitted.name, b"k", b"v", partition=4))
+        await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v", partition=4))
 
     assert time.monotonic() - began < 1
 
 
 async def test_asking_for_missing_topics_stalls_nobody_and_asks_the_broker_once_a_second(
-    topics: Topics, producer: Producer, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
     client = producer._running().client
@@ -145,21 +145,21 @@ async def test_asking_for_missing_topics_stalls_nobody_and_asks_the_broker_once_
         return ask()
 
     monkeypatch.setattr(client, "force_metadata_update", counting)
-    missing = Output(topics.prefix + "nowhere", b"k", b"v")
+    missing = ProducerRecord(topics.prefix + "nowhere", b"k", b"v")
 
     for _ in range(50):
         with pytest.raises(NoSuchTopicError):
             await producer.send(missing)
-        await producer.send(Output(topics.admitted.name, b"k", b"v"))
+        await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v"))
 
     assert 1 <= asked <= 5
 
 
-async def test_a_topic_made_later_is_found(broker: EmbeddedBroker, topics: Topics, producer: Producer) -> None:
+async def test_a_topic_made_later_is_found(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     late = Topic(topics.prefix + "late", (), DAY, 1)
     await ensure_topics(broker.bootstrap_servers, [late], 1)
 
-    await producer.send(Output(late.name, b"k", b"v"))
+    await producer.send(ProducerRecord(late.name, b"k", b"v"))
 
     assert len(await everything(broker.bootstrap_servers, late, 1)) == 1
 
@@ -169,7 +169,7 @@ async def test_nobody_listening_is_one_sentence_at_once(free_port: Callable[[], 
     began = time.monotonic()
 
     with pytest.raises(BrokerUnavailableError, match=f"^Kafka at {bootstrap} does not answer; is it running"):
-        await Producer(bootstrap).start()
+        await KafkaProducer(bootstrap).start()
 
     assert time.monotonic() - began < 6
 
@@ -180,7 +180,7 @@ async def test_a_listener_that_is_no_kafka_is_one_sentence_within_seconds() -> N
     began = time.monotonic()
 
     with pytest.raises(BrokerUnavailableError, match="does not answer"):
-        await Producer(bootstrap).start()
+        await KafkaProducer(bootstrap).start()
 
     server.close()
     assert time.monotonic() - began < 7
@@ -191,15 +191,15 @@ async def test_a_killed_broker_costs_time_and_nothing_else(tmp_path: Path, free_
     await own.start()
     topic = Topic("t", (), DAY, 1)
     await ensure_topics(own.bootstrap_servers, [topic], 1)
-    producer = Producer(own.bootstrap_servers, delivery_timeout_s=30)
+    producer = KafkaProducer(own.bootstrap_servers, delivery_timeout_s=30)
     await producer.start()
-    await producer.send(Output("t", b"k", b"before"))
+    await producer.send(ProducerRecord("t", b"k", b"before"))
 
     own.kill()
-    sending = [asyncio.create_task(producer.send(Output("t", b"k", b"%d" % number))) for number in range(100)]
+    sending = [asyncio.create_task(producer.send(ProducerRecord("t", b"k", b"%d" % number))) for number in range(100)]
     await own.start()
     await asyncio.gather(*sending)
-    await producer.send(Output("t", b"k", b"after"))
+    await producer.send(ProducerRecord("t", b"k", b"after"))
 
     found = await everything(own.bootstrap_servers, topic, 102)
     assert [record.value for record in found] == [b"before", *(b"%d" % number for number in range(100)), b"after"]
@@ -213,13 +213,13 @@ async def test_without_a_broker_a_send_ends_with_a_sentence_and_so_does_stopping
     own = EmbeddedBroker(tmp_path, free_port())
     await own.start()
     await ensure_topics(own.bootstrap_servers, [Topic("t", (), DAY, 1)], 1)
-    producer = Producer(own.bootstrap_servers, delivery_timeout_s=1)
+    producer = KafkaProducer(own.bootstrap_servers, delivery_timeout_s=1)
     await producer.start()
-    await producer.send(Output("t", b"k", b"v"))
+    await producer.send(ProducerRecord("t", b"k", b"v"))
     own.kill()
 
     with pytest.raises(BrokerUnavailableError, match="did not acknowledge a record within 1 s"):
-        await producer.send(Output("t", b"k", b"v"))
+        await producer.send(ProducerRecord("t", b"k", b"v"))
 
     async with asyncio.timeout(5):
         await producer.stop(timeout_s=0.5)

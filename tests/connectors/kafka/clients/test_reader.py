@@ -9,22 +9,22 @@ import confluent_kafka
 import pytest
 import pytest_asyncio
 
-from connectors.kafka import BrokerUnavailableError, NoSuchTopicError, Producer, Reader, ensure_topics
+from connectors.kafka import BrokerUnavailableError, KafkaProducer, NoSuchTopicError, PartitionReader, ensure_topics
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import DAY, Topic, Topics
 
 pytestmark = pytest.mark.flow
 
 
 @pytest_asyncio.fixture
-async def producer(broker: EmbeddedBroker) -> AsyncIterator[Producer]:
-    async with Producer(broker.bootstrap_servers) as running:
+async def producer(broker: EmbeddedBroker) -> AsyncIterator[KafkaProducer]:
+    async with KafkaProducer(broker.bootstrap_servers) as running:
         yield running
 
 
-async def next_records(reader: Reader, count: int, within: float = 20) -> list[Record]:
-    found: list[Record] = []
+async def next_records(reader: PartitionReader, count: int, within: float = 20) -> list[ConsumerRecord]:
+    found: list[ConsumerRecord] = []
     async with asyncio.timeout(within):
         while len(found) < count:
             found += await reader.read()
@@ -32,53 +32,55 @@ async def next_records(reader: Reader, count: int, within: float = 20) -> list[R
 
 
 async def test_what_is_written_after_start_is_read_and_nothing_before(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     place = (topics.ingress_replies.name, 1)
-    await producer.send(Output(*place[:1], b"k", b"before", partition=1))
+    await producer.send(ProducerRecord(*place[:1], b"k", b"before", partition=1))
 
-    async with Reader(broker.bootstrap_servers, [place]) as reader:
-        await producer.send(Output(place[0], b"k", b"after", partition=1))
+    async with PartitionReader(broker.bootstrap_servers, [place]) as reader:
+        await producer.send(ProducerRecord(place[0], b"k", b"after", partition=1))
         (record,) = await next_records(reader, 1)
 
     assert (record.offset, record.value) == (1, b"after")
 
 
-async def test_only_the_named_partitions_are_read(broker: EmbeddedBroker, topics: Topics, producer: Producer) -> None:
+async def test_only_the_named_partitions_are_read(
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
+) -> None:
     name = topics.ingress_replies.name
 
-    async with Reader(broker.bootstrap_servers, [(name, 0), (name, 3)]) as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(name, 0), (name, 3)]) as reader:
         for partition in range(4):
-            await producer.send(Output(name, b"k", b"v", partition=partition))
+            await producer.send(ProducerRecord(name, b"k", b"v", partition=partition))
         found = await next_records(reader, 2)
         found += await reader.read(timeout_s=0.3)
 
     assert {record.partition for record in found} == {0, 3}
 
 
-async def test_it_can_read_from_the_beginning(broker: EmbeddedBroker, topics: Topics, producer: Producer) -> None:
+async def test_it_can_read_from_the_beginning(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     name = topics.ingress_replies.name
     for number in range(3):
-        await producer.send(Output(name, b"k", b"%d" % number, partition=0))
+        await producer.send(ProducerRecord(name, b"k", b"%d" % number, partition=0))
 
-    async with Reader(broker.bootstrap_servers, [(name, 0)], begin="beginning") as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(name, 0)], begin="beginning") as reader:
         found = await next_records(reader, 3)
 
     assert [record.value for record in found] == [b"0", b"1", b"2"]
 
 
 async def test_nothing_to_read_is_an_empty_list_when_the_time_is_over(broker: EmbeddedBroker, topics: Topics) -> None:
-    async with Reader(broker.bootstrap_servers, [(topics.ingress_replies.name, 0)]) as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(topics.ingress_replies.name, 0)]) as reader:
         assert await reader.read(timeout_s=0.05) == []
 
 
 async def test_a_loop_over_it_ends_when_it_is_stopped(
-    broker: EmbeddedBroker, topics: Topics, producer: Producer
+    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     name = topics.ingress_replies.name
-    reader = Reader(broker.bootstrap_servers, [(name, 0)])
+    reader = PartitionReader(broker.bootstrap_servers, [(name, 0)])
     await reader.start()
-    await producer.send(Output(name, b"k", b"v", partition=0))
+    await producer.send(ProducerRecord(name, b"k", b"v", partition=0))
 
     seen = []
     async with asyncio.timeout(10):
@@ -99,7 +101,7 @@ async def test_records_of_librdkafka_are_read_whatever_compressed_them(
         {"bootstrap.servers": broker.bootstrap_servers, "compression.type": codec, "linger.ms": 50}
     )
 
-    async with Reader(broker.bootstrap_servers, [(name, 0)]) as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(name, 0)]) as reader:
         for value in values:
             other.produce(name, value=value, key=b"k", partition=0, headers={"codec": codec.encode()})
         assert other.flush(10) == 0
@@ -113,7 +115,7 @@ async def test_a_null_value_key_and_header_are_read_as_such(broker: EmbeddedBrok
     name = topics.ingress_replies.name
     other = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap_servers})
 
-    async with Reader(broker.bootstrap_servers, [(name, 0)]) as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(name, 0)]) as reader:
         other.produce(name, partition=0, headers=[("empty", None)])
         assert other.flush(10) == 0
         (record,) = await next_records(reader, 1)
@@ -128,12 +130,12 @@ async def test_a_place_that_is_not_there_is_told_at_start(
     name = topics.prefix + place[0] if place[0] else topics.ingress_replies.name
 
     with pytest.raises(NoSuchTopicError, match=f"topic {name}, partition {place[1]}, does not exist"):
-        await Reader(broker.bootstrap_servers, [(name, place[1])]).start()
+        await PartitionReader(broker.bootstrap_servers, [(name, place[1])]).start()
 
 
 async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) -> None:
     with pytest.raises(BrokerUnavailableError, match="does not answer; is it running"):
-        await Reader(f"127.0.0.1:{free_port()}", [("t", 0)]).start()
+        await PartitionReader(f"127.0.0.1:{free_port()}", [("t", 0)]).start()
 
 
 @pytest.mark.parametrize("kill", [True, False])
@@ -145,15 +147,15 @@ async def test_it_goes_on_where_it_was_after_a_broker_restart(
         await own.start()
         stack.push_async_callback(own.stop)
         await ensure_topics(own.bootstrap_servers, [Topic("t", (), DAY, 1)], 1)
-        producer = await stack.enter_async_context(Producer(own.bootstrap_servers, delivery_timeout_s=30))
-        reader = await stack.enter_async_context(Reader(own.bootstrap_servers, [("t", 0)]))
-        await producer.send(Output("t", b"k", b"before"))
+        producer = await stack.enter_async_context(KafkaProducer(own.bootstrap_servers, delivery_timeout_s=30))
+        reader = await stack.enter_async_context(PartitionReader(own.bootstrap_servers, [("t", 0)]))
+        await producer.send(ProducerRecord("t", b"k", b"before"))
         found = await next_records(reader, 1)
 
         own.kill() if kill else await own.stop()
         assert await reader.read(timeout_s=0.2) == []
         await own.start()
-        await producer.send(Output("t", b"k", b"after"))
+        await producer.send(ProducerRecord("t", b"k", b"after"))
         found += await next_records(reader, 1)
 
     assert [record.value for record in found] == [b"before", b"after"]

@@ -15,12 +15,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from connectors.kafka import Producer, Reader, ensure_topics
+from connectors.kafka import KafkaProducer, PartitionReader, ensure_topics
 from connectors.kafka.embedded import disk_space as disk
 from connectors.kafka.embedded.broker import BrokerError, EmbeddedBroker
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import DAY, Topic
-from tests.polling import eventually
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
 
@@ -37,12 +37,12 @@ async def own(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[Emb
 
 async def write(broker: EmbeddedBroker, value: bytes) -> None:
     await ensure_topics(broker.bootstrap_servers, [TOPIC], 1)
-    async with Producer(broker.bootstrap_servers) as producer:
-        await producer.send(Output(TOPIC.name, b"k", value))
+    async with KafkaProducer(broker.bootstrap_servers) as producer:
+        await producer.send(ProducerRecord(TOPIC.name, b"k", value))
 
 
 async def read(broker: EmbeddedBroker) -> list[bytes | None]:
-    async with Reader(broker.bootstrap_servers, [(TOPIC.name, 0)], begin="beginning") as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(TOPIC.name, 0)], begin="beginning") as reader:
         return [record.value for record in await reader.read(timeout_s=10)]
 
 
@@ -295,8 +295,8 @@ async def test_three_nodes_are_one_cluster(tmp_path: Path, free_port: Callable[[
 
         created = await ensure_topics(",".join(node.bootstrap_servers for node in nodes), [TOPIC], 3)
         nodes[0].kill()
-        async with Producer(",".join(node.bootstrap_servers for node in nodes), delivery_timeout_s=60) as producer:
-            await producer.send(Output(TOPIC.name, b"k", b"with one down"))
+        async with KafkaProducer(",".join(node.bootstrap_servers for node in nodes), delivery_timeout_s=60) as producer:
+            await producer.send(ProducerRecord(TOPIC.name, b"k", b"with one down"))
 
         assert created == [TOPIC.name]
         assert await read(nodes[1]) == [b"with one down"]

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from connectors.kafka.patches import bounded_decompression as decompression
-from connectors.kafka.patches.bounded_decompression import OversizeBatchError, decompressed
+from connectors.kafka.patches.bounded_decompression import OversizeBatchError, decompress
 from tests.fixtures.raw_records import CODECS, Raw, batch
 
 HEADER = 61
@@ -19,7 +19,7 @@ def payload(codec: str, size: int) -> memoryview:
 @pytest.mark.parametrize("codec", COMPRESSED)
 @pytest.mark.parametrize("size", [100, 3_000_000])
 def test_each_codec_gives_back_what_went_in(codec: str, size: int) -> None:
-    records = decompressed(CODECS[codec], payload(codec, size))
+    records = decompress(CODECS[codec], payload(codec, size))
 
     assert records == batch([Raw(bytes(size))])[HEADER:]
 
@@ -31,7 +31,7 @@ def test_what_would_be_too_large_is_noticed_at_the_limit(codec: str, monkeypatch
     tracemalloc.start()
 
     with pytest.raises(OversizeBatchError):
-        decompressed(CODECS[codec], bomb)
+        decompress(CODECS[codec], bomb)
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -41,9 +41,9 @@ def test_what_would_be_too_large_is_noticed_at_the_limit(codec: str, monkeypatch
 @pytest.mark.parametrize("codec", COMPRESSED)
 def test_what_is_not_of_this_codec_is_an_error(codec: str) -> None:
     with pytest.raises(Exception, match=r"."):
-        decompressed(CODECS[codec], memoryview(b"\xff" * 100))
+        decompress(CODECS[codec], memoryview(b"\xff" * 100))
 
 
 def test_a_codec_that_kafka_does_not_have_is_an_error() -> None:
     with pytest.raises(ValueError, match="codec 5"):
-        decompressed(5, memoryview(b""))
+        decompress(5, memoryview(b""))

@@ -30,16 +30,16 @@ async def write_to_a_connection_that_was_just_closed() -> None:
 
 
 def test_it_is_a_lost_connection_on_uvloop_too() -> None:
-    closed_transport.mend()
+    closed_transport.apply()
 
     with pytest.raises(KafkaConnectionError):
         uvloop.run(write_to_a_connection_that_was_just_closed())
 
 
 def test_mending_twice_is_as_good_as_once() -> None:
-    closed_transport.mend()
+    closed_transport.apply()
     send = AIOKafkaConnection.send
 
-    closed_transport.mend()
+    closed_transport.apply()
 
     assert AIOKafkaConnection.send is send

@@ -99,7 +99,7 @@ def test_values_that_do_not_fit_are_a_fault(values: tuple[Any, ...]) -> None:
 
 
 def test_mending_twice_is_as_good_as_once() -> None:
-    compiled_messages.mend()
-    compiled_messages.mend()
+    compiled_messages.apply()
+    compiled_messages.apply()
 
     assert FetchResponse_v11.decode(FetchResponse_v11(1, 2, 3, None).encode()).topics is None

@@ -17,7 +17,7 @@ class Fixed(AbstractTokenProvider):  # type: ignore[misc]
 
 @pytest.fixture
 def authenticator() -> OAuthAuthenticator:
-    refused_token.mend()
+    refused_token.apply()
     return OAuthAuthenticator(sasl_oauth_token_provider=Fixed())
 
 
@@ -36,9 +36,9 @@ async def test_a_challenge_is_a_refusal(authenticator: OAuthAuthenticator) -> No
 
 
 def test_mending_twice_is_as_good_as_once() -> None:
-    refused_token.mend()
+    refused_token.apply()
     step = OAuthAuthenticator.step
 
-    refused_token.mend()
+    refused_token.apply()
 
     assert OAuthAuthenticator.step is step

@@ -24,7 +24,7 @@ def fetcher(answer: int) -> tuple[Fetcher, list[str]]:
 
 
 async def test_who_asks_the_wrong_broker_asks_who_leads_now() -> None:
-    stale_leader.mend()
+    stale_leader.apply()
     asking, asked = fetcher(NotLeaderForPartitionError.errno)
 
     with pytest.raises(NotLeaderForPartitionError):
@@ -34,7 +34,7 @@ async def test_who_asks_the_wrong_broker_asks_who_leads_now() -> None:
 
 
 async def test_who_asks_the_right_broker_gets_its_answer() -> None:
-    stale_leader.mend()
+    stale_leader.apply()
     asking, asked = fetcher(0)
 
     offsets = await asking._proc_offset_request(3, {"llm.requests.v1": [(0, -2)]})
@@ -44,9 +44,9 @@ async def test_who_asks_the_right_broker_gets_its_answer() -> None:
 
 
 def test_mending_twice_is_as_good_as_once() -> None:
-    stale_leader.mend()
+    stale_leader.apply()
     ask = Fetcher._proc_offset_request
 
-    stale_leader.mend()
+    stale_leader.apply()
 
     assert Fetcher._proc_offset_request is ask

@@ -8,19 +8,19 @@ from aiokafka.record import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.kafka import Reader
+from connectors.kafka import PartitionReader
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from connectors.kafka.patches import tolerant_batches as lenient_records
 from connectors.kafka.patches.record_class import OwnRecords
-from connectors.kafka.patches.tolerant_batches import UNREADABLE, LenientRecords
-from schemas.kafka.records import Record
+from connectors.kafka.patches.tolerant_batches import UNREADABLE, TolerantRecords
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
 from tests.fixtures.raw_records import CODECS, Raw, batch, damaged, produce
 
 OFFSET_DELTA = 61 + 3  # behind the header: length, attributes, timestamp
 
 
-def read(held: bytes, records: type = LenientRecords) -> list[Record]:
+def read(held: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:
     """What aiokafka's fetcher makes of this."""
     place = TopicPartition("t", 0)
     return list(OwnRecords(place, records(held), [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED))
@@ -77,7 +77,7 @@ def test_a_batch_of_too_many_records_is_not_taken_apart(monkeypatch: pytest.Monk
 def test_of_one_fetch_no_more_is_taken_than_the_limit(limit: int) -> None:
     held = batch([Raw(bytes(limit // 2 + 1))], "zstd") * 5
 
-    fetched = LenientRecords(held)
+    fetched = TolerantRecords(held)
     taken = 0
     while fetched.has_next():
         taken += len(list(fetched.next_batch()))
@@ -103,10 +103,10 @@ def test_no_damage_behind_the_header_raises_or_moves_a_reader_beyond_the_batch(d
 
 
 def test_mending_twice_is_as_good_as_once() -> None:
-    lenient_records.mend()
-    lenient_records.mend()
+    lenient_records.apply()
+    lenient_records.apply()
 
-    assert fetcher.MemoryRecords is LenientRecords
+    assert fetcher.MemoryRecords is TolerantRecords
 
 
 @pytest.mark.flow
@@ -114,11 +114,11 @@ async def test_a_reader_goes_on_behind_what_a_real_broker_took(broker: EmbeddedB
     topic = topics.requests.name
     undecodable = damaged(batch([Raw(b"v" * 500)], "snappy"), 75, 0xFF)
     hostile = [batch([Raw(b"bad", [(b"\xff", b"")])]), damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E), undecodable]
-    async with Reader(broker.bootstrap_servers, [(topic, 0)]) as reader:
+    async with PartitionReader(broker.bootstrap_servers, [(topic, 0)]) as reader:
         codes = [await produce(broker.bootstrap_servers, topic, 0, each) for each in hostile]
         await produce(broker.bootstrap_servers, topic, 0, batch([Raw(b"good")]))
 
-        found: list[Record] = []
+        found: list[ConsumerRecord] = []
         while not found or found[-1].value != b"good":
             found += await reader.read(20)
 

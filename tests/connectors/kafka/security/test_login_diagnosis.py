@@ -7,13 +7,13 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError
 
 from connectors.kafka import BrokerUnavailableError, SecurityError
-from connectors.kafka.security.login_diagnosis import reason
+from connectors.kafka.security.login_diagnosis import diagnose_login
 
 # what a real Kafka does at each wrong door is in tests/flow/test_kafka_clients_secured.py
 
 
 async def test_what_an_acl_forbids_is_no_silence() -> None:
-    said = await reason({"bootstrap_servers": "kafka:1"}, GroupAuthorizationFailedError())
+    said = await diagnose_login({"bootstrap_servers": "kafka:1"}, GroupAuthorizationFailedError())
 
     assert isinstance(said, SecurityError)
     assert str(said).startswith("Kafka at kafka:1 forbids us what we ask (GroupAuthorizationFailedError); docs/")
@@ -21,7 +21,7 @@ async def test_what_an_acl_forbids_is_no_silence() -> None:
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), ConnectionRefusedError()], ids=repr)
 async def test_nobody_there_is_nobodys_refusal(error: Exception, free_port: Callable[[], int]) -> None:
-    said = await reason({"bootstrap_servers": f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}"}, error)
+    said = await diagnose_login({"bootstrap_servers": f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}"}, error)
 
     assert type(said) is BrokerUnavailableError
     assert "does not answer; is it running?" in str(said)
@@ -30,7 +30,7 @@ async def test_nobody_there_is_nobodys_refusal(error: Exception, free_port: Call
 async def test_who_was_silent_for_long_is_not_asked_again() -> None:
     began = time.monotonic()
 
-    said = await reason({"bootstrap_servers": "192.0.2.1:9092"}, TimeoutError())
+    said = await diagnose_login({"bootstrap_servers": "192.0.2.1:9092"}, TimeoutError())
 
     assert type(said) is BrokerUnavailableError
     assert time.monotonic() - began < 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.kafka.security import oauth as module
-from connectors.kafka.security.oauth import TokenError, Tokens
+from connectors.kafka.security.oauth import TokenError, TokenSource
 from connectors.kafka.security.settings import OAuth
 from tests.fixtures.identity_provider import CLIENT, SECRET, IdentityProvider
 
@@ -36,9 +36,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def tokens(provider: IdentityProvider, **other: str) -> Tokens:
+def tokens(provider: IdentityProvider, **other: str) -> TokenSource:
     said = {"token_endpoint_url": f"{provider.url}/token", "client_id": CLIENT, "client_secret": SECRET, **other}
-    return Tokens(OAuth.model_validate(said))
+    return TokenSource(OAuth.model_validate(said))
 
 
 async def test_a_token_is_kept_until_shortly_before_it_expires(provider: IdentityProvider, clock: Clock) -> None:
@@ -135,7 +135,7 @@ async def test_nobody_there_is_a_sentence_that_names_the_setting() -> None:
     )
 
     with pytest.raises(TokenError, match=r"http://127\.0\.0\.1:1 gives no answer \(network\); kafka\.security\.oauth"):
-        await Tokens(settings).token()
+        await TokenSource(settings).token()
 
 
 def test_several_loops_share_it(provider: IdentityProvider) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.providers import make, parse_settings
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers import make_provider, parse_settings
+from connectors.providers.provider import ProviderCall, ProviderError
 from tests.connectors.wire_double import wire
 
 MESSAGE = {"type": "message", "id": "m1", "content": [{"type": "text", "text": "ho"}], "stop_reason": "end_turn"}
@@ -31,9 +31,13 @@ async def test_version_betas_and_the_length_of_an_answer_come_from_the_settings(
     async with wire() as double:
         double.answer(200, MESSAGE)
         settings = {"version": "2026-10-21", "beta": ["one-2026-01-01", "two-2026-01-01"], "max_tokens": 500}
-        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url, "api_key": "k1", **settings}))
+        provider = make_provider(
+            "a", parse_settings({"kind": "anthropic", "base_url": double.url, "api_key": "k1", **settings})
+        )
 
-        answer = await provider.complete(Call("r1", "chat", "claude-haiku-4-5", {**BODY, "temperature": 0.2}, 5.0))
+        answer = await provider.complete(
+            ProviderCall("r1", "chat", "claude-haiku-4-5", {**BODY, "temperature": 0.2}, 5.0)
+        )
 
         await provider.close()
         _, headers, _ = double.requests[0]
@@ -47,10 +51,10 @@ async def test_version_betas_and_the_length_of_an_answer_come_from_the_settings(
 
 async def test_embeddings_are_refused_before_anything_is_sent() -> None:
     async with wire() as double:
-        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
+        provider = make_provider("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
 
         with pytest.raises(ProviderError) as caught:
-            await provider.complete(Call("r1", "embeddings", "claude", {"input": "hi"}, 5.0))
+            await provider.complete(ProviderCall("r1", "embeddings", "claude", {"input": "hi"}, 5.0))
 
         await provider.close()
         assert (caught.value.error_type, caught.value.param) == ("invalid_request", "model")
@@ -61,8 +65,8 @@ async def test_embeddings_are_refused_before_anything_is_sent() -> None:
 async def test_who_is_refused_by_the_provider_finds_on_record_what_it_was_sent(stream: bool) -> None:
     async with wire() as double:
         double.answer(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}})
-        provider = make("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
-        call = Call("r1", "chat", "claude-haiku-4-5", {**BODY, "seed": 1}, 5.0, stream=stream)
+        provider = make_provider("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
+        call = ProviderCall("r1", "chat", "claude-haiku-4-5", {**BODY, "seed": 1}, 5.0, stream=stream)
 
         with pytest.raises(ProviderError) as caught:
             _ = [item async for item in provider.stream(call)] if stream else await provider.complete(call)

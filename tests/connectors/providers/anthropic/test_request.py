@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.providers.anthropic.request import translate
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
 from tests.connectors.providers.requests import chat_bodies
 
@@ -18,7 +18,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 
 def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JSON, list[Change]]:
     body = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}
-    return translate(Call("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
+    return translate(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
 
 
 def test_the_newer_name_of_the_limit_counts_more() -> None:
@@ -96,7 +96,7 @@ def test_a_callers_own_words_of_anthropics_pass() -> None:
 )
 @settings(max_examples=300, deadline=None)
 def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JSON, model: str) -> None:
-    outcome = tried(Call("r1", "chat", model, body, 5.0))
+    outcome = tried(ProviderCall("r1", "chat", model, body, 5.0))
 
     if isinstance(outcome, ProviderError):
         assert outcome.error_type == "invalid_request"
@@ -107,7 +107,7 @@ def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JS
         assert {change.param.partition("[")[0] for change in changes} <= body.keys() | {"max_tokens"}
 
 
-def tried(call: Call) -> tuple[JSON, list[Change]] | ProviderError:
+def tried(call: ProviderCall) -> tuple[JSON, list[Change]] | ProviderError:
     try:
         return translate(call, 8192, "2023-06-01")
     except ProviderError as error:

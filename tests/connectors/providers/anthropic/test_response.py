@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from connectors.providers.anthropic.response import completion
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from schemas.events.parts import Usage
 
 
-def answer(content: list[Any], stop_reason: str | None = "end_turn", **more: Any) -> Answer:
+def answer(content: list[Any], stop_reason: str | None = "end_turn", **more: Any) -> ProviderAnswer:
     message = {"type": "message", "id": "m1", "content": content, "stop_reason": stop_reason, **more}
     return completion(message, 7, by_tool=False)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.providers.bedrock.embeddings import read_embeddings, write_embeddings
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 
 TITAN = "amazon.titan-embed-text-v2:0"
 TITAN_1 = "amazon.titan-embed-text-v1"
@@ -13,8 +13,8 @@ COHERE = "cohere.embed-multilingual-v3"
 NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
 
 
-def a_call(model: str, text: object = "hi", **asked: Any) -> Call:
-    return Call("r1", "embeddings", model, {"model": "alias", "input": text, **asked}, 5.0)
+def a_call(model: str, text: object = "hi", **asked: Any) -> ProviderCall:
+    return ProviderCall("r1", "embeddings", model, {"model": "alias", "input": text, **asked}, 5.0)
 
 
 @pytest.mark.parametrize(

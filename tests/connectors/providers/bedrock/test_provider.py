@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from connectors.providers import parse_settings
 from connectors.providers.bedrock.provider import Bedrock, BedrockSettings
 from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from tests.connectors.wire_double import Wire, wire
 
 KEY_ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session/token="
@@ -19,8 +19,10 @@ ARN = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/a
 ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "hi"}]}}, "stopReason": "end_turn"}
 
 
-def a_call(model: str) -> Call:
-    return Call("r1", "chat", model, {"model": "alias", "messages": [{"role": "user", "content": "Grüße"}]}, 5.0)
+def a_call(model: str) -> ProviderCall:
+    return ProviderCall(
+        "r1", "chat", model, {"model": "alias", "messages": [{"role": "user", "content": "Grüße"}]}, 5.0
+    )
 
 
 async def called(double: Wire, model: str, **settings: Any) -> ProviderError | None:

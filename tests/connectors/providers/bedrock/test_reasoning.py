@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.bedrock.reasoning import give_back, keep
+from connectors.providers.bedrock.reasoning import from_converse, to_converse
 
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 OTHER = "openai.gpt-oss-120b-1:0"
@@ -16,7 +16,7 @@ BLOCKS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("model", [CLAUDE, OTHER])
 def test_thoughts_go_back_as_they_came(model: str) -> None:
-    assert give_back(model, {"extra_content": keep(model, BLOCKS)}) == BLOCKS
+    assert to_converse(model, {"extra_content": from_converse(model, BLOCKS)}) == BLOCKS
 
 
 def test_claudes_thoughts_stand_where_anthropics_clients_look() -> None:
@@ -25,20 +25,20 @@ def test_claudes_thoughts_stand_where_anthropics_clients_look() -> None:
         {"type": "redacted_thinking", "data": "cmVk"},
     ]
 
-    assert keep(CLAUDE, BLOCKS) == {"anthropic": {"thinking_blocks": thoughts}}
+    assert from_converse(CLAUDE, BLOCKS) == {"anthropic": {"thinking_blocks": thoughts}}
 
 
 def test_thoughts_of_another_familys_model_are_not_handed_on() -> None:
-    assert give_back(OTHER, {"extra_content": keep(CLAUDE, BLOCKS)}) == []
-    assert give_back(CLAUDE, {"extra_content": keep(OTHER, BLOCKS)}) == []
+    assert to_converse(OTHER, {"extra_content": from_converse(CLAUDE, BLOCKS)}) == []
+    assert to_converse(CLAUDE, {"extra_content": from_converse(OTHER, BLOCKS)}) == []
 
 
 def test_a_thought_that_nobody_signed_stays_here() -> None:
-    assert give_back(CLAUDE, {"extra_content": keep(CLAUDE, [{"reasoningText": {"text": "Hm."}}])}) == []
+    assert to_converse(CLAUDE, {"extra_content": from_converse(CLAUDE, [{"reasoningText": {"text": "Hm."}}])}) == []
 
 
 @pytest.mark.parametrize(
     "extra", [None, 5, {"bedrock": 5}, {"bedrock": {"reasoning": "x"}}, {"bedrock": {"reasoning": [5]}}]
 )
 def test_what_is_no_thought_is_none(extra: object) -> None:
-    assert give_back(OTHER, {"extra_content": extra}) == []
+    assert to_converse(OTHER, {"extra_content": extra}) == []

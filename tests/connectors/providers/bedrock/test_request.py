@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from connectors.providers.bedrock.request import write_chat
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
 from tests.connectors.providers.requests import chat_bodies
 
@@ -17,13 +17,13 @@ HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content":
 
 
 def written(model: str = SONNET_4_5, **asked: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    body, changes = write_chat(Call("r1", "chat", model, {**HI, **asked}, 5.0))
+    body, changes = write_chat(ProviderCall("r1", "chat", model, {**HI, **asked}, 5.0))
     return body, [(change.param, change.action) for change in changes]
 
 
 def attempted(model: str, body: dict[str, Any]) -> tuple[dict[str, Any], list[Change]] | ProviderError:
     try:
-        return write_chat(Call("r1", "chat", model, body, 5.0))
+        return write_chat(ProviderCall("r1", "chat", model, body, 5.0))
     except ProviderError as error:
         return error
 

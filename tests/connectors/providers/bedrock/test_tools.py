@@ -6,7 +6,7 @@ import pytest
 
 from connectors.providers.bedrock.parameters import CHAT
 from connectors.providers.bedrock.tools import ANSWER_TOOL, Tools, answers_by_tool
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 
 SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA = "eu.amazon.nova-pro-v1:0"
@@ -92,4 +92,4 @@ def test_text_is_no_format() -> None:
     ],
 )
 def test_who_reads_the_answer_knows_whether_it_comes_by_tool(model: str, format_: object, *, expected: bool) -> None:
-    assert answers_by_tool(Call("r1", "chat", model, {"response_format": format_}, 5.0)) is expected
+    assert answers_by_tool(ProviderCall("r1", "chat", model, {"response_format": format_}, 5.0)) is expected

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.providers import make, parse_settings
+from connectors.providers import make_provider, parse_settings
 from connectors.providers.cohere.provider import Cohere
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.vocabulary import Operation
 
 HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
@@ -15,13 +15,13 @@ HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content":
 
 @pytest.fixture
 def cohere() -> Cohere:
-    made = make("p", parse_settings({"kind": "cohere", "api_key": "k"}))
+    made = make_provider("p", parse_settings({"kind": "cohere", "api_key": "k"}))
     assert isinstance(made, Cohere)
     return made
 
 
-def a_call(operation: Operation = "chat", model: str = "command-a-03-2025", **body: Any) -> Call:
-    return Call("r1", operation, model, {**HI, **body}, timeout_s=5.0)
+def a_call(operation: Operation = "chat", model: str = "command-a-03-2025", **body: Any) -> ProviderCall:
+    return ProviderCall("r1", operation, model, {**HI, **body}, timeout_s=5.0)
 
 
 def test_a_key_is_needed() -> None:
@@ -33,7 +33,7 @@ def test_a_key_is_needed() -> None:
     "said", [{"n": 1}, {"logit_bias": {}}, {"parallel_tool_calls": True}, {"modalities": ["text"]}, {"tools": []}]
 )
 def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: dict[str, Any]) -> None:
-    outgoing = cohere.write(a_call(**said))
+    outgoing = cohere.to_request(a_call(**said))
 
     assert outgoing.body == {"model": "command-a-03-2025", "messages": HI["messages"]}
     assert list(outgoing.changes) == []
@@ -57,19 +57,21 @@ def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: d
 )
 def test_what_cannot_be_said_is_refused_by_name(cohere: Cohere, param: str, said: dict[str, Any]) -> None:
     with pytest.raises(ProviderError) as caught:
-        cohere.write(a_call(**said))
+        cohere.to_request(a_call(**said))
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
 def test_the_caller_may_say_what_its_embeddings_are_for_and_that_they_may_be_cut(cohere: Cohere) -> None:
-    outgoing = cohere.write(a_call("embeddings", "embed-v4.0", input="hi", input_type="search_query", truncate="END"))
+    outgoing = cohere.to_request(
+        a_call("embeddings", "embed-v4.0", input="hi", input_type="search_query", truncate="END")
+    )
 
     assert (outgoing.body["input_type"], outgoing.body["truncate"]) == ("search_query", "END")
 
 
 def test_a_stream_of_events_after_the_end_of_the_message_adds_nothing(cohere: Cohere) -> None:
-    decoder = cohere.decoder(a_call())
+    decoder = cohere.stream_decoder(a_call())
     end = b'data: {"type":"message-end","delta":{"finish_reason":"COMPLETE"}}\n\n'
 
     chunks = list(decoder.feed(end + end))
@@ -79,7 +81,7 @@ def test_a_stream_of_events_after_the_end_of_the_message_adds_nothing(cohere: Co
 
 
 def test_part_of_a_tool_call_that_never_began_is_the_servers_fault(cohere: Cohere) -> None:
-    decoder = cohere.decoder(a_call())
+    decoder = cohere.stream_decoder(a_call())
     delta = b'data: {"type":"tool-call-delta","delta":{"message":{"tool_calls":{"function":{"arguments":"{"}}}}}\n\n'
 
     with pytest.raises(ProviderError) as caught:

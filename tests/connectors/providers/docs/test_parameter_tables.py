@@ -5,7 +5,7 @@ import pytest
 from connectors.providers import KINDS
 from connectors.providers.docs import parameter_tables as tables
 from connectors.providers.docs.__main__ import BEGIN, END, PAGE, with_tables
-from connectors.providers.parameters import PASS, Parameters, Rule, dropped, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, dropped, refused
 
 
 def test_the_page_is_in_step_with_the_providers() -> None:
@@ -70,7 +70,7 @@ def test_a_cell_says_what_becomes_of_a_parameter(rule: Rule, said: str) -> None:
 
 def test_the_notes_give_reasons_and_exceptions_once() -> None:
     fixed = {"dimensions": refused("fixed")}
-    table = Parameters(
+    table = ParameterRules(
         "p", {"a": dropped("why"), "b": dropped("why"), "own": PASS}, models=(("v1-*", fixed), ("v2-*", fixed))
     )
 

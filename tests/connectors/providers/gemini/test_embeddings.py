@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from connectors.providers.gemini.embeddings import from_embeddings
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Usage
 
 
-def a_call(body: dict[str, Any]) -> Call:
-    return Call("r1", "embeddings", "gemini-embedding-001", body, 5.0)
+def a_call(body: dict[str, Any]) -> ProviderCall:
+    return ProviderCall("r1", "embeddings", "gemini-embedding-001", body, 5.0)
 
 
 @pytest.mark.parametrize(

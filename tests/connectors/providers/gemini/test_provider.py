@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from connectors.providers import parse_settings
 from connectors.providers.gemini.provider import HOST, Gemini, GeminiSettings, resource
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 
 KEY = "AIza-secret-0123456789"
 
@@ -23,7 +23,7 @@ def test_the_key_is_in_no_url() -> None:
     gemini = Gemini("g", GeminiSettings(api_key=SecretStr(KEY)))
     body = {"messages": [{"role": "user", "content": "hi"}]}
 
-    outgoing = gemini.write(Call("r1", "chat", "gemini-2.5-flash", body, 5.0, stream=True))
+    outgoing = gemini.to_request(ProviderCall("r1", "chat", "gemini-2.5-flash", body, 5.0, stream=True))
 
     assert KEY not in HOST + outgoing.path
     assert KEY not in json.dumps(outgoing.body)

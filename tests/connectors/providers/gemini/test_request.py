@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.providers.gemini.request import to_chat
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from tests.connectors.providers.requests import chat_bodies
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
@@ -17,7 +17,7 @@ TOOL = {"type": "function", "function": FUNCTION}
 
 
 def written(body: dict[str, Any], model: str = "gemini-2.5-flash") -> dict[str, Any]:
-    return to_chat(Call("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
+    return to_chat(ProviderCall("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from connectors.providers.huggingface.embeddings import path, read
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 
 
-def a_call(model: str = "org/model", **body: Any) -> Call:
-    return Call("r1", "embeddings", model, {"input": "hi", **body}, 5.0)
+def a_call(model: str = "org/model", **body: Any) -> ProviderCall:
+    return ProviderCall("r1", "embeddings", model, {"input": "hi", **body}, 5.0)
 
 
 @pytest.mark.parametrize("model", ["../../v1/chat", "org/..", "a/b/c", "org/model?x=1", "org/mo del", ""])

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from connectors.http_client import Response
 from connectors.providers import parse_settings
 from connectors.providers.huggingface.provider import HuggingFace, HuggingFaceSettings
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_server_of_ones_own_needs_its_address(wrong: dict[str, Any]) -> None:
 def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> None:
     made = HuggingFace("hf", HuggingFaceSettings(base_url=base_url, server="tgi"))
 
-    assert made._base + made.path(Call("r1", "chat", "m", {}, 5.0)) == "http://tgi:80/v1/chat/completions"
+    assert made._base + made.path(ProviderCall("r1", "chat", "m", {}, 5.0)) == "http://tgi:80/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> Non
 def test_only_a_limit_that_is_used_up_says_when_to_try_again(header: str, seconds: float | None) -> None:
     made = HuggingFace("hf", HuggingFaceSettings(base_url="http://h"))
 
-    assert made.refusal(Response(429, {"ratelimit": header}, b"")).retry_after_s == seconds
+    assert made.to_error(Response(429, {"ratelimit": header}, b"")).retry_after_s == seconds

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from connectors.providers import parse_settings
 from connectors.providers.openai_compatible.azure import Azure, AzureSettings, findings
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from tests.connectors.wire_double import wire
 
 TOKEN = "entra-0123456789"
@@ -20,8 +20,8 @@ def azure(**settings: Any) -> Azure:
     return Azure("az", AzureSettings.model_validate({"resource": "mine", "api_key": "k", **settings}))
 
 
-def a_call(model: str = "gpt-4o", *, stream: bool = False) -> Call:
-    return Call("r1", "chat", model, {"messages": [{"role": "user", "content": "hi"}]}, 5.0, stream=stream)
+def a_call(model: str = "gpt-4o", *, stream: bool = False) -> ProviderCall:
+    return ProviderCall("r1", "chat", model, {"messages": [{"role": "user", "content": "hi"}]}, 5.0, stream=stream)
 
 
 def test_the_address_follows_from_the_resource() -> None:
@@ -63,7 +63,7 @@ def test_a_deployments_name_stays_in_its_place_in_the_path() -> None:
     [("", True), ("2023-05-15", False), ("2024-08-01-preview", False), ("2024-09-01-preview", True)],
 )
 def test_an_old_version_is_not_asked_to_count_a_stream(version: str, counted: bool) -> None:
-    body = azure(api_version=version).write(a_call(stream=True)).body
+    body = azure(api_version=version).to_request(a_call(stream=True)).body
 
     assert body["stream"] is True
     assert ("stream_options" in body) == counted
@@ -98,9 +98,11 @@ def test_no_body_can_break_the_reading_of_what_the_filter_found(body: object) ->
 
 
 def test_a_deployment_takes_what_the_model_behind_it_takes() -> None:
-    call = Call("r1", "chat", "chat-prod", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}, 5.0)
+    call = ProviderCall(
+        "r1", "chat", "chat-prod", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}, 5.0
+    )
 
-    named, unnamed = azure(deployments={"chat-prod": "gpt-5-mini"}).write(call), azure().write(call)
+    named, unnamed = azure(deployments={"chat-prod": "gpt-5-mini"}).to_request(call), azure().to_request(call)
 
     assert (named.body["model"], named.body["max_completion_tokens"]) == ("chat-prod", 9)
     assert unnamed.body["max_tokens"] == 9

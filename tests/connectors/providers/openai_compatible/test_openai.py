@@ -12,26 +12,28 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from connectors.http_client import MAX_RESPONSE_BYTES
-from connectors.providers import make, parse_settings
+from connectors.providers import make_provider, parse_settings
 from connectors.providers.openai_compatible.openai import OpenAI
-from connectors.providers.provider import Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderCall, ProviderError
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
 from tests.connectors.wire_double import CHAT, Wire, hang, wire
-from tests.polling import eventually
+from tests.eventually import eventually
 
 KEY = "sk-secret-0123456789"
 BODY: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], "logit_bias": {"5": -1}}
 
 
-def a_call(body: dict[str, Any] | None = None, timeout_s: float = 5.0, **more: Any) -> Call:
-    return Call("r1", more.pop("operation", "chat"), "gpt-4o", BODY if body is None else body, timeout_s)
+def a_call(body: dict[str, Any] | None = None, timeout_s: float = 5.0, **more: Any) -> ProviderCall:
+    return ProviderCall("r1", more.pop("operation", "chat"), "gpt-4o", BODY if body is None else body, timeout_s)
 
 
 @asynccontextmanager
 async def provider(**settings: Any) -> AsyncIterator[tuple[Provider, Wire]]:
     async with wire() as double:
-        made = make("openai", parse_settings({"kind": "openai", "base_url": double.url, "api_key": KEY, **settings}))
+        made = make_provider(
+            "openai", parse_settings({"kind": "openai", "base_url": double.url, "api_key": KEY, **settings})
+        )
         try:
             yield made, double
         finally:
@@ -189,14 +191,14 @@ async def test_a_stream_that_is_not_over_in_time_keeps_what_had_come_and_what_it
 
 async def test_openai_itself_is_asked_for_packed_vectors_and_a_server_of_ones_own_as_its_caller_asks() -> None:
     call = a_call({"input": "x", "encoding_format": "float"}, operation="embeddings")
-    own = make("own", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
-    itself = make("itself", parse_settings({"kind": "openai", "api_key": KEY}))
+    own = make_provider("own", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
+    itself = make_provider("itself", parse_settings({"kind": "openai", "api_key": KEY}))
 
     assert isinstance(own, OpenAI)
     assert isinstance(itself, OpenAI)
-    assert own.write(call).body["encoding_format"] == "float"
-    assert itself.write(call).body["encoding_format"] == "base64"
-    assert [change.param for change in itself.write(call).changes] == ["encoding_format"]
+    assert own.to_request(call).body["encoding_format"] == "float"
+    assert itself.to_request(call).body["encoding_format"] == "base64"
+    assert [change.param for change in itself.to_request(call).changes] == ["encoding_format"]
 
 
 async def test_a_cookie_is_not_kept() -> None:
@@ -241,7 +243,7 @@ def test_settings_that_could_never_work_are_refused_at_the_start(wrong: dict[str
 
 
 async def test_nobody_there_is_a_network_error() -> None:
-    openai = make("openai", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
+    openai = make_provider("openai", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
 
     with pytest.raises(ProviderError) as caught:
         await openai.complete(a_call())

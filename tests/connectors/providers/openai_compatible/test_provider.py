@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.providers import make, parse_settings
+from connectors.providers import make_provider, parse_settings
 from connectors.providers.openai_compatible.provider import Compatible
-from connectors.providers.provider import Call
+from connectors.providers.provider import ProviderCall
 
 CHAT: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def a(kind: str, **settings: Any) -> Compatible:
-    made = make("p", parse_settings({"kind": kind, **settings}))
+    made = make_provider("p", parse_settings({"kind": kind, **settings}))
     assert isinstance(made, Compatible)
     return made
 
@@ -41,8 +41,8 @@ def test_who_sells_its_answers_needs_a_key(kind: str, key: dict[str, str]) -> No
 def test_who_streams_always_asks_for_the_usage_and_who_does_not_never_streams() -> None:
     body = {**CHAT, "stream": True, "stream_options": {"include_usage": False}}
 
-    streamed = a("vllm").write(Call("r1", "chat", "m", body, 5.0, stream=True))
-    whole = a("vllm").write(Call("r1", "chat", "m", body, 5.0))
+    streamed = a("vllm").to_request(ProviderCall("r1", "chat", "m", body, 5.0, stream=True))
+    whole = a("vllm").to_request(ProviderCall("r1", "chat", "m", body, 5.0))
 
     assert streamed.body == {**CHAT, "model": "m", "stream": True, "stream_options": {"include_usage": True}}
     assert whole.body == {**CHAT, "model": "m"}
@@ -51,8 +51,8 @@ def test_who_streams_always_asks_for_the_usage_and_who_does_not_never_streams() 
 def test_only_openai_itself_is_spared_what_other_providers_said() -> None:
     body = {**CHAT, "messages": [{"role": "assistant", "content": "a", "reasoning_content": "b"}]}
 
-    at_openai = a("openai", api_key="k").write(Call("r1", "chat", "gpt-4o", body, 5.0))
-    elsewhere = a("openai", base_url="http://localhost:1/v1").write(Call("r1", "chat", "m", body, 5.0))
+    at_openai = a("openai", api_key="k").to_request(ProviderCall("r1", "chat", "gpt-4o", body, 5.0))
+    elsewhere = a("openai", base_url="http://localhost:1/v1").to_request(ProviderCall("r1", "chat", "m", body, 5.0))
 
     assert at_openai.body["messages"] == [{"role": "assistant", "content": "a"}]
     assert [change.param for change in at_openai.changes] == ["messages"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connectors.providers.openai_compatible.response import ChoiceReader
 from connectors.providers.openai_compatible.stream import ChunkReader, stream_error
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.chunk_assembly import Assembly
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
 
@@ -128,7 +128,7 @@ VALUES = st.recursive(
 
 @given(st.lists(VALUES, max_size=4))
 def test_only_our_own_error_comes_out_and_chunks_can_be_put_together(events: list[Any]) -> None:
-    assembly = Assembly()
+    assembly = ChunkAssembler()
     try:
         chunks, _ = read(*(json.dumps(event) for event in events))
     except ProviderError:
@@ -139,7 +139,7 @@ def test_only_our_own_error_comes_out_and_chunks_can_be_put_together(events: lis
 
 
 def test_a_field_that_changes_its_type_in_the_middle_of_a_stream_breaks_nothing() -> None:
-    assembly = Assembly()
+    assembly = ChunkAssembler()
 
     for one in read(chunk({"extra": {}}), chunk({"extra": "a"}), chunk({"extra": "b"}, "stop"))[0]:
         assembly.add(one)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors.providers import make, parse_settings
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers import make_provider, parse_settings
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.simulated.provider import STATUS
 from schemas.events.vocabulary import ErrorType
 
@@ -15,11 +15,11 @@ BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "first"}, {"rol
 
 
 def simulated(**settings: Any) -> Provider:
-    return make("sim", parse_settings({"kind": "simulated", **settings}))
+    return make_provider("sim", parse_settings({"kind": "simulated", **settings}))
 
 
-def a_call(model: str = "any", body: dict[str, Any] | None = None) -> Call:
-    return Call("r1", "chat", model, BODY if body is None else body, 5.0)
+def a_call(model: str = "any", body: dict[str, Any] | None = None) -> ProviderCall:
+    return ProviderCall("r1", "chat", model, BODY if body is None else body, 5.0)
 
 
 async def outcome(provider: Provider, model: str = "any") -> str:
@@ -30,7 +30,7 @@ async def outcome(provider: Provider, model: str = "any") -> str:
     return "answered"
 
 
-def content(answer: Answer) -> str:
+def content(answer: ProviderAnswer) -> str:
     return str(answer.body["choices"][0]["message"]["content"])
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.providers.wire.errors import LONGEST_HINT_S, hint_s, read_complaint, refusal
+from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error, read_error_details, retry_after_s
 from schemas.events.vocabulary import ErrorType
 
 NOW = 1_700_000_000.0
@@ -37,7 +37,7 @@ NOW = 1_700_000_000.0
     ],
 )
 def test_status_then_code_then_message_say_the_class(status: int, body: object, expected: ErrorType) -> None:
-    error = refusal(status, {}, json.dumps(body).encode())
+    error = parse_error(status, {}, json.dumps(body).encode())
 
     assert error.error_type == expected
 
@@ -61,12 +61,12 @@ def test_status_then_code_then_message_say_the_class(status: int, body: object, 
     ],
 )
 def test_every_dialect_of_an_error_body_is_read(content: bytes, message: str) -> None:
-    assert read_complaint(content).message == message
+    assert read_error_details(content).message == message
 
 
 @given(st.integers(300, 599), st.binary(max_size=200))
 def test_no_response_can_break_the_reading_of_it(status: int, content: bytes) -> None:
-    error = refusal(status, {}, content)
+    error = parse_error(status, {}, content)
 
     assert error.message
 
@@ -80,7 +80,7 @@ def test_no_response_can_break_the_reading_of_it(status: int, content: bytes) ->
     )
 )
 def test_no_json_can_break_it_either(body: object) -> None:
-    refusal(400, {}, json.dumps(body).encode())
+    parse_error(400, {}, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_no_json_can_break_it_either(body: object) -> None:
     ],
 )
 def test_hints_are_read_in_the_order_of_their_precision(headers: dict[str, str], seconds: float | None) -> None:
-    hint = hint_s(headers, NOW)
+    hint = retry_after_s(headers, NOW)
 
     assert hint == pytest.approx(seconds)
 
@@ -129,6 +129,6 @@ def test_hints_are_read_in_the_order_of_their_precision(headers: dict[str, str],
     )
 )
 def test_a_hint_is_always_a_time_that_one_can_wait(headers: dict[str, str]) -> None:
-    hint = hint_s(headers, NOW)
+    hint = retry_after_s(headers, NOW)
 
-    assert hint is None or 0 < hint <= LONGEST_HINT_S
+    assert hint is None or 0 < hint <= MAX_RETRY_AFTER_S

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers.wire.secret_scrubbing import Scrubber
+from connectors.providers.wire.secret_scrubbing import SecretScrubber
 
 KEY = "sk-proj-A1b2/C3+d4=E5"
-SCRUBBER = Scrubber([f"Bearer {KEY}", "abc"])
+SCRUBBER = SecretScrubber([f"Bearer {KEY}", "abc"])
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_an_error_is_freed_of_the_key_whole_or_half_hidden(said: str, kept: str)
 
 
 def test_a_body_is_freed_of_it_and_stays_json() -> None:
-    assert SCRUBBER.body(b'{"headers":{"authorization":"Bearer %s"}}' % KEY.encode()) == (
+    assert SCRUBBER.scrub(b'{"headers":{"authorization":"Bearer %s"}}' % KEY.encode()) == (
         b'{"headers":{"authorization":"***"}}'
     )
 
@@ -34,4 +34,4 @@ def test_a_body_is_freed_of_it_and_stays_json() -> None:
 def test_a_body_without_it_is_the_same_object() -> None:
     body = b'{"a":1}'
 
-    assert SCRUBBER.body(body) is body
+    assert SCRUBBER.scrub(body) is body

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from schemas.avro.codec import UndecodableError, decode, encode
-from schemas.avro.compiled.interning import LARGEST, Recurring
+from schemas.avro.compiled.interning import MAX_ENTRY_BYTES, InternTable
 from schemas.events.catalog import AttemptStarted, RequestReceived
 from schemas.events.parts import Request
-from tests.making import make_request
+from tests.factories import make_request
 
 REQUEST = make_request()
 KEY = 37
@@ -69,19 +69,19 @@ def test_a_copy_is_written_as_what_it_is() -> None:
 
 
 def test_too_many_are_forgotten_together_and_read_again() -> None:
-    known = Recurring[str](KEY, most=2)
+    known = InternTable[str](KEY, most=2)
 
     for number in range(3):
-        known.keep(b"%d" % number + b" " * KEY, f"part {number}")
+        known.add(b"%d" % number + b" " * KEY, f"part {number}")
 
     assert [part for _, part in known.by_key.values()] == ["part 2"]
     assert len(known.by_id) == 1
 
 
 def test_a_large_part_is_not_kept() -> None:
-    known = Recurring[str](KEY)
+    known = InternTable[str](KEY)
 
-    known.keep(b" " * (LARGEST + 1), "part")
+    known.add(b" " * (MAX_ENTRY_BYTES + 1), "part")
 
     assert not known.by_key
     assert not known.by_id

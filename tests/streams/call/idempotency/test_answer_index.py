@@ -5,7 +5,7 @@ import uuid
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from streams.call.idempotency.answer_index import Bookmarks
+from streams.call.idempotency.answer_index import AnswerIndex
 
 DAY_MINUTES = 24 * 60
 NOW = 1_800_000_000.0
@@ -19,15 +19,15 @@ def ago(minutes: float) -> int:
     return int((NOW - 60 * minutes) * 1000)
 
 
-def fixed(limit: int = 100) -> Bookmarks:
-    return Bookmarks(limit, clock=lambda: NOW)
+def fixed(limit: int = 100) -> AnswerIndex:
+    return AnswerIndex(limit, clock=lambda: NOW)
 
 
 def test_an_answer_is_found_by_its_request() -> None:
     bookmarks, one, other = fixed(), named(), named()
 
-    assert bookmarks.put(one, 1, 10, ago(5))
-    assert bookmarks.put(other, 2, 20, ago(4))
+    assert bookmarks.add(one, 1, 10, ago(5))
+    assert bookmarks.add(other, 2, 20, ago(4))
 
     assert (bookmarks.find(one), bookmarks.find(other), bookmarks.find(named())) == (10, 20, None)
 
@@ -35,8 +35,8 @@ def test_an_answer_is_found_by_its_request() -> None:
 def test_of_two_answers_to_one_request_the_later_counts_in_whichever_order_they_are_read() -> None:
     bookmarks, one = fixed(), named()
 
-    bookmarks.put(one, 1, 11, ago(4))
-    bookmarks.put(one, 1, 10, ago(5))
+    bookmarks.add(one, 1, 11, ago(4))
+    bookmarks.add(one, 1, 10, ago(5))
 
     assert bookmarks.find(one) == 11
 
@@ -44,7 +44,7 @@ def test_of_two_answers_to_one_request_the_later_counts_in_whichever_order_they_
 def test_what_is_a_day_old_is_not_taken_in() -> None:
     bookmarks, one = fixed(), named()
 
-    assert not bookmarks.put(one, 1, 10, ago(DAY_MINUTES + 1))
+    assert not bookmarks.add(one, 1, 10, ago(DAY_MINUTES + 1))
 
     assert bookmarks.find(one) is None
 
@@ -52,28 +52,28 @@ def test_what_is_a_day_old_is_not_taken_in() -> None:
 def test_beyond_its_room_it_forgets_the_oldest_by_their_time_though_they_come_last() -> None:
     bookmarks, ids = fixed(limit=3), [named() for _ in range(4)]
     for age, one in enumerate(ids[:3]):
-        assert bookmarks.put(one, 1, 100 - age, ago(age))
+        assert bookmarks.add(one, 1, 100 - age, ago(age))
 
-    assert not bookmarks.put(ids[3], 1, 50, ago(60))
+    assert not bookmarks.add(ids[3], 1, 50, ago(60))
 
     assert [bookmarks.find(one) for one in ids] == [100, 99, 98, None]
 
 
 def test_a_partition_that_is_left_is_forgotten_and_no_other() -> None:
     bookmarks, one, other = fixed(), named(), named()
-    bookmarks.put(one, 1, 10, ago(5))
-    bookmarks.put(other, 2, 10, ago(5))
+    bookmarks.add(one, 1, 10, ago(5))
+    bookmarks.add(other, 2, 10, ago(5))
 
-    bookmarks.leave(1)
+    bookmarks.drop_partition(1)
 
     assert (bookmarks.find(one), bookmarks.find(other), len(bookmarks)) == (None, 10, 1)
 
 
 def test_an_answer_whose_writers_clock_is_ahead_is_kept_as_one_of_now() -> None:
     bookmarks, one, other = fixed(limit=1), named(), named()
-    bookmarks.put(one, 1, 10, ago(-DAY_MINUTES))
+    bookmarks.add(one, 1, 10, ago(-DAY_MINUTES))
 
-    bookmarks.put(other, 1, 11, ago(-1))
+    bookmarks.add(other, 1, 11, ago(-1))
 
     assert len(bookmarks) <= 1
 
@@ -87,7 +87,7 @@ class Remembering(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now = NOW
-        self.bookmarks = Bookmarks(self.LIMIT, clock=lambda: self.now)
+        self.bookmarks = AnswerIndex(self.LIMIT, clock=lambda: self.now)
         self.known: dict[str, tuple[int, int, int]] = {}
         self.overflowed = False
 
@@ -95,14 +95,14 @@ class Remembering(RuleBasedStateMachine):
     def put(self, partition: int, age: int) -> str:
         one, offset = named(), len(self.known) + 1
         self.known[one] = (partition, offset, int((self.now - 60 * age) * 1000))
-        self.bookmarks.put(one, *self.known[one])
+        self.bookmarks.add(one, *self.known[one])
         self.overflowed |= sum(self.young(one) for one in self.known) > self.LIMIT
         return one
 
     @rule(one=answers)
     def put_again(self, one: str) -> None:
         if one in self.known:
-            self.bookmarks.put(one, *self.known[one])
+            self.bookmarks.add(one, *self.known[one])
 
     @rule(minutes=st.integers(1, DAY_MINUTES))
     def wait(self, minutes: int) -> None:
@@ -110,7 +110,7 @@ class Remembering(RuleBasedStateMachine):
 
     @rule(partition=st.integers(0, 2))
     def leave(self, partition: int) -> None:
-        self.bookmarks.leave(partition)
+        self.bookmarks.drop_partition(partition)
         self.known = {one: put for one, put in self.known.items() if put[0] != partition}
 
     def young(self, one: str) -> bool:

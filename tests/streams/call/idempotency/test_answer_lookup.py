@@ -9,13 +9,13 @@ from connectors.kafka import BrokerUnavailableError
 from schemas.events.catalog import AttemptFinished
 from schemas.events.parts import Request
 from schemas.events.request_id import named_request_id
-from schemas.kafka.headers import ASKED
-from schemas.kafka.records import Record
+from schemas.kafka.headers import FINGERPRINT
+from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import DAY, HOUR
-from streams.call.idempotency.answer_index import Bookmarks
-from streams.call.idempotency.answer_lookup import Recall
-from tests.making import make_request, now_ms, record
-from tests.polling import eventually
+from streams.call.idempotency.answer_index import AnswerIndex
+from streams.call.idempotency.answer_lookup import AnswerLookup
+from tests.eventually import eventually
+from tests.factories import make_request, now_ms, record
 
 PARTITION = 3
 
@@ -24,7 +24,7 @@ def named(name: str = "order-7", **more: Any) -> Request:
     return make_request(request_id=named_request_id("acme", name), **more)
 
 
-def answered(request: Request, offset: int = 7, age_ms: int = 0, asked: str = "0123", **more: Any) -> Record:
+def answered(request: Request, offset: int = 7, age_ms: int = 0, asked: str = "0123", **more: Any) -> ConsumerRecord:
     event = AttemptFinished(
         request=request,
         attempt=2,
@@ -39,7 +39,7 @@ def answered(request: Request, offset: int = 7, age_ms: int = 0, asked: str = "0
     return dataclasses.replace(
         record(event, "llm.attempts.v1", PARTITION, offset),
         key=request.request_id.encode(),
-        headers=((ASKED, asked.encode()),) if asked else (),
+        headers=((FINGERPRINT, asked.encode()),) if asked else (),
         timestamp_ms=now_ms() - age_ms,
     )
 
@@ -47,21 +47,23 @@ def answered(request: Request, offset: int = 7, age_ms: int = 0, asked: str = "0
 class Shelf:
     """A topic of one partition that is looked back through when it is let."""
 
-    def __init__(self, *records: Record) -> None:
+    def __init__(self, *records: ConsumerRecord) -> None:
         self.records = {record.offset: record for record in records}
         self.let = asyncio.Event()
         self.away = 0
         self.reads = 0
-        self.looked: list[Record] = []
+        self.looked: list[ConsumerRecord] = []
         self.stopped = 0
 
-    async def read(self, partition: int, offset: int) -> Record | None:
+    async def read(self, partition: int, offset: int) -> ConsumerRecord | None:
         assert partition == PARTITION
         self.reads += 1
         self._fail()
         return self.records.get(offset)
 
-    async def back(self, partition: int, since_ms: int, until_ms: int) -> AsyncGenerator[list[Record]]:
+    async def read_backwards(
+        self, partition: int, since_ms: int, until_ms: int
+    ) -> AsyncGenerator[list[ConsumerRecord]]:
         assert partition == PARTITION
         await self.let.wait()
         self._fail()
@@ -79,8 +81,8 @@ class Shelf:
             raise BrokerUnavailableError("away")
 
 
-def recall_of(shelf: Shelf, **more: Any) -> Recall:
-    return Recall(lambda: shelf, **more)
+def recall_of(shelf: Shelf, **more: Any) -> AnswerLookup:
+    return AnswerLookup(lambda: shelf, **more)
 
 
 async def test_an_answer_that_was_seen_is_read_again_where_it_stands() -> None:
@@ -89,28 +91,28 @@ async def test_an_answer_that_was_seen_is_read_again_where_it_stands() -> None:
     recall = recall_of(shelf)
     recall.observe(shelf.records[7])
 
-    end = await recall.end(request, PARTITION)
+    end = await recall.find(request, PARTITION)
 
     assert end is not None
-    assert (end.outcome, end.asked, end.attempts[-1].body) == ("answered", "0123", '{"id": "paid"}')
+    assert (end.outcome, end.fingerprint, end.attempts[-1].body) == ("answered", "0123", '{"id": "paid"}')
     assert shelf.reads == 1
 
 
 async def test_what_no_caller_named_is_neither_kept_nor_looked_for() -> None:
     request = make_request()
-    shelf, bookmarks = Shelf(answered(request)), Bookmarks()
+    shelf, bookmarks = Shelf(answered(request)), AnswerIndex()
     recall = recall_of(shelf, bookmarks=bookmarks)
     recall.observe(shelf.records[7])
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
-    assert await recall.end(request, PARTITION) is None
+    assert await recall.find(request, PARTITION) is None
 
     assert (len(bookmarks), shelf.reads) == (0, 0)
     await recall.stop()
 
 
 async def test_what_is_no_answer_is_not_kept() -> None:
-    bookmarks = Bookmarks()
+    bookmarks = AnswerIndex()
 
     recall_of(Shelf(), bookmarks=bookmarks).observe(answered(named(), asked="", error_type="server"))
 
@@ -121,8 +123,8 @@ async def test_a_repeat_waits_for_the_look_back_through_its_partition() -> None:
     request = named()
     shelf = Shelf(answered(request, age_ms=5 * HOUR))
     recall = recall_of(shelf)
-    recall.learn(PARTITION, now_ms())
-    waiting = asyncio.create_task(recall.end(request, PARTITION))
+    recall.index_partition(PARTITION, now_ms())
+    waiting = asyncio.create_task(recall.find(request, PARTITION))
     await asyncio.sleep(0)
     assert not waiting.done()
 
@@ -134,10 +136,10 @@ async def test_a_repeat_waits_for_the_look_back_through_its_partition() -> None:
 async def test_one_that_had_no_answer_is_fresh_when_the_look_back_is_over() -> None:
     shelf = Shelf(answered(named("another"), age_ms=HOUR))
     recall = recall_of(shelf)
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
     shelf.let.set()
 
-    assert await recall.end(named(), PARTITION) is None
+    assert await recall.find(named(), PARTITION) is None
 
     assert len(shelf.looked) == 1
 
@@ -145,9 +147,9 @@ async def test_one_that_had_no_answer_is_fresh_when_the_look_back_is_over() -> N
 async def test_a_look_back_that_takes_too_long_is_not_waited_for() -> None:
     shelf = Shelf()
     recall = recall_of(shelf, wait_s=0.01)
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
-    assert await recall.end(named(), PARTITION) is None
+    assert await recall.find(named(), PARTITION) is None
 
     await recall.stop()
 
@@ -155,9 +157,9 @@ async def test_a_look_back_that_takes_too_long_is_not_waited_for() -> None:
 async def test_at_least_half_of_its_time_is_left_to_a_request_for_being_called() -> None:
     request = named(deadline_at=now_ms() + 1000)
     recall = recall_of(Shelf())
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
-    assert await recall.end(request, PARTITION) is None
+    assert await recall.find(request, PARTITION) is None
 
     assert now_ms() < request.deadline_at
     await recall.stop()
@@ -168,7 +170,7 @@ async def test_an_answer_that_retention_has_deleted_is_none() -> None:
     recall = recall_of(Shelf())
     recall.observe(answered(request))
 
-    assert await recall.end(request, PARTITION) is None
+    assert await recall.find(request, PARTITION) is None
 
 
 async def test_an_answer_of_another_request_or_no_answer_at_its_place_is_none() -> None:
@@ -181,7 +183,7 @@ async def test_an_answer_of_another_request_or_no_answer_at_its_place_is_none() 
         recall = recall_of(Shelf(found))
         recall.observe(answered(request))
 
-        assert await recall.end(request, PARTITION) is None
+        assert await recall.find(request, PARTITION) is None
 
 
 async def test_an_answer_is_remembered_for_a_day() -> None:
@@ -191,9 +193,9 @@ async def test_an_answer_is_remembered_for_a_day() -> None:
     recall.observe(shelf.records[7])
 
     ahead_s = DAY / 1000 - 60
-    before = await recall.end(request, PARTITION)
+    before = await recall.find(request, PARTITION)
     ahead_s = DAY / 1000 + 60
-    after = await recall.end(request, PARTITION)
+    after = await recall.find(request, PARTITION)
 
     assert before is not None
     assert after is None
@@ -206,7 +208,7 @@ async def test_while_kafka_is_away_a_known_answer_is_waited_for_rather_than_paid
     recall = recall_of(shelf)
     recall.observe(shelf.records[7])
 
-    assert await recall.end(request, PARTITION) is not None
+    assert await recall.find(request, PARTITION) is not None
 
     assert shelf.reads == 2
 
@@ -218,9 +220,9 @@ async def test_a_look_back_that_kafka_interrupts_is_begun_again() -> None:
     shelf.let.set()
     recall = recall_of(shelf)
 
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
-    assert await recall.end(request, PARTITION) is not None
+    assert await recall.find(request, PARTITION) is not None
     await recall.stop()
 
 
@@ -228,11 +230,11 @@ async def test_a_partition_that_is_left_is_not_looked_through_and_nobody_waits_f
     request = named()
     shelf = Shelf(answered(request, age_ms=HOUR))
     recall = recall_of(shelf)
-    recall.learn(PARTITION, now_ms())
-    waiting = asyncio.create_task(recall.end(request, PARTITION))
+    recall.index_partition(PARTITION, now_ms())
+    waiting = asyncio.create_task(recall.find(request, PARTITION))
     await asyncio.sleep(0)
 
-    recall.leave(PARTITION)
+    recall.forget(PARTITION)
 
     assert await waiting is None
     assert shelf.looked == []
@@ -240,11 +242,11 @@ async def test_a_partition_that_is_left_is_not_looked_through_and_nobody_waits_f
 
 async def test_it_looks_no_further_back_than_there_is_room() -> None:
     kept = [answered(named(str(age)), offset=100 - age, age_ms=age * HOUR) for age in range(1, 10)]
-    shelf, bookmarks = Shelf(*kept), Bookmarks(limit=3)
+    shelf, bookmarks = Shelf(*kept), AnswerIndex(limit=3)
     shelf.let.set()
     recall = recall_of(shelf, bookmarks=bookmarks)
 
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
     await eventually(lambda: shelf.stopped == 1)
 
     assert [each.offset for each in shelf.looked] == [99, 98, 97, 96]
@@ -255,7 +257,7 @@ async def test_a_stopped_one_leaves_no_task_and_no_connection() -> None:
     shelf = Shelf()
     before = asyncio.all_tasks()
     recall = recall_of(shelf)
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
     await asyncio.sleep(0)
 
     await recall.stop()

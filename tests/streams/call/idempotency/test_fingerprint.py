@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from schemas.events.catalog import RequestRouted
 from schemas.events.request_id import named_request_id
-from schemas.kafka.records import Output
-from streams.call.idempotency.fingerprint import asked_in, fingerprint, marked
-from streams.call.request_body import body_of, wants_usage
+from schemas.kafka.records import ProducerRecord
+from streams.call.idempotency.fingerprint import fingerprint, fingerprint_of, with_fingerprint
+from streams.call.request_body import body_for_target, wants_usage
 from streams.pipeline.stage import DeadLetterError
-from tests.making import chat, record, routed
+from tests.factories import chat, record, routed
 
 ANY_TEXT = st.text(st.characters(codec="utf-8"))
 NAMED = named_request_id("acme", "order-7")
@@ -26,7 +26,7 @@ def asking(body: str, request_id: str = NAMED, **more: Any) -> RequestRouted:
 
 
 def print_of(event: RequestRouted) -> str:
-    return fingerprint(event, body_of(event))
+    return fingerprint(event, body_for_target(event))
 
 
 def test_the_same_question_has_the_same_fingerprint_however_it_is_written() -> None:
@@ -79,22 +79,22 @@ def test_a_request_without_a_name_has_none() -> None:
 
 
 def test_what_was_asked_stands_on_the_record_of_the_answer() -> None:
-    output = marked(Output("t", None, b""), "0123456789abcdef")
+    output = with_fingerprint(ProducerRecord("t", None, b""), "0123456789abcdef")
 
-    assert asked_in(dataclasses.replace(record(routed()), headers=output.headers)) == "0123456789abcdef"
+    assert fingerprint_of(dataclasses.replace(record(routed()), headers=output.headers)) == "0123456789abcdef"
 
 
 def test_an_answer_that_nobody_can_ask_for_again_is_left_as_it_is() -> None:
-    output = Output("t", None, b"")
+    output = ProducerRecord("t", None, b"")
 
-    assert marked(output, "") is output
-    assert asked_in(record(routed())) == ""
+    assert with_fingerprint(output, "") is output
+    assert fingerprint_of(record(routed())) == ""
 
 
 @pytest.mark.parametrize("body", ["[]", "nothing", ""])
 def test_a_body_that_is_no_json_object_is_a_dead_letter(body: str) -> None:
     with pytest.raises(DeadLetterError):
-        body_of(asking(body))
+        body_for_target(asking(body))
 
 
 @pytest.mark.parametrize(

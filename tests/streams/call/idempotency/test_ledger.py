@@ -7,29 +7,29 @@ from typing import Any, cast
 
 import pytest
 
-from connectors.kafka.clients.follower import Follower
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.kafka.clients.follower import TopicFollower
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from schemas.events.catalog import AttemptFinished, AttemptStarted
 from schemas.events.parts import Request
 from schemas.events.request_id import named_request_id
 from schemas.kafka.topics import Topics
-from streams.call.attempts import End, withdrawn
-from streams.call.idempotency.answer_lookup import Recall
-from streams.call.idempotency.claims import Finished, Fresh, InDoubt
-from streams.call.idempotency.ledger import CLOCK_SKEW_MS, Memory
+from streams.call.attempts import RequestEnd, to_withdrawn_event
+from streams.call.idempotency.answer_lookup import AnswerLookup
+from streams.call.idempotency.claims import Completed, InDoubt, Unclaimed
+from streams.call.idempotency.ledger import CLOCK_SKEW_MS, RequestLedger
 from streams.call.stage import CallStage
 from streams.pipeline.failures import unavailable
-from streams.pipeline.settlement import settled
-from tests.making import make_request, now_ms, record, routed
-from tests.polling import eventually
+from streams.pipeline.settlement import settle
+from tests.eventually import eventually
+from tests.factories import make_request, now_ms, record, routed
 from tests.streams.call.idempotency.test_answer_lookup import PARTITION, Shelf, answered, named
-from tests.streams.calls import a_start, answer, never, scripted, work
+from tests.streams.call.scripted_provider import a_start, answer, never, scripted, work
 
 
-def remembering(shelf: Shelf | None = None) -> tuple[Memory, Recall]:
+def remembering(shelf: Shelf | None = None) -> tuple[RequestLedger, AnswerLookup]:
     shelf = shelf if shelf is not None else Shelf()
-    recall = Recall(lambda: shelf)
-    return Memory("w1", time.time, Topics(), recall=recall), recall
+    recall = AnswerLookup(lambda: shelf)
+    return RequestLedger("w1", time.time, Topics(), recall=recall), recall
 
 
 def started(request: Request, expires_in_ms: int) -> AttemptStarted:
@@ -45,9 +45,9 @@ def started(request: Request, expires_in_ms: int) -> AttemptStarted:
 
 
 async def test_without_any_knowledge_a_request_is_fresh() -> None:
-    memory = Memory("w1", time.time, Topics())
+    memory = RequestLedger("w1", time.time, Topics())
 
-    assert await memory.claim(named(), PARTITION) == Fresh()
+    assert await memory.claim(named(), PARTITION) == Unclaimed()
 
 
 async def test_an_answer_of_hours_ago_is_the_end_of_a_named_request() -> None:
@@ -58,16 +58,16 @@ async def test_an_answer_of_hours_ago_is_the_end_of_a_named_request() -> None:
 
     claim = await memory.claim(request, PARTITION)
 
-    assert isinstance(claim, Finished)
+    assert isinstance(claim, Completed)
     assert claim.end.attempts[-1].body == '{"id": "paid"}'
 
 
 async def test_a_request_that_nobody_named_is_not_looked_for() -> None:
     shelf = Shelf()
     memory, recall = remembering(shelf)
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
-    assert await memory.claim(make_request(), PARTITION) == Fresh()
+    assert await memory.claim(make_request(), PARTITION) == Unclaimed()
 
     assert shelf.reads == 0
     await memory.close()
@@ -76,15 +76,15 @@ async def test_a_request_that_nobody_named_is_not_looked_for() -> None:
 async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_other_joins_it() -> None:
     request, shelf = named(), Shelf()
     memory, recall = remembering(shelf)
-    recall.learn(PARTITION, now_ms())
+    recall.index_partition(PARTITION, now_ms())
 
     async def called() -> bool:
         claim = await memory.claim(request, PARTITION)
-        if not isinstance(claim, Fresh):
+        if not isinstance(claim, Unclaimed):
             return False
-        memory.claims.take(request.request_id, PARTITION)
+        memory.claims.claim(request.request_id, PARTITION)
         await asyncio.sleep(0)
-        memory.claims.release(request.request_id, End(request, "answered", None, (), now_ms()))
+        memory.claims.release(request.request_id, RequestEnd(request, "answered", None, (), now_ms()))
         return True
 
     both = asyncio.gather(called(), called())
@@ -96,7 +96,7 @@ async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_o
 
 async def test_a_call_elsewhere_is_waited_for_until_its_time_is_over_and_is_then_in_doubt() -> None:
     request = make_request()
-    memory = Memory("w1", time.time, Topics())
+    memory = RequestLedger("w1", time.time, Topics())
     memory.claims.observe(record(started(request, expires_in_ms=50)))
 
     claim = await memory.claim(request, PARTITION)
@@ -112,10 +112,10 @@ async def test_a_partition_that_is_left_is_forgotten_in_every_memory() -> None:
     recall.observe(shelf.records[7])
     memory.claims.observe(record(started(named("b"), 60_000), partition=PARTITION))
 
-    memory.leave(PARTITION)
+    memory.forget(PARTITION)
 
-    assert await memory.claim(request, PARTITION) == Fresh()
-    assert await memory.claim(named("b"), PARTITION) == Fresh()
+    assert await memory.claim(request, PARTITION) == Unclaimed()
+    assert await memory.claim(named("b"), PARTITION) == Unclaimed()
 
 
 async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
@@ -124,9 +124,9 @@ async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
     shelf.let.set()
     memory, _ = remembering(shelf)
 
-    await memory.learn(PARTITION, now_ms())
+    await memory.catch_up(PARTITION, now_ms())
 
-    assert isinstance(await memory.claim(request, PARTITION), Finished)
+    assert isinstance(await memory.claim(request, PARTITION), Completed)
     await memory.close()
 
 
@@ -150,13 +150,13 @@ class Followed:
 
 async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_record_on() -> None:
     followed = Followed()
-    memory = Memory("w1", time.time, Topics(), lambda _: cast("Follower", followed))
+    memory = RequestLedger("w1", time.time, Topics(), lambda _: cast("TopicFollower", followed))
     now = now_ms()
 
     for since_ms in (now, now + 5, now - 7000, now - 50):
-        await memory.learn(PARTITION, since_ms)
-    memory.leave(PARTITION)
-    await memory.learn(PARTITION, now)
+        await memory.catch_up(PARTITION, since_ms)
+    memory.forget(PARTITION)
+    await memory.catch_up(PARTITION, now)
 
     topics = Topics()
     assert followed.asked == [
@@ -170,7 +170,7 @@ async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_reco
 async def test_a_redelivered_request_joins_the_running_call() -> None:
     gate = asyncio.Event()
 
-    async def wait(call: Call) -> Answer:
+    async def wait(call: ProviderCall) -> ProviderAnswer:
         await gate.wait()
         return await answer(call)
 
@@ -217,7 +217,7 @@ async def test_who_waited_for_a_cancelled_call_takes_it_over() -> None:
 
 
 async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_started() -> None:
-    async def lose(_: Call) -> Answer:
+    async def lose(_: ProviderCall) -> ProviderAnswer:
         stage.claims.revoke(3)
         raise TimeoutError
 
@@ -243,7 +243,7 @@ async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> 
     stage, provider = scripted(answer)
     start, task = await waiting(stage)
 
-    stage.claims.observe(record(withdrawn(start, now_ms())))
+    stage.claims.observe(record(to_withdrawn_event(start, now_ms())))
     settled = (await task)[-1]
 
     assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 1, 1)
@@ -289,7 +289,7 @@ async def test_a_worker_that_dies_of_a_request_again_and_again_is_not_fed_it_for
 async def test_what_another_worker_failed_without_a_call_is_not_called_after_all() -> None:
     stage, provider = scripted(answer)
     event = routed()
-    ended = settled(event, "failed", unavailable(3.0), now_ms())
+    ended = settle(event, "failed", unavailable(3.0), now_ms())
     stage.claims.observe(record(ended, Topics().outcomes.name))
 
     (again,) = await work(event, stage)
@@ -302,7 +302,7 @@ async def test_who_asks_again_under_the_name_of_what_was_refused_or_failed_elsew
     stage, provider = scripted(answer)
     name = named_request_id("default", "order-7")
     first, again = routed(request_id=name), routed(request_id=name, received_at=now_ms() + 1)
-    stage.claims.observe(record(settled(first, "refused", unavailable(3.0), now_ms()), Topics().outcomes.name))
+    stage.claims.observe(record(settle(first, "refused", unavailable(3.0), now_ms()), Topics().outcomes.name))
 
     end = (await work(again, stage))[-1]
 
@@ -310,11 +310,11 @@ async def test_who_asks_again_under_the_name_of_what_was_refused_or_failed_elsew
 
 
 async def test_a_call_that_failed_while_its_partition_went_and_came_back_is_not_numbered_twice() -> None:
-    async def lose_and_fail(_: Call) -> Answer:
-        stage.revoke(3)
+    async def lose_and_fail(_: ProviderCall) -> ProviderAnswer:
+        stage.on_partition_revoked(3)
         raise ProviderError("server", "it broke")
 
-    async def act(call: Call) -> Answer:
+    async def act(call: ProviderCall) -> ProviderAnswer:
         return await (answer if provider.calls[1:] else lose_and_fail)(call)
 
     stage, provider = scripted(act)

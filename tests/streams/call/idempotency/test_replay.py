@@ -9,17 +9,17 @@ import pytest
 from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import ReplyTo
 from schemas.events.request_id import named_request_id
-from schemas.kafka.headers import ATTEMPT, SEQUENCE, last
-from schemas.kafka.records import Output
-from streams.call.attempts import End, end_of
+from schemas.kafka.headers import ATTEMPT, SEQUENCE, last_value
+from schemas.kafka.records import ProducerRecord
+from streams.call.attempts import RequestEnd, to_settled_event
 from streams.call.idempotency.fingerprint import fingerprint
-from streams.call.idempotency.replay import end_for, stream_again
-from streams.call.request_body import body_of
+from streams.call.idempotency.replay import end_for_repeat, replay_stream
+from streams.call.request_body import body_for_target
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
-from streams.pipeline.failures import NAME_TAKEN
-from tests.making import chat, now_ms, record, routed
-from tests.streams.calls import SIM, answer, scripted, work
+from streams.pipeline.failures import IDEMPOTENCY_KEY_REUSED
+from tests.factories import chat, now_ms, record, routed
+from tests.streams.call.scripted_provider import SIM, answer, scripted, work
 
 NAMED = named_request_id("acme", "order-7")
 ANSWER = {
@@ -33,7 +33,7 @@ def asking(body: str = "", **more: Any) -> RequestRouted:
     return routed(body=body or chat(), request_id=NAMED, **more)
 
 
-def answered(event: RequestRouted) -> End:
+def answered(event: RequestRouted) -> RequestEnd:
     attempt = AttemptFinished(
         request=event.request,
         attempt=2,
@@ -44,7 +44,7 @@ def answered(event: RequestRouted) -> End:
         finished_at=2,
         body=orjson.dumps(ANSWER).decode(),
     )
-    return End(event.request, "answered", None, (attempt,), 2, fingerprint(event, body_of(event)))
+    return RequestEnd(event.request, "answered", None, (attempt,), 2, fingerprint(event, body_for_target(event)))
 
 
 def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRouted:
@@ -55,16 +55,16 @@ def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRoute
 def test_the_same_question_again_gets_the_same_end() -> None:
     event = asking()
 
-    assert end_for(repeat(event), answered(event)) == answered(event)
+    assert end_for_repeat(repeat(event), answered(event)) == answered(event)
 
 
 def test_another_question_under_the_same_name_is_refused_and_counted_nowhere() -> None:
     event = asking()
     other = repeat(event, chat(text="something else"))
 
-    settled = end_of(other, end_for(other, answered(event)), 9)
+    settled = to_settled_event(other, end_for_repeat(other, answered(event)), 9)
 
-    assert (settled.outcome, settled.failure, settled.replayed) == ("refused", NAME_TAKEN, True)
+    assert (settled.outcome, settled.failure, settled.replayed) == ("refused", IDEMPOTENCY_KEY_REUSED, True)
     assert (settled.output, settled.provider, settled.cost_usd, settled.usage.input_tokens) == ("", "", None, 0)
 
 
@@ -72,27 +72,27 @@ def test_the_logs_own_redelivery_gets_its_end_whatever_it_says() -> None:
     event = asking()
     redelivered = event.model_copy(update={"body": chat(text="masked otherwise")})
 
-    assert end_for(redelivered, answered(event)) == answered(event)
+    assert end_for_repeat(redelivered, answered(event)) == answered(event)
 
 
 def test_where_it_is_not_known_what_was_asked_the_repeat_gets_the_end() -> None:
     event = asking()
-    unknown = dataclasses.replace(answered(event), asked="")
+    unknown = dataclasses.replace(answered(event), fingerprint="")
 
-    assert end_for(repeat(event, chat(text="something else")), unknown) == unknown
+    assert end_for_repeat(repeat(event, chat(text="something else")), unknown) == unknown
 
 
-async def streamed(event: RequestRouted, end: End) -> list[Output]:
-    outputs: list[Output] = []
+async def streamed(event: RequestRouted, end: RequestEnd) -> list[ProducerRecord]:
+    outputs: list[ProducerRecord] = []
 
-    async def emit(output: Output) -> None:
+    async def emit(output: ProducerRecord) -> None:
         outputs.append(output)
 
-    await stream_again(event, end, emit, "letters")
+    await replay_stream(event, end, emit, "letters")
     return outputs
 
 
-def text_of(outputs: list[Output]) -> str:
+def text_of(outputs: list[ProducerRecord]) -> str:
     chunks = [orjson.loads(output.value or b"") for output in outputs]
     return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
 
@@ -104,8 +104,8 @@ async def test_a_repeat_that_wants_chunks_gets_the_recorded_answer_in_chunks() -
 
     assert text_of(outputs) == "two words"
     assert {output.topic for output in outputs} == {"llm.replies.me"}
-    assert [last(output.headers, SEQUENCE) for output in outputs] == [b"%d" % n for n in range(len(outputs))]
-    assert {last(output.headers, ATTEMPT) for output in outputs} == {b"2"}
+    assert [last_value(output.headers, SEQUENCE) for output in outputs] == [b"%d" % n for n in range(len(outputs))]
+    assert {last_value(output.headers, ATTEMPT) for output in outputs} == {b"2"}
     assert not any("usage" in orjson.loads(output.value or b"") for output in outputs)
 
 
@@ -128,7 +128,7 @@ async def test_a_refusal_has_no_chunks() -> None:
     event = asking(chat(stream=True), stream_topic="llm.replies.me")
     other = repeat(event, chat(text="something else", stream=True))
 
-    assert await streamed(other, end_for(other, answered(event))) == []
+    assert await streamed(other, end_for_repeat(other, answered(event))) == []
 
 
 async def test_a_redelivered_request_that_has_ended_gets_the_same_end_again() -> None:

@@ -9,11 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.providers.call_limits import UNLIMITED, Limits
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.simulated.answers import embeddings_answer
 from schemas.events.parts import Change, Usage
 from schemas.events.vocabulary import OnOversize
-from streams.call.splitting.embeddings import SPECIAL_TOKENS, check_body, inputs_of, joined, part_of, parts_of, total
+from streams.call.splitting.embeddings import (
+    SPECIAL_TOKENS,
+    body_of_split,
+    check_body,
+    inputs_of,
+    merge_answers,
+    plan_splits,
+    sum_usage,
+)
 
 TEXTS = st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=40)
 TOKENS = st.lists(st.lists(st.integers(0, 200_000), min_size=1, max_size=8), min_size=1, max_size=40)
@@ -30,7 +38,7 @@ def a_body(given: object, **more: Any) -> dict[str, Any]:
 
 
 def parts(given: object, limits: Limits, on_oversize: OnOversize = "split") -> list[range]:
-    return parts_of(a_body(given), limits, on_oversize, "sim/m")
+    return plan_splits(a_body(given), limits, on_oversize, "sim/m")
 
 
 def refusal(given: object, limits: Limits, on_oversize: OnOversize = "split") -> ProviderError:
@@ -43,9 +51,9 @@ def refusal(given: object, limits: Limits, on_oversize: OnOversize = "split") ->
 def test_every_part_keeps_to_every_limit_and_together_they_are_the_request(given: list[Any], limits: Limits) -> None:
     body = a_body(given, encoding_format="base64")
 
-    cut = parts_of(body, limits, "split", "sim/m")
+    cut = plan_splits(body, limits, "split", "sim/m")
 
-    bodies = [part_of(body, part) for part in cut]
+    bodies = [body_of_split(body, part) for part in cut]
     assert [item for part in bodies for item in part["input"]] == given
     assert [index for part in cut for index in part] == list(range(len(given)))
     for part in bodies:
@@ -74,9 +82,9 @@ def test_no_part_could_take_the_first_input_of_the_next(given: list[Any], limits
 @given(TEXTS | TOKENS, LIMITS)
 def test_joined_answers_are_the_answer_to_the_whole(given: list[Any], limits: Limits) -> None:
     body = a_body(given)
-    cut = parts_of(body, limits, "split", "sim/m")
+    cut = plan_splits(body, limits, "split", "sim/m")
 
-    answer = joined([embeddings_answer(part_of(body, part), "m", 2) for part in cut], cut)
+    answer = merge_answers([embeddings_answer(body_of_split(body, part), "m", 2) for part in cut], cut)
 
     whole = embeddings_answer(body, "m", 2)
     assert answer.body == whole.body
@@ -167,13 +175,13 @@ def test_a_body_larger_than_the_limit_is_refused_with_both_sizes() -> None:
     )
 
 
-def an_answer(*indexes: int | None, **more: Any) -> Answer:
+def an_answer(*indexes: int | None, **more: Any) -> ProviderAnswer:
     data = [{"index": index, "embedding": [float(index or 0)]} for index in indexes]
-    return Answer({"data": data}, 200, Usage(input_tokens=3), **more)
+    return ProviderAnswer({"data": data}, 200, Usage(input_tokens=3), **more)
 
 
 def test_embeddings_in_another_order_are_put_in_order() -> None:
-    answer = joined([an_answer(1, 0), an_answer(0)], [range(2), range(2, 3)])
+    answer = merge_answers([an_answer(1, 0), an_answer(0)], [range(2), range(2, 3)])
 
     assert [item["embedding"] for item in answer.body["data"]] == [[0.0], [1.0], [0.0]]
     assert [item["index"] for item in answer.body["data"]] == [0, 1, 2]
@@ -181,7 +189,7 @@ def test_embeddings_in_another_order_are_put_in_order() -> None:
 
 @pytest.mark.parametrize("indexes", [(None, None), (5, 5), (1, 2)])
 def test_indexes_that_say_nothing_are_given_anew(indexes: tuple[int | None, ...]) -> None:
-    answer = joined([an_answer(*indexes), an_answer(0)], [range(2), range(2, 3)])
+    answer = merge_answers([an_answer(*indexes), an_answer(0)], [range(2), range(2, 3)])
 
     assert [item["index"] for item in answer.body["data"]] == [0, 1, 2]
 
@@ -189,7 +197,7 @@ def test_indexes_that_say_nothing_are_given_anew(indexes: tuple[int | None, ...]
 @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [{}]}, {"data": [1, 2]}, {"data": [{}, {}, {}]}])
 def test_a_part_with_too_few_or_too_many_embeddings_is_no_answer(body: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match="asked for 2 embeddings") as caught:
-        joined([Answer(body, 200, Usage()), an_answer(0)], [range(2), range(2, 3)])
+        merge_answers([ProviderAnswer(body, 200, Usage()), an_answer(0)], [range(2), range(2, 3)])
 
     assert caught.value.error_type == "server"
 
@@ -199,20 +207,20 @@ def test_the_record_of_parts_holds_what_was_sent_said_and_changed() -> None:
     first = an_answer(0, response_id="a", native_usage={"n": 1}, sent=b'{"a":1}', changes=(dropped,))
     second = an_answer(0, response_id="b", native_usage={"n": 2}, sent=b'{"a":2}', changes=(dropped,))
 
-    answer = joined([first, second], [range(1), range(1, 2)])
+    answer = merge_answers([first, second], [range(1), range(1, 2)])
 
     split = Change(param="input", action="transformed", detail="split into 2 calls of 1, 1 inputs")
     assert answer.changes == (split, dropped)
     assert orjson.loads(answer.sent) == [{"a": 1}, {"a": 2}]
     assert answer.native_usage == {"parts": [{"n": 1}, {"n": 2}]}
-    assert (answer.response_id, answer.usage) == ("a", total([first, second]))
+    assert (answer.response_id, answer.usage) == ("a", sum_usage([first, second]))
 
 
 def test_the_usage_that_the_caller_sees_is_summed_with_what_is_in_it() -> None:
     usage = {"prompt_tokens": 2, "total_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
-    answers = [Answer({"data": [{}], "usage": usage}, 200, Usage()) for _ in range(3)]
+    answers = [ProviderAnswer({"data": [{}], "usage": usage}, 200, Usage()) for _ in range(3)]
 
-    answer = joined(answers, [range(1), range(1, 2), range(2, 3)])
+    answer = merge_answers(answers, [range(1), range(1, 2), range(2, 3)])
 
     assert answer.body["usage"] == {
         "prompt_tokens": 6,

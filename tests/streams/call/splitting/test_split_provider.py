@@ -9,19 +9,19 @@ import orjson
 import pytest
 
 from connectors.providers.call_limits import Limits
-from connectors.providers.provider import Answer, Call, Provider, ProviderError
+from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from connectors.providers.simulated.answers import embeddings_answer
 from connectors.providers.simulated.provider import Mood, Simulated
 from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Usage
-from schemas.openai.embedding_vectors import packed
-from streams.call.splitting.split_provider import MAX_PARALLEL, WithinLimits
+from schemas.openai.embedding_vectors import pack_vectors
+from streams.call.splitting.split_provider import MAX_PARALLEL, SplittingProvider
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.route.planning import plan
-from tests.making import admitted, read, record, routed
-from tests.polling import eventually
+from tests.eventually import eventually
+from tests.factories import admitted, read, record, routed
 
 
 class Watched:
@@ -29,13 +29,13 @@ class Watched:
 
     Settings: ClassVar[type[ProviderSettings]] = Mood
 
-    def __init__(self, act: Callable[[Call], Awaitable[None]] | None = None) -> None:
+    def __init__(self, act: Callable[[ProviderCall], Awaitable[None]] | None = None) -> None:
         self.simulated = Simulated("sim", Mood())
         self.act = act
-        self.calls: list[Call] = []
+        self.calls: list[ProviderCall] = []
         self.at_once = self.most_at_once = 0
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         self.calls.append(call)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -47,12 +47,12 @@ class Watched:
         finally:
             self.at_once -= 1
 
-    def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         self.calls.append(call)
         return self._items()
 
-    async def _items(self) -> AsyncIterator[dict[str, Any] | Answer]:
-        yield Answer({}, 200, Usage())
+    async def _items(self) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+        yield ProviderAnswer({}, 200, Usage())
 
     async def close(self) -> None:
         await self.simulated.close()
@@ -66,13 +66,13 @@ def a_body(inputs: object, **more: Any) -> dict[str, Any]:
     return {"model": "demo", "input": inputs, **more}
 
 
-def a_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> Call:
-    return Call("r-1", "embeddings", "m", a_body(inputs), timeout_s, **more)
+def a_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> ProviderCall:
+    return ProviderCall("r-1", "embeddings", "m", a_body(inputs), timeout_s, **more)
 
 
-def within(provider: Provider, limits: Limits, room: asyncio.Semaphore | None = None) -> WithinLimits:
+def within(provider: Provider, limits: Limits, room: asyncio.Semaphore | None = None) -> SplittingProvider:
     place = room or asyncio.Semaphore(100)
-    return WithinLimits("sim", provider, Mood(limits={"*": limits}), lambda: place)
+    return SplittingProvider("sim", provider, Mood(limits={"*": limits}), lambda: place)
 
 
 def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:
@@ -90,7 +90,7 @@ async def ended(stage: CallStage, event: RequestRouted) -> tuple[AttemptFinished
     async def emit(_: object) -> None:
         pass
 
-    finished, settled = read(*await stage.work(record(event), emit))
+    finished, settled = read(*await stage.process(record(event), emit))
     return finished, settled
 
 
@@ -106,7 +106,7 @@ async def test_a_request_that_is_too_much_is_answered_as_if_it_were_not() -> Non
 
     assert sorted(map(len, provider.inputs)) == [8, 16, 16]
     whole = embeddings_answer(a_body(texts(40)), "m", 8)
-    assert (settled.outcome, orjson.loads(settled.output)) == ("answered", packed(whole.body))
+    assert (settled.outcome, orjson.loads(settled.output)) == ("answered", pack_vectors(whole.body))
     assert (settled.usage, settled.attempts) == (whole.usage, 1)
     assert Decimal(finished.cost_usd or "") == Decimal(whole.usage.input_tokens) / 1_000_000
     (change,) = finished.changes
@@ -204,7 +204,7 @@ async def test_without_further_room_parts_follow_each_other_and_nothing_is_left_
 
 
 async def test_when_a_part_fails_no_other_is_begun_and_the_record_says_what_was_billed() -> None:
-    async def fail_second(call: Call) -> None:
+    async def fail_second(call: ProviderCall) -> None:
         if "text 2" in call.body["input"]:
             raise ProviderError("content_filter", "not this one", http_status=400)
 
@@ -224,7 +224,7 @@ async def test_when_a_part_fails_no_other_is_begun_and_the_record_says_what_was_
 async def test_parts_under_way_when_another_fails_are_waited_for() -> None:
     gate = asyncio.Event()
 
-    async def fail_first(call: Call) -> None:
+    async def fail_first(call: ProviderCall) -> None:
         if "text 0" in call.body["input"]:
             raise ProviderError("server", "broken", http_status=500)
         await gate.wait()
@@ -244,7 +244,7 @@ async def test_parts_under_way_when_another_fails_are_waited_for() -> None:
 
 
 async def test_a_part_that_takes_too_long_is_named_and_the_others_are_counted() -> None:
-    async def hang(call: Call) -> None:
+    async def hang(call: ProviderCall) -> None:
         if "text 2" in call.body["input"]:
             await asyncio.Event().wait()
 
@@ -258,7 +258,7 @@ async def test_a_part_that_takes_too_long_is_named_and_the_others_are_counted() 
 
 
 async def test_a_fault_in_an_adapter_comes_out_as_it_is() -> None:
-    async def broken(_: Call) -> None:
+    async def broken(_: ProviderCall) -> None:
         raise KeyError("input")
 
     with pytest.raises(KeyError):
@@ -266,7 +266,7 @@ async def test_a_fault_in_an_adapter_comes_out_as_it_is() -> None:
 
 
 async def test_what_an_adapter_refuses_is_the_requests_fault_and_not_a_parts() -> None:
-    async def refuse(_: Call) -> None:
+    async def refuse(_: ProviderCall) -> None:
         raise ProviderError("invalid_request", "dimensions is not supported", param="dimensions")
 
     with pytest.raises(ProviderError) as caught:
@@ -276,7 +276,7 @@ async def test_what_an_adapter_refuses_is_the_requests_fault_and_not_a_parts() -
 
 
 async def test_a_cancelled_request_leaves_no_part_running_and_gives_its_room_back() -> None:
-    async def hang(_: Call) -> None:
+    async def hang(_: ProviderCall) -> None:
         await asyncio.Event().wait()
 
     provider, room = Watched(hang), asyncio.Semaphore(2)
@@ -296,7 +296,7 @@ async def test_a_cancelled_request_leaves_no_part_running_and_gives_its_room_bac
 
 async def test_a_stream_keeps_to_the_size_of_a_body_and_is_otherwise_passed_on() -> None:
     provider = Watched()
-    call = Call("r-1", "chat", "m", {"messages": [{"role": "user", "content": "x" * 100}]}, 10.0, stream=True)
+    call = ProviderCall("r-1", "chat", "m", {"messages": [{"role": "user", "content": "x" * 100}]}, 10.0, stream=True)
 
     with pytest.raises(ProviderError, match="limit body_bytes"):
         within(provider, Limits(body_bytes=100)).stream(call)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.providers.resilience import BreakerSettings
 from schemas.events.vocabulary import ErrorType
-from streams.call.traffic.circuit_breaker import Breaker, Entry, StateChange
+from streams.call.traffic.circuit_breaker import BreakerPermit, CircuitBreaker, StateChange
 
 SETTINGS = BreakerSettings(min_calls=4, window_s=10, cooldown_s=5, max_cooldown_s=15, probes=2)
 
@@ -18,15 +18,15 @@ class Watched:
 
     def __init__(self, settings: BreakerSettings = SETTINGS) -> None:
         self.changes: list[StateChange] = []
-        self.breaker = Breaker(settings, self.changes.append)
+        self.breaker = CircuitBreaker(settings, self.changes.append)
 
-    def enter(self, now_s: float) -> Entry:
-        entry = self.breaker.enter(now_s)
+    def enter(self, now_s: float) -> BreakerPermit:
+        entry = self.breaker.acquire(now_s)
         assert entry is not None
         return entry
 
     def call(self, now_s: float, *, failed: ErrorType | None = None, counted: bool = True) -> None:
-        self.breaker.leave(self.enter(now_s), now_s, failed=failed, counted=counted)
+        self.breaker.release(self.enter(now_s), now_s, failed=failed, counted=counted)
 
     def opened(self, now_s: float = 0.0) -> Watched:
         for _ in range(4):
@@ -45,7 +45,7 @@ def test_too_many_failures_of_enough_calls_open_it_and_it_says_why() -> None:
     watched.call(3.0, failed="server")
 
     assert watched.changes == [StateChange("open", "server", 0.5, 5.0)]
-    assert watched.breaker.enter(7.9) is None
+    assert watched.breaker.acquire(7.9) is None
     assert watched.breaker.wait_s(7.5) == 0.5
 
 
@@ -83,7 +83,7 @@ def test_what_says_nothing_about_the_provider_is_not_counted() -> None:
 def test_after_the_cool_down_only_as_many_probes_go_through_as_are_wanted() -> None:
     watched = Watched().opened()
 
-    probes = [watched.breaker.enter(5.0) for _ in range(3)]
+    probes = [watched.breaker.acquire(5.0) for _ in range(3)]
 
     assert [probe is not None for probe in probes] == [True, True, False]
     assert watched.changes[-1] == StateChange("half_open", "probing", 0.0, 0.0)
@@ -130,10 +130,10 @@ def test_a_probe_that_was_cancelled_makes_place_for_another() -> None:
     watched = Watched().opened()
     probes = [watched.enter(5.0) for _ in range(2)]
 
-    watched.breaker.leave(probes[0], 6.0, counted=False)
+    watched.breaker.release(probes[0], 6.0, counted=False)
 
-    assert watched.breaker.enter(6.0) is not None
-    assert watched.breaker.enter(6.0) is None
+    assert watched.breaker.acquire(6.0) is not None
+    assert watched.breaker.acquire(6.0) is None
 
 
 def test_a_call_from_before_it_opened_decides_nothing_any_more() -> None:
@@ -141,9 +141,9 @@ def test_a_call_from_before_it_opened_decides_nothing_any_more() -> None:
     late = [watched.enter(0.0) for _ in range(2)]
     watched.opened()
 
-    watched.breaker.leave(late[0], 1.0)
+    watched.breaker.release(late[0], 1.0)
     watched.enter(5.0)
-    watched.breaker.leave(late[1], 5.0, failed="server")
+    watched.breaker.release(late[1], 5.0, failed="server")
 
     assert watched.breaker.state == "half_open"
 
@@ -153,16 +153,16 @@ STEP = st.tuples(st.floats(0, 4), st.sampled_from(["ok", "fail", "cancel", "hang
 
 @given(st.lists(STEP, max_size=200))
 def test_whatever_happens_it_never_locks_itself_up(steps: list[tuple[float, str]]) -> None:
-    watched, now_s, hanging = Watched(), 0.0, list[Entry]()
+    watched, now_s, hanging = Watched(), 0.0, list[BreakerPermit]()
     for passed_s, what in steps:
         now_s += passed_s
-        entry = hanging.pop() if what == "end" and hanging else watched.breaker.enter(now_s)
+        entry = hanging.pop() if what == "end" and hanging else watched.breaker.acquire(now_s)
         if entry is not None and what == "hang":
             hanging.append(entry)
         elif entry is not None:
-            watched.breaker.leave(entry, now_s, failed="server" if what == "fail" else None, counted=what != "cancel")
+            watched.breaker.release(entry, now_s, failed="server" if what == "fail" else None, counted=what != "cancel")
     for entry in hanging:
-        watched.breaker.leave(entry, now_s, counted=False)
+        watched.breaker.release(entry, now_s, counted=False)
 
     for _ in range(2):
         now_s += SETTINGS.max_cooldown_s

@@ -5,13 +5,13 @@ import random
 
 import pytest
 
-from streams.call.traffic.concurrency_limit import LEAST, Concurrency
+from streams.call.traffic.concurrency_limit import MIN_LIMIT, AdaptiveConcurrencyLimit
 
 
 class Server:
     """Takes so many calls at once, each of a second; refuses the rest at once. More callers than it takes want it."""
 
-    def __init__(self, capacity: int, *limits: Concurrency) -> None:
+    def __init__(self, capacity: int, *limits: AdaptiveConcurrencyLimit) -> None:
         self.capacity = capacity
         self.limits = limits
         self.flying = [0] * len(limits)
@@ -43,14 +43,14 @@ class Server:
         self.flying[number] -= 1
         if accepted:
             self.answered += 1
-            limit.answered(in_flight)
+            limit.on_success(in_flight)
         else:
             self.refused += 1
-            limit.overloaded(in_flight, began_s, self.now_s)
+            limit.on_overload(in_flight, began_s, self.now_s)
 
 
 def test_it_finds_what_a_server_takes_and_uses_most_of_it() -> None:
-    server = Server(40, Concurrency(200))
+    server = Server(40, AdaptiveConcurrencyLimit(200))
     server.run(30.0)
 
     server.run(60.0)
@@ -60,7 +60,7 @@ def test_it_finds_what_a_server_takes_and_uses_most_of_it() -> None:
 
 
 def test_it_follows_when_the_server_takes_more() -> None:
-    limit = Concurrency(200)
+    limit = AdaptiveConcurrencyLimit(200)
     server = Server(20, limit)
     server.run(30.0)
 
@@ -72,7 +72,7 @@ def test_it_follows_when_the_server_takes_more() -> None:
 
 
 def test_workers_that_know_nothing_of_each_other_come_to_fair_shares() -> None:
-    one, other = Concurrency(100), Concurrency(100)
+    one, other = AdaptiveConcurrencyLimit(100), AdaptiveConcurrencyLimit(100)
     server = Server(50, one)
     server.run(20.0)
     server.limits, server.flying = (one, other), [*server.flying, 0]
@@ -87,33 +87,33 @@ def test_workers_that_know_nothing_of_each_other_come_to_fair_shares() -> None:
 
 
 def test_it_never_exceeds_what_is_configured_and_never_stops() -> None:
-    limit = Concurrency(10)
+    limit = AdaptiveConcurrencyLimit(10)
 
     for _ in range(100):
-        limit.answered(10)
+        limit.on_success(10)
     assert limit.limit == 10
     for now_s in range(100):
-        limit.overloaded(limit.limit, now_s + 0.5, now_s + 1.0)
+        limit.on_overload(limit.limit, now_s + 0.5, now_s + 1.0)
 
-    assert limit.limit == LEAST
-    assert Concurrency(1).limit == 1
+    assert limit.limit == MIN_LIMIT
+    assert AdaptiveConcurrencyLimit(1).limit == 1
 
 
 def test_calls_that_were_under_way_together_count_once() -> None:
-    limit = Concurrency(100)
+    limit = AdaptiveConcurrencyLimit(100)
 
     for _ in range(50):
-        limit.overloaded(100, began_s=1.0, now_s=2.0)
+        limit.on_overload(100, began_s=1.0, now_s=2.0)
 
     assert limit.limit == 70
 
 
 def test_who_uses_little_of_it_learns_nothing_from_answers() -> None:
-    limit = Concurrency(100)
-    limit.overloaded(50, 0.0, 1.0)
+    limit = AdaptiveConcurrencyLimit(100)
+    limit.on_overload(50, 0.0, 1.0)
     before = limit.limit
 
     for _ in range(1000):
-        limit.answered(before // 3)
+        limit.on_success(before // 3)
 
     assert limit.limit == before == 35

@@ -8,63 +8,63 @@ import pytest
 
 from schemas.events.catalog import RequestRouted, RequestSettled
 from streams.call.stage import CallStage
-from streams.call.traffic.fair_share import MOST_RETRY_S, QUICK_S, Slots
+from streams.call.traffic.fair_share import FAST_DRAIN_S, MAX_RETRY_AFTER_S, DynamicThreshold
 from streams.config.settings import Settings
-from tests.making import routed
-from tests.polling import eventually
-from tests.streams.calls import SIM, Scripted, answer, never, work
+from tests.eventually import eventually
+from tests.factories import routed
+from tests.streams.call.scripted_provider import SIM, ScriptedProvider, answer, never, work
 
 
-def filled(slots: Slots, holders: int) -> list[int]:
+def filled(slots: DynamicThreshold, holders: int) -> list[int]:
     """How many each of so many stalled providers holds in the end, when all ask for ever more in turn."""
     held = [0] * holders
     grown = True
     while grown:
         grown = False
         for place in range(holders):
-            if slots.retry_after_s(held[place], math.inf) is None and slots.taken < 1000:
+            if slots.retry_after_s(held[place], math.inf) is None and slots.in_use < 1000:
                 held[place] += 1
-                slots.taken += 1
+                slots.in_use += 1
                 grown = True
     return held
 
 
 def test_one_that_stalls_gets_its_share_and_no_more() -> None:
-    (held,) = filled(Slots(1000, 0.8), 1)
+    (held,) = filled(DynamicThreshold(1000, 0.8), 1)
 
     assert held == pytest.approx(800, abs=2)
 
 
 @pytest.mark.parametrize("holders", [2, 5, 20])
 def test_however_many_stall_something_is_left_and_nobody_has_more_than_others(holders: int) -> None:
-    slots = Slots(1000, 0.8)
+    slots = DynamicThreshold(1000, 0.8)
 
     held = filled(slots, holders)
 
-    assert slots.taken < 1000
+    assert slots.in_use < 1000
     assert max(held) - min(held) <= 1
 
 
 def test_without_a_bound_one_may_have_all() -> None:
-    assert filled(Slots(1000, 1.0), 1) == [1000]
+    assert filled(DynamicThreshold(1000, 1.0), 1) == [1000]
 
 
 def test_who_is_quick_may_hold_more() -> None:
-    slots = Slots(10, 0.5)
-    slots.taken = 8
+    slots = DynamicThreshold(10, 0.5)
+    slots.in_use = 8
 
-    assert slots.retry_after_s(8, QUICK_S) is None
+    assert slots.retry_after_s(8, FAST_DRAIN_S) is None
     assert slots.retry_after_s(8, 12.0) == 12.0
-    assert slots.retry_after_s(8, math.inf) == MOST_RETRY_S
+    assert slots.retry_after_s(8, math.inf) == MAX_RETRY_AFTER_S
 
 
 def test_who_is_done_is_counted_no_more() -> None:
-    slots = Slots(10, 0.5)
+    slots = DynamicThreshold(10, 0.5)
 
-    with slots.one():
-        assert slots.taken == 1
+    with slots.track():
+        assert slots.in_use == 1
 
-    assert slots.taken == 0
+    assert slots.in_use == 0
 
 
 async def in_slots(stage: CallStage, backlog: Sequence[RequestRouted], slots: int) -> list[RequestSettled]:
@@ -93,7 +93,7 @@ async def in_slots(stage: CallStage, backlog: Sequence[RequestRouted], slots: in
 
 
 async def test_a_provider_that_hangs_with_a_long_backlog_keeps_nothing_from_another() -> None:
-    hung, well = Scripted(never), Scripted(answer)
+    hung, well = ScriptedProvider(never), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 100, "overload": {"provider_share": 0.8}})
     stage = CallStage(settings, "w1", providers={"sim": hung, "spare": well})
     backlog = [routed("spare/m" if place % 50 == 49 else "sim/m") for place in range(5000)]
@@ -112,7 +112,7 @@ async def test_a_provider_that_hangs_with_a_long_backlog_keeps_nothing_from_anot
 
 
 async def test_what_is_too_much_for_one_provider_goes_to_the_next_of_the_plan() -> None:
-    hung, well = Scripted(never), Scripted(answer)
+    hung, well = ScriptedProvider(never), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 20})
     stage = CallStage(settings, "w1", providers={"sim": hung, "spare": well})
 
@@ -123,7 +123,7 @@ async def test_what_is_too_much_for_one_provider_goes_to_the_next_of_the_plan() 
 
 
 async def test_with_one_provider_there_is_nobody_to_protect_and_the_rest_waits_in_kafka() -> None:
-    hung = Scripted(never)
+    hung = ScriptedProvider(never)
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated"}}, "calls_in_flight": 10})
     stage = CallStage(settings, "w1", providers={"sim": hung})
     working = [asyncio.create_task(work(routed(), stage)) for _ in range(10)]

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.provider import Answer, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.resilience import Budget, RateState
 from connectors.providers.simulated.provider import Mood, Simulated
 from schemas.events.parts import Usage
-from streams.call.traffic.bulkhead import Room
+from streams.call.traffic.bulkhead import Bulkhead
 from streams.call.traffic.circuit_breaker import StateChange
-from streams.call.traffic.fair_share import MOST_RETRY_S, Slots
-from streams.call.traffic.rate_limit import Cost
-from streams.call.traffic.target import Gate, PassedOver, Turn
+from streams.call.traffic.fair_share import MAX_RETRY_AFTER_S, DynamicThreshold
+from streams.call.traffic.rate_limit import RequestCost
+from streams.call.traffic.target import Permit, Rejection, TargetController
 
-ANSWER = Answer({"choices": []}, 200, Usage())
+ANSWER = ProviderAnswer({"choices": []}, 200, Usage())
 DOWN = ProviderError("server", "down", http_status=500)
 
 
@@ -36,24 +36,26 @@ class Watched:
         self.clock = Clock()
         self.changes: list[StateChange] = []
         mood = Mood.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
-        self.room = Room(room)
-        self.gate = Gate(
+        self.room = Bulkhead(room)
+        self.gate = TargetController(
             "sim", Simulated("sim", mood), mood, room=self.room, on_change=self.changes.append, clock=self.clock
         )
 
-    async def enter(self) -> Turn:
-        turn = await self.gate.enter(10.0)
-        assert isinstance(turn, Turn)
+    async def enter(self) -> Permit:
+        turn = await self.gate.acquire(10.0)
+        assert isinstance(turn, Permit)
         return turn
 
-    async def call(self, result: Answer | ProviderError | None, lasts_s: float = 0.0, timeout_s: float = 60.0) -> None:
+    async def call(
+        self, result: ProviderAnswer | ProviderError | None, lasts_s: float = 0.0, timeout_s: float = 60.0
+    ) -> None:
         turn = await self.enter()
         self.clock.now_s += lasts_s
-        self.gate.leave(turn, result, timeout_s)
+        self.gate.release(turn, result, timeout_s)
 
     @property
     def open(self) -> bool:
-        return self.gate.closed_for_s() > 0
+        return self.gate.retry_after_s() > 0
 
 
 async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() -> None:
@@ -61,7 +63,7 @@ async def test_a_target_that_fails_is_passed_over_until_its_cool_down_is_over() 
     await watched.call(DOWN)
     await watched.call(DOWN)
 
-    assert await watched.gate.enter(10.0) == PassedOver("capacity", 5.0)
+    assert await watched.gate.acquire(10.0) == Rejection("capacity", 5.0)
     watched.clock.now_s = 5.0
     await watched.call(ANSWER)
 
@@ -133,32 +135,32 @@ async def test_who_finds_no_room_in_time_has_no_turn() -> None:
     watched = Watched(room=1)
     await watched.enter()
 
-    assert await watched.gate.enter(0.01) is None
-    assert await watched.gate.enter(0.0) is None
+    assert await watched.gate.acquire(0.01) is None
+    assert await watched.gate.acquire(0.0) is None
 
 
 async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the_room() -> None:
     watched = Watched(room=2)
     turns = [await watched.enter() for _ in range(2)]
-    waiting = asyncio.create_task(watched.gate.enter(10.0))
+    waiting = asyncio.create_task(watched.gate.acquire(10.0))
     await asyncio.sleep(0)
 
     for turn in turns:
-        watched.gate.leave(turn, DOWN, 60.0)
+        watched.gate.release(turn, DOWN, 60.0)
 
-    assert await waiting == PassedOver("capacity", 5.0)
+    assert await waiting == Rejection("capacity", 5.0)
     assert watched.room.free
 
 
 async def test_a_call_waits_for_its_turn_within_the_rate_limit_and_says_how_long() -> None:
     mood = Mood.model_validate({"rate_limit": {"requests_per_minute": 600}})
-    gate = Gate("sim", Simulated("sim", mood), mood)
+    gate = TargetController("sim", Simulated("sim", mood), mood)
     for _ in range(60):
-        assert isinstance(await gate.enter(0.01), Turn)
+        assert isinstance(await gate.acquire(0.01), Permit)
 
-    turn = await gate.enter(5.0)
+    turn = await gate.acquire(5.0)
 
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, Permit)
     assert turn.waited_s > 0.05
 
 
@@ -166,27 +168,27 @@ async def test_who_would_wait_beyond_its_deadline_is_told_when_to_come_again() -
     watched = Watched(rate_limit={"requests_per_minute": 10})
     await watched.call(ANSWER)
 
-    passed = await watched.gate.enter(5.0)
+    passed = await watched.gate.acquire(5.0)
 
-    assert isinstance(passed, PassedOver)
+    assert isinstance(passed, Rejection)
     assert passed.reason == "rate_limited"
     assert passed.retry_after_s == pytest.approx(6.0)
 
 
 async def test_what_the_provider_says_is_kept_to_and_what_was_guessed_is_set_right() -> None:
     watched = Watched(rate_limit={"tokens_per_minute": 6000})
-    turn = await watched.gate.enter(10.0, Cost(1, 600))
-    assert isinstance(turn, Turn)
+    turn = await watched.gate.acquire(10.0, RequestCost(1, 600))
+    assert isinstance(turn, Permit)
     rates = RateState(Budget(60, 0, 60.0))
 
-    watched.gate.leave(turn, dataclasses.replace(ANSWER, usage=Usage(input_tokens=10), rates=rates), 60.0)
+    watched.gate.release(turn, dataclasses.replace(ANSWER, usage=Usage(input_tokens=10), rates=rates), 60.0)
 
-    passed = await watched.gate.enter(0.5, Cost(1, 100))
-    assert isinstance(passed, PassedOver)
+    passed = await watched.gate.acquire(0.5, RequestCost(1, 100))
+    assert isinstance(passed, Rejection)
     assert passed.reason == "rate_limited"
     assert passed.retry_after_s == pytest.approx(1.0)
     watched.clock.now_s = 1.0
-    assert isinstance(await watched.gate.enter(0.5, Cost(1, 100)), Turn)
+    assert isinstance(await watched.gate.acquire(0.5, RequestCost(1, 100)), Permit)
 
 
 async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others_have_the_room() -> None:
@@ -194,24 +196,24 @@ async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others
     turns = [await watched.enter() for _ in range(10)]
     watched.clock.now_s = 1.0
 
-    watched.gate.leave(turns[0], ProviderError("rate_limited", "slower", http_status=429), 60.0)
+    watched.gate.release(turns[0], ProviderError("rate_limited", "slower", http_status=429), 60.0)
     for turn in turns[1:4]:
-        watched.gate.leave(turn, ANSWER, 60.0)
+        watched.gate.release(turn, ANSWER, 60.0)
 
     assert (await watched.enter()).limit == 7
-    assert await watched.gate.enter(0.01) is None
+    assert await watched.gate.acquire(0.01) is None
     assert watched.room.free == 13
 
 
 async def test_a_call_that_ends_lets_the_next_one_in() -> None:
     watched = Watched(room=1, max_in_flight=1)
     turn = await watched.enter()
-    waiting = asyncio.create_task(watched.gate.enter(10.0))
+    waiting = asyncio.create_task(watched.gate.acquire(10.0))
     await asyncio.sleep(0)
 
-    watched.gate.leave(turn, ANSWER, 60.0)
+    watched.gate.release(turn, ANSWER, 60.0)
 
-    assert isinstance(await waiting, Turn)
+    assert isinstance(await waiting, Permit)
 
 
 async def test_the_burden_of_a_target_is_its_latency_times_its_calls_and_endless_while_it_is_left_alone() -> None:
@@ -219,9 +221,9 @@ async def test_the_burden_of_a_target_is_its_latency_times_its_calls_and_endless
     await watched.call(ANSWER, lasts_s=0.5)
     await watched.enter()
 
-    assert watched.gate.burden_s() == 1.0
+    assert watched.gate.load_score_s() == 1.0
     await watched.call(DOWN)
-    assert watched.gate.burden_s() == math.inf
+    assert watched.gate.load_score_s() == math.inf
 
 
 async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
@@ -230,37 +232,37 @@ async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
 
     await watched.call(ProviderError("invalid_request", "no such parameter", http_status=400))
 
-    assert watched.gate.burden_s() == 0.5
+    assert watched.gate.load_score_s() == 0.5
 
 
 async def test_the_batch_lane_gets_its_share_of_what_a_target_takes() -> None:
     mood = Mood(max_in_flight=4)
-    gate = Gate("sim", Simulated("sim", mood), mood, batch_share=0.5)
+    gate = TargetController("sim", Simulated("sim", mood), mood, batch_share=0.5)
 
-    turns = [await gate.enter(0.01, lane="batch") for _ in range(3)]
+    turns = [await gate.acquire(0.01, lane="batch") for _ in range(3)]
 
     assert [turn is not None for turn in turns] == [True, True, False]
-    assert isinstance(await gate.enter(0.01), Turn)
+    assert isinstance(await gate.acquire(0.01), Permit)
 
 
 async def test_what_the_batch_lane_gives_back_is_its_own_share() -> None:
     mood = Mood(max_in_flight=2)
-    gate = Gate("sim", Simulated("sim", mood), mood, batch_share=0.5)
+    gate = TargetController("sim", Simulated("sim", mood), mood, batch_share=0.5)
 
     for _ in range(3):
-        turn = await gate.enter(0.01, lane="batch")
-        assert isinstance(turn, Turn)
-        gate.leave(turn, ANSWER, 60.0)
+        turn = await gate.acquire(0.01, lane="batch")
+        assert isinstance(turn, Permit)
+        gate.release(turn, ANSWER, 60.0)
 
 
 async def test_who_finds_too_many_at_a_provider_that_stalls_is_passed_over_but_not_of_the_batch_lane() -> None:
-    slots, mood = Slots(4, 0.5), Mood(max_in_flight=1)
-    gate = Gate("sim", Simulated("sim", mood), mood, slots=slots)
-    assert isinstance(await gate.enter(1.0), Turn)
-    slots.taken = 3
-    waiting = asyncio.create_task(gate.enter(60.0))
+    slots, mood = DynamicThreshold(4, 0.5), Mood(max_in_flight=1)
+    gate = TargetController("sim", Simulated("sim", mood), mood, slots=slots)
+    assert isinstance(await gate.acquire(1.0), Permit)
+    slots.in_use = 3
+    waiting = asyncio.create_task(gate.acquire(60.0))
     await asyncio.sleep(0)
 
-    assert await gate.enter(60.0) == PassedOver("capacity", MOST_RETRY_S)
-    assert await gate.enter(0.01, lane="batch") is None
+    assert await gate.acquire(60.0) == Rejection("capacity", MAX_RETRY_AFTER_S)
+    assert await gate.acquire(0.01, lane="batch") is None
     waiting.cancel()

@@ -4,74 +4,74 @@ import asyncio
 
 import pytest
 
-from connectors.providers.provider import Call, ProviderError
+from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.simulated.provider import Mood, Simulated
 from schemas.events.parts import Target
-from schemas.kafka.headers import last
-from schemas.kafka.records import Output
+from schemas.kafka.headers import last_value
+from schemas.kafka.records import ProducerRecord
 from streams.call.traffic import targets as gates_module
-from streams.call.traffic.target import Turn
-from streams.call.traffic.targets import Gates
-from tests.making import now_ms, read, record, routed
-from tests.polling import eventually
-from tests.streams.calls import Log, answer, down, fragile, work
+from streams.call.traffic.target import Permit
+from streams.call.traffic.targets import TargetRegistry
+from tests.eventually import eventually
+from tests.factories import now_ms, read, record, routed
+from tests.streams.call.scripted_provider import Log, answer, down, fragile, work
 
 MOOD = Mood.model_validate({"max_in_flight": 1, "breaker": {"min_calls": 1}})
-CALL = Call("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
+CALL = ProviderCall("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
 
 
 def a_target(model: str = "m", provider: str = "sim") -> Target:
     return Target(provider=provider, model=model, timeout_ms=1000)
 
 
-def gates() -> Gates:
-    return Gates({"sim": Simulated("sim", MOOD)}, {"sim": MOOD}, "w1", clock=lambda: 12.5)
+def gates() -> TargetRegistry:
+    return TargetRegistry({"sim": Simulated("sim", MOOD)}, {"sim": MOOD}, "w1", clock=lambda: 12.5)
 
 
 async def test_a_change_of_state_is_news_that_names_the_target_the_worker_and_why() -> None:
     held = gates()
-    turn = await held.of(a_target()).enter(1.0)
-    assert isinstance(turn, Turn)
+    turn = await held.get(a_target()).acquire(1.0)
+    assert isinstance(turn, Permit)
 
-    held.of(a_target()).leave(turn, ProviderError("server", "down", http_status=500), 1.0)
+    held.get(a_target()).release(turn, ProviderError("server", "down", http_status=500), 1.0)
 
-    (news,) = held.news
+    (news,) = held.state_changes
     assert (news.provider, news.model, news.state, news.reason) == ("sim", "m", "open", "server")
     assert (news.failure_ratio, news.cooldown_ms, news.worker, news.changed_at) == (1.0, 5000, "w1", 12_500)
 
 
 async def test_one_model_of_a_provider_may_fail_while_another_is_called() -> None:
     held = gates()
-    turn = await held.of(a_target()).enter(1.0)
-    assert isinstance(turn, Turn)
-    held.of(a_target()).leave(turn, ProviderError("server", "down", http_status=500), 1.0)
+    turn = await held.get(a_target()).acquire(1.0)
+    assert isinstance(turn, Permit)
+    held.get(a_target()).release(turn, ProviderError("server", "down", http_status=500), 1.0)
 
-    assert held.of(a_target()).closed_for_s() > 0
-    assert held.of(a_target("other")).closed_for_s() == 0
+    assert held.get(a_target()).retry_after_s() > 0
+    assert held.get(a_target("other")).retry_after_s() == 0
 
 
 async def test_all_models_of_a_provider_share_its_room() -> None:
     held = gates()
 
-    assert isinstance(await held.of(a_target()).enter(1.0), Turn)
-    assert await held.of(a_target("other")).enter(0.01) is None
+    assert isinstance(await held.get(a_target()).acquire(1.0), Permit)
+    assert await held.get(a_target("other")).acquire(0.01) is None
 
 
 async def test_who_is_not_configured_here_says_so() -> None:
     with pytest.raises(ProviderError, match="new is not configured"):
-        await gates().of(a_target(provider="new")).provider("interactive").complete(CALL)
+        await gates().get(a_target(provider="new")).provider("interactive").complete(CALL)
 
 
 async def test_callers_that_invent_models_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates_module, "KEPT", 2)
+    monkeypatch.setattr(gates_module, "MAX_TARGETS", 2)
     held = gates()
-    first, second = held.of(a_target("1")), held.of(a_target("2"))
+    first, second = held.get(a_target("1")), held.get(a_target("2"))
 
-    assert held.of(a_target("1")) is first
-    held.of(a_target("3"))
+    assert held.get(a_target("1")) is first
+    held.get(a_target("3"))
 
-    assert held.of(a_target("1")) is first
-    assert held.of(a_target("2")) is not second
+    assert held.get(a_target("1")) is first
+    assert held.get(a_target("2")) is not second
 
 
 async def test_a_target_that_has_failed_too_often_is_passed_over_without_an_attempt() -> None:
@@ -118,20 +118,20 @@ async def test_the_change_is_on_the_log_for_all_to_see() -> None:
     await eventually(lambda: any(output.topic == "llm.health.v1" for output in log.outputs))
     (told,) = [output for output in log.outputs if output.topic == "llm.health.v1"]
     (event,) = read(told)
-    assert (told.key, told.partition, last(told.headers, "request_id")) == (b"sim/echo", None, None)
+    assert (told.key, told.partition, last_value(told.headers, "request_id")) == (b"sim/echo", None, None)
     assert (event.state, event.reason, event.failure_ratio, event.worker) == ("open", "server", 1.0, "w1")
 
 
 async def test_a_topic_for_the_news_that_is_missing_delays_no_request() -> None:
     stage, _ = fragile(down)
 
-    async def stuck(output: Output) -> None:
+    async def stuck(output: ProducerRecord) -> None:
         if output.topic == "llm.health.v1":
             await asyncio.Event().wait()
 
     for _ in range(2):
-        await stage.work(record(routed("sim/echo", max_attempts=1)), stuck)
-    outputs = await stage.work(record(routed("sim/echo", "spare/echo")), stuck)
+        await stage.process(record(routed("sim/echo", max_attempts=1)), stuck)
+    outputs = await stage.process(record(routed("sim/echo", "spare/echo")), stuck)
 
     assert read(*outputs)[-1].outcome == "answered"
     await stage.close()
@@ -151,7 +151,7 @@ async def test_a_rate_limit_without_room_before_the_deadline_sends_the_call_to_t
 async def test_a_worker_keeps_to_the_part_of_a_rate_limit_that_its_partitions_are() -> None:
     stage, provider = fragile(answer, rate_limit={"requests_per_minute": 80})
     for partition in (0, 1):
-        await stage.prepare(partition, 0)
+        await stage.on_partition_assigned(partition, 0)
 
     ends = [(await work(routed(deadline_at=now_ms() + 400), stage))[-1].outcome for _ in range(5)]
 

@@ -6,25 +6,25 @@ from typing import Any
 import pytest
 
 from schemas.events.catalog import RequestReceived, RequestSettled
-from streams.ingress.admission.wait_estimate import Pressure, Sample
-from tests.polling import eventually
+from streams.ingress.admission.wait_estimate import BacklogSample, WaitEstimator
+from tests.eventually import eventually
 from tests.streams.ingress.fake_log import Telling, reply_record
 from tests.streams.ingress.gateway import Gateway, running
 
 KEYLESS = {"X-Request-Timeout": "20"}
 
 
-def pressed(pressure: Pressure, wait_s: float, batch: int = 0) -> None:
+def pressed(pressure: WaitEstimator, wait_s: float, batch: int = 0) -> None:
     """Make it as if nothing had ended for so long."""
     for at_s in (0.0, wait_s):
-        pressure.observe(Sample(at_s, waiting=5000, finished=0, batch=batch))
+        pressure.observe(BacklogSample(at_s, waiting=5000, finished=0, batch=batch))
 
 
 @pytest.mark.parametrize(("wait_s", "retry_after"), [(21.0, "1"), (50.0, "30"), (900.0, "60")])
 async def test_who_would_wait_longer_than_it_can_is_told_so_at_once(
     gateway: Gateway, wait_s: float, retry_after: str
 ) -> None:
-    pressed(gateway.ingress.pressure, wait_s)
+    pressed(gateway.ingress.wait_estimator, wait_s)
 
     response = await gateway.chat(KEYLESS)
 
@@ -35,7 +35,7 @@ async def test_who_would_wait_longer_than_it_can_is_told_so_at_once(
 
 
 async def test_it_is_on_the_record_as_every_refusal_is(gateway: Gateway) -> None:
-    pressed(gateway.ingress.pressure, 300.0)
+    pressed(gateway.ingress.wait_estimator, 300.0)
 
     response = await gateway.chat()
 
@@ -46,23 +46,23 @@ async def test_it_is_on_the_record_as_every_refusal_is(gateway: Gateway) -> None
 
 
 async def test_who_has_the_time_is_let_in(gateway: Gateway) -> None:
-    pressed(gateway.ingress.pressure, 30.0)
+    pressed(gateway.ingress.wait_estimator, 30.0)
 
     assert (await gateway.chat()).status_code == 200
 
 
 async def test_a_wait_that_is_configured_is_the_longest() -> None:
     async with running(overload={"max_wait_s": 5}) as gateway:
-        pressed(gateway.ingress.pressure, 6.0)
+        pressed(gateway.ingress.wait_estimator, 6.0)
 
         assert (await gateway.chat()).status_code == 503
 
 
 async def test_the_batch_lane_is_let_in_until_its_backlog_is_full() -> None:
     async with running(overload={"max_batch_backlog": 1000}) as gateway:
-        pressed(gateway.ingress.pressure, 900.0, batch=999)
+        pressed(gateway.ingress.wait_estimator, 900.0, batch=999)
         before = await gateway.chat({"X-Sluice-Lane": "batch"})
-        pressed(gateway.ingress.pressure, 900.0, batch=1000)
+        pressed(gateway.ingress.wait_estimator, 900.0, batch=1000)
         after = await gateway.chat({"X-Sluice-Lane": "batch"})
 
     assert (before.status_code, after.status_code) == (200, 503)
@@ -96,7 +96,7 @@ async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() 
 async def test_a_bound_of_one_is_told_as_well_as_one_of_many() -> None:
     limits: dict[str, Any] = {"tenants": {"default": {"max_in_flight": 1}}, "overload": {"max_batch_backlog": 1}}
     async with running(**limits) as gateway:
-        pressed(gateway.ingress.pressure, 1.0, batch=1)
+        pressed(gateway.ingress.wait_estimator, 1.0, batch=1)
         batch = await gateway.chat({"X-Sluice-Lane": "batch"})
         gateway.log.answers = lambda _: None
         await gateway.chat({"Prefer": "respond-async"})
@@ -136,7 +136,7 @@ async def test_one_that_the_log_did_not_take_is_not_among_them() -> None:
 
 
 async def test_what_is_known_of_the_backlog_is_measured(gateway: Gateway) -> None:
-    pressed(gateway.ingress.pressure, 30.0, batch=7)
+    pressed(gateway.ingress.wait_estimator, 30.0, batch=7)
 
     assert await gateway.count('sluice_ingress_backlog{lane="interactive"}') == 5000
     assert await gateway.count('sluice_ingress_backlog{lane="batch"}') == 7

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from streams.ingress.admission.wait_estimate import NO_BACKLOG, Pressure, Sample
+from streams.ingress.admission.wait_estimate import NO_BACKLOG, BacklogSample, WaitEstimator
 
 
-def watched(*looks: tuple[float, int, int]) -> Pressure:
+def watched(*looks: tuple[float, int, int]) -> WaitEstimator:
     """After looks at (seconds, waiting, finished)."""
-    pressure = Pressure()
+    pressure = WaitEstimator()
     for at_s, waiting, finished in looks:
-        pressure.observe(Sample(at_s, waiting, finished, 0))
+        pressure.observe(BacklogSample(at_s, waiting, finished, 0))
     return pressure
 
 

@@ -9,7 +9,7 @@ from starlette.types import Message
 from schemas.avro.codec import decode
 from schemas.events.catalog import RequestReceived, RequestSettled
 from streams.ingress.endpoints import inference as operations
-from tests.polling import eventually
+from tests.eventually import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
 from tests.streams.ingress.gateway import Gateway, running
 
@@ -174,7 +174,7 @@ async def test_stopping_sends_the_waiting_away_with_word_where_to_ask(gateway: G
     waiting = asyncio.create_task(gateway.chat())
     await eventually(lambda: len(gateway.log.written) == 1)
 
-    gateway.ingress.give_up()
+    gateway.ingress.abort_all()
 
     response = await waiting
     assert response.status_code == 503

@@ -32,7 +32,7 @@ async def test_without_a_broker_it_is_alive_but_not_ready(gateway: Gateway) -> N
     async def away() -> Mapping[str, Sequence[object]]:
         raise BrokerUnavailableError("Kafka does not answer")
 
-    assert await Readiness(away).lacking() is None
+    assert await Readiness(away).missing_workers() is None
     assert (await gateway.http.get("/healthz")).status_code == 200
 
 
@@ -47,7 +47,7 @@ async def test_many_looks_ask_the_broker_once(monkeypatch: pytest.MonkeyPatch) -
 
     readiness = Readiness(missing)
 
-    assert [await readiness.lacking() for _ in range(3)] == [{}, {}, {}]
+    assert [await readiness.missing_workers() for _ in range(3)] == [{}, {}, {}]
     assert asked == 1
 
 

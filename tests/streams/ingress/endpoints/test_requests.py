@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from streams.config.api_keys import new_key
-from streams.ingress.replies.cache import Answer
-from tests.polling import eventually
+from streams.ingress.replies.cache import CachedReply
+from tests.eventually import eventually
 from tests.streams.ingress.fake_log import ANSWER, Telling
 from tests.streams.ingress.gateway import Gateway, running
 
@@ -54,7 +54,7 @@ async def test_a_poll_tells_why_there_is_no_answer(gateway: Gateway) -> None:
 
 
 async def test_a_pending_request_says_when_to_ask_again(gateway: Gateway) -> None:
-    gateway.recorded["default", REQUEST_ID] = Answer(REQUEST_ID, "default", 1_000)
+    gateway.recorded["default", REQUEST_ID] = CachedReply(REQUEST_ID, "default", 1_000)
 
     response = await gateway.http.get(f"/v1/requests/{REQUEST_ID}")
 
@@ -63,7 +63,7 @@ async def test_a_pending_request_says_when_to_ask_again(gateway: Gateway) -> Non
 
 
 async def test_what_this_instance_does_not_know_is_looked_up(gateway: Gateway) -> None:
-    gateway.recorded["default", REQUEST_ID] = Answer(REQUEST_ID, "default", 1_000, "answered", 2_000, 200, ANSWER)
+    gateway.recorded["default", REQUEST_ID] = CachedReply(REQUEST_ID, "default", 1_000, "answered", 2_000, 200, ANSWER)
 
     status, document = await poll(gateway, REQUEST_ID.upper())
 

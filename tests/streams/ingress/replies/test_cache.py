@@ -3,7 +3,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from streams.ingress.replies.cache import Answers
+from streams.ingress.replies.cache import ReplyCache
 from streams.ingress.replies.reader import Reply
 
 
@@ -12,13 +12,13 @@ def reply(request_id: str, body: bytes = b'{"n":1.0}', outcome: str = "answered"
 
 
 def test_a_request_is_pending_until_its_reply_is_there() -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 1_000)
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 1_000)
     pending = answers.get("r", "acme")
     assert pending is not None
     before = orjson.loads(pending.document())
 
-    answers.settle(reply("r"))
+    answers.store(reply("r"))
 
     assert before == {"id": "r", "object": "request", "status": "pending", "created_at": 1}
     after = orjson.loads(pending.document())
@@ -27,10 +27,10 @@ def test_a_request_is_pending_until_its_reply_is_there() -> None:
 
 
 def test_the_answer_stands_in_the_document_as_it_was_written() -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 0)
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 0)
 
-    answers.settle(reply("r", b'{ "n": 1.00 }'))
+    answers.store(reply("r", b'{ "n": 1.00 }'))
 
     answer = answers.get("r", "acme")
     assert answer is not None
@@ -38,10 +38,10 @@ def test_the_answer_stands_in_the_document_as_it_was_written() -> None:
 
 
 def test_what_is_no_answer_shows_its_error() -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 0)
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 0)
 
-    answers.settle(reply("r", b'{"error":{"code":"policy_violation"}}', "refused", 400))
+    answers.store(reply("r", b'{"error":{"code":"policy_violation"}}', "refused", 400))
 
     answer = answers.get("r", "acme")
     assert answer is not None
@@ -51,22 +51,22 @@ def test_what_is_no_answer_shows_its_error() -> None:
 
 
 def test_nobody_sees_another_tenants_request() -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 0)
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 0)
 
     assert answers.get("r", "globex") is None
 
 
 def test_a_reply_that_nobody_asked_to_keep_is_not_kept() -> None:
-    assert not Answers().settle(reply("r"))
+    assert not ReplyCache().store(reply("r"))
 
 
 def test_asking_again_under_the_same_name_does_not_lose_the_answer() -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 0)
-    answers.settle(reply("r"))
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 0)
+    answers.store(reply("r"))
 
-    is_new = answers.expect("r", "acme", 5)
+    is_new = answers.mark_pending("r", "acme", 5)
 
     answer = answers.get("r", "acme")
     assert not is_new
@@ -79,11 +79,11 @@ def test_asking_again_under_the_same_name_does_not_lose_the_answer() -> None:
     [("answered", "refused", "answered"), ("refused", "answered", "answered"), ("refused", "failed", "failed")],
 )
 def test_of_two_ends_under_one_name_an_answer_stays_else_the_last(first: str, then: str, stays: str) -> None:
-    answers = Answers()
-    answers.expect("r", "acme", 0)
+    answers = ReplyCache()
+    answers.mark_pending("r", "acme", 0)
 
     for outcome in (first, then):
-        assert answers.settle(reply("r", outcome.encode(), outcome))
+        assert answers.store(reply("r", outcome.encode(), outcome))
 
     answer = answers.get("r", "acme")
     assert answer is not None
@@ -92,21 +92,21 @@ def test_of_two_ends_under_one_name_an_answer_stays_else_the_last(first: str, th
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:
-    answers = Answers(max_entries=2)
+    answers = ReplyCache(max_entries=2)
 
     for name in ("a", "b", "c"):
-        answers.expect(name, "acme", 0)
+        answers.mark_pending(name, "acme", 0)
 
     assert [answers.get(name, "acme") is not None for name in ("a", "b", "c")] == [False, True, True]
 
 
 def test_the_oldest_leave_when_their_bodies_are_too_large_together() -> None:
-    answers = Answers(max_bytes=10)
+    answers = ReplyCache(max_bytes=10)
     for name in ("a", "b"):
-        answers.expect(name, "acme", 0)
+        answers.mark_pending(name, "acme", 0)
 
-    answers.settle(reply("a", b"12345678"))
-    answers.settle(reply("b", b"12345678"))
+    answers.store(reply("a", b"12345678"))
+    answers.store(reply("b", b"12345678"))
 
     assert answers.get("a", "acme") is None
     assert answers.get("b", "acme") is not None
@@ -114,8 +114,8 @@ def test_the_oldest_leave_when_their_bodies_are_too_large_together() -> None:
 
 
 def test_nothing_is_kept_beyond_its_time() -> None:
-    answers = Answers(keep_s=-1)
+    answers = ReplyCache(keep_s=-1)
 
-    answers.expect("r", "acme", 0)
+    answers.mark_pending("r", "acme", 0)
 
     assert len(answers) == 0

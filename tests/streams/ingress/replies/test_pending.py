@@ -2,48 +2,48 @@ from __future__ import annotations
 
 import pytest
 
-from streams.ingress.errors import RefusedError
-from streams.ingress.replies.pending import NoReply, Waiters
+from streams.ingress.errors import ApiError
+from streams.ingress.replies.pending import PendingReplies, WaitEnd
 from streams.ingress.replies.reader import Reply
 
 REPLY = Reply("r", "c", 200, "answered", "", None, b"{}")
 
 
 async def test_a_reply_reaches_the_caller_with_its_correlation_id() -> None:
-    waiters = Waiters(limit=2)
+    waiters = PendingReplies(limit=2)
 
-    with waiters.enter("c", 10) as waiter, waiters.enter("other", 0.01) as other:
-        delivered = waiters.deliver(REPLY)
+    with waiters.register("c", 10) as waiter, waiters.register("other", 0.01) as other:
+        delivered = waiters.resolve(REPLY)
 
         assert delivered
-        assert await waiter.ended() is REPLY
-        assert await other.ended() is NoReply.TIMED_OUT
+        assert await waiter.wait() is REPLY
+        assert await other.wait() is WaitEnd.TIMED_OUT
     assert len(waiters) == 0
 
 
 async def test_a_reply_that_nobody_waits_for_is_not_taken() -> None:
-    waiters = Waiters(limit=1)
-    with waiters.enter("c", 10):
+    waiters = PendingReplies(limit=1)
+    with waiters.register("c", 10):
         pass
 
-    assert not waiters.deliver(REPLY)
+    assert not waiters.resolve(REPLY)
 
 
 async def test_a_reply_that_comes_as_the_wait_ends_is_not_lost() -> None:
-    waiters = Waiters(limit=1)
+    waiters = PendingReplies(limit=1)
 
-    with waiters.enter("c", 10) as waiter:
-        waiter.end(NoReply.TIMED_OUT)
-        waiters.deliver(REPLY)
-        waiter.end(NoReply.CLOSING)
+    with waiters.register("c", 10) as waiter:
+        waiter.resolve(WaitEnd.TIMED_OUT)
+        waiters.resolve(REPLY)
+        waiter.resolve(WaitEnd.CLOSING)
 
-        assert await waiter.ended() is REPLY
+        assert await waiter.wait() is REPLY
 
 
 async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_back() -> None:
-    waiters = Waiters(limit=1)
+    waiters = PendingReplies(limit=1)
 
-    with waiters.enter("c", 10), pytest.raises(RefusedError) as caught:
+    with waiters.register("c", 10), pytest.raises(ApiError) as caught:
         waiters.check()
 
     assert caught.value.failure.status == 503
@@ -53,9 +53,9 @@ async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_ba
 
 
 async def test_giving_up_ends_every_wait() -> None:
-    waiters = Waiters(limit=2)
+    waiters = PendingReplies(limit=2)
 
-    with waiters.enter("c", 10) as one, waiters.enter("d", 10) as two:
-        waiters.give_up()
+    with waiters.register("c", 10) as one, waiters.register("d", 10) as two:
+        waiters.abort_all()
 
-        assert [await one.ended(), await two.ended()] == [NoReply.CLOSING, NoReply.CLOSING]
+        assert [await one.wait(), await two.wait()] == [WaitEnd.CLOSING, WaitEnd.CLOSING]

@@ -7,11 +7,18 @@ import orjson
 import pytest
 from starlette.types import Message
 
-from schemas.kafka.records import Record
-from streams.ingress.replies.reader import Piece, Reply, UnreadableReplyError, follow, read, respond
-from streams.ingress.translators.translator import OpenAIFront
+from schemas.kafka.records import ConsumerRecord
+from streams.ingress.replies.reader import (
+    Reply,
+    ReplyChunk,
+    UnreadableReplyError,
+    consume_replies,
+    parse_reply,
+    send_reply,
+)
+from streams.ingress.translators.translator import OpenAITranslator
 
-RECORD = Record(
+RECORD = ConsumerRecord(
     topic="llm.replies.ingress.v1",
     partition=1,
     offset=7,
@@ -29,7 +36,7 @@ RECORD = Record(
 
 
 def a_reply() -> Reply:
-    reply = read(RECORD)
+    reply = parse_reply(RECORD)
     assert isinstance(reply, Reply)
     return reply
 
@@ -40,7 +47,7 @@ async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await respond(send, reply, OpenAIFront(), b"")
+    await send_reply(send, reply, OpenAITranslator(), b"")
     start, body = messages
     return start["status"], dict(start["headers"]), body["body"]
 
@@ -73,7 +80,7 @@ async def test_a_failure_without_a_hint_asks_clients_not_to_pay_again() -> None:
 def test_a_record_with_a_number_is_a_chunk() -> None:
     numbered = replace(RECORD, headers=(*RECORD.headers, ("sluice-sequence", b"3"), ("sluice-attempt", b"1")))
 
-    assert read(numbered) == Piece("r", "c", 3, 1, b'{"a": 1}')
+    assert parse_reply(numbered) == ReplyChunk("r", "c", 3, 1, b'{"a": 1}')
 
 
 @pytest.mark.parametrize(
@@ -81,27 +88,27 @@ def test_a_record_with_a_number_is_a_chunk() -> None:
 )
 def test_a_record_that_is_no_reply_is_told_by_its_place(header: tuple[str, bytes | None]) -> None:
     with pytest.raises(UnreadableReplyError, match=r"llm\.replies\.ingress\.v1\[1\]@7"):
-        read(replace(RECORD, headers=(*RECORD.headers, header)))
+        parse_reply(replace(RECORD, headers=(*RECORD.headers, header)))
 
 
 async def test_a_record_that_is_no_reply_does_not_stop_its_neighbours() -> None:
     class Two:
-        async def __aiter__(self) -> AsyncIterator[list[Record]]:
+        async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             yield [replace(RECORD, headers=()), RECORD]
 
-    delivered: list[Reply | Piece] = []
+    delivered: list[Reply | ReplyChunk] = []
 
-    await follow(Two(), delivered.append)
+    await consume_replies(Two(), delivered.append)
 
     assert [reply.correlation for reply in delivered] == ["c"]
 
 
 async def test_a_reply_that_its_waiter_can_not_take_does_not_stop_its_neighbours() -> None:
     class Two:
-        async def __aiter__(self) -> AsyncIterator[list[Record]]:
+        async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             yield [replace(RECORD, value=b"no answer"), RECORD]
 
     delivered: list[object] = []
-    await follow(Two(), lambda reply: delivered.append(orjson.loads(reply.body)))
+    await consume_replies(Two(), lambda reply: delivered.append(orjson.loads(reply.body)))
 
     assert len(delivered) == 1

@@ -7,11 +7,11 @@ import pytest
 
 from schemas.events.request_id import new_request_id
 from streams.ingress.endpoints.stream_resume import _from
-from streams.ingress.replies.reader import Piece, Reply
-from streams.ingress.replies.stream_buffer import Stream
-from streams.ingress.translators.anthropic.translator import AnthropicFront
-from streams.ingress.translators.responses.translator import ResponsesFront
-from streams.ingress.translators.translator import Front, OpenAIFront
+from streams.ingress.replies.reader import Reply, ReplyChunk
+from streams.ingress.replies.stream_buffer import StreamBuffer
+from streams.ingress.translators.anthropic.translator import AnthropicTranslator
+from streams.ingress.translators.responses.translator import ResponsesTranslator
+from streams.ingress.translators.translator import ApiTranslator, OpenAITranslator
 from tests.streams.ingress.gateway import Gateway
 
 
@@ -30,12 +30,12 @@ async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Ga
     assert answer.json()["error"]["code"] == "stream_not_found"
 
 
-@pytest.mark.parametrize("front", [OpenAIFront(), AnthropicFront(), ResponsesFront()])
-async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_its_api(front: Front) -> None:
-    stream = Stream("r", "t", lambda: front.writer(b"{}"))
+@pytest.mark.parametrize("front", [OpenAITranslator(), AnthropicTranslator(), ResponsesTranslator()])
+async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_its_api(front: ApiTranslator) -> None:
+    stream = StreamBuffer("r", "t", lambda: front.event_writer(b"{}"))
     for number, text in enumerate(("one ", "two ", "three")):
         chunk = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}
-        stream.add(Piece("r", "c", number, 1, orjson.dumps(chunk)))
+        stream.add(ReplyChunk("r", "c", number, 1, orjson.dumps(chunk)))
     stream.end(Reply("r", "c", 200, "answered", "", None, b"{}", streamed=True))
 
     whole = b"".join([piece async for piece in _from(stream, -1)])

@@ -7,13 +7,13 @@ import orjson
 
 from schemas.events.parts import Request
 from streams.ingress.replies import stream_buffer as streaming
-from streams.ingress.replies.reader import Piece, Reply
-from streams.ingress.replies.stream_buffer import Stream, Streams
-from tests.making import make_request
+from streams.ingress.replies.reader import Reply, ReplyChunk
+from streams.ingress.replies.stream_buffer import StreamBuffer, StreamBuffers
+from tests.factories import make_request
 
 
-def piece(sequence: int, attempt: int = 1, body: bytes = b"{}", correlation: str = "call") -> Piece:
-    return Piece("id", correlation, sequence, attempt, body)
+def piece(sequence: int, attempt: int = 1, body: bytes = b"{}", correlation: str = "call") -> ReplyChunk:
+    return ReplyChunk("id", correlation, sequence, attempt, body)
 
 
 def reply(**changes: Any) -> Reply:
@@ -30,7 +30,7 @@ def reply(**changes: Any) -> Reply:
     return Reply(**{**fields, **changes})
 
 
-async def read(stream: Stream, after: int = -1) -> list[tuple[int, bytes]]:
+async def read(stream: StreamBuffer, after: int = -1) -> list[tuple[int, bytes]]:
     return [chunk async for chunk in stream.after(after)]
 
 
@@ -39,7 +39,7 @@ def asked() -> Request:
 
 
 async def test_a_reader_gets_what_was_there_and_what_comes_until_the_end() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     stream.add(piece(0, body=b"a"))
     reading = asyncio.ensure_future(read(stream))
     await asyncio.sleep(0)
@@ -52,7 +52,7 @@ async def test_a_reader_gets_what_was_there_and_what_comes_until_the_end() -> No
 
 
 async def test_who_comes_back_reads_on_behind_its_last_number() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     for number in range(4):
         stream.add(piece(number, body=b"%d" % number))
     stream.end(reply())
@@ -61,7 +61,7 @@ async def test_who_comes_back_reads_on_behind_its_last_number() -> None:
 
 
 async def test_a_chunk_that_was_written_twice_is_read_once() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     for number in (0, 0, 1, 0, 1):
         stream.add(piece(number, body=b"%d" % number))
     stream.end(reply())
@@ -70,7 +70,7 @@ async def test_a_chunk_that_was_written_twice_is_read_once() -> None:
 
 
 async def test_an_answer_that_was_begun_again_ends_the_stream_with_an_error() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     stream.add(piece(0))
 
     stream.add(piece(0, attempt=2))
@@ -81,7 +81,7 @@ async def test_an_answer_that_was_begun_again_ends_the_stream_with_an_error() ->
 
 
 async def test_a_failure_in_the_middle_is_the_last_thing_said() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     stream.add(piece(0))
 
     stream.end(reply(status=502, outcome="failed", body=b'{"error": {}}'))
@@ -90,7 +90,7 @@ async def test_a_failure_in_the_middle_is_the_last_thing_said() -> None:
 
 
 async def test_an_answer_without_chunks_is_taken_apart() -> None:
-    stream = Stream("id", "acme")
+    stream = StreamBuffer("id", "acme")
     message = {"role": "assistant", "content": "two words"}
     body = {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
@@ -102,11 +102,11 @@ async def test_an_answer_without_chunks_is_taken_apart() -> None:
 
 
 async def test_a_stream_goes_on_without_its_caller_and_is_found_by_its_own_tenant_only() -> None:
-    streams = Streams()
+    streams = StreamBuffers()
     with streams.open("call", asked(), 60):
-        streams.take(piece(0, body=b"a"))
-    streams.take(piece(1, body=b"b"))
-    streams.take(reply())
+        streams.add(piece(0, body=b"a"))
+    streams.add(piece(1, body=b"b"))
+    streams.add(reply())
 
     found = streams.find("id", "acme")
     assert found is not None
@@ -116,12 +116,12 @@ async def test_a_stream_goes_on_without_its_caller_and_is_found_by_its_own_tenan
 
 async def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
     monkeypatch.setattr(streaming, "KEPT_BYTES", 10)
-    streams = Streams()
+    streams = StreamBuffers()
     for number in range(3):
         request = make_request(request_id=f"id-{number}", tenant="acme")
         with streams.open(f"call-{number}", request, 60):
-            streams.take(piece(0, body=b"x" * 8, correlation=f"call-{number}"))
-            streams.take(reply(correlation=f"call-{number}"))
+            streams.add(piece(0, body=b"x" * 8, correlation=f"call-{number}"))
+            streams.add(reply(correlation=f"call-{number}"))
 
     assert streams.find("id-0", "acme") is None
     assert streams.find("id-2", "acme") is not None

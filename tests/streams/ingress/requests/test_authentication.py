@@ -5,9 +5,9 @@ import re
 import pytest
 
 from streams.config.api_keys import check_binding, hash_key, new_key
-from streams.config.settings import OPEN_TENANT, ConfigurationError, Settings
-from streams.ingress.errors import RefusedError
-from streams.ingress.requests.authentication import Caller, Keyring
+from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
+from streams.ingress.errors import ApiError
+from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
 
 PLAIN = "sk-sluice-" + "k" * 43  # fixed, because it is part of test ids, which parallel workers must agree on
 HASH = hash_key(PLAIN)
@@ -31,30 +31,30 @@ def test_a_new_key_is_random_and_comes_with_the_hash_that_the_configuration_take
     ],
 )
 def test_a_key_is_known_as_bearer_token_and_as_x_api_key(authorization: bytes, api_key: bytes) -> None:
-    assert Keyring(LOCKED).identify(authorization, api_key) == Caller("acme", "acme-1")
+    assert ApiKeyAuthenticator(LOCKED).lookup(authorization, api_key) == Principal("acme", "acme-1")
 
 
 @pytest.mark.parametrize(
     "authorization", [b"", b"Bearer", b"Bearer ", b"Bearer sk-sluice-x", PLAIN.encode(), b"\xff\xfe"]
 )
 def test_without_the_right_key_nobody_is_known(authorization: bytes) -> None:
-    assert Keyring(LOCKED).identify(authorization) is None
+    assert ApiKeyAuthenticator(LOCKED).lookup(authorization) is None
 
 
 def test_the_hash_of_a_key_is_not_a_key() -> None:
-    assert Keyring(LOCKED).identify(f"Bearer {HASH}".encode()) is None
+    assert ApiKeyAuthenticator(LOCKED).lookup(f"Bearer {HASH}".encode()) is None
 
 
 def test_a_key_is_never_repeated_in_the_refusal() -> None:
-    with pytest.raises(RefusedError) as caught:
-        Keyring(LOCKED).authenticate({b"authorization": b"Bearer sk-my-secret"})
+    with pytest.raises(ApiError) as caught:
+        ApiKeyAuthenticator(LOCKED).authenticate({b"authorization": b"Bearer sk-my-secret"})
 
     assert "secret" not in str(caught.value)
     assert caught.value.failure.code == "invalid_api_key"
 
 
 def test_without_keys_everybody_is_the_open_tenant() -> None:
-    assert Keyring(Settings()).identify(b"Bearer whatever") == Caller(OPEN_TENANT)
+    assert ApiKeyAuthenticator(Settings()).lookup(b"Bearer whatever") == Principal(ANONYMOUS_TENANT)
 
 
 def test_an_open_gateway_is_for_this_machine_alone() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from starlette.types import Message
 
-from streams.ingress.errors import RefusedError
+from streams.ingress.errors import ApiError
 from streams.ingress.requests import body as bodies
-from streams.ingress.requests.body import HungUpError, read_body
+from streams.ingress.requests.body import ClientDisconnectedError, read_body
 
 
 def arriving(*chunks: bytes | None) -> tuple[Callable[[], Awaitable[Message]], list[Message]]:
@@ -35,7 +35,7 @@ async def test_a_body_is_what_its_chunks_are_together() -> None:
 async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> None:
     receive, left = arriving(b"ab", b"cd", b"ef", b"gh")
 
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         await read_body(receive, {}, limit=3)
 
     assert caught.value.failure.status == 413
@@ -45,7 +45,7 @@ async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> N
 async def test_a_body_that_says_it_is_too_long_is_thrown_away_and_refused() -> None:
     receive, left = arriving(b"abcd")
 
-    with pytest.raises(RefusedError, match="larger than 3 bytes"):
+    with pytest.raises(ApiError, match="larger than 3 bytes"):
         await read_body(receive, {b"content-length": b"4"}, limit=3)
 
     assert not left
@@ -55,7 +55,7 @@ async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytes
     monkeypatch.setattr(bodies, "DISCARD_BYTES", 6)
     receive, left = arriving(*[b"ab"] * 10)
 
-    with pytest.raises(RefusedError, match="larger than 1 bytes"):
+    with pytest.raises(ApiError, match="larger than 1 bytes"):
         await read_body(receive, {b"content-length": b"20"}, limit=1)
 
     assert len(left) == 7
@@ -67,7 +67,7 @@ async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytes
 async def test_headers_that_make_the_body_unreadable_are_refused(headers: dict[bytes, bytes], status: int) -> None:
     receive, _ = arriving(b"{}")
 
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         await read_body(receive, headers, limit=10)
 
     assert caught.value.failure.status == status
@@ -76,7 +76,7 @@ async def test_headers_that_make_the_body_unreadable_are_refused(headers: dict[b
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_not_answered() -> None:
     receive, _ = arriving(b"ab", None)
 
-    with pytest.raises(HungUpError):
+    with pytest.raises(ClientDisconnectedError):
         await read_body(receive, {}, limit=10)
 
 
@@ -87,7 +87,7 @@ async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         await asyncio.Event().wait()
         raise AssertionError
 
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         await read_body(receive, {}, limit=10)
 
     assert caught.value.failure.status == 408

@@ -5,27 +5,27 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.kafka import BrokerUnavailableError, KafkaFaultError, Producer, Reader
+from connectors.kafka import BrokerUnavailableError, KafkaFaultError, KafkaProducer, PartitionReader
 from schemas.avro.codec import encode
 from schemas.events.catalog import RequestReceived
-from schemas.kafka.records import Output
-from streams.ingress.replies.reader import Replies
+from schemas.kafka.records import ProducerRecord
+from streams.ingress.replies.reader import ReplySource
 from streams.ingress.requests import publisher as log
-from streams.ingress.requests.publisher import Guarded, Log, NotTriedError
+from streams.ingress.requests.publisher import FailFastPublisher, PublisherUnavailableError, RequestPublisher
 from tests.fixtures.rows import REQUEST
 from tests.streams.ingress.fake_log import FakeLog
 
-OUTPUT = Output("llm.requests.v1", b"k", encode(RequestReceived(request=REQUEST, body=b"{}")), ())
+OUTPUT = ProducerRecord("llm.requests.v1", b"k", encode(RequestReceived(request=REQUEST, body=b"{}")), ())
 
 
-@pytest.mark.parametrize("end", [Producer("nowhere:1"), FakeLog(), Guarded(FakeLog())])
-def test_the_real_producer_and_its_twin_both_write_as_the_ingress_asks(end: Log) -> None:
+@pytest.mark.parametrize("end", [KafkaProducer("nowhere:1"), FakeLog(), FailFastPublisher(FakeLog())])
+def test_the_real_producer_and_its_twin_both_write_as_the_ingress_asks(end: RequestPublisher) -> None:
     assert inspect.iscoroutinefunction(end.send)
     assert list(inspect.signature(end.send).parameters) == ["output"]
 
 
-@pytest.mark.parametrize("end", [Reader("nowhere:1", []), FakeLog()])
-def test_the_real_reader_and_its_twin_both_yield_lists(end: Replies) -> None:
+@pytest.mark.parametrize("end", [PartitionReader("nowhere:1", []), FakeLog()])
+def test_the_real_reader_and_its_twin_both_yield_lists(end: ReplySource) -> None:
     assert inspect.isasyncgenfunction(end.__aiter__)
 
 
@@ -33,30 +33,35 @@ async def test_while_nothing_is_acknowledged_few_are_tried_and_the_others_refuse
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     away = FakeLog(answers=lambda _: None, available=False)
-    guarded = Guarded(away)
-    monkeypatch.setattr(log, "TRY_EVERY_S", 3600.0)
+    guarded = FailFastPublisher(away)
+    monkeypatch.setattr(log, "RETRY_INTERVAL_S", 3600.0)
 
-    for refused in (BrokerUnavailableError, BrokerUnavailableError, NotTriedError, NotTriedError):
+    for refused in (
+        BrokerUnavailableError,
+        BrokerUnavailableError,
+        PublisherUnavailableError,
+        PublisherUnavailableError,
+    ):
         with pytest.raises(refused) as caught:
             await guarded.send(OUTPUT)
         assert type(caught.value) is refused
 
-    monkeypatch.setattr(log, "TRY_EVERY_S", 0.0)
+    monkeypatch.setattr(log, "RETRY_INTERVAL_S", 0.0)
     away.available = True
     await guarded.send(OUTPUT)
-    monkeypatch.setattr(log, "TRY_EVERY_S", 3600.0)
+    monkeypatch.setattr(log, "RETRY_INTERVAL_S", 3600.0)
     await guarded.send(OUTPUT)
     assert len(away.written) == 2
 
 
 async def test_a_record_that_is_refused_itself_says_nothing_of_the_broker() -> None:
     class Strict(FakeLog):
-        async def send(self, output: Output) -> None:
+        async def send(self, output: ProducerRecord) -> None:
             if output.topic == "missing":
                 raise KafkaFaultError("no such topic")
             await super().send(output)
 
-    guarded = Guarded(Strict(answers=lambda _: None))
+    guarded = FailFastPublisher(Strict(answers=lambda _: None))
     with pytest.raises(KafkaFaultError):
         await guarded.send(replace(OUTPUT, topic="missing"))
 

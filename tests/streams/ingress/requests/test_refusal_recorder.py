@@ -6,11 +6,11 @@ import pytest
 
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, Request
-from schemas.kafka.records import Output
+from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
 from streams.ingress.metrics import Metrics
 from streams.ingress.requests import refusal_recorder as recorder
-from streams.ingress.requests.refusal_recorder import PER_SECOND, Recorder
+from streams.ingress.requests.refusal_recorder import PER_SECOND, RefusalRecorder
 from tests.streams.ingress.fake_log import FakeLog
 
 REQUEST = Request(
@@ -26,14 +26,14 @@ UNRECORDED = "sluice_ingress_refusals_unrecorded_total"
 
 
 class SilentLog(FakeLog):
-    async def send(self, output: Output) -> None:  # noqa: ARG002 - never looks at it
+    async def send(self, output: ProducerRecord) -> None:  # noqa: ARG002 - never looks at it
         await asyncio.Event().wait()
 
 
 async def test_a_refusal_becomes_a_settled_request_that_nobody_gets_a_reply_to() -> None:
     log, metrics = FakeLog(), Metrics()
 
-    await Recorder(log, Topics().outcomes, metrics, "abc").refused(REQUEST, FAILURE)
+    await RefusalRecorder(log, Topics().outcomes, metrics, "abc").record(REQUEST, FAILURE)
 
     (event,) = log.events()
     assert isinstance(event, RequestSettled)
@@ -44,10 +44,10 @@ async def test_a_refusal_becomes_a_settled_request_that_nobody_gets_a_reply_to()
 async def test_a_flood_of_refusals_is_counted_rather_than_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder.time, "monotonic", lambda: 1.0)  # type: ignore[attr-defined]
     log, metrics = FakeLog(), Metrics()
-    records = Recorder(log, Topics().outcomes, metrics, "abc")
+    records = RefusalRecorder(log, Topics().outcomes, metrics, "abc")
 
     for _ in range(PER_SECOND + 3):
-        await records.refused(REQUEST, FAILURE)
+        await records.record(REQUEST, FAILURE)
 
     assert len(log.written) == PER_SECOND
     assert metrics.registry.get_sample_value(UNRECORDED) == 3
@@ -60,6 +60,6 @@ async def test_a_refusal_that_cannot_be_recorded_is_counted_and_keeps_nobody(
     monkeypatch.setattr(recorder, "ACK_TIMEOUT_S", 0.01)
     metrics = Metrics()
 
-    await Recorder(log, Topics().outcomes, metrics, "abc").refused(REQUEST, FAILURE)
+    await RefusalRecorder(log, Topics().outcomes, metrics, "abc").record(REQUEST, FAILURE)
 
     assert metrics.registry.get_sample_value(UNRECORDED) == 1

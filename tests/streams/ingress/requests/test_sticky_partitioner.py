@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from streams.ingress.requests.sticky_partitioner import HOLD_S, Turns
+from streams.ingress.requests.sticky_partitioner import STICKY_S, StickyPartitioner
 
 
 def test_what_comes_in_the_same_moment_has_the_same_turn_and_the_next_moment_the_next() -> None:
     now = [5.0]
-    turns = Turns(lambda: now[0])
+    turns = StickyPartitioner(lambda: now[0])
 
-    together = {turns.among(3) for _ in range(10)}
+    together = {turns.choose(3) for _ in range(10)}
     later = []
     for _ in range(4):
-        now[0] += HOLD_S * 1.01
-        later.append(turns.among(3))
+        now[0] += STICKY_S * 1.01
+        later.append(turns.choose(3))
 
     assert together == {0}
     assert later == [1, 2, 0, 1]

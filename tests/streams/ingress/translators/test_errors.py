@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from streams.ingress.translators.errors import word, wrong
+from streams.ingress.translators.errors import invalid, safe_name
 
 
 def test_the_part_that_is_at_fault_is_named() -> None:
-    error = wrong("tools[0]", "must be an object")
+    error = invalid("tools[0]", "must be an object")
 
     assert (error.param, error.message) == ("tools[0]", "tools[0] must be an object")
 
@@ -21,4 +21,4 @@ def test_the_part_that_is_at_fault_is_named() -> None:
     ],
 )
 def test_only_what_looks_like_a_name_is_repeated(said: object, told: str) -> None:
-    assert word(said) == told
+    assert safe_name(said) == told

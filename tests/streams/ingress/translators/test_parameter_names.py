@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.ingress.translators.anthropic.translator import AnthropicFront
-from streams.ingress.translators.parameter_names import reworded
-from streams.ingress.translators.responses.translator import ResponsesFront
-from streams.ingress.translators.translator import Front
+from streams.ingress.translators.anthropic.translator import AnthropicTranslator
+from streams.ingress.translators.parameter_names import rename_parameters
+from streams.ingress.translators.responses.translator import ResponsesTranslator
+from streams.ingress.translators.translator import ApiTranslator
 
 NAMES = {"messages": "input", "stop": "stop_sequences", "tools": "tools"}
 
@@ -29,21 +29,23 @@ def told(param: str | None, message: str) -> dict[str, Any]:
     ],
 )
 def test_a_fault_names_what_its_caller_wrote(param: str, expected: str) -> None:
-    error = reworded(told(param, f"{param} is wrong"), NAMES)["error"]
+    error = rename_parameters(told(param, f"{param} is wrong"), NAMES)["error"]
 
     assert (error["param"], error["message"]) == (expected, f"{expected} is wrong")
 
 
 @pytest.mark.parametrize("error", [told(None, "stop it"), {"error": None}, {}, told("", "x")])
 def test_a_fault_without_a_parameter_stays_what_it_is(error: dict[str, Any]) -> None:
-    assert reworded(error, NAMES) == error
+    assert rename_parameters(error, NAMES) == error
 
 
-@pytest.mark.parametrize(("front", "name"), [(ResponsesFront(), "max_output_tokens"), (AnthropicFront(), "max_tokens")])
-def test_each_front_has_its_own_name_for_the_longest_answer(front: Front, name: str) -> None:
+@pytest.mark.parametrize(
+    ("front", "name"), [(ResponsesTranslator(), "max_output_tokens"), (AnthropicTranslator(), "max_tokens")]
+)
+def test_each_front_has_its_own_name_for_the_longest_answer(front: ApiTranslator, name: str) -> None:
     error = orjson.dumps(told("max_completion_tokens", "max_completion_tokens must be at most 9"))
 
-    whole, streamed = front.refusal(error), front.writer(b"{}").last(error)
+    whole, streamed = front.from_error(error), front.event_writer(b"{}").last(error)
 
     assert f"{name} must be at most 9".encode() in whole
     assert f"{name} must be at most 9".encode() in streamed

@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import orjson
 
-from streams.ingress.translators.translator import Front, OpenAIFront, named_events, serial, stream_cut
+from streams.ingress.translators.translator import ApiTranslator, OpenAITranslator, named_events, serial, stream_cut
 
-FRONT: Front = OpenAIFront()
+FRONT: ApiTranslator = OpenAITranslator()
 
 
 def test_what_is_on_the_log_goes_through_untouched() -> None:
     body = b'{"model":  "m"}'
 
-    assert FRONT.ask(body) is body
-    assert FRONT.answer(body, b"") is body
-    assert FRONT.refusal(body) is body
+    assert FRONT.to_chat_request(body) is body
+    assert FRONT.from_completion(body, b"") is body
+    assert FRONT.from_error(body) is body
 
 
 def test_chunks_are_numbered_and_the_end_is_marked() -> None:
-    writer = FRONT.writer(b"")
+    writer = FRONT.event_writer(b"")
 
     assert writer.event(3, b"{}") == b"id: 3\ndata: {}\n\n"
     assert writer.last(None) == b"data: [DONE]\n\n"

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from schemas.events.parts import Failure
-from streams.ingress.translators.anthropic.translator import AnthropicFront
-from streams.ingress.translators.responses.translator import ResponsesFront
-from streams.ingress.translators.translator import Front
+from streams.ingress.translators.anthropic.translator import AnthropicTranslator
+from streams.ingress.translators.responses.translator import ResponsesTranslator
+from streams.ingress.translators.translator import ApiTranslator
 
 SECRET = "a line of Somebody's own"
 WRONG: tuple[object, ...] = (
@@ -97,13 +97,13 @@ def broken(value: Any) -> Iterator[Any]:
                 yield [*value[:index], wrong, *value[index + 1 :]]
 
 
-@pytest.mark.parametrize(("front", "body"), [(AnthropicFront(), MESSAGES), (ResponsesFront(), RESPONSES)])
-def test_no_part_of_a_request_can_break_a_front_or_be_repeated_in_a_refusal(front: Front, body: Any) -> None:
-    assert isinstance(front.ask(orjson.dumps(body)), bytes)
+@pytest.mark.parametrize(("front", "body"), [(AnthropicTranslator(), MESSAGES), (ResponsesTranslator(), RESPONSES)])
+def test_no_part_of_a_request_can_break_a_front_or_be_repeated_in_a_refusal(front: ApiTranslator, body: Any) -> None:
+    assert isinstance(front.to_chat_request(orjson.dumps(body)), bytes)
     refused = 0
 
     for wrong in broken(body):
-        asked = front.ask(orjson.dumps(wrong))
+        asked = front.to_chat_request(orjson.dumps(wrong))
         if isinstance(asked, Failure):
             refused += 1
             assert SECRET not in f"{asked.message} {asked.param}"

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from streams.runtime.driver.fetch_interval import LONGEST_S, MEMORY_S, Rhythm
+from streams.runtime.driver.fetch_interval import MAX_PAUSE_S, RATE_WINDOW_S, FetchInterval
 
 
-def beaten(records: int, every_s: float, seconds: float = 3.0) -> tuple[Rhythm, float]:
-    rhythm, now_s = Rhythm(), 100.0
+def beaten(records: int, every_s: float, seconds: float = 3.0) -> tuple[FetchInterval, float]:
+    rhythm, now_s = FetchInterval(), 100.0
     for _ in range(int(seconds / every_s)):
         now_s += every_s
-        rhythm.beat(records, now_s)
+        rhythm.record_fetch(records, now_s)
     return rhythm, now_s
 
 
@@ -22,16 +22,16 @@ def test_the_more_comes_the_longer_is_the_pause_up_to_a_bound() -> None:
 
     assert pauses == sorted(pauses)
     assert pauses[0] < pauses[1] < pauses[2]
-    assert pauses[2] <= LONGEST_S + 1e-9
+    assert pauses[2] <= MAX_PAUSE_S + 1e-9
     assert pauses[3] == pauses[2]
 
 
 def test_what_came_long_ago_does_not_count() -> None:
     rhythm, last_s = beaten(100, every_s=0.01)
 
-    rhythm.beat(0, last_s + 20 * MEMORY_S)
+    rhythm.record_fetch(0, last_s + 20 * RATE_WINDOW_S)
 
-    assert rhythm.pause_s(last_s + 20 * MEMORY_S) < LONGEST_S / 1000
+    assert rhythm.pause_s(last_s + 20 * RATE_WINDOW_S) < MAX_PAUSE_S / 1000
 
 
 def test_time_that_has_passed_since_the_last_fetch_counts() -> None:

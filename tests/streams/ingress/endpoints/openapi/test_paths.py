@@ -7,12 +7,16 @@ from streams.ingress.endpoints.openapi.paths import paths
 from streams.ingress.endpoints.openapi.request_bodies import bodies
 from streams.ingress.translators.anthropic import request as anthropic_request
 from streams.ingress.translators.responses import request as responses_request
-from streams.pipeline.failures import EXPIRED, IN_DOUBT, NAME_TAKEN, TELLINGS
+from streams.pipeline.failures import ERROR_MAPPINGS, EXPIRED, IDEMPOTENCY_KEY_REUSED, IN_DOUBT
 
 
 @pytest.mark.parametrize("path", [*CHAT, "/v1/embeddings"])
 def test_whatever_a_stage_may_answer_is_a_status_of_the_operations(path: str) -> None:
-    told = {telling.status for telling in TELLINGS.values()} | {EXPIRED.status, IN_DOUBT.status, NAME_TAKEN.status}
+    told = {telling.status for telling in ERROR_MAPPINGS.values()} | {
+        EXPIRED.status,
+        IN_DOUBT.status,
+        IDEMPOTENCY_KEY_REUSED.status,
+    }
 
     assert {str(status) for status in told} <= paths()[path]["post"]["responses"].keys()
 
@@ -29,7 +33,10 @@ def errors(path: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("schema", "names"),
-    [("MessagesBody", anthropic_request.WRITERS.keys()), ("ResponsesBody", responses_request.WRITERS.keys())],
+    [
+        ("MessagesBody", anthropic_request.PARAMETER_WRITERS.keys()),
+        ("ResponsesBody", responses_request.PARAMETER_WRITERS.keys()),
+    ],
 )
 def test_what_an_api_in_front_translates_is_in_its_body_and_nothing_else_is_taken(schema: str, names: set[str]) -> None:
     body = bodies()[schema]

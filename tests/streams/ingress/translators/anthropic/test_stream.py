@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.ingress.translators.anthropic.response import message
-from streams.ingress.translators.anthropic.stream import Events
+from streams.ingress.translators.anthropic.stream import MessagesEventStream
 
 JSON = dict[str, Any]
 
@@ -18,7 +18,7 @@ def call(index: int, name: str = "", arguments: str = "") -> JSON:
 
 
 def told(*chunks: JSON) -> list[JSON]:
-    writer = Events()
+    writer = MessagesEventStream()
     return [event for one in chunks for event in writer.feed(one)] + writer.finish()
 
 

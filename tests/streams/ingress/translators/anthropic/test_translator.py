@@ -7,12 +7,12 @@ import orjson
 
 from schemas.events.parts import Failure
 from schemas.openai import bodies as openai
-from streams.ingress.translators.anthropic.translator import AnthropicFront
-from streams.ingress.translators.translator import Front, stream_cut
+from streams.ingress.translators.anthropic.translator import AnthropicTranslator
+from streams.ingress.translators.translator import ApiTranslator, stream_cut
 
 JSON = dict[str, Any]
 
-FRONT: Front = AnthropicFront()
+FRONT: ApiTranslator = AnthropicTranslator()
 ASKED: JSON = {"model": "alias", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -27,11 +27,11 @@ def events(wire: bytes) -> list[JSON]:
 
 
 def test_a_request_becomes_one_that_openai_takes() -> None:
-    asked = FRONT.ask(orjson.dumps({**ASKED, "stream": True, "system": "Be brief."}))
+    asked = FRONT.to_chat_request(orjson.dumps({**ASKED, "stream": True, "system": "Be brief."}))
 
     assert isinstance(asked, bytes)
     chat = orjson.loads(asked)
-    assert openai.fault("chat", {**chat, "stream": False}) is None
+    assert openai.validation_failure("chat", {**chat, "stream": False}) is None
     assert chat == {
         "model": "alias",
         "max_completion_tokens": 100,
@@ -42,7 +42,7 @@ def test_a_request_becomes_one_that_openai_takes() -> None:
 
 
 def test_who_says_no_most_tokens_is_asked_for_none() -> None:
-    asked = FRONT.ask(orjson.dumps({name: value for name, value in ASKED.items() if name != "max_tokens"}))
+    asked = FRONT.to_chat_request(orjson.dumps({name: value for name, value in ASKED.items() if name != "max_tokens"}))
 
     assert isinstance(asked, bytes)
     assert orjson.loads(asked).keys() == {"model", "messages"}
@@ -51,14 +51,14 @@ def test_who_says_no_most_tokens_is_asked_for_none() -> None:
 def test_what_can_not_be_said_is_refused_by_the_name_that_its_caller_knows() -> None:
     body = orjson.dumps({**ASKED, "mcp_servers": []})
 
-    asked = FRONT.ask(body)
+    asked = FRONT.to_chat_request(body)
 
     assert isinstance(asked, Failure)
     assert (asked.status, asked.param) == (400, "mcp_servers")
 
 
 def test_a_body_that_is_no_json_is_refused() -> None:
-    asked = FRONT.ask(b"{")
+    asked = FRONT.to_chat_request(b"{")
 
     assert isinstance(asked, Failure)
     assert asked.status == 400
@@ -67,7 +67,7 @@ def test_a_body_that_is_no_json_is_refused() -> None:
 def test_an_answer_becomes_a_message() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}
 
-    answered = FRONT.answer(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), b"")
+    answered = FRONT.from_completion(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), b"")
 
     message = orjson.loads(answered)
     assert (message["id"], message["type"]) == ("msg_x", "message")
@@ -75,7 +75,7 @@ def test_an_answer_becomes_a_message() -> None:
 
 
 def test_a_stream_has_named_events_and_an_end() -> None:
-    writer = FRONT.writer(b"")
+    writer = FRONT.event_writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
     wire = writer.event(1, orjson.dumps(chunk)) + writer.last(None)
@@ -91,7 +91,7 @@ def test_a_stream_has_named_events_and_an_end() -> None:
 
 
 def test_a_stream_that_fails_ends_with_an_error_and_without_a_stop() -> None:
-    writer = FRONT.writer(b"")
+    writer = FRONT.event_writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
     wire = writer.event(1, orjson.dumps(chunk)) + writer.last(stream_cut("too slow"))
@@ -107,6 +107,6 @@ def test_an_error_becomes_anthropics() -> None:
         Failure(status=429, type="rate_limit_error", code="rate_limit_exceeded", message="Slow down.")
     )
 
-    refused = orjson.loads(FRONT.refusal(error))
+    refused = orjson.loads(FRONT.from_error(error))
 
     assert refused == {"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down."}}

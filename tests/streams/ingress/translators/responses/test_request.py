@@ -17,7 +17,7 @@ SCHEMA: JSON = {"type": "object", "properties": {}}
 def chat(**more: Any) -> JSON:
     """The chat request for this one, which OpenAI must take; without what every one has."""
     body = chat_body(ASKED | more)
-    assert openai.fault("chat", body) is None
+    assert openai.validation_failure("chat", body) is None
     return {name: value for name, value in body.items() if name not in {"model", "messages"}}
 
 

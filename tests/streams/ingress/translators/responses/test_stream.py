@@ -6,9 +6,9 @@ import pytest
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from connectors.providers.wire.chunk_assembly import Assembly
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from streams.ingress.translators.responses.response import response
-from streams.ingress.translators.responses.stream import Events
+from streams.ingress.translators.responses.stream import ResponsesEventStream
 
 JSON = dict[str, Any]
 
@@ -28,7 +28,7 @@ def call(index: int, name: str = "", arguments: str = "") -> JSON:
 
 def told(*chunks: JSON) -> list[JSON]:
     """All events of a stream that ends well, each as the official client has it."""
-    writer = Events({})
+    writer = ResponsesEventStream({})
     events = [event for one in chunks for event in writer.feed(one)] + writer.finish()
     for number, event in enumerate(events):
         OFFICIAL.validate_python({**event, "sequence_number": number})
@@ -69,7 +69,7 @@ def test_the_last_event_holds_the_answer_as_it_would_have_come_in_one_piece() ->
         chunk(call(0, arguments="1}"), "tool_calls"),
         {"id": "chatcmpl-7", "model": "m", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}},
     ]
-    whole = Assembly()
+    whole = ChunkAssembler()
     for one in chunks:
         whole.add(one)
 
@@ -115,7 +115,7 @@ def test_a_stream_that_was_cut_ends_as_incomplete(reason: str, why: str) -> None
 
 
 def test_a_stream_that_fails_says_so_and_keeps_what_came() -> None:
-    writer = Events({})
+    writer = ResponsesEventStream({})
     writer.feed(chunk({"content": "Hel"}))
 
     (event,) = writer.fail({"error": {"code": "server", "message": "It broke off."}})

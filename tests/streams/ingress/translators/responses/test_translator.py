@@ -7,12 +7,12 @@ import orjson
 
 from schemas.events.parts import Failure
 from schemas.openai.bodies import error_body
-from streams.ingress.translators.responses.translator import ResponsesFront
-from streams.ingress.translators.translator import Front
+from streams.ingress.translators.responses.translator import ResponsesTranslator
+from streams.ingress.translators.translator import ApiTranslator
 
 JSON = dict[str, Any]
 
-FRONT: Front = ResponsesFront()
+FRONT: ApiTranslator = ResponsesTranslator()
 ASKED = orjson.dumps({"model": "alias", "input": "hi", "instructions": "Be brief."})
 CHUNK = orjson.dumps({"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": "ho"}}]})
 
@@ -28,21 +28,21 @@ def events(wire: bytes) -> list[JSON]:
 
 
 def test_a_request_becomes_a_chat() -> None:
-    asked = FRONT.ask(ASKED)
+    asked = FRONT.to_chat_request(ASKED)
 
     assert isinstance(asked, bytes)
     assert [message["role"] for message in orjson.loads(asked)["messages"]] == ["system", "user"]
 
 
 def test_what_needs_a_state_is_refused_by_its_name() -> None:
-    asked = FRONT.ask(orjson.dumps({"model": "alias", "input": "hi", "previous_response_id": "resp_1"}))
+    asked = FRONT.to_chat_request(orjson.dumps({"model": "alias", "input": "hi", "previous_response_id": "resp_1"}))
 
     assert isinstance(asked, Failure)
     assert (asked.status, asked.param) == (400, "previous_response_id")
 
 
 def test_a_body_that_is_no_json_is_refused() -> None:
-    asked = FRONT.ask(b"{")
+    asked = FRONT.to_chat_request(b"{")
 
     assert isinstance(asked, Failure)
     assert asked.code == "invalid_json"
@@ -51,14 +51,14 @@ def test_a_body_that_is_no_json_is_refused() -> None:
 def test_an_answer_becomes_a_response_that_repeats_what_was_asked() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}
 
-    answered = FRONT.answer(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), ASKED)
+    answered = FRONT.from_completion(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), ASKED)
 
     made = orjson.loads(answered)
     assert (made["object"], made["instructions"]) == ("response", "Be brief.")
 
 
 def test_the_events_of_a_stream_are_numbered_through() -> None:
-    writer = FRONT.writer(ASKED)
+    writer = FRONT.event_writer(ASKED)
 
     wire = writer.event(0, CHUNK) + writer.event(1, CHUNK) + writer.last(None)
 
@@ -68,7 +68,7 @@ def test_the_events_of_a_stream_are_numbered_through() -> None:
 
 
 def test_a_stream_that_fails_ends_with_that() -> None:
-    writer = FRONT.writer(ASKED)
+    writer = FRONT.event_writer(ASKED)
     writer.event(0, CHUNK)
 
     wire = writer.last(error_body(Failure(status=502, type="server_error", code="server", message="It broke off.")))
@@ -79,4 +79,4 @@ def test_a_stream_that_fails_ends_with_that() -> None:
 def test_an_error_is_openais_own() -> None:
     error = error_body(Failure(status=429, type="rate_limit_error", code="rate_limit_exceeded", message="Slow down."))
 
-    assert FRONT.refusal(error) == error
+    assert FRONT.from_error(error) == error

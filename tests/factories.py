@@ -11,7 +11,7 @@ import orjson
 from schemas.avro.codec import decode, encode
 from schemas.events.catalog import Event, RequestAdmitted, RequestRouted
 from schemas.events.parts import Plan, ReplyTo, Request, Target
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
 
 def now_ms() -> int:
@@ -69,10 +69,10 @@ def routed(*targets: str, body: str | None = None, timeout_ms: int = 10_000, **m
     )
 
 
-def record(event: Event, topic: str = "llm.routed.v1", partition: int = 3, offset: int = 7) -> Record:
-    return Record(topic, partition, offset, now_ms(), None, encode(event), ())
+def record(event: Event, topic: str = "llm.routed.v1", partition: int = 3, offset: int = 7) -> ConsumerRecord:
+    return ConsumerRecord(topic, partition, offset, now_ms(), None, encode(event), ())
 
 
-def read(*outputs: Output) -> list[Any]:
+def read(*outputs: ProducerRecord) -> list[Any]:
     """The events in these outputs."""
     return [decode(output.value or b"") for output in outputs]

@@ -10,7 +10,7 @@ import click
 from streams.cli.main import main
 
 
-def understood(arguments: Sequence[str]) -> dict[str, Any]:
+def parse_command(arguments: Sequence[str]) -> dict[str, Any]:
     """The options before the command's name; nothing is run.
 
     Raises:

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
-from connectors.providers.provider import Answer, Call, ProviderError
+from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import AttemptStarted, RequestRouted
 from schemas.events.parts import Usage
-from schemas.kafka.records import Output, Record
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
-from tests.making import read, record
+from tests.factories import read, record
 
 SIM = {"providers": {"sim": {"kind": "simulated"}, "spare": {"kind": "simulated"}}}
 
@@ -22,9 +22,9 @@ class Log:
     """What the stage wanted on the log before it went on."""
 
     def __init__(self) -> None:
-        self.outputs: list[Output] = []
+        self.outputs: list[ProducerRecord] = []
 
-    async def emit(self, output: Output) -> None:
+    async def emit(self, output: ProducerRecord) -> None:
         self.outputs.append(output)
 
     @property
@@ -32,59 +32,67 @@ class Log:
         return read(*self.outputs)
 
 
-class Scripted:
+class ScriptedProvider:
     """A provider that does what the test says, once per call."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
-    def __init__(self, act: Callable[[Call], Awaitable[Answer]]) -> None:
+    def __init__(self, act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> None:
         self.act = act
-        self.calls: list[Call] = []
+        self.calls: list[ProviderCall] = []
         self.closed = False
 
-    async def complete(self, call: Call) -> Answer:
+    async def complete(self, call: ProviderCall) -> ProviderAnswer:
         self.calls.append(call)
         return await self.act(call)
 
-    async def stream(self, call: Call) -> AsyncIterator[dict[str, Any] | Answer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
         yield await self.complete(call)
 
     async def close(self) -> None:
         self.closed = True
 
 
-async def answer(_: Call) -> Answer:
-    return Answer({"id": "1", "choices": []}, 200, Usage(input_tokens=10, output_tokens=5), "1", "m-2", ("stop",))
+async def answer(_: ProviderCall) -> ProviderAnswer:
+    return ProviderAnswer(
+        {"id": "1", "choices": []}, 200, Usage(input_tokens=10, output_tokens=5), "1", "m-2", ("stop",)
+    )
 
 
-async def never(_: Call) -> Answer:
+async def never(_: ProviderCall) -> ProviderAnswer:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def down(_: Call) -> Answer:
+async def down(_: ProviderCall) -> ProviderAnswer:
     raise ProviderError("server", "down", http_status=500)
 
 
-def scripted(act: Callable[[Call], Awaitable[Answer]]) -> tuple[CallStage, Scripted]:
-    provider = Scripted(act)
+def scripted(act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> tuple[CallStage, ScriptedProvider]:
+    provider = ScriptedProvider(act)
     settings = Settings.model_validate({**SIM, "prices": {"sim/echo": {"input_mtok": 1, "output_mtok": 2}}})
     return CallStage(settings, "w1", providers={"sim": provider}, draw=lambda: 0.0), provider
 
 
-def fragile(act: Callable[[Call], Awaitable[Answer]], **more: Any) -> tuple[CallStage, Scripted]:
+def fragile(
+    act: Callable[[ProviderCall], Awaitable[ProviderAnswer]], **more: Any
+) -> tuple[CallStage, ScriptedProvider]:
     """A stage whose first provider is left alone from its second failure on."""
-    provider = Scripted(act)
+    provider = ScriptedProvider(act)
     sim = {"kind": "simulated", "breaker": {"min_calls": 2}, **more}
     settings = Settings.model_validate({"providers": {"sim": sim, "spare": {"kind": "simulated"}}})
-    return CallStage(settings, "w1", providers={"sim": provider, "spare": Scripted(answer)}, draw=lambda: 0.0), provider
+    return CallStage(
+        settings, "w1", providers={"sim": provider, "spare": ScriptedProvider(answer)}, draw=lambda: 0.0
+    ), provider
 
 
-async def work(event: RequestRouted | Record, stage: CallStage | None = None, log: Log | None = None) -> Sequence[Any]:
+async def work(
+    event: RequestRouted | ConsumerRecord, stage: CallStage | None = None, log: Log | None = None
+) -> Sequence[Any]:
     """The events that the stage writes in the end."""
     stage = stage or CallStage(Settings.model_validate(SIM), "w1", draw=lambda: 0.0)
     given = record(event) if isinstance(event, RequestRouted) else event
-    return read(*await stage.work(given, (log or Log()).emit))
+    return read(*await stage.process(given, (log or Log()).emit))
 
 
 def a_start(event: RequestRouted, expires_at: int, attempt: int = 1) -> AttemptStarted:

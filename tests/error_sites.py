@@ -16,19 +16,19 @@ from connectors.providers.provider import ProviderError
 from schemas.events.parts import Failure
 from schemas.openai import errors as faults
 from streams.ingress.replies import stream_buffer as streaming
-from streams.pipeline.failures import TELLINGS, failure_of
+from streams.pipeline.failures import ERROR_MAPPINGS, to_failure
 
 ROOT = Path(__file__).parents[1]
 IN_A_STREAM = 200
 """The status of a stream that breaks off: it has begun."""
 READ_OTHERWISE = {
-    "streams.pipeline.failures.failure_of",  # from its table
-    "schemas.openai.errors.told",  # from the sentences beside it
+    "streams.pipeline.failures.to_failure",  # from its table
+    "schemas.openai.errors.to_failure",  # from the sentences beside it
     "streams.ingress.replies.history._error",  # the code is another's, read from the record
 }
 
 
-class Told(NamedTuple):
+class ErrorResponse(NamedTuple):
     """What a client's code sees of an error."""
 
     status: int
@@ -65,7 +65,7 @@ class Site(NamedTuple):
         return dict(inspect.signature(of).bind(*self.call.args, **named).arguments)
 
 
-def told() -> set[Told]:
+def error_responses() -> set[ErrorResponse]:
     """All of them.
 
     Raises:
@@ -93,25 +93,25 @@ def told() -> set[Told]:
     return found
 
 
-def _told(site: Site, arguments: dict[str, ast.expr], given: dict[str, Any] | None = None) -> Told | None:
+def _told(site: Site, arguments: dict[str, ast.expr], given: dict[str, Any] | None = None) -> ErrorResponse | None:
     values = [
         (given or {}).get(node.id, site.value(node)) if isinstance(node, ast.Name) else site.value(node)
-        for node in map(arguments.get, Told._fields)
+        for node in map(arguments.get, ErrorResponse._fields)
     ]
-    return Told(*values) if all(isinstance(value, int | str) for value in values) else None
+    return ErrorResponse(*values) if all(isinstance(value, int | str) for value in values) else None
 
 
-def _of_providers() -> set[Told]:
+def _of_providers() -> set[ErrorResponse]:
     """A provider's own errors, and what is refused in its stead for one parameter."""
-    found = {Told(telling.status, telling.type, telling.code) for telling in TELLINGS.values()}
+    found = {ErrorResponse(telling.status, telling.type, telling.code) for telling in ERROR_MAPPINGS.values()}
     for site in _sites("streams", "connectors"):
         if site.callee is ProviderError and "param" in (arguments := site.arguments(ProviderError)):
-            failure = failure_of(site.value(next(iter(arguments.values()))), "", None, param="n")
-            found.add(Told(failure.status, failure.type, failure.code))
+            failure = to_failure(site.value(next(iter(arguments.values()))), "", None, param="n")
+            found.add(ErrorResponse(failure.status, failure.type, failure.code))
     return found
 
 
-def _of_bodies() -> set[Told]:
+def _of_bodies() -> set[ErrorResponse]:
     """What may be wrong with a body's shape."""
     tree = ast.parse(inspect.getsource(faults._sentence))
     codes = {
@@ -121,13 +121,13 @@ def _of_bodies() -> set[Told]:
         and isinstance(node.value, ast.Tuple)
         and isinstance(node.value.elts[0], ast.Constant)
     }
-    return {Told(400, "invalid_request_error", str(code)) for code in codes}
+    return {ErrorResponse(400, "invalid_request_error", str(code)) for code in codes}
 
 
-def _of_streams() -> set[Told]:
+def _of_streams() -> set[ErrorResponse]:
     """What stands in a stream that is interrupted, with no place for a status."""
     error = orjson.loads(streaming.INTERRUPTED)["error"]
-    return {Told(IN_A_STREAM, error["type"], error["code"])}
+    return {ErrorResponse(IN_A_STREAM, error["type"], error["code"])}
 
 
 def _sites(*packages: str) -> Iterator[Site]:
