@@ -100,7 +100,7 @@ def _feedback() -> JSON:
         "post": {
             "summary": "A judgement of an answer.",
             "security": SECURITY,
-            "requestBody": {"required": True, "content": _content("Judgement")},
+            "requestBody": {"required": True, "content": _content("FeedbackBody")},
             "responses": {
                 "202": _answer(202, _content("AcceptedFeedback"), STAMPED),
                 **_errors(READING | _BODY | {503}),
