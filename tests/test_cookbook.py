@@ -68,7 +68,7 @@ class Traffic:
         self.log.write(self.log.topics.outcomes.name, encode(event), at + 100)
         return request_id
 
-    def judge(self, request_id: str, label: str, tenant: str = "acme") -> None:
+    def give_feedback(self, request_id: str, label: str, tenant: str = "acme") -> None:
         event = FeedbackGiven(request_id=request_id, tenant=tenant, label=label, given_at=self.now)
         self.log.write(self.log.topics.feedback.name, encode(event), self.now)
 
@@ -198,8 +198,8 @@ def test_prompt_versions_are_compared_with_their_feedback(traffic: Traffic) -> N
         request_id = traffic.settle(labels={"prompt_version": version}, cost_usd=cost)
     traffic.settle(labels={"prompt_version": "v2"}, outcome="failed", cost_usd=None)
     traffic.settle(labels={})
-    traffic.judge(request_id, "good")
-    traffic.judge(request_id, "good", tenant="globex")
+    traffic.give_feedback(request_id, "good")
+    traffic.give_feedback(request_id, "good", tenant="globex")
 
     found = traffic.find(recipes("Compare prompt versions")[0])
 
@@ -213,7 +213,7 @@ def test_prompt_versions_are_compared_with_their_feedback(traffic: Traffic) -> N
 def test_contradictory_feedback_is_found(traffic: Traffic) -> None:
     both, one = traffic.settle(), traffic.settle()
     for request_id, label in ((both, "good"), (both, "bad"), (one, "good")):
-        traffic.judge(request_id, label)
+        traffic.give_feedback(request_id, label)
 
     found = traffic.find(recipes("Export only good answers")[0])
 
