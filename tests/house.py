@@ -15,7 +15,7 @@ PRODUCT = ("streams", "connectors", "schemas", "dashboards")
 
 @functools.cache
 def tracked(*suffixes: str) -> tuple[Path, ...]:
-    """Return the files under version control with these suffixes, relative to the root; all files outside a checkout."""
+    """Return the files with these suffixes that are under version control or new, relative to the root."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
