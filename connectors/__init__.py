@@ -1,0 +1,1 @@
+"""Foreign systems: Kafka, ClickHouse, Grafana and the providers. Imports only schemas."""

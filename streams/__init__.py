@@ -1,0 +1,1 @@
+"""The gateway: stages, their runtime, configuration and commands."""

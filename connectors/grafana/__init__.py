@@ -1,0 +1,1 @@
+"""Grafana: folders, data sources, dashboards and alert rules."""

@@ -1,0 +1,1 @@
+"""Event classes: the facts on the log."""

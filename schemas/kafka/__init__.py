@@ -1,0 +1,1 @@
+"""Topics, record classes and headers on Kafka."""

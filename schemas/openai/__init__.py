@@ -1,0 +1,1 @@
+"""OpenAI API: request bodies, errors, embedding vectors, JSON Schema."""

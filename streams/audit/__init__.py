@@ -1,0 +1,1 @@
+"""Audit stage: every record becomes a row in ClickHouse."""

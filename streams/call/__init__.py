@@ -1,0 +1,1 @@
+"""Call stage: run the plan of a request against the providers."""

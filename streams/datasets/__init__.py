@@ -1,0 +1,1 @@
+"""Export of answered requests as training datasets."""

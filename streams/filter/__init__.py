@@ -1,0 +1,1 @@
+"""Filter stage: parse, authorize and screen a request."""

@@ -1,0 +1,1 @@
+"""HTTP/1.1 server with bounds on what a client may send."""

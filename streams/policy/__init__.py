@@ -1,0 +1,1 @@
+"""Content policy: deny rules, personal data, masking."""

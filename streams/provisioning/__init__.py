@@ -1,0 +1,1 @@
+"""Provisioning of topics, ClickHouse tables and Grafana dashboards."""

@@ -1,0 +1,1 @@
+"""Reply stage: one reply for each settled request."""

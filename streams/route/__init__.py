@@ -1,0 +1,1 @@
+"""Route stage: a model name becomes a plan of targets."""

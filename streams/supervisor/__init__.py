@@ -1,0 +1,1 @@
+"""`sluice up`: Kafka, the stages and ClickHouse on one machine."""

@@ -1,0 +1,1 @@
+"""Kafka administration: topics, groups, lag, replicas."""

@@ -1,0 +1,1 @@
+"""Kafka clients: producer, partition reader, topic follower, history."""

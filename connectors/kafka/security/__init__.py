@@ -1,0 +1,1 @@
+"""Kafka security: TLS, SASL, OAuth, and the diagnosis of a failed login."""

@@ -1,0 +1,1 @@
+"""Parameter tables of docs/providers.md, generated from the code."""

@@ -1,0 +1,1 @@
+"""Hugging Face: router, TGI, TEI and pipeline servers."""

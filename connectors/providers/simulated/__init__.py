@@ -1,0 +1,1 @@
+"""Simulated provider: generated answers, latency and failures, no network."""

@@ -1,0 +1,1 @@
+"""Code that the HTTP providers share: requests, streams, errors, usage, rate limits."""

@@ -1,0 +1,1 @@
+"""Idempotency of calls: claims, recorded answers, replay."""

@@ -1,0 +1,1 @@
+"""Admission control: overload protection of the ingress."""

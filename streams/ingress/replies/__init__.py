@@ -1,0 +1,1 @@
+"""Replies: read from Kafka, match to callers, cache, stream."""

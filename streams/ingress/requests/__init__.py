@@ -1,0 +1,1 @@
+"""Requests: authenticate, read, build, publish."""

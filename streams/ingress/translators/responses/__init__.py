@@ -1,0 +1,1 @@
+"""OpenAI Responses API to chat completions and back."""
