@@ -62,9 +62,10 @@ fix: $(SETUP) ## format the code and apply automatic lint fixes
 schemas: $(SETUP) ## generate the .avsc files from the event classes
 	@$(BIN)/python -m schemas.avro
 
-docs: $(SETUP) ## generate the tables in docs/providers.md and docs/tables.md
+docs: $(SETUP) ## generate the tables in docs/providers.md and docs/tables.md, and the map in docs/architecture.md
 	@$(BIN)/python -m connectors.providers.docs
 	@$(BIN)/python -m connectors.clickhouse.docs
+	@$(BIN)/python docs/code_map.py
 
 bench: $(SETUP) ## measure latency, throughput and CPU per request (ARGS="--seconds 60 --only compare slow")
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -51,7 +51,7 @@ def _map() -> Iterator[str]:
     folders = sorted(
         {file.parent for top in ("streams", "connectors", "schemas", "dashboards") for file in _files(top)}
     )
-    for phase, prefixes in PHASES.items():
+    for phase in PHASES:
         yield f"### {phase}\n\n"
         for folder in folders:
             if _phase_of(folder.as_posix()) == phase:
