@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from streams.config import settings
 from streams.config.api_keys import check_binding
 from streams.supervisor.first_start import first_start
 from tests.cli_runner import parse_command
+from tests.fixtures.grafana_user import GRAFANA_XML, denied_queries
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -29,7 +28,6 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 STAGES = {name: service for name, service in SERVICES.items() if service.get("command", [""])[0] == "run"}
 OURS = {**STAGES, "init": SERVICES["init"]}
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
-GRAFANA_XML = ROOT / "deploy" / "clickhouse" / "grafana.xml"
 
 
 def filled(text: str) -> str:
@@ -220,43 +218,6 @@ def test_grafana_finds_its_plugin_data_source_and_dashboards() -> None:
     assert ET.parse(GRAFANA_XML).find(f"users/{given['CLICKHOUSE_GRAFANA_USER']}") is not None
 
 
-ASKED_AS_GRAFANA = """
-import sys
-from pathlib import Path
-from connectors import clickhouse
-path, users = Path(sys.argv[1]), sys.argv[2]
-owner = clickhouse.ClickHouse.embedded(path) if users == "-" else None
-if owner:
-    owner.migrate()
-    owner.close()
-else:
-    clickhouse.CHDB_OPTIONS["users_config"] = users
-    engine = clickhouse.ClickHouse.embedded(path)
-    for query in sys.stdin.read().splitlines():
-        try:
-            engine.rows(query)
-        except clickhouse.ClickHouseError as error:
-            print(query if error.code == 497 else error)
-"""
-
-
-def as_grafana(path: Path, queries: list[str]) -> set[str]:
-    """Those of the queries that the engine denies the user in our file; in processes of their own, since a process has
-    one engine. In chDB everybody is `default`, so the file's user is called that."""
-    users = GRAFANA_XML.read_text("utf-8").replace("<users>\n        <grafana>", "<users>\n        <default>")
-    users = re.sub(r"</grafana>(\s*</users>)", r"</default>\1", users).replace("<profile>grafana<", "<profile>default<")
-    users = re.sub(r"<profiles>\s*<grafana>(.*?)</grafana>", r"<profiles><default>\1</default>", users, flags=re.DOTALL)
-    users = re.sub(r"<password [^>]*/>", "<password/>", users)
-    file = path.with_suffix(".xml")
-    file.write_text(users.replace("</clickhouse>", "<quotas><default/></quotas></clickhouse>"), "utf-8")
-    run = [sys.executable, "-c", ASKED_AS_GRAFANA, str(path)]
-    subprocess.run([*run, "-"], cwd=ROOT, check=True)
-    asked = subprocess.run(
-        [*run, str(file)], cwd=ROOT, check=True, input="\n".join(queries), capture_output=True, text=True
-    )
-    return set(asked.stdout.splitlines())
-
-
 def columns(table: str) -> set[str]:
     """Of a table of ours, or of the view over it."""
     sql = "".join(path.read_text("utf-8") for path in sorted((ROOT / "schemas" / "tables").glob("*.sql")))
@@ -280,6 +241,6 @@ def test_grafana_s_user_sees_what_an_analyst_may_and_changes_nothing(tmp_path: P
     others = {"SELECT * FROM unsettled", "SELECT * FROM ingest_delay"}
 
     assert {"input", "output"} <= {query.split()[1] for query in words}
-    denied = as_grafana(tmp_path / "clickhouse", sorted(reads | words | changes | others))
+    denied = denied_queries(tmp_path / "clickhouse", sorted(reads | words | changes | others))
 
     assert denied == words | changes

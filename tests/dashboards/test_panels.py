@@ -11,7 +11,7 @@ from connectors.clickhouse import ClickHouseClient
 from tests.dashboards.checker import dashboard_faults, queries, rules, run
 from tests.dashboards.expander import View, expand
 from tests.dashboards.scenario import Log, a_bad_day, a_good_day, travellers
-from tests.test_compose import as_grafana
+from tests.fixtures.grafana_user import denied_queries
 
 pytestmark = pytest.mark.flow
 
@@ -206,6 +206,6 @@ def test_grafanas_own_user_may_ask_all_of_it(tmp_path: Path) -> None:
     asked = [expand(query.sql, last_quarter()) for query in queries()]
     asked += [rule["data"][0]["model"]["rawSql"] for rule in rules()]
 
-    denied = as_grafana(tmp_path / "clickhouse", [" ".join(sql.split()) for sql in asked])
+    denied = denied_queries(tmp_path / "clickhouse", [" ".join(sql.split()) for sql in asked])
 
     assert denied == set()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.kafka.topics import Topics
-from tests.connectors.kafka.patches.test_tolerant_batches import OFFSET_DELTA
 from tests.fixtures.gateway import GatewayProcess
-from tests.fixtures.raw_records import Raw, batch, damaged, produce
+from tests.fixtures.raw_records import OFFSET_DELTA, Raw, batch, damaged, produce
 
 pytestmark = pytest.mark.flow
 

@@ -4,8 +4,6 @@ import io
 import json
 import struct
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import fastavro
 import pytest
@@ -15,45 +13,15 @@ from hypothesis import strategies as st
 from schemas.avro import codec
 from schemas.avro.codec import UndecodableError, decode, encode, is_framed, schema_id
 from schemas.events.catalog import EVENTS, AttemptStarted, Event, FeedbackGiven
-from schemas.events.parts import Part
+from tests.schemas.avro.strategies import instances_of
 
 AVRO = Path(codec.__file__).parent
 FEEDBACK = FeedbackGiven(request_id="r", tenant="t", label="good", score=0.5, given_at=1)
-PLAIN = {
-    str: st.text(),
-    bytes: st.binary(),
-    int: st.integers(-(2**63), 2**63 - 1),
-    float: st.floats(allow_nan=False),
-    bool: st.booleans(),
-}
-
-
-def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Any value that a field of this type may hold."""
-    if hint in PLAIN:
-        return PLAIN[hint]
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return values(arguments[0])
-    if origin in (Union, UnionType):
-        return st.one_of(*(st.none() if each is NoneType else values(each) for each in arguments))
-    if origin is Literal:
-        return st.sampled_from(arguments)
-    if origin is tuple:
-        return st.lists(values(arguments[0]), max_size=2).map(tuple)
-    if origin is dict:
-        return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=2)
-    return parts(hint)
-
-
-def parts(model: type[Part]) -> st.SearchStrategy[Any]:
-    hints = get_type_hints(model, include_extras=True)
-    return st.builds(model, **{name: values(hints[name]) for name in model.model_fields})
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_whatever_an_event_holds_comes_back(event: type[Event]) -> None:
-    @given(parts(event))
+    @given(instances_of(event))
     def comes_back(written: Event) -> None:
         assert decode(encode(written)) == written
 

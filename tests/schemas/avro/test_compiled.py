@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemas.avro import codec
 from schemas.avro.compiled import compile_reader, compile_writer
 from schemas.events.catalog import EVENTS, Event, RequestAdmitted
-from tests.schemas.avro.test_codec import parts
+from tests.schemas.avro.strategies import instances_of
 
 AVRO = Path(codec.__file__).parent
 
@@ -35,7 +35,7 @@ def test_what_is_written_is_what_fastavro_would_write(event: type[Event]) -> Non
     schema = tree(event)
     write = compile_writer(schema)
 
-    @given(parts(event))
+    @given(instances_of(event))
     def same(written: Event) -> None:
         assert write(written) == by_fastavro(schema, written)
 
@@ -47,7 +47,7 @@ def test_what_fastavro_wrote_is_read(event: type[Event]) -> None:
     schema = tree(event)
     read = compile_reader(schema)
 
-    @given(parts(event), st.binary(max_size=4))
+    @given(instances_of(event), st.binary(max_size=4))
     def same(written: Event, before: bytes) -> None:
         data = by_fastavro(schema, written)
 
@@ -65,7 +65,7 @@ def test_a_cut_anywhere_is_an_error_or_ends_behind_the_bytes(event: type[Event])
     schema = tree(event)
     read = compile_reader(schema)
 
-    @given(parts(event), st.data())
+    @given(instances_of(event), st.data())
     def noticed(written: Event, data: st.DataObject) -> None:
         whole = by_fastavro(schema, written)
         cut = whole[: data.draw(st.integers(0, len(whole) - 1))]

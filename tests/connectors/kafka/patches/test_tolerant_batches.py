@@ -15,9 +15,7 @@ from connectors.kafka.patches.record_class import OwnRecords
 from connectors.kafka.patches.tolerant_batches import UNREADABLE, TolerantRecords
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
-from tests.fixtures.raw_records import CODECS, Raw, batch, damaged, produce
-
-OFFSET_DELTA = 61 + 3  # behind the header: length, attributes, timestamp
+from tests.fixtures.raw_records import CODECS, OFFSET_DELTA, Raw, batch, damaged, produce
 
 
 def read(held: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:

@@ -2,161 +2,94 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator
 from typing import Any
 
-from connectors.kafka import BrokerUnavailableError
-from schemas.events.catalog import AttemptFinished
-from schemas.events.parts import Request
-from schemas.events.request_id import named_request_id
-from schemas.kafka.headers import FINGERPRINT
-from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import DAY, HOUR
 from streams.call.idempotency.answer_index import AnswerIndex
 from streams.call.idempotency.answer_lookup import AnswerLookup
 from tests.eventually import eventually
-from tests.factories import make_request, now_ms, record
-
-PARTITION = 3
-
-
-def named(name: str = "order-7", **more: Any) -> Request:
-    return make_request(request_id=named_request_id("acme", name), **more)
+from tests.factories import make_request, now_ms
+from tests.streams.call.idempotency.answer_history import PARTITION, FakeTopicHistory, answer_record, named_request
 
 
-def answered(request: Request, offset: int = 7, age_ms: int = 0, asked: str = "0123", **more: Any) -> ConsumerRecord:
-    event = AttemptFinished(
-        request=request,
-        attempt=2,
-        provider="sim",
-        model="echo",
-        worker="w",
-        started_at=1,
-        finished_at=2,
-        body='{"id": "paid"}',
-        **more,
-    )
-    return dataclasses.replace(
-        record(event, "llm.attempts.v1", PARTITION, offset),
-        key=request.request_id.encode(),
-        headers=((FINGERPRINT, asked.encode()),) if asked else (),
-        timestamp_ms=now_ms() - age_ms,
-    )
-
-
-class Shelf:
-    """A topic of one partition that is looked back through when it is let."""
-
-    def __init__(self, *records: ConsumerRecord) -> None:
-        self.records = {record.offset: record for record in records}
-        self.let = asyncio.Event()
-        self.away = 0
-        self.reads = 0
-        self.looked: list[ConsumerRecord] = []
-        self.stopped = 0
-
-    async def read(self, partition: int, offset: int) -> ConsumerRecord | None:
-        assert partition == PARTITION
-        self.reads += 1
-        self._fail()
-        return self.records.get(offset)
-
-    async def read_backwards(
-        self, partition: int, since_ms: int, until_ms: int
-    ) -> AsyncGenerator[list[ConsumerRecord]]:
-        assert partition == PARTITION
-        await self.let.wait()
-        self._fail()
-        for record_ in sorted(self.records.values(), key=lambda each: -each.timestamp_ms):
-            if since_ms <= record_.timestamp_ms < until_ms:
-                self.looked.append(record_)
-                yield [record_]
-
-    async def stop(self) -> None:
-        self.stopped += 1
-
-    def _fail(self) -> None:
-        if self.away:
-            self.away -= 1
-            raise BrokerUnavailableError("away")
-
-
-def recall_of(shelf: Shelf, **more: Any) -> AnswerLookup:
-    return AnswerLookup(lambda: shelf, **more)
+def recall_of(history: FakeTopicHistory, **more: Any) -> AnswerLookup:
+    return AnswerLookup(lambda: history, **more)
 
 
 async def test_an_answer_that_was_seen_is_read_again_where_it_stands() -> None:
-    request = named()
-    shelf = Shelf(answered(request))
-    recall = recall_of(shelf)
-    recall.observe(shelf.records[7])
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request))
+    recall = recall_of(history)
+    recall.observe(history.records[7])
 
     end = await recall.find(request, PARTITION)
 
     assert end is not None
     assert (end.outcome, end.fingerprint, end.attempts[-1].body) == ("answered", "0123", '{"id": "paid"}')
-    assert shelf.reads == 1
+    assert history.reads == 1
 
 
 async def test_what_no_caller_named_is_neither_kept_nor_looked_for() -> None:
     request = make_request()
-    shelf, bookmarks = Shelf(answered(request)), AnswerIndex()
-    recall = recall_of(shelf, bookmarks=bookmarks)
-    recall.observe(shelf.records[7])
+    history, bookmarks = FakeTopicHistory(answer_record(request)), AnswerIndex()
+    recall = recall_of(history, bookmarks=bookmarks)
+    recall.observe(history.records[7])
     recall.index_partition(PARTITION, now_ms())
 
     assert await recall.find(request, PARTITION) is None
 
-    assert (len(bookmarks), shelf.reads) == (0, 0)
+    assert (len(bookmarks), history.reads) == (0, 0)
     await recall.stop()
 
 
 async def test_what_is_no_answer_is_not_kept() -> None:
     bookmarks = AnswerIndex()
 
-    recall_of(Shelf(), bookmarks=bookmarks).observe(answered(named(), asked="", error_type="server"))
+    recall_of(FakeTopicHistory(), bookmarks=bookmarks).observe(
+        answer_record(named_request(), fingerprint="", error_type="server")
+    )
 
     assert len(bookmarks) == 0
 
 
 async def test_a_repeat_waits_for_the_look_back_through_its_partition() -> None:
-    request = named()
-    shelf = Shelf(answered(request, age_ms=5 * HOUR))
-    recall = recall_of(shelf)
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request, age_ms=5 * HOUR))
+    recall = recall_of(history)
     recall.index_partition(PARTITION, now_ms())
     waiting = asyncio.create_task(recall.find(request, PARTITION))
     await asyncio.sleep(0)
     assert not waiting.done()
 
-    shelf.let.set()
+    history.released.set()
 
     assert (await waiting) is not None
 
 
 async def test_one_that_had_no_answer_is_fresh_when_the_look_back_is_over() -> None:
-    shelf = Shelf(answered(named("another"), age_ms=HOUR))
-    recall = recall_of(shelf)
+    history = FakeTopicHistory(answer_record(named_request("another"), age_ms=HOUR))
+    recall = recall_of(history)
     recall.index_partition(PARTITION, now_ms())
-    shelf.let.set()
+    history.released.set()
 
-    assert await recall.find(named(), PARTITION) is None
+    assert await recall.find(named_request(), PARTITION) is None
 
-    assert len(shelf.looked) == 1
+    assert len(history.records_read) == 1
 
 
 async def test_a_look_back_that_takes_too_long_is_not_waited_for() -> None:
-    shelf = Shelf()
-    recall = recall_of(shelf, wait_s=0.01)
+    history = FakeTopicHistory()
+    recall = recall_of(history, wait_s=0.01)
     recall.index_partition(PARTITION, now_ms())
 
-    assert await recall.find(named(), PARTITION) is None
+    assert await recall.find(named_request(), PARTITION) is None
 
     await recall.stop()
 
 
 async def test_at_least_half_of_its_time_is_left_to_a_request_for_being_called() -> None:
-    request = named(deadline_at=now_ms() + 1000)
-    recall = recall_of(Shelf())
+    request = named_request(deadline_at=now_ms() + 1000)
+    recall = recall_of(FakeTopicHistory())
     recall.index_partition(PARTITION, now_ms())
 
     assert await recall.find(request, PARTITION) is None
@@ -166,31 +99,31 @@ async def test_at_least_half_of_its_time_is_left_to_a_request_for_being_called()
 
 
 async def test_an_answer_that_retention_has_deleted_is_none() -> None:
-    request = named()
-    recall = recall_of(Shelf())
-    recall.observe(answered(request))
+    request = named_request()
+    recall = recall_of(FakeTopicHistory())
+    recall.observe(answer_record(request))
 
     assert await recall.find(request, PARTITION) is None
 
 
 async def test_an_answer_of_another_request_or_no_answer_at_its_place_is_none() -> None:
-    request = named()
+    request = named_request()
     for found in (
-        answered(named("another")),
-        answered(request, error_type="server"),
-        dataclasses.replace(answered(request), value=b"x"),
+        answer_record(named_request("another")),
+        answer_record(request, error_type="server"),
+        dataclasses.replace(answer_record(request), value=b"x"),
     ):
-        recall = recall_of(Shelf(found))
-        recall.observe(answered(request))
+        recall = recall_of(FakeTopicHistory(found))
+        recall.observe(answer_record(request))
 
         assert await recall.find(request, PARTITION) is None
 
 
 async def test_an_answer_is_remembered_for_a_day() -> None:
-    request, ahead_s = named(deadline_at=now_ms() + 2 * DAY), 0.0
-    shelf = Shelf(answered(request))
-    recall = recall_of(shelf, clock=lambda: now_ms() / 1000 + ahead_s)
-    recall.observe(shelf.records[7])
+    request, ahead_s = named_request(deadline_at=now_ms() + 2 * DAY), 0.0
+    history = FakeTopicHistory(answer_record(request))
+    recall = recall_of(history, clock=lambda: now_ms() / 1000 + ahead_s)
+    recall.observe(history.records[7])
 
     ahead_s = DAY / 1000 - 60
     before = await recall.find(request, PARTITION)
@@ -202,23 +135,23 @@ async def test_an_answer_is_remembered_for_a_day() -> None:
 
 
 async def test_while_kafka_is_away_a_known_answer_is_waited_for_rather_than_paid_again() -> None:
-    request = named()
-    shelf = Shelf(answered(request))
-    shelf.away = 1
-    recall = recall_of(shelf)
-    recall.observe(shelf.records[7])
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request))
+    history.failures_left = 1
+    recall = recall_of(history)
+    recall.observe(history.records[7])
 
     assert await recall.find(request, PARTITION) is not None
 
-    assert shelf.reads == 2
+    assert history.reads == 2
 
 
 async def test_a_look_back_that_kafka_interrupts_is_begun_again() -> None:
-    request = named()
-    shelf = Shelf(answered(request, age_ms=HOUR))
-    shelf.away = 1
-    shelf.let.set()
-    recall = recall_of(shelf)
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request, age_ms=HOUR))
+    history.failures_left = 1
+    history.released.set()
+    recall = recall_of(history)
 
     recall.index_partition(PARTITION, now_ms())
 
@@ -227,9 +160,9 @@ async def test_a_look_back_that_kafka_interrupts_is_begun_again() -> None:
 
 
 async def test_a_partition_that_is_left_is_not_looked_through_and_nobody_waits_for_it() -> None:
-    request = named()
-    shelf = Shelf(answered(request, age_ms=HOUR))
-    recall = recall_of(shelf)
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request, age_ms=HOUR))
+    recall = recall_of(history)
     recall.index_partition(PARTITION, now_ms())
     waiting = asyncio.create_task(recall.find(request, PARTITION))
     await asyncio.sleep(0)
@@ -237,30 +170,30 @@ async def test_a_partition_that_is_left_is_not_looked_through_and_nobody_waits_f
     recall.forget(PARTITION)
 
     assert await waiting is None
-    assert shelf.looked == []
+    assert history.records_read == []
 
 
 async def test_it_looks_no_further_back_than_there_is_room() -> None:
-    kept = [answered(named(str(age)), offset=100 - age, age_ms=age * HOUR) for age in range(1, 10)]
-    shelf, bookmarks = Shelf(*kept), AnswerIndex(limit=3)
-    shelf.let.set()
-    recall = recall_of(shelf, bookmarks=bookmarks)
+    kept = [answer_record(named_request(str(age)), offset=100 - age, age_ms=age * HOUR) for age in range(1, 10)]
+    history, bookmarks = FakeTopicHistory(*kept), AnswerIndex(limit=3)
+    history.released.set()
+    recall = recall_of(history, bookmarks=bookmarks)
 
     recall.index_partition(PARTITION, now_ms())
-    await eventually(lambda: shelf.stopped == 1)
+    await eventually(lambda: history.stops == 1)
 
-    assert [each.offset for each in shelf.looked] == [99, 98, 97, 96]
+    assert [each.offset for each in history.records_read] == [99, 98, 97, 96]
     assert len(bookmarks) == 3
 
 
 async def test_a_stopped_one_leaves_no_task_and_no_connection() -> None:
-    shelf = Shelf()
+    history = FakeTopicHistory()
     before = asyncio.all_tasks()
-    recall = recall_of(shelf)
+    recall = recall_of(history)
     recall.index_partition(PARTITION, now_ms())
     await asyncio.sleep(0)
 
     await recall.stop()
 
     assert asyncio.all_tasks() == before
-    assert shelf.stopped == 2
+    assert history.stops == 2

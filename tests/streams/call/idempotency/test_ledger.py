@@ -22,13 +22,13 @@ from streams.pipeline.failures import unavailable
 from streams.pipeline.settlement import settle
 from tests.eventually import eventually
 from tests.factories import make_request, now_ms, record, routed
-from tests.streams.call.idempotency.test_answer_lookup import PARTITION, Shelf, answered, named
+from tests.streams.call.idempotency.answer_history import PARTITION, FakeTopicHistory, answer_record, named_request
 from tests.streams.call.scripted_provider import a_start, answer, never, scripted, work
 
 
-def remembering(shelf: Shelf | None = None) -> tuple[RequestLedger, AnswerLookup]:
-    shelf = shelf if shelf is not None else Shelf()
-    recall = AnswerLookup(lambda: shelf)
+def remembering(history: FakeTopicHistory | None = None) -> tuple[RequestLedger, AnswerLookup]:
+    history = history if history is not None else FakeTopicHistory()
+    recall = AnswerLookup(lambda: history)
     return RequestLedger("w1", time.time, Topics(), recall=recall), recall
 
 
@@ -47,14 +47,14 @@ def started(request: Request, expires_in_ms: int) -> AttemptStarted:
 async def test_without_any_knowledge_a_request_is_fresh() -> None:
     memory = RequestLedger("w1", time.time, Topics())
 
-    assert await memory.claim(named(), PARTITION) == Unclaimed()
+    assert await memory.claim(named_request(), PARTITION) == Unclaimed()
 
 
 async def test_an_answer_of_hours_ago_is_the_end_of_a_named_request() -> None:
-    request = named()
-    shelf = Shelf(answered(request))
-    memory, recall = remembering(shelf)
-    recall.observe(shelf.records[7])
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request))
+    memory, recall = remembering(history)
+    recall.observe(history.records[7])
 
     claim = await memory.claim(request, PARTITION)
 
@@ -63,19 +63,19 @@ async def test_an_answer_of_hours_ago_is_the_end_of_a_named_request() -> None:
 
 
 async def test_a_request_that_nobody_named_is_not_looked_for() -> None:
-    shelf = Shelf()
-    memory, recall = remembering(shelf)
+    history = FakeTopicHistory()
+    memory, recall = remembering(history)
     recall.index_partition(PARTITION, now_ms())
 
     assert await memory.claim(make_request(), PARTITION) == Unclaimed()
 
-    assert shelf.reads == 0
+    assert history.reads == 0
     await memory.close()
 
 
 async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_other_joins_it() -> None:
-    request, shelf = named(), Shelf()
-    memory, recall = remembering(shelf)
+    request, history = named_request(), FakeTopicHistory()
+    memory, recall = remembering(history)
     recall.index_partition(PARTITION, now_ms())
 
     async def called() -> bool:
@@ -89,7 +89,7 @@ async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_o
 
     both = asyncio.gather(called(), called())
     await asyncio.sleep(0)
-    shelf.let.set()
+    history.released.set()
 
     assert sorted(await both) == [False, True]
 
@@ -107,22 +107,22 @@ async def test_a_call_elsewhere_is_waited_for_until_its_time_is_over_and_is_then
 
 async def test_a_partition_that_is_left_is_forgotten_in_every_memory() -> None:
     request = make_request(request_id=named_request_id("acme", "a"))
-    shelf = Shelf(answered(request))
-    memory, recall = remembering(shelf)
-    recall.observe(shelf.records[7])
-    memory.claims.observe(record(started(named("b"), 60_000), partition=PARTITION))
+    history = FakeTopicHistory(answer_record(request))
+    memory, recall = remembering(history)
+    recall.observe(history.records[7])
+    memory.claims.observe(record(started(named_request("b"), 60_000), partition=PARTITION))
 
     memory.forget(PARTITION)
 
     assert await memory.claim(request, PARTITION) == Unclaimed()
-    assert await memory.claim(named("b"), PARTITION) == Unclaimed()
+    assert await memory.claim(named_request("b"), PARTITION) == Unclaimed()
 
 
 async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
-    request = named()
-    shelf = Shelf(answered(request, age_ms=3_600_000))
-    shelf.let.set()
-    memory, _ = remembering(shelf)
+    request = named_request()
+    history = FakeTopicHistory(answer_record(request, age_ms=3_600_000))
+    history.released.set()
+    memory, _ = remembering(history)
 
     await memory.catch_up(PARTITION, now_ms())
 
