@@ -112,7 +112,7 @@ class TestProcess:
         program = textwrap.dedent(f"""
             import asyncio
             from pathlib import Path
-            from connectors.embedded.localmodel import LocalModel
+            from connectors.local_model import LocalModel
             async def main():
                 model = LocalModel(Path({str(VENV)!r}), {free_port()})
                 await model.start()

@@ -121,7 +121,7 @@ from connectors import clickhouse
 path, users = Path(sys.argv[1]), sys.argv[2]
 if users:
     clickhouse.CHDB_OPTIONS["users_config"] = users
-asking = clickhouse.ClickHouse.embedded(path, "sluice")
+asking = clickhouse.ClickHouseClient.embedded(path, "sluice")
 if not users:
     asking.migrate()
 for sql in sys.argv[3:]:

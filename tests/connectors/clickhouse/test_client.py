@@ -249,8 +249,8 @@ def test_a_reader_may_look_and_not_touch(prices: ClickHouseClient, clickhouse_pa
 
 OTHER = """
 import pathlib, sys
-from connectors.clickhouse import ClickHouse
-clickhouse = ClickHouse.embedded(pathlib.Path(sys.argv[1]))
+from connectors.clickhouse import ClickHouseClient
+clickhouse = ClickHouseClient.embedded(pathlib.Path(sys.argv[1]))
 clickhouse.rows("SELECT 1")
 print("open", flush=True)
 sys.stdin.read()

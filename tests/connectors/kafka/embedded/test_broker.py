@@ -262,7 +262,7 @@ async def test_a_start_that_failed_can_be_tried_again(own: EmbeddedBroker) -> No
 async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path, free_port: Callable[[], int]) -> None:
     program = (
         "import asyncio, pathlib, sys\n"
-        "from connectors.embedded.broker import EmbeddedBroker\n"
+        "from connectors.kafka.embedded.broker import EmbeddedBroker\n"
         "async def main():\n"
         "    broker = EmbeddedBroker(pathlib.Path(sys.argv[1]), int(sys.argv[2]))\n"
         "    await broker.start()\n"
