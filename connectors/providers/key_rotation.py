@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
 KEY_COOLDOWN_S: dict[ErrorType, float] = {"rate_limited": 5.0, "quota_exhausted": 300.0, "auth": 300.0}
 """The errors that are the key's, and how long it rests after each unless the provider says."""
@@ -49,7 +50,7 @@ class KeyRotation:
             self._refused(key, error)
             raise
 
-    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         """Make the call once, by the next key.
 
         Raises:
@@ -57,7 +58,7 @@ class KeyRotation:
 
         """
         key = self._next()
-        stream = cast("AsyncGenerator[dict[str, Any] | ProviderAnswer]", self._providers[key].stream(call))
+        stream = cast("AsyncGenerator[JsonObject | ProviderAnswer]", self._providers[key].stream(call))
         try:
             async with contextlib.aclosing(stream):
                 async for item in stream:

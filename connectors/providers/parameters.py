@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 Action = Literal["pass", "rename", "transform", "drop", "error"]
 
@@ -54,9 +55,9 @@ def dropped(why: str, default: object = None) -> Rule:
 class Applied:
     """A request's parameters, sorted by what becomes of them."""
 
-    passed: dict[str, Any] = field(default_factory=dict)
+    passed: JsonObject = field(default_factory=dict)
     """To send, under the provider's own names."""
-    transform: dict[str, Any] = field(default_factory=dict)
+    transform: JsonObject = field(default_factory=dict)
     """For the dialect to write in the provider's way, under OpenAI's names."""
     changes: list[Change] = field(default_factory=list)
     """What differs from what was asked for. A dialect adds what it transforms."""
@@ -117,7 +118,7 @@ class ParameterRules:
                 raise invalid(name, f"{name} must be between {low:g} and {high:g} for {self.provider}/{model}")
 
 
-def _say(passed: dict[str, Any], name: str, param: str, value: object) -> None:
+def _say(passed: JsonObject, name: str, param: str, value: object) -> None:
     if passed.setdefault(name, value) != value:
         raise invalid(param, f"{param} contradicts another parameter of the same meaning: send one of them")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from connectors.providers.resilience import RateState
 from connectors.providers.settings import ProviderSettings
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Usage
 from schemas.events.vocabulary import ErrorType, OnOversize, Operation
+from schemas.json_types import JsonObject
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
 """Worth another try at the same target."""
@@ -31,7 +32,7 @@ class ProviderCall:
     request_id: str
     operation: Operation
     model: str
-    body: dict[str, Any]
+    body: JsonObject
     timeout_s: float
     stream: bool = False
     """Whether the answer is wanted in chunks, as it comes."""
@@ -43,7 +44,7 @@ class ProviderCall:
 class ProviderAnswer:
     """What came back, in OpenAI's shape, with what the record keeps beside it."""
 
-    body: dict[str, Any]
+    body: JsonObject
     """Vectors in it stand as the provider gives them: numbers, or base64. The record packs them all."""
     http_status: int
     usage: Usage
@@ -51,7 +52,7 @@ class ProviderAnswer:
     response_model: str = ""
     finish_reasons: tuple[str, ...] = ()
     """The provider's own words."""
-    native_usage: dict[str, Any] | None = None
+    native_usage: JsonObject | None = None
     """The provider's own usage object, untouched."""
     sent: bytes = b""
     """The body that went out, if it was translated."""
@@ -85,7 +86,7 @@ class ProviderError(Exception):
         """The provider's own hint, in seconds."""
         self.param = param
         """The parameter of the caller's request that is at fault, by OpenAI's name."""
-        self.partial: dict[str, Any] | None = None
+        self.partial: JsonObject | None = None
         """What had come of a stream before it broke off, as a completion."""
         self.usage = Usage()
         """What is to be paid all the same."""
@@ -117,7 +118,7 @@ class Provider(Protocol):
         """
         ...
 
-    def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+    def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
 
         Raises:

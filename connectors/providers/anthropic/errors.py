@@ -9,16 +9,15 @@ import datetime as dt
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from connectors.http_client import Response
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error
+from connectors.providers.wire.json_access import object_at, parse_object
 from schemas.events.vocabulary import ErrorType
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 STATUS = {
     "invalid_request_error": 400,
@@ -55,16 +54,15 @@ LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 def read_refusal(response: Response) -> ProviderError:
     """Read a response that is no 200."""
     error = parse_error(response.status, response.headers, response.content)
-    _sharpen(error, _body(response.content))
+    _sharpen(error, parse_object(response.content) or {})
     if error.retry_after_s is None:
         error.retry_after_s = reset_s(response.headers, time.time())
     return error
 
 
-def stream_error(event: JSON) -> ProviderError:
+def stream_error(event: JsonObject) -> ProviderError:
     """Read an error that comes in a stream, after its 200."""
-    error = event.get("error")
-    kind = error.get("type") if isinstance(error, dict) else None
+    kind = object_at(event, "error").get("type")
     status = STATUS.get(kind, 500) if isinstance(kind, str) else 500
     read = parse_error(status, {}, orjson.dumps(event))
     _sharpen(read, event)
@@ -92,11 +90,10 @@ def _wait(moment: str, now_s: float) -> float | None:
     return wait if 0 < wait <= MAX_RETRY_AFTER_S else None
 
 
-def _sharpen(error: ProviderError, body: JSON) -> None:
+def _sharpen(error: ProviderError, body: JsonObject) -> None:
     """Tell apart what shares a status, and keep the id that Anthropic's support asks for."""
-    said = body.get("error")
-    details = said.get("details") if isinstance(said, dict) else None
-    if isinstance(details, dict) and str(details.get("error_code")) in SPENT:
+    details = object_at(object_at(body, "error"), "details")
+    if str(details.get("error_code")) in SPENT:
         error.error_type = "quota_exhausted"
     elif error.error_type == "invalid_request":
         found = (meaning for pattern, meaning in BY_MESSAGE if pattern.search(error.message))
@@ -104,11 +101,3 @@ def _sharpen(error: ProviderError, body: JSON) -> None:
     if isinstance(body.get("request_id"), str):
         error.message = f"{error.message} ({body['request_id'][:64]})"
         error.args = (error.message,)
-
-
-def _body(content: bytes) -> JSON:
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}

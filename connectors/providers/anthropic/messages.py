@@ -10,12 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from connectors.providers.parameters import invalid
+from connectors.providers.wire.json_access import object_at, objects_of, parse_object
 from schemas.events.parts import Change
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 NAME = "anthropic"
 """Under ``extra_content``: what only Anthropic understands, as thoughts that it has signed."""
@@ -24,15 +22,15 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=_-]+)")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def conversation(messages: Sequence[JSON], changes: list[Change]) -> JSON:
+def conversation(messages: Sequence[JsonObject], changes: list[Change]) -> JsonObject:
     """The ``system`` and ``messages`` of a request.
 
     Raises:
         ProviderError: invalid_request, naming the message that can't be said here.
 
     """
-    system: list[JSON] = []
-    turns: list[JSON] = []
+    system: list[JsonObject] = []
+    turns: list[JsonObject] = []
     _note(changes, "messages", "transformed", "system, and turns of blocks")
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
@@ -58,7 +56,7 @@ def tool_id(openai_id: str) -> str:
     return "toolu_" + hashlib.blake2b(openai_id.encode(), digest_size=12).hexdigest()
 
 
-def _turn(message: JSON, where: str, changes: list[Change]) -> JSON:
+def _turn(message: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     role = message["role"]
     if role == "user":
         blocks = _user_blocks(message.get("content"), where, changes)
@@ -71,10 +69,10 @@ def _turn(message: JSON, where: str, changes: list[Change]) -> JSON:
     return {"role": role, "content": _cached(message, blocks)}
 
 
-def _user_blocks(content: object, where: str, changes: list[Change]) -> list[JSON]:
+def _user_blocks(content: object, where: str, changes: list[Change]) -> list[JsonObject]:
     if not isinstance(content, list):
         return _texts(content, where)
-    blocks: list[JSON] = []
+    blocks: list[JsonObject] = []
     for index, part in enumerate(content):
         here = f"{where}.content[{index}]"
         if part["type"] == "image_url":
@@ -86,7 +84,7 @@ def _user_blocks(content: object, where: str, changes: list[Change]) -> list[JSO
     return blocks
 
 
-def _assistant_blocks(message: JSON, where: str, changes: list[Change]) -> list[JSON]:
+def _assistant_blocks(message: JsonObject, where: str, changes: list[Change]) -> list[JsonObject]:
     if message.get("function_call") or message.get("audio"):
         raise invalid(where, f"{where} holds a function_call or audio, which anthropic does not have; use tool_calls")
     blocks = _thoughts(message)
@@ -97,12 +95,10 @@ def _assistant_blocks(message: JSON, where: str, changes: list[Change]) -> list[
     return blocks + [_tool_use(call, where, changes) for call in message.get("tool_calls") or ()]
 
 
-def _thoughts(message: JSON) -> list[JSON]:
+def _thoughts(message: JsonObject) -> list[JsonObject]:
     """The thoughts that Anthropic signed, which must come back as they were."""
-    found = extra(message).get("thinking_blocks")
-    blocks: list[JSON] = []
-    for block in found if isinstance(found, list) else ():
-        kept = block if isinstance(block, dict) else {}
+    blocks: list[JsonObject] = []
+    for kept in objects_of(extra(message).get("thinking_blocks")):
         if kept.get("type") == "thinking" and kept.get("signature") and isinstance(kept.get("thinking"), str):
             blocks.append({name: kept[name] for name in ("type", "thinking", "signature")})
         elif kept.get("type") == "redacted_thinking" and kept.get("data"):
@@ -110,29 +106,24 @@ def _thoughts(message: JSON) -> list[JSON]:
     return blocks
 
 
-def extra(message: JSON) -> JSON:
+def extra(message: JsonObject) -> JsonObject:
     """Anthropic's own part of a message in OpenAI's shape."""
-    extras = message.get("extra_content")
-    own = extras.get(NAME) if isinstance(extras, dict) else None
-    return own if isinstance(own, dict) else {}
+    return object_at(message.get("extra_content"), NAME)
 
 
-def _tool_use(call: JSON, where: str, changes: list[Change]) -> JSON:
+def _tool_use(call: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     function = call.get("function")
     if not isinstance(function, dict):
         raise invalid(where, f"{where} calls a tool that is no function, which anthropic does not have")
-    try:
-        arguments = orjson.loads(function["arguments"] or "{}")
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
+    arguments = parse_object(function["arguments"] or "{}")
+    if arguments is None:
         raise invalid(where, f"{where} calls a function with arguments that are no JSON object, as anthropic wants it")
     return {"type": "tool_use", "id": _known_id(call["id"], changes), "name": function["name"], "input": arguments}
 
 
-def _add_result(turns: list[JSON], message: JSON, where: str, changes: list[Change]) -> None:
+def _add_result(turns: list[JsonObject], message: JsonObject, where: str, changes: list[Change]) -> None:
     """Results of one turn's calls stand together, in one message of the user's."""
-    block: JSON = {"type": "tool_result", "tool_use_id": _known_id(message["tool_call_id"], changes)}
+    block: JsonObject = {"type": "tool_result", "tool_use_id": _known_id(message["tool_call_id"], changes)}
     block["content"] = _texts(message.get("content"), where)
     if extra(message).get("is_error") is True:
         block["is_error"] = True
@@ -150,20 +141,20 @@ def _known_id(openai_id: str, changes: list[Change]) -> str:
     return known
 
 
-def _texts(content: object, where: str) -> list[JSON]:
+def _texts(content: object, where: str) -> list[JsonObject]:
     """Blocks of text. Blank ones are left out: Anthropic takes none, and they say nothing."""
     if isinstance(content, list):
         return [block for part in content for block in _cached(part, _texts(_words(part, where), where))]
     return [{"type": "text", "text": content}] if isinstance(content, str) and content.strip() else []
 
 
-def _words(part: JSON, where: str) -> str:
+def _words(part: JsonObject, where: str) -> str:
     if part["type"] not in {"text", "refusal"}:
         raise invalid(where, f"{where} holds {part['type']}, which anthropic does not take")
     return str(part[part["type"]])
 
 
-def _image(image: JSON, where: str, changes: list[Change]) -> JSON:
+def _image(image: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     if image.get("detail") not in {None, "auto"}:
         _note(changes, "messages", "dropped", "detail of images")
     url = image["url"]
@@ -175,7 +166,7 @@ def _image(image: JSON, where: str, changes: list[Change]) -> JSON:
     return {"type": "image", "source": {"type": "base64", "media_type": found[1], "data": found[2]}}
 
 
-def _document(file: JSON, where: str) -> JSON:
+def _document(file: JsonObject, where: str) -> JsonObject:
     found = _DATA_URL.fullmatch(file.get("file_data") or "")
     if found is None or found[1] != "application/pdf":
         raise invalid(where, f"{where} must be a PDF in a base64 data URL; other files can't be had at anthropic")
@@ -187,7 +178,7 @@ def _document(file: JSON, where: str) -> JSON:
     }
 
 
-def _cached(said: JSON, blocks: list[JSON]) -> list[JSON]:
+def _cached(said: JsonObject, blocks: list[JsonObject]) -> list[JsonObject]:
     """Mark the last block as the end of what may be cached, if a part or message asks for that."""
     if blocks and isinstance(said.get("cache_control"), dict):
         blocks[-1]["cache_control"] = said["cache_control"]

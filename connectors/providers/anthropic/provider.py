@@ -19,7 +19,7 @@ from connectors.providers.anthropic.stream import MessageReader
 from connectors.providers.anthropic.structured_output import answers_by_tool
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.settings import HeaderSecret, ProviderSettings
+from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 
 HOST = "https://api.anthropic.com/v1"
@@ -33,7 +33,7 @@ class AnthropicSettings(ProviderSettings):
     """How to reach Anthropic."""
 
     kind: Literal["anthropic"] = "anthropic"
-    base_url: str = Field(default=HOST, pattern=r"^https?://[^\s@?#]+$")
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
     api_key: HeaderSecret | None = None
     version: str = Field(default=VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
     """Of the API."""

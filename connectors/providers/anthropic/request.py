@@ -18,14 +18,13 @@ from connectors.providers.anthropic.tools import write_tools
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 NO_SAMPLING_SINCE = "2026-10-21"
 """From this version of the API on, no model takes temperature, top_p or top_k."""
 
 
-def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JSON, list[Change]]:
+def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JsonObject, list[Change]]:
     """The body of ``POST /messages``, and how it differs from what was asked.
 
     Raises:
@@ -35,7 +34,7 @@ def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tupl
     traits = traits_of(call.model)
     applied = CHAT.apply(call.body, call.model)
     asked, changes = applied.transform, applied.changes
-    wire: JSON = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
+    wire: JsonObject = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
     wire |= conversation(call.body["messages"], changes)
     wire |= applied.passed
     _write_stop(wire, asked, changes)
@@ -60,7 +59,7 @@ def _max_tokens(asked: Mapping[str, Any], default: int, changes: list[Change]) -
     return int(said)
 
 
-def _write_stop(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> None:
+def _write_stop(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
     stops = asked.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     if any(not stop.strip() for stop in stops):
@@ -70,7 +69,7 @@ def _write_stop(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> 
         changes.append(Change(param="stop", action="renamed", detail="stop_sequences"))
 
 
-def _write_user(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> None:
+def _write_user(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
     """Anthropic wants an opaque id, and what callers write here may be a name or an address: it gets a digest."""
     name = next((name for name in ("safety_identifier", "user") if asked.get(name)), None)
     if name is None:
@@ -79,7 +78,7 @@ def _write_user(wire: JSON, asked: Mapping[str, Any], changes: list[Change]) -> 
     changes.append(Change(param=name, action="transformed", detail="metadata.user_id, as a digest"))
 
 
-def _settle_sampling(wire: JSON, traits: Traits, version: str, changes: list[Change]) -> None:
+def _settle_sampling(wire: JsonObject, traits: Traits, version: str, changes: list[Change]) -> None:
     """Leave out what a version of the API or a thinking model refuses, and refuse two of which only one may be said."""
     thinks = wire.get("thinking", {}).get("type") in {"enabled", "adaptive"}
     if version >= NO_SAMPLING_SINCE or thinks:

@@ -13,10 +13,10 @@ import orjson
 from connectors.providers.anthropic.messages import NAME
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
 from connectors.providers.provider import ProviderAnswer, ProviderError
-from connectors.providers.wire.usage import count
+from connectors.providers.wire.json_access import as_object, as_text, object_at, objects_of
+from connectors.providers.wire.usage import Detail, openai_usage, token_count
 from schemas.events.parts import Usage
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -27,6 +27,9 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+USAGE_DETAILS: tuple[Detail, ...] = ("cached_tokens", "cache_creation_tokens", "reasoning_tokens")
+"""The details of OpenAI's usage object that Anthropic counts."""
+
 THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 REFUSED = "The provider's safety system stopped this answer."
 """Where Anthropic says that, and not why."""
@@ -46,20 +49,21 @@ def completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer: 
     """
     if not isinstance(message, dict) or not isinstance(message.get("content"), list):
         raise ProviderError("server", "HTTP 200, but the body is no message with content", http_status=200)
-    reason = text(message.get("stop_reason"))
+    reason = as_text(message.get("stop_reason"))
     said = _message(message["content"], by_tool=by_tool)
     if reason == "refusal":
         said["refusal"] = refusal_text(message.get("stop_details"))
-    usage: JSON = message["usage"] if isinstance(message.get("usage"), dict) else {}
-    head = {"id": text(message.get("id")), "model": text(message.get("model"))}
+    usage = object_at(message, "usage")
+    counted = read_usage(usage)
+    head = {"id": as_text(message.get("id")), "model": as_text(message.get("model"))}
     finish_reason = finish(reason, calls=bool(said.get("tool_calls")))
     choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
     choice["native_finish_reason"] = reason
-    rest = {"choices": [choice], "usage": openai_usage(usage)}
+    rest = {"choices": [choice], "usage": openai_usage(counted, *USAGE_DETAILS)}
     return ProviderAnswer(
         body={**head, "object": "chat.completion", "created": created, **rest},
         http_status=200,
-        usage=read_usage(usage),
+        usage=counted,
         response_id=head["id"],
         response_model=head["model"],
         finish_reasons=(reason,) if reason else (),
@@ -76,24 +80,23 @@ def finish(reason: str, *, calls: bool) -> str:
 
 def refusal_text(details: object) -> str:
     """Why there is no (more) answer, in Anthropic's words if there are any."""
-    explanation = details.get("explanation") if isinstance(details, dict) else None
-    return text(explanation) or REFUSED
+    return as_text(as_object(details).get("explanation")) or REFUSED
 
 
-def _message(content: list[Any], *, by_tool: bool) -> JSON:
-    blocks = [block for block in content if isinstance(block, dict)]
-    texts = [text(block.get("text")) for block in blocks if block.get("type") == "text"]
-    thoughts = [block for block in blocks if text(block.get("type")) in THOUGHTS]
-    calls: list[JSON] = []
+def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
+    blocks = objects_of(content)
+    texts = [as_text(block.get("text")) for block in blocks if block.get("type") == "text"]
+    thoughts = [block for block in blocks if as_text(block.get("type")) in THOUGHTS]
+    calls: list[JsonObject] = []
     for block in (block for block in blocks if block.get("type") == "tool_use"):
         arguments = orjson.dumps(block.get("input") or {}).decode()
         if by_tool and block.get("name") == ANSWER_TOOL:
             texts = [arguments]  # what it said on the way there is no part of the answer's form
         else:
-            function = {"name": text(block.get("name")), "arguments": arguments}
-            calls.append({"id": text(block.get("id")), "type": "function", "function": function})
-    message: JSON = {"role": "assistant", "content": "".join(texts) or None, "refusal": None}
-    reasoning = "".join(text(block.get("thinking")) for block in thoughts)
+            function = {"name": as_text(block.get("name")), "arguments": arguments}
+            calls.append({"id": as_text(block.get("id")), "type": "function", "function": function})
+    message: JsonObject = {"role": "assistant", "content": "".join(texts) or None, "refusal": None}
+    reasoning = "".join(as_text(block.get("thinking")) for block in thoughts)
     if reasoning:
         message["reasoning_content"] = reasoning
     if thoughts:
@@ -101,38 +104,18 @@ def _message(content: list[Any], *, by_tool: bool) -> JSON:
     return message | ({"tool_calls": calls} if calls else {})
 
 
-def signed(thoughts: list[JSON]) -> JSON:
+def signed(thoughts: list[JsonObject]) -> JsonObject:
     """Where thoughts stand in OpenAI's shape, so that they can be sent back as they came."""
     return {NAME: {"thinking_blocks": list(thoughts)}}
 
 
-def read_usage(usage: JSON) -> Usage:
+def read_usage(usage: JsonObject) -> Usage:
     """Count inclusively: Anthropic's input tokens are those that were neither read from a cache nor written to one."""
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    read, written = token_count(usage, "cache_read_input_tokens"), token_count(usage, "cache_creation_input_tokens")
     return Usage(
-        input_tokens=count(usage, "input_tokens") + read + written,
-        output_tokens=count(usage, "output_tokens"),
+        input_tokens=token_count(usage, "input_tokens") + read + written,
+        output_tokens=token_count(usage, "output_tokens"),
         cache_read_input_tokens=read,
         cache_creation_input_tokens=written,
-        reasoning_output_tokens=count(usage.get("output_tokens_details"), "thinking_tokens"),
+        reasoning_output_tokens=token_count(usage.get("output_tokens_details"), "thinking_tokens"),
     )
-
-
-def openai_usage(native: JSON) -> JSON:
-    """The same counts in OpenAI's words."""
-    usage = read_usage(native)
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cache_read_input_tokens,
-            "cache_creation_tokens": usage.cache_creation_input_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
-    }
-
-
-def text(value: object) -> str:
-    """Words, or none."""
-    return value if isinstance(value, str) else ""

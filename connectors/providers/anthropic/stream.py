@@ -7,33 +7,32 @@ Source: Anthropic's page "Streaming Messages": named events, counts that grow, `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from connectors.providers.anthropic.errors import stream_error
 from connectors.providers.anthropic.response import (
     THOUGHTS,
+    USAGE_DETAILS,
     finish,
-    openai_usage,
     read_usage,
     refusal_text,
     signed,
-    text,
 )
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
+from connectors.providers.wire.json_access import as_text, object_at, parse_event
 from connectors.providers.wire.sse import SseReader
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 
 @dataclass(slots=True)
 class Block:
     """A content block that is under way."""
 
-    content: JSON
+    content: JsonObject
     """As Anthropic would have given it whole."""
     call: int | None = None
     """Which of OpenAI's tool calls it is."""
@@ -47,40 +46,40 @@ class MessageReader:
     def __init__(self, created: int, *, by_tool: bool) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
-        self.native_usage: JSON | None = None
+        self.native_usage: JsonObject | None = None
         self._events = SseReader()
         self._by_tool = by_tool
-        self._head: JSON = {"id": "", "object": "chat.completion.chunk", "created": created, "model": ""}
+        self._head: JsonObject = {"id": "", "object": "chat.completion.chunk", "created": created, "model": ""}
         self._blocks: dict[object, Block] = {}
-        self._thoughts: list[JSON] = []
+        self._thoughts: list[JsonObject] = []
         self._calls = 0
         self._done = False
 
-    def feed(self, data: bytes) -> list[JSON]:
+    def feed(self, data: bytes) -> list[JsonObject]:
         """See ``Decoder``."""
-        return [chunk for event in self._events.feed(data) for chunk in self._read(parse(event.data))]
+        return [chunk for event in self._events.feed(data) for chunk in self._read(parse_event(event.data))]
 
-    def finish(self) -> list[JSON]:
+    def finish(self) -> list[JsonObject]:
         """See ``Decoder``. A stream is over with ``message_stop``."""
-        chunks = [chunk for event in self._events.finish() for chunk in self._read(parse(event.data))]
+        chunks = [chunk for event in self._events.finish() for chunk in self._read(parse_event(event.data))]
         if not self._done:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
         return chunks
 
-    def _read(self, event: JSON) -> list[JSON]:
+    def _read(self, event: JsonObject) -> list[JsonObject]:
         if self._done:
             return []
         match event.get("type"):
             case "message_start":
-                return self._start(_object(event, "message"))
+                return self._start(object_at(event, "message"))
             case "content_block_start":
-                return self._start_block(event.get("index"), _object(event, "content_block"))
+                return self._start_block(event.get("index"), object_at(event, "content_block"))
             case "content_block_delta":
-                return self._add(event.get("index"), _object(event, "delta"))
+                return self._add(event.get("index"), object_at(event, "delta"))
             case "content_block_stop":
                 return self._stop_block(event.get("index"))
             case "message_delta":
-                return self._stop_reason(_object(event, "delta"), _object(event, "usage"))
+                return self._stop_reason(object_at(event, "delta"), object_at(event, "usage"))
             case "message_stop":
                 return self._stop()
             case "error":
@@ -88,55 +87,55 @@ class MessageReader:
             case _:
                 return []
 
-    def _start(self, message: JSON) -> list[JSON]:
-        self._head |= {"id": text(message.get("id")), "model": text(message.get("model"))}
-        self._count(_object(message, "usage"))
+    def _start(self, message: JsonObject) -> list[JsonObject]:
+        self._head |= {"id": as_text(message.get("id")), "model": as_text(message.get("model"))}
+        self._count(object_at(message, "usage"))
         return [self._chunk({"role": "assistant", "content": ""})]
 
-    def _start_block(self, index: object, content: JSON) -> list[JSON]:
+    def _start_block(self, index: object, content: JsonObject) -> list[JsonObject]:
         block = self._blocks[_key(index)] = Block(content)
         kind = content.get("type")
-        if kind == "text" and text(content.get("text")):
+        if kind == "text" and as_text(content.get("text")):
             return [self._chunk({"content": content["text"]})]
-        if kind == "thinking" and text(content.get("thinking")):
+        if kind == "thinking" and as_text(content.get("thinking")):
             return [self._chunk({"reasoning_content": content["thinking"]})]
         if kind != "tool_use" or (self._by_tool and content.get("name") == ANSWER_TOOL):
             return []
         block.call, self._calls = self._calls, self._calls + 1
-        function = {"name": text(content.get("name")), "arguments": ""}
-        call = {"index": block.call, "id": text(content.get("id")), "type": "function", "function": function}
+        function = {"name": as_text(content.get("name")), "arguments": ""}
+        call = {"index": block.call, "id": as_text(content.get("id")), "type": "function", "function": function}
         return [self._chunk({"tool_calls": [call]})]
 
-    def _add(self, index: object, delta: JSON) -> list[JSON]:
+    def _add(self, index: object, delta: JsonObject) -> list[JsonObject]:
         block = self._blocks.get(_key(index))
         if block is None:
             raise ProviderError("server", "the stream adds to a block that it never began", http_status=200)
         match delta.get("type"):
             case "text_delta":
-                return self._words("content", text(delta.get("text")))
+                return self._words("content", as_text(delta.get("text")))
             case "input_json_delta":
-                return self._input(block, text(delta.get("partial_json")))
+                return self._input(block, as_text(delta.get("partial_json")))
             case "thinking_delta":
-                words = text(delta.get("thinking"))
-                block.content["thinking"] = text(block.content.get("thinking")) + words
+                words = as_text(delta.get("thinking"))
+                block.content["thinking"] = as_text(block.content.get("thinking")) + words
                 return self._words("reasoning_content", words)
             case "signature_delta":
-                block.content["signature"] = text(delta.get("signature"))
+                block.content["signature"] = as_text(delta.get("signature"))
         return []
 
-    def _words(self, name: str, words: str) -> list[JSON]:
+    def _words(self, name: str, words: str) -> list[JsonObject]:
         return [self._chunk({name: words})] if words else []
 
-    def _input(self, block: Block, piece: str) -> list[JSON]:
+    def _input(self, block: Block, piece: str) -> list[JsonObject]:
         block.arguments = block.arguments or bool(piece)
         if block.call is None:
             return self._words("content", piece)
         function = {"arguments": piece}
         return [self._chunk({"tool_calls": [{"index": block.call, "function": function}]})] if piece else []
 
-    def _stop_block(self, index: object) -> list[JSON]:
+    def _stop_block(self, index: object) -> list[JsonObject]:
         block = self._blocks.pop(_key(index), None)
-        kind = text(block.content.get("type")) if block else ""
+        kind = as_text(block.content.get("type")) if block else ""
         if block and kind == "tool_use" and not block.arguments:  # it takes none, or they came with its start
             return self._input(block, orjson.dumps(block.content.get("input") or {}).decode())
         if block and kind in THOUGHTS:
@@ -144,52 +143,31 @@ class MessageReader:
             return [self._chunk({"extra_content": signed(self._thoughts)})]
         return []
 
-    def _stop_reason(self, delta: JSON, usage: JSON) -> list[JSON]:
+    def _stop_reason(self, delta: JsonObject, usage: JsonObject) -> list[JsonObject]:
         self._count(usage)
-        reason = text(delta.get("stop_reason"))
+        reason = as_text(delta.get("stop_reason"))
         if not reason:
             return []
         self.finish_reasons = [reason]
         return [self._chunk({"refusal": refusal_text(delta.get("stop_details"))})] if reason == "refusal" else []
 
-    def _stop(self) -> list[JSON]:
+    def _stop(self) -> list[JsonObject]:
         self._done = True
         reason = self.finish_reasons[0] if self.finish_reasons else ""
         last = self._chunk({}, finish(reason, calls=self._calls > 0))
         last["choices"][0]["native_finish_reason"] = reason
-        return [last, {**self._head, "choices": [], "usage": openai_usage(self.native_usage or {})}]
+        return [last, {**self._head, "choices": [], "usage": openai_usage(self.usage, *USAGE_DETAILS)}]
 
-    def _count(self, usage: JSON) -> None:
+    def _count(self, usage: JsonObject) -> None:
         """Each event's counts are of the whole message so far; what one leaves out still holds."""
         said = {name: value for name, value in usage.items() if value is not None}
         if said:
             self.native_usage = {**(self.native_usage or {}), **said}
             self.usage = read_usage(self.native_usage)
 
-    def _chunk(self, delta: JSON, finish_reason: str | None = None) -> JSON:
-        choice: JSON = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    def _chunk(self, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
+        choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return {**self._head, "choices": [choice]}
-
-
-def parse(data: str) -> JSON:
-    """One event, which says its own type once more.
-
-    Raises:
-        ProviderError: server, if it is none.
-
-    """
-    try:
-        event = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
-    if not isinstance(event, dict):
-        raise ProviderError("server", "the stream holds an event that is no object", http_status=200)
-    return event
-
-
-def _object(event: JSON, name: str) -> JSON:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _key(index: object) -> object:

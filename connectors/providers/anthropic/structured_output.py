@@ -14,8 +14,7 @@ from connectors.providers.anthropic.models import Traits, traits_of
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 ANSWER_TOOL = "give_the_answer"
 """A model that can't be held to a schema must call this tool, whose input is the answer."""
@@ -36,7 +35,7 @@ def answers_by_tool(call: ProviderCall) -> bool:
     )
 
 
-def write_format(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
     """Write response_format; after the tools.
 
     Raises:
@@ -58,7 +57,7 @@ def write_format(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: 
     changes.append(Change(param="response_format", action="transformed", detail=f"tool {ANSWER_TOOL}"))
 
 
-def _schema(wanted: JSON) -> JSON:
+def _schema(wanted: JsonObject) -> JsonObject:
     if wanted["type"] == "json_object":
         return {"type": "object"}
     spec = wanted.get("json_schema")
@@ -68,7 +67,7 @@ def _schema(wanted: JSON) -> JSON:
     return schema
 
 
-def _force(wire: JSON, schema: JSON, spec: JSON) -> None:
+def _force(wire: JsonObject, schema: JsonObject, spec: JsonObject) -> None:
     tools = wire.get("tools", [])
     if any(tool["name"] == ANSWER_TOOL for tool in tools):
         raise invalid("tools", f"the name {ANSWER_TOOL} is taken by the gateway where response_format is asked for")

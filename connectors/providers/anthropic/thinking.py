@@ -12,8 +12,7 @@ from connectors.providers.anthropic.models import Traits
 from connectors.providers.anthropic.tools import FORCED
 from connectors.providers.parameters import invalid
 from schemas.events.parts import Change
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 LEAST_BUDGET = 1024
 """Tokens, Anthropic's own bound; and a budget must be less than max_tokens."""
@@ -21,7 +20,7 @@ SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, 
 """Of max_tokens, what may go into thinking, where a number must be said."""
 
 
-def write_thinking(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
     """Write reasoning_effort; after the tools and the format. A caller's own ``thinking`` passes as it is.
 
     Raises:
@@ -41,7 +40,7 @@ def write_thinking(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes
         _fit_together(wire, param, changes)
 
 
-def _write_effort(wire: JSON, effort: str, traits: Traits) -> None:
+def _write_effort(wire: JsonObject, effort: str, traits: Traits) -> None:
     if effort == "none":
         _write_none(wire, traits)
     elif traits.thinking == "budget" and effort in traits.efforts:
@@ -54,19 +53,19 @@ def _write_effort(wire: JSON, effort: str, traits: Traits) -> None:
         raise _no_effort(wire, traits)
 
 
-def _write_none(wire: JSON, traits: Traits) -> None:
+def _write_none(wire: JsonObject, traits: Traits) -> None:
     if traits.off == "never":
         raise _no_effort(wire, traits)
     if traits.off != "omitted":
         wire["thinking"] = {"type": traits.off}
 
 
-def _no_effort(wire: JSON, traits: Traits) -> Exception:
+def _no_effort(wire: JsonObject, traits: Traits) -> Exception:
     words = [*([] if traits.off == "never" else ["none"]), *traits.efforts]
     return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(words)} at anthropic/{wire['model']}")
 
 
-def _budget(wire: JSON, effort: str) -> int:
+def _budget(wire: JsonObject, effort: str) -> int:
     limit: int = wire["max_tokens"]
     if limit <= LEAST_BUDGET:
         why = f"reasoning_effort needs max_completion_tokens above {LEAST_BUDGET} at anthropic/{wire['model']}"
@@ -74,13 +73,13 @@ def _budget(wire: JSON, effort: str) -> int:
     return min(max(LEAST_BUDGET, int(limit * SHARES[effort])), limit - 1)
 
 
-def _said(wire: JSON, traits: Traits) -> str:
+def _said(wire: JsonObject, traits: Traits) -> str:
     if "thinking" not in wire:
         return "no thinking is the default"
     return "output_config.effort" if traits.thinking == "adaptive" else "thinking.budget_tokens"
 
 
-def _fit_together(wire: JSON, param: str, changes: list[Change]) -> None:
+def _fit_together(wire: JsonObject, param: str, changes: list[Change]) -> None:
     """With a budget Anthropic takes no order to call a tool, and no tool's result without the thoughts before it."""
     if wire.get("tool_choice", {}).get("type") in FORCED:
         why = "can't be had together with a tool or a format that is ordered"
@@ -90,6 +89,6 @@ def _fit_together(wire: JSON, param: str, changes: list[Change]) -> None:
         changes.append(Change(param=param, action="dropped", detail="the turn with the tool calls came back without"))
 
 
-def _lost_its_thoughts(turns: list[JSON]) -> bool:
-    last: list[JSON] = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
+def _lost_its_thoughts(turns: list[JsonObject]) -> bool:
+    last: list[JsonObject] = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
     return any(block["type"] == "tool_use" for block in last) and "thinking" not in last[0]["type"]

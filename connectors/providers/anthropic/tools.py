@@ -11,14 +11,13 @@ from typing import Any
 from connectors.providers.anthropic.models import Traits
 from connectors.providers.parameters import invalid
 from schemas.events.parts import Change
-
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 FORCED = frozenset({"any", "tool"})
 
 
-def write_tools(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
     """Write tools, tool_choice and parallel_tool_calls.
 
     Raises:
@@ -43,12 +42,12 @@ def write_tools(wire: JSON, asked: Mapping[str, Any], traits: Traits, changes: l
         wire["tool_choice"] = choice
 
 
-def _tool(tool: JSON, index: int, traits: Traits, changes: list[Change]) -> JSON:
+def _tool(tool: JsonObject, index: int, traits: Traits, changes: list[Change]) -> JsonObject:
     where = f"tools[{index}]"
     function = tool.get("function")
     if not isinstance(function, dict):
         raise invalid(where, f"{where} is no function, and anthropic has no other tools of the caller's")
-    written: JSON = {"name": function["name"]}
+    written: JsonObject = {"name": function["name"]}
     if function.get("description"):
         written["description"] = function["description"]
     written["input_schema"] = {"type": "object", **(function.get("parameters") or {})}
@@ -60,8 +59,8 @@ def _tool(tool: JSON, index: int, traits: Traits, changes: list[Change]) -> JSON
     return written | ({"cache_control": cache_control} if isinstance(cache_control, dict) else {})
 
 
-def _choice(choice: object, model: str, traits: Traits) -> JSON:
-    written: JSON = {}
+def _choice(choice: object, model: str, traits: Traits) -> JsonObject:
+    written: JsonObject = {}
     if isinstance(choice, str):
         written = {"type": CHOICES[choice]}
     elif isinstance(choice, dict):

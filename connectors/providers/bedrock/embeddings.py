@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.providers.bedrock.parameters import EMBEDDINGS
-from connectors.providers.bedrock.response import entry
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import embeddings_body, text_inputs
+from connectors.providers.wire.json_access import as_object, object_at
 from schemas.events.parts import Change, Usage
+from schemas.json_types import JsonObject
 from schemas.openai.embedding_vectors import is_vector
 
 TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
@@ -28,22 +29,22 @@ class Family:
 
     dimensions: tuple[int, ...]
     """That can be asked for; none if there is only one size."""
-    write: Callable[[list[str], JSON], JSON]
+    write: Callable[[list[str], JsonObject], JsonObject]
     """The body, of the texts and what else is said."""
-    read: Callable[[JSON], object]
+    read: Callable[[JsonObject], object]
     """The vectors in an answer."""
 
 
-def _titan(texts: list[str], said: JSON) -> JSON:
+def _titan(texts: list[str], said: JsonObject) -> JsonObject:
     return {"inputText": _only(texts), **said}
 
 
-def _cohere(texts: list[str], said: JSON) -> JSON:
+def _cohere(texts: list[str], said: JsonObject) -> JsonObject:
     renamed = {"output_dimension" if name == "dimensions" else name: value for name, value in said.items()}
     return {"texts": texts, "truncate": "NONE", "embedding_types": ["float"], **renamed}
 
 
-def _nova(texts: list[str], said: JSON) -> JSON:
+def _nova(texts: list[str], said: JsonObject) -> JsonObject:
     size = {"embeddingDimension": said["dimensions"]} if "dimensions" in said else {}
     text = {"truncationMode": "NONE", "value": _only(texts)}
     return {
@@ -59,13 +60,13 @@ def _only(texts: list[str]) -> str:
     return texts[0]
 
 
-def _read_cohere(body: JSON) -> object:
-    return entry(body, "embeddings").get("float") or body.get("embeddings")
+def _read_cohere(body: JsonObject) -> object:
+    return object_at(body, "embeddings").get("float") or body.get("embeddings")
 
 
-def _read_nova(body: JSON) -> object:
+def _read_nova(body: JsonObject) -> object:
     found = body.get("embeddings")
-    return [entry({"": row}, "").get("embedding") for row in found] if isinstance(found, list) else None
+    return [as_object(row).get("embedding") for row in found] if isinstance(found, list) else None
 
 
 FAMILIES: tuple[tuple[str, Family], ...] = (
@@ -78,7 +79,7 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
 """By shell pattern of the model's id; the first that matches counts."""
 
 
-def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JSON, list[Change]]:
+def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JsonObject, list[Change]]:
     """Write the request's body, and what differs in it from what was asked.
 
     Args:
@@ -91,14 +92,14 @@ def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JSON, list[Ch
     """
     family = _family(call.model)
     applied = EMBEDDINGS.apply(call.body, call.model)
-    said: JSON = {"input_type": input_type, **applied.passed} if family.write is _cohere else {}
+    said: JsonObject = {"input_type": input_type, **applied.passed} if family.write is _cohere else {}
     if "dimensions" in applied.transform:
         said["dimensions"] = _size(call.model, family, applied.transform["dimensions"])
         applied.changes.append(Change(param="dimensions", action="transformed", detail="the model's own name for it"))
     if applied.transform.get("encoding_format") == "base64":
         detail = EMBEDDINGS.rules["encoding_format"].why
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
-    return family.write(_texts(call), said), applied.changes
+    return family.write(text_inputs(call, "bedrock"), said), applied.changes
 
 
 def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
@@ -110,19 +111,13 @@ def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -
     """
     family = _family(call.model)
     vectors = family.read(body) if isinstance(body, dict) else None
-    if not isinstance(vectors, list) or len(vectors) != len(_texts(call)):
+    if not isinstance(vectors, list) or len(vectors) != len(text_inputs(call, "bedrock")):
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
     if not all(is_vector(vector) for vector in vectors):
         raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
-    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     tokens = _tokens(body, headers)
     return ProviderAnswer(
-        body={
-            "object": "list",
-            "data": data,
-            "model": call.model,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        },
+        body=embeddings_body(call.model, vectors, tokens),
         http_status=200,
         usage=Usage(input_tokens=tokens),
         response_id=headers.get("x-amzn-requestid", ""),
@@ -137,15 +132,6 @@ def _family(model: str) -> Family:
     return found
 
 
-def _texts(call: ProviderCall) -> list[str]:
-    given = call.body.get("input")
-    items = given if isinstance(given, list) else [given]
-    texts = [item for item in items if isinstance(item, str)]
-    if len(texts) < len(items):
-        raise invalid("input", f"input must be text for bedrock/{call.model}: token ids of other models mean nothing")
-    return texts
-
-
 def _size(model: str, family: Family, dimensions: object) -> object:
     if dimensions not in family.dimensions:
         sizes = f"one of {', '.join(map(str, family.dimensions))}" if family.dimensions else "left out"
@@ -153,7 +139,7 @@ def _size(model: str, family: Family, dimensions: object) -> object:
     return dimensions
 
 
-def _tokens(body: JSON, headers: Mapping[str, str]) -> int:
+def _tokens(body: JsonObject, headers: Mapping[str, str]) -> int:
     """Titan counts in the body, the others in a header."""
     counted = str(body.get("inputTextTokenCount", headers.get(TOKENS_HEADER)))
     return int(counted) if counted.isdecimal() else 0

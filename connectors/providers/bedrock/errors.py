@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire import errors
+from connectors.providers.wire.json_access import as_text, parse_object
 from schemas.events.vocabulary import ErrorType
 
 BY_EXCEPTION: dict[str, ErrorType] = {
@@ -62,16 +61,16 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
 def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no 200."""
     error = errors.parse_error(status, headers, content)
-    body = _object(content)
+    body = parse_object(content) or {}
     error.message = _message(body) or error.message
     error.args = (error.message,)
-    error.error_type = _class(headers.get("x-amzn-errortype") or _text(body.get("__type")), error)
+    error.error_type = _class(headers.get("x-amzn-errortype") or as_text(body.get("__type")), error)
     return error
 
 
 def exception(name: str, payload: bytes) -> ProviderError:
     """Read an exception that comes in a stream, after its 200."""
-    message = _message(_object(payload)) or f"the stream failed: {name or 'for no reason given'}"
+    message = _message(parse_object(payload) or {}) or f"the stream failed: {name or 'for no reason given'}"
     error = ProviderError("server", message, http_status=200)
     error.error_type = _class(name, error)
     return error
@@ -87,17 +86,5 @@ def _class(name: str, error: ProviderError) -> ErrorType:
     return known
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _message(body: Mapping[str, Any]) -> str:
-    return (_text(body.get("message")) or _text(body.get("Message")))[: errors.MESSAGE_CHARS]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return (as_text(body.get("message")) or as_text(body.get("Message")))[: errors.MESSAGE_CHARS]

@@ -10,16 +10,15 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
-
-import orjson
+from typing import Literal
 
 from connectors.providers.anthropic.messages import extra
 from connectors.providers.bedrock.models import cache_point
 from connectors.providers.bedrock.reasoning import to_converse
 from connectors.providers.parameters import invalid
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import as_object, parse_object
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
@@ -43,15 +42,15 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
 class Conversation:
     """Takes messages in, in order."""
 
-    def __init__(self, messages: Iterable[JSON], model: str) -> None:
+    def __init__(self, messages: Iterable[JsonObject], model: str) -> None:
         """Write all messages.
 
         Raises:
             ProviderError: invalid_request, naming the message that Converse can't be told.
 
         """
-        self.system: list[JSON] = []
-        self.messages: list[JSON] = []
+        self.system: list[JsonObject] = []
+        self.messages: list[JsonObject] = []
         self._model = model
         self._changes: dict[Change, None] = {}
         for number, message in enumerate(messages):
@@ -69,7 +68,7 @@ class Conversation:
         """Whether tools were called in it: then Converse wants to be told of them again."""
         return any("toolUse" in part or "toolResult" in part for turn in self.messages for part in turn["content"])
 
-    def _add(self, at: str, message: JSON) -> None:
+    def _add(self, at: str, message: JsonObject) -> None:
         if message.get("name") and message.get("role") != "function":
             self._note("dropped", "Converse has no names for who speaks")
         match message.get("role"):
@@ -84,7 +83,7 @@ class Conversation:
             case _:
                 raise invalid(at, f"{at} has a role that bedrock does not know")
 
-    def _turn(self, at: str, role: str, blocks: list[JSON]) -> None:
+    def _turn(self, at: str, role: str, blocks: list[JsonObject]) -> None:
         """Add to the turn that is under way, or begin the next one."""
         if not blocks:
             raise invalid(f"{at}.content", f"{at} says nothing, which bedrock does not take")
@@ -93,12 +92,12 @@ class Conversation:
         else:
             self.messages.append({"role": role, "content": blocks})
 
-    def _system(self, at: str, message: JSON) -> None:
+    def _system(self, at: str, message: JsonObject) -> None:
         if self.messages:
             self._note("transformed", "system messages stand before the conversation")
         self.system.extend(self._parts(at, message.get("content")))
 
-    def _assistant(self, at: str, message: JSON) -> Iterator[JSON]:
+    def _assistant(self, at: str, message: JsonObject) -> Iterator[JsonObject]:
         if message.get("function_call") or message.get("audio"):
             raise invalid(at, f"{at} holds a function_call or audio, which bedrock has no words for")
         yield from self._reasoning(message)
@@ -107,7 +106,7 @@ class Conversation:
         for call in message.get("tool_calls") or ():
             yield self._call(f"{at}.tool_calls", call)
 
-    def _reasoning(self, message: JSON) -> Iterator[JSON]:
+    def _reasoning(self, message: JsonObject) -> Iterator[JsonObject]:
         """Give back what the model thought, signed as it came; thoughts without a signature no model takes back."""
         blocks = to_converse(self._model, message)
         if message.get("reasoning_content") and not blocks:
@@ -115,27 +114,24 @@ class Conversation:
         for block in blocks:
             yield {"reasoningContent": block}
 
-    def _call(self, at: str, call: JSON) -> JSON:
+    def _call(self, at: str, call: JsonObject) -> JsonObject:
         function = call.get("function")
         if not isinstance(function, dict):
             raise invalid(at, f"{at} holds a call that is of no function, which bedrock has no words for")
-        try:
-            arguments = orjson.loads(function.get("arguments") or "{}")
-        except orjson.JSONDecodeError:
-            arguments = None
-        if not isinstance(arguments, dict):
+        arguments = parse_object(function.get("arguments") or "{}")
+        if arguments is None:
             raise invalid(at, f"{at} holds arguments that are no JSON object, as bedrock wants them")
         name = function.get("name")
         return {"toolUse": {"toolUseId": self._id(call.get("id")), "name": name, "input": arguments}}
 
-    def _result(self, at: str, message: JSON) -> JSON:
+    def _result(self, at: str, message: JsonObject) -> JsonObject:
         result = {
             "toolUseId": self._id(message.get("tool_call_id")),
             "content": [part for part in self._parts(at, message.get("content")) if "cachePoint" not in part],
         }
         return {"toolResult": result | ({"status": "error"} if extra(message).get("is_error") is True else {})}
 
-    def _cache_point(self, said: JSON) -> Iterator[JSON]:
+    def _cache_point(self, said: JsonObject) -> Iterator[JsonObject]:
         wish = said.get("cache_control")
         if point := cache_point(self._model, wish):
             yield point
@@ -150,17 +146,17 @@ class Conversation:
         self._note("transformed", "ids of tool calls, to fit toolUseId")
         return "call_" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
-    def _parts(self, at: str, content: object) -> Iterator[JSON]:
+    def _parts(self, at: str, content: object) -> Iterator[JsonObject]:
         if isinstance(content, list):
             for number, part in enumerate(content):
-                said = part if isinstance(part, dict) else {}
+                said = as_object(part)
                 blocks = list(self._part(f"{at}.content[{number}]", said))
                 yield from blocks
                 yield from self._cache_point(said) if blocks else ()
         else:
             yield from self._text(content)
 
-    def _part(self, at: str, part: dict[str, Any]) -> Iterator[JSON]:
+    def _part(self, at: str, part: JsonObject) -> Iterator[JsonObject]:
         match part.get("type"):
             case "text":
                 yield from self._text(part.get("text"))
@@ -173,13 +169,13 @@ class Conversation:
             case _:
                 raise invalid(at, f"{at} is of a type that bedrock has no words for")
 
-    def _text(self, text: object) -> Iterator[JSON]:
+    def _text(self, text: object) -> Iterator[JsonObject]:
         if isinstance(text, str) and text.strip():
             yield {"text": text}
         elif text:
             self._note("dropped", "text that is blank")
 
-    def _image(self, at: str, image: object) -> JSON:
+    def _image(self, at: str, image: object) -> JsonObject:
         given = image if isinstance(image, dict) else {"url": image}
         if given.get("detail") not in (None, "auto"):
             self._note("dropped", "the detail of images")
@@ -192,8 +188,8 @@ class Conversation:
         self._changes[Change(param="messages", action=action, detail=detail)] = None
 
 
-def _document(at: str, file: object) -> JSON:
-    given = file if isinstance(file, dict) else {}
+def _document(at: str, file: object) -> JsonObject:
+    given = as_object(file)
     kind, data = _bytes(at, given.get("file_data"))
     if kind not in DOCUMENTS:
         raise invalid(at, f"{at} must be one of {', '.join(DOCUMENTS.values())} for bedrock")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from connectors.providers.anthropic.models import Traits, traits_of
 from connectors.providers.parameters import invalid
-from connectors.providers.wire.chunk_assembly import JSON
+from schemas.json_types import JsonObject
 
 StructuredBy = Literal["format", "tool", ""]
 
@@ -53,7 +53,7 @@ def claude(model: str) -> Traits | None:
     return traits_of(model) if "claude" in model else None
 
 
-def cache_point(model: str, wish: object) -> JSON:
+def cache_point(model: str, wish: object) -> JsonObject:
     """Write the end of what may be kept of a prompt, asked for as Anthropic's cache_control; empty if it can't be."""
     if not isinstance(wish, dict) or (claude(model) is None and "amazon.nova" not in model):
         return {}
@@ -66,7 +66,7 @@ def can_name_tool(model: str) -> bool:
     return traits.forced_tools if traits is not None else "amazon.nova" in model
 
 
-def think(model: str, effort: str, max_tokens: int | None) -> tuple[JSON, JSON] | None:
+def think(model: str, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
     """Say how hard to think: in the model's own fields, and in outputConfig. None: this model can't be told.
 
     Raises:
@@ -87,7 +87,7 @@ def think(model: str, effort: str, max_tokens: int | None) -> tuple[JSON, JSON] 
     return {"reasoningConfig": thinking}, {}
 
 
-def _claude(model: str, traits: Traits, effort: str, max_tokens: int | None) -> tuple[JSON, JSON] | None:
+def _claude(model: str, traits: Traits, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
     if traits.thinking == "none":
         return None
     if effort == "none" and traits.off != "never":
@@ -113,7 +113,7 @@ def _no_effort(model: str, efforts: tuple[str, ...]) -> Exception:
     return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(efforts)} at bedrock/{model}")
 
 
-def top_k(model: str, value: object) -> JSON:
+def top_k(model: str, value: object) -> JsonObject:
     """Say top_k in the model's own fields.
 
     Raises:

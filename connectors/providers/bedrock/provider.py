@@ -20,13 +20,14 @@ from connectors.http_client import Response
 from connectors.providers.bedrock import errors as bedrock_errors
 from connectors.providers.bedrock.embeddings import read_embeddings, write_embeddings
 from connectors.providers.bedrock.request import write_chat
-from connectors.providers.bedrock.response import read_choice, read_usage, write_usage
+from connectors.providers.bedrock.response import USAGE_DETAILS, read_choice, read_usage
 from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
 from connectors.providers.bedrock.stream import ConverseDecoder
 from connectors.providers.bedrock.tools import answers_by_tool
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.settings import HeaderSecret, ProviderSettings
+from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.usage import openai_usage
 
 SERVICE = "bedrock"
 """For signing: the host says bedrock-runtime."""
@@ -40,7 +41,7 @@ class BedrockSettings(ProviderSettings):
     """How to reach Bedrock in one region."""
 
     kind: Literal["bedrock"] = "bedrock"
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@?#]+$")
+    base_url: str | None = Field(default=None, pattern=BASE_URL)
     region: str = Field(default="", pattern=r"^([a-z]{2,}(-[a-z]+)+-[0-9]+)?$")
     """For example eu-central-1. It has no default, since it says in which country the data is processed."""
     api_key: HeaderSecret | None = None
@@ -108,7 +109,7 @@ class Bedrock(HttpProvider):
             "created": int(self._clock()),
             "model": call.model,
             "choices": [choice],
-            "usage": write_usage(usage),
+            "usage": openai_usage(usage, *USAGE_DETAILS),
         }
         return ProviderAnswer(
             body=completion,

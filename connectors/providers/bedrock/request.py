@@ -6,7 +6,6 @@ Source: Amazon Bedrock API Reference, "Converse: Request Syntax", "InferenceConf
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from connectors.providers.bedrock.messages import Conversation
 from connectors.providers.bedrock.models import think, top_k
@@ -14,8 +13,8 @@ from connectors.providers.bedrock.parameters import CHAT
 from connectors.providers.bedrock.tools import Tools
 from connectors.providers.parameters import Applied, invalid
 from connectors.providers.provider import ProviderCall
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 INFERENCE = ("maxTokens", "temperature", "topP")
 
@@ -24,7 +23,7 @@ TIERS = {"default", "flex", "priority"}
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
 
 
-def write_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
+def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """Write the request's body, and what differs in it from what was asked.
 
     Raises:
@@ -35,7 +34,7 @@ def write_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     conversation = Conversation(call.body["messages"], call.model)
     tools = Tools(call.model, applied, uses_tools=conversation.uses_tools)
     fields, output = _own_fields(call.model, applied)
-    parts: JSON = {
+    parts: JsonObject = {
         "messages": conversation.messages,
         "system": conversation.system,
         "inferenceConfig": _inference(applied),
@@ -49,7 +48,7 @@ def write_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     return {name: part for name, part in parts.items() if part}, [*applied.changes, *conversation.changes]
 
 
-def _inference(applied: Applied) -> JSON:
+def _inference(applied: Applied) -> JsonObject:
     config = {name: applied.passed[name] for name in INFERENCE if name in applied.passed}
     stop = applied.transform.get("stop")
     stops = [stop] if isinstance(stop, str) else list(stop or ())
@@ -61,11 +60,11 @@ def _inference(applied: Applied) -> JSON:
     return config
 
 
-def _own_fields(model: str, applied: Applied) -> tuple[JSON, JSON]:
+def _own_fields(model: str, applied: Applied) -> tuple[JsonObject, JsonObject]:
     """Write what Converse has no place for into the model's own fields; a caller's own such fields come last."""
     asked = applied.transform
-    fields: JSON = {}
-    output: JSON = {}
+    fields: JsonObject = {}
+    output: JsonObject = {}
     given = asked.get("additionalModelRequestFields", {})
     if not isinstance(given, dict):
         raise invalid("additionalModelRequestFields", "additionalModelRequestFields must be an object")
@@ -83,9 +82,9 @@ def _own_fields(model: str, applied: Applied) -> tuple[JSON, JSON]:
     return {**fields, **given}, output
 
 
-def _metadata(applied: Applied) -> JSON:
+def _metadata(applied: Applied) -> JsonObject:
     """Hand on the caller's labels where they fit; AWS writes them into its invocation log."""
-    labels: dict[str, Any] = applied.transform.get("metadata") or {}
+    labels: JsonObject = applied.transform.get("metadata") or {}
     if not labels:
         return {}
     fit = all(key and _LABEL.fullmatch(key) and _LABEL.fullmatch(str(value)) for key, value in labels.items())
@@ -93,7 +92,7 @@ def _metadata(applied: Applied) -> JSON:
     return labels if fit else {}
 
 
-def _service_tier(applied: Applied) -> JSON:
+def _service_tier(applied: Applied) -> JsonObject:
     tier = applied.transform.get("service_tier")
     if tier is None:
         return {}

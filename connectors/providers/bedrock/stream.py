@@ -6,17 +6,17 @@ then messageStop, and after it metadata with the usage. Source: Amazon Bedrock A
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from connectors.providers.bedrock.errors import exception
 from connectors.providers.bedrock.event_stream import Frame, FrameReader
 from connectors.providers.bedrock.reasoning import from_converse
-from connectors.providers.bedrock.response import entry, finish_reason, read_usage, write_usage
+from connectors.providers.bedrock.response import USAGE_DETAILS, finish_reason, read_usage
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import as_text, object_at, parse_event
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 
 class ConverseDecoder:
@@ -25,8 +25,8 @@ class ConverseDecoder:
     def __init__(self, stream_id: str, model: str, created_s: int, *, by_tool: bool) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
-        self.native_usage: JSON | None = None
-        self._head: JSON = {
+        self.native_usage: JsonObject | None = None
+        self._head: JsonObject = {
             "id": stream_id,
             "object": "chat.completion.chunk",
             "created": created_s,
@@ -36,34 +36,34 @@ class ConverseDecoder:
         self._model = model
         self._frames = FrameReader()
         self._tools: dict[int, _Tool] = {}
-        self._thoughts: dict[int, JSON] = {}
+        self._thoughts: dict[int, JsonObject] = {}
 
-    def feed(self, data: bytes) -> list[JSON]:
+    def feed(self, data: bytes) -> list[JsonObject]:
         """See ``Decoder``."""
         return [chunk for frame in self._frames.feed(data) for chunk in self._read(frame)]
 
-    def finish(self) -> list[JSON]:
+    def finish(self) -> list[JsonObject]:
         """See ``Decoder``. The end is messageStop: what may be missing after it is the usage, not the answer."""
         self._frames.finish()
         if not self.finish_reasons:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
         return []
 
-    def _read(self, frame: Frame) -> list[JSON]:
+    def _read(self, frame: Frame) -> list[JsonObject]:
         kind = frame.headers.get(":message-type")
         if kind == "exception":
             raise exception(frame.headers.get(":exception-type", ""), frame.payload)
         if kind == "error":
             message = orjson.dumps({"message": frame.headers.get(":error-message", "")})
             raise exception(frame.headers.get(":error-code", ""), message)
-        event = _event(frame.payload)
+        event = parse_event(frame.payload)
         match frame.headers.get(":event-type"):
             case "messageStart":
                 return [self._delta({"role": "assistant", "content": ""})]
             case "contentBlockStart":
-                return self._begin(_index(event), entry(entry(event, "start"), "toolUse"))
+                return self._begin(_index(event), object_at(object_at(event, "start"), "toolUse"))
             case "contentBlockDelta":
-                return self._add(_index(event), entry(event, "delta"))
+                return self._add(_index(event), object_at(event, "delta"))
             case "contentBlockStop":
                 return self._end(_index(event))
             case "messageStop":
@@ -72,23 +72,23 @@ class ConverseDecoder:
                 return self._count(event)
         return []  # a kind of event that is newer than we are
 
-    def _begin(self, index: int, tool: JSON) -> list[JSON]:
+    def _begin(self, index: int, tool: JsonObject) -> list[JsonObject]:
         if not tool or self._by_tool:
             return []
         begun = self._tools[index] = _Tool(len(self._tools))
-        function = {"name": _string(tool.get("name")), "arguments": ""}
-        return [self._call(begun, {"id": _string(tool.get("toolUseId")), "type": "function", "function": function})]
+        function = {"name": as_text(tool.get("name")), "arguments": ""}
+        return [self._call(begun, {"id": as_text(tool.get("toolUseId")), "type": "function", "function": function})]
 
-    def _add(self, index: int, delta: JSON) -> list[JSON]:
+    def _add(self, index: int, delta: JsonObject) -> list[JsonObject]:
         if isinstance(delta.get("text"), str):
             return [self._delta({"content": delta["text"]})]
-        if isinstance(text := entry(delta, "toolUse").get("input"), str):
+        if isinstance(text := object_at(delta, "toolUse").get("input"), str):
             return self._add_input(index, text)
-        if thought := entry(delta, "reasoningContent"):
+        if thought := object_at(delta, "reasoningContent"):
             return self._think(index, thought)
         return []
 
-    def _add_input(self, index: int, text: str) -> list[JSON]:
+    def _add_input(self, index: int, text: str) -> list[JsonObject]:
         if self._by_tool:
             return [self._delta({"content": text})]
         tool = self._tools.get(index)
@@ -97,7 +97,7 @@ class ConverseDecoder:
         tool.has_input = tool.has_input or bool(text)
         return [self._call(tool, {"function": {"arguments": text}})] if text else []
 
-    def _think(self, index: int, thought: JSON) -> list[JSON]:
+    def _think(self, index: int, thought: JsonObject) -> list[JsonObject]:
         """Collect a thought with its signature: only whole can it go back to the model."""
         block = self._thoughts.setdefault(index, {})
         if isinstance(thought.get("redactedContent"), str):
@@ -109,7 +109,7 @@ class ConverseDecoder:
                 text[name] = text.get(name, "") + thought[name]
         return [self._delta({"reasoning_content": thought["text"]})] if isinstance(thought.get("text"), str) else []
 
-    def _end(self, index: int) -> list[JSON]:
+    def _end(self, index: int) -> list[JsonObject]:
         tool = self._tools.get(index)
         if tool is not None and not tool.has_input:
             return [self._call(tool, {"function": {"arguments": "{}"}})]
@@ -118,21 +118,21 @@ class ConverseDecoder:
             return [self._delta({"extra_content": from_converse(self._model, thoughts)})]
         return []
 
-    def _stop(self, event: JSON) -> JSON:
-        native = _string(event.get("stopReason"))
+    def _stop(self, event: JsonObject) -> JsonObject:
+        native = as_text(event.get("stopReason"))
         self.finish_reasons.append(native)
         reasons = {"finish_reason": finish_reason(native, by_tool=self._by_tool), "native_finish_reason": native}
         return {**self._head, "choices": [{"index": 0, "delta": {}, **reasons}]}
 
-    def _count(self, event: JSON) -> list[JSON]:
-        self.native_usage = entry(event, "usage")
+    def _count(self, event: JsonObject) -> list[JsonObject]:
+        self.native_usage = object_at(event, "usage")
         self.usage = read_usage(self.native_usage)
-        return [{**self._head, "choices": [], "usage": write_usage(self.usage)}]
+        return [{**self._head, "choices": [], "usage": openai_usage(self.usage, *USAGE_DETAILS)}]
 
-    def _delta(self, delta: JSON) -> JSON:
+    def _delta(self, delta: JsonObject) -> JsonObject:
         return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
-    def _call(self, tool: _Tool, part: JSON) -> JSON:
+    def _call(self, tool: _Tool, part: JsonObject) -> JsonObject:
         return self._delta({"tool_calls": [{"index": tool.index, **part}]})
 
 
@@ -144,21 +144,6 @@ class _Tool:
         self.has_input = False
 
 
-def _event(payload: bytes) -> JSON:
-    """Read an event. Beside its own keys it holds ``p``, padding against who would guess tokens by their length."""
-    try:
-        event: Any = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        event = None
-    if not isinstance(event, dict):
-        raise ProviderError("server", "the stream holds an event that is no JSON object", http_status=200)
-    return event
-
-
-def _index(event: JSON) -> int:
+def _index(event: JsonObject) -> int:
     index = event.get("contentBlockIndex")
     return index if isinstance(index, int) else 0
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""

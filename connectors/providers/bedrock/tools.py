@@ -13,8 +13,8 @@ import orjson
 from connectors.providers.bedrock.models import cache_point, can_name_tool, claude, structured_by
 from connectors.providers.parameters import Applied, invalid
 from connectors.providers.provider import ProviderCall
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 ANSWER_TOOL = "answer"
 """What a model that can't be held to a schema must call, with its answer as the arguments."""
@@ -37,9 +37,9 @@ class Tools:
             ProviderError: invalid_request, naming the parameter that this model can't be told.
 
         """
-        self.config: JSON = {}
+        self.config: JsonObject = {}
         """toolConfig; empty if there is none."""
-        self.output: JSON = {}
+        self.output: JsonObject = {}
         """Of outputConfig, the format."""
         self._model = model
         self._applied = applied
@@ -50,7 +50,7 @@ class Tools:
         if "response_format" in self._asked:
             self._answer_in(self._asked["response_format"])
 
-    def _offer(self, tools: list[JSON], *, uses_tools: bool) -> None:
+    def _offer(self, tools: list[JsonObject], *, uses_tools: bool) -> None:
         if self._asked.get("tool_choice") == "none":
             if uses_tools:
                 raise invalid("tool_choice", "tool_choice can't be none at bedrock once tools were called")
@@ -65,7 +65,7 @@ class Tools:
             self.config = {"tools": tools, **({"toolChoice": choice} if choice else {})}
             self._note("tools", "toolConfig")
 
-    def _tool(self, number: int, tool: JSON) -> Iterator[JSON]:
+    def _tool(self, number: int, tool: JsonObject) -> Iterator[JsonObject]:
         function = tool.get("function")
         if not isinstance(function, dict):
             raise invalid(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
@@ -81,13 +81,13 @@ class Tools:
         if point := cache_point(self._model, tool.get("cache_control") or function.get("cache_control")):
             yield point
 
-    def _choice(self, *, has_tools: bool) -> JSON:
+    def _choice(self, *, has_tools: bool) -> JsonObject:
         choice = self._asked.get("tool_choice")
         match choice:
             case None:
                 return {}
             case "auto":
-                written: JSON = {"auto": {}}
+                written: JsonObject = {"auto": {}}
             case "required" if has_tools:
                 written = {"any": {}}
             case {"type": "function", "function": {"name": str(name)}} if has_tools:
@@ -129,7 +129,7 @@ class Tools:
         self._applied.changes.append(Change(param=param, action=action, detail=detail))
 
 
-def _schema(wish: JSON) -> JSON:
+def _schema(wish: JsonObject) -> JsonObject:
     if wish.get("type") == "json_object":
         return {"schema": {"type": "object"}}
     given = wish.get("json_schema") if wish.get("type") == "json_schema" else None

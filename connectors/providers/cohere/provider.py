@@ -20,7 +20,7 @@ from connectors.providers.cohere import response as cohere_answer
 from connectors.providers.cohere.stream import EventDecoder
 from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.settings import HeaderSecret, ProviderSettings
+from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error
 from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 from schemas.events.vocabulary import Operation
@@ -92,7 +92,7 @@ class CohereSettings(ProviderSettings):
     """How to reach Cohere."""
 
     kind: Literal["cohere"] = "cohere"
-    base_url: str = Field(default=HOST, pattern=r"^https?://[^\s@?#]+$")
+    base_url: str = Field(default=HOST, pattern=BASE_URL)
     api_key: HeaderSecret
     input_type: Literal["search_document", "search_query", "classification", "clustering"] = "search_document"
     """What embeddings are for, unless a request has an ``input_type`` of its own; Cohere must be told."""

@@ -7,21 +7,22 @@ from typing import Any
 
 from connectors.providers.parameters import Applied, invalid
 from connectors.providers.provider import ProviderCall
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import text_inputs
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
-NO_ARGUMENTS: JSON = {"type": "object", "properties": {}}
+NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
 """Cohere wants a schema also for a function that takes nothing."""
 
 
-def chat(call: ProviderCall, applied: Applied) -> JSON:
+def chat(call: ProviderCall, applied: Applied) -> JsonObject:
     """The body of a chat. Adds to the changes what it writes in other words.
 
     Raises:
         ProviderError: invalid_request, naming the parameter.
 
     """
-    body: JSON = {"model": call.model, "messages": _messages(call.body["messages"], applied), **applied.passed}
+    body: JsonObject = {"model": call.model, "messages": _messages(call.body["messages"], applied), **applied.passed}
     asked = applied.transform
     for name, write in WRITERS.items():
         if name in asked:
@@ -37,7 +38,7 @@ def chat(call: ProviderCall, applied: Applied) -> JSON:
 # --- messages
 
 
-def _messages(messages: list[JSON], applied: Applied) -> list[JSON]:
+def _messages(messages: list[JsonObject], applied: Applied) -> list[JsonObject]:
     written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
     if any(message.get("name") for message in messages):
         applied.changes.append(Change(param="messages", action="dropped", detail="name: messages have none here"))
@@ -46,7 +47,7 @@ def _messages(messages: list[JSON], applied: Applied) -> list[JSON]:
     return written
 
 
-def _message(message: JSON, at: str) -> JSON:
+def _message(message: JsonObject, at: str) -> JsonObject:
     match message["role"]:
         case "system" | "developer":
             return {"role": "system", "content": _content(message["content"], at)}
@@ -60,11 +61,11 @@ def _message(message: JSON, at: str) -> JSON:
     raise invalid(f"{at}.role", f"{at}.role function is the form before tools: use tool")
 
 
-def _assistant(message: JSON, at: str) -> JSON:
+def _assistant(message: JsonObject, at: str) -> JsonObject:
     for name in ("function_call", "audio"):
         if message.get(name) is not None:
             raise invalid(f"{at}.{name}", f"{at}.{name} is not supported by Cohere")
-    written: JSON = {"role": "assistant"}
+    written: JsonObject = {"role": "assistant"}
     content = message.get("content")
     if content is None:
         content = message.get("refusal")
@@ -77,20 +78,20 @@ def _assistant(message: JSON, at: str) -> JSON:
     return written
 
 
-def _tool_call(call: JSON, at: str) -> JSON:
+def _tool_call(call: JsonObject, at: str) -> JsonObject:
     if "function" not in call:
         raise invalid(f"{at}.tool_calls", f"{at}.tool_calls holds a tool that is no function: Cohere has none")
     function = {"name": call["function"]["name"], "arguments": call["function"]["arguments"]}
     return {"id": call["id"], "type": "function", "function": function}
 
 
-def _content(content: str | list[JSON], at: str) -> str | list[JSON]:
+def _content(content: str | list[JsonObject], at: str) -> str | list[JsonObject]:
     if isinstance(content, str):
         return content
     return [_part(part, f"{at}.content[{index}]") for index, part in enumerate(content)]
 
 
-def _part(part: JSON, at: str) -> JSON:
+def _part(part: JsonObject, at: str) -> JsonObject:
     match part["type"]:
         case "text":
             return {"type": "text", "text": part["text"]}
@@ -105,11 +106,11 @@ def _part(part: JSON, at: str) -> JSON:
 # --- parameters
 
 
-def _stop(stop: object, _: JSON) -> JSON:
+def _stop(stop: object, _: JsonObject) -> JsonObject:
     return {"stop_sequences": [stop] if isinstance(stop, str) else stop}
 
 
-def _tools(tools: list[JSON], _: JSON) -> JSON:
+def _tools(tools: list[JsonObject], _: JsonObject) -> JsonObject:
     if not all("function" in tool for tool in tools):
         raise invalid("tools", "tools holds one that is no function: Cohere has none")
     written = [_tool(tool["function"]) for tool in tools]
@@ -117,13 +118,13 @@ def _tools(tools: list[JSON], _: JSON) -> JSON:
     return {"tools": written, **strict} if written else {}
 
 
-def _tool(function: JSON) -> JSON:
+def _tool(function: JsonObject) -> JsonObject:
     description = {"description": function["description"]} if function.get("description") else {}
     parameters = function.get("parameters") or NO_ARGUMENTS
     return {"type": "function", "function": {"name": function["name"], **description, "parameters": parameters}}
 
 
-def _tool_choice(choice: str | JSON, asked: JSON) -> JSON:
+def _tool_choice(choice: str | JsonObject, asked: JsonObject) -> JsonObject:
     if isinstance(choice, str):
         return {} if choice == "auto" else {"tool_choice": choice.upper()}
     name = (choice.get("function") or {}).get("name") if choice.get("type") == "function" else None
@@ -133,7 +134,7 @@ def _tool_choice(choice: str | JSON, asked: JSON) -> JSON:
     return {**_tools(named, asked), "tool_choice": "REQUIRED"}
 
 
-def _response_format(wanted: JSON, asked: JSON) -> JSON:
+def _response_format(wanted: JsonObject, asked: JsonObject) -> JsonObject:
     kind, schema = wanted["type"], (wanted.get("json_schema") or {}).get("schema")
     if kind == "text":
         return {}
@@ -146,11 +147,11 @@ def _response_format(wanted: JSON, asked: JSON) -> JSON:
     raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
 
 
-def _reasoning_effort(effort: object, _: JSON) -> JSON:
+def _reasoning_effort(effort: object, _: JsonObject) -> JsonObject:
     return {"thinking": {"type": "disabled" if effort == "none" else "enabled"}}
 
 
-WRITERS: dict[str, Callable[[Any, JSON], JSON]] = {
+WRITERS: dict[str, Callable[[Any, JsonObject], JsonObject]] = {
     "stop": _stop,
     "tools": _tools,
     "tool_choice": _tool_choice,  # after the tools, of which it may leave one
@@ -163,16 +164,14 @@ WRITERS: dict[str, Callable[[Any, JSON], JSON]] = {
 # --- embeddings
 
 
-def embeddings(call: ProviderCall, applied: Applied, input_type: str) -> JSON:
+def embeddings(call: ProviderCall, applied: Applied, input_type: str) -> JsonObject:
     """The body of an embeddings call. A text that is too long is an error, as at OpenAI, unless the caller says else.
 
     Raises:
         ProviderError: invalid_request, for token ids.
 
     """
-    texts = call.body["input"] if isinstance(call.body["input"], list) else [call.body["input"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise invalid("input", "input must be text: token ids are of another model's vocabulary")
+    texts = text_inputs(call, "cohere")
     if applied.transform.get("encoding_format") == "base64":
         applied.changes.append(Change(param="encoding_format", action="transformed", detail="embedding_types"))
     defaults = {"input_type": input_type, "truncate": "NONE", "embedding_types": ["float"]}

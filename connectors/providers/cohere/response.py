@@ -8,9 +8,12 @@ from typing import Any
 
 from connectors.http_client import Response
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import embeddings_body
+from connectors.providers.wire.json_access import object_at, objects_of
+from connectors.providers.wire.usage import openai_usage, token_count
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType, Operation
+from schemas.json_types import JsonObject
 
 FINISH_REASONS = {
     "COMPLETE": "stop",
@@ -51,7 +54,7 @@ def chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  
             "created": int(time.time()),
             "model": call.model,
             "choices": [choice],
-            "usage": usage_body(usage),
+            "usage": openai_usage(usage, "cached_tokens"),
         },
         http_status=response.status,
         usage=usage,
@@ -74,13 +77,13 @@ def check_finish(native: str, said: object = None) -> None:
         raise ProviderError(FAILURES[native], message, http_status=200)
 
 
-def _message(message: JSON) -> JSON:
-    parts = [part for part in message.get("content") or () if isinstance(part, dict)]
+def _message(message: JsonObject) -> JsonObject:
+    parts = objects_of(message.get("content"))
     text = "".join(part.get("text") or "" for part in parts if part.get("type") == "text")
     thought = "".join(part.get("thinking") or "" for part in parts if part.get("type") == "thinking")
     thought += message.get("tool_plan") or ""
     calls = message.get("tool_calls")
-    read: JSON = {"role": "assistant", "content": text if text or not calls else None}
+    read: JsonObject = {"role": "assistant", "content": text if text or not calls else None}
     if thought:
         read["reasoning_content"] = thought
     if calls:
@@ -90,7 +93,7 @@ def _message(message: JSON) -> JSON:
     return read
 
 
-def read_logprobs(items: object) -> JSON | None:
+def read_logprobs(items: object) -> JsonObject | None:
     """OpenAI's log probabilities, a text at a time: where one is of several tokens, theirs are added up."""
     if not isinstance(items, list) or not items:
         return None
@@ -112,27 +115,12 @@ def read_usage(usage: object) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     counts = usage.get("billed_units") or usage.get("tokens")
-    read = _count(counts, "input_tokens")
+    read = token_count(counts, "input_tokens")
     return Usage(
         input_tokens=read,
-        output_tokens=_count(counts, "output_tokens"),
-        cache_read_input_tokens=min(_count(usage, "cached_tokens"), read),
+        output_tokens=token_count(counts, "output_tokens"),
+        cache_read_input_tokens=min(token_count(usage, "cached_tokens"), read),
     )
-
-
-def usage_body(usage: Usage) -> JSON:
-    """OpenAI's usage object."""
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read_input_tokens},
-    }
-
-
-def _count(counts: object, name: str) -> int:
-    value = counts.get(name) if isinstance(counts, dict) else None
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
 
 
 def embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
@@ -142,16 +130,13 @@ def embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAns
         ProviderError: server, if it is none.
 
     """
-    vectors = body.get("embeddings") if isinstance(body, dict) else None
-    floats = vectors.get("float") if isinstance(vectors, dict) else None
+    floats = object_at(body, "embeddings").get("float")
     if not isinstance(floats, list):
         raise ProviderError("server", "HTTP 200, but the body has no embeddings", http_status=200)
     meta = body.get("meta")
     usage = read_usage(meta)
-    data = [{"object": "embedding", "index": index, "embedding": list(row)} for index, row in enumerate(floats)]
-    counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
     return ProviderAnswer(
-        body={"object": "list", "data": data, "model": call.model, "usage": counts},
+        body=embeddings_body(call.model, [list(row) for row in floats], usage.input_tokens),
         http_status=response.status,
         usage=usage,
         response_id=str(body.get("id") or ""),

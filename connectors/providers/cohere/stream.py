@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.cohere.response import FINISH_REASONS, check_finish, read_logprobs, read_usage, usage_body
+from connectors.providers.cohere.response import FINISH_REASONS, check_finish, read_logprobs, read_usage
 from connectors.providers.provider import ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
 from connectors.providers.wire.sse import SseReader
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 
 class EventDecoder:
@@ -26,28 +27,28 @@ class EventDecoder:
     def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
-        self.native_usage: JSON | None = None
+        self.native_usage: JsonObject | None = None
         self._events = SseReader()
-        self._head: JSON = {"id": call.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
+        self._head: JsonObject = {"id": call.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
         self._head["model"] = call.model
         self._calls: dict[object, int] = {}
         """OpenAI's number of each tool call, by Cohere's."""
         self._citations: list[Any] = []
         self._started = False
 
-    def feed(self, data: bytes) -> Iterator[JSON]:
+    def feed(self, data: bytes) -> Iterator[JsonObject]:
         """See ``Decoder``."""
         for event in self._events.feed(data):
             yield from self._read(event.data)
 
-    def finish(self) -> Iterator[JSON]:
+    def finish(self) -> Iterator[JsonObject]:
         """See ``Decoder``."""
         for event in self._events.finish():
             yield from self._read(event.data)
         if not self.finish_reasons:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
 
-    def _read(self, data: str) -> list[JSON]:
+    def _read(self, data: str) -> list[JsonObject]:
         if data.strip() == "[DONE]" or self.finish_reasons:
             return []
         try:
@@ -60,7 +61,7 @@ class EventDecoder:
                 "server", "the stream holds an event that is none of Cohere's", http_status=200
             ) from None
 
-    def _event(self, event: JSON, delta: JSON, message: JSON) -> list[JSON]:
+    def _event(self, event: JsonObject, delta: JsonObject, message: JsonObject) -> list[JsonObject]:
         match event.get("type"):
             case "message-start":
                 self._head["id"] = str(event.get("id") or self._head["id"])
@@ -77,7 +78,7 @@ class EventDecoder:
                 return self._end(delta)
         return []
 
-    def _content(self, content: JSON, event: JSON) -> list[JSON]:
+    def _content(self, content: JsonObject, event: JsonObject) -> list[JsonObject]:
         logprobs = read_logprobs([event["logprobs"]]) if event.get("logprobs") else None
         if content.get("thinking"):
             return self._chunk({"reasoning_content": str(content["thinking"])})
@@ -85,7 +86,7 @@ class EventDecoder:
             return self._chunk({"content": str(content.get("text") or "")}, logprobs=logprobs)
         return []
 
-    def _tool_call(self, kind: str, event: JSON, call: JSON) -> JSON:
+    def _tool_call(self, kind: str, event: JsonObject, call: JsonObject) -> JsonObject:
         if kind == "tool-call-start":
             self._calls[event.get("index")] = len(self._calls)
             named = {"id": str(call["id"]), "type": "function"}
@@ -97,7 +98,7 @@ class EventDecoder:
         function = {name: str(value) for name, value in call["function"].items() if name in {"name", "arguments"}}
         return {"index": index, **named, "function": function}
 
-    def _end(self, delta: JSON) -> list[JSON]:
+    def _end(self, delta: JsonObject) -> list[JsonObject]:
         native = str(delta.get("finish_reason") or "")
         check_finish(native, delta.get("error"))
         self.finish_reasons.append(native)
@@ -105,9 +106,12 @@ class EventDecoder:
         self.usage = read_usage(self.native_usage)
         extra = {"extra_content": {"cohere": {"citations": self._citations}}} if self._citations else {}
         reasons = {"finish_reason": FINISH_REASONS.get(native, "stop"), "native_finish_reason": native}
-        return [*self._chunk(extra, **reasons), {**self._head, "choices": [], "usage": usage_body(self.usage)}]
+        return [
+            *self._chunk(extra, **reasons),
+            {**self._head, "choices": [], "usage": openai_usage(self.usage, "cached_tokens")},
+        ]
 
-    def _chunk(self, delta: JSON, **more: object) -> list[JSON]:
+    def _chunk(self, delta: JsonObject, **more: object) -> list[JsonObject]:
         role = {} if self._started else {"role": "assistant"}
         self._started = True
         return [{**self._head, "choices": [{"index": 0, "delta": {**role, **delta}, "finish_reason": None, **more}]}]

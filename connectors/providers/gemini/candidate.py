@@ -9,8 +9,10 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import as_list, as_object, object_at, objects_of
+from connectors.providers.wire.usage import token_count
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 FINISH_REASONS = {
     "STOP": "stop",
@@ -46,7 +48,7 @@ def finish_of(native: str, *, called: bool) -> str:
     return "tool_calls" if called and reason == "stop" else reason
 
 
-def delta_of(candidate: JSON, calls: int, call_id: str) -> tuple[JSON, int]:
+def delta_of(candidate: JsonObject, calls: int, call_id: str) -> tuple[JsonObject, int]:
     """Translate the parts of a candidate.
 
     Args:
@@ -58,16 +60,13 @@ def delta_of(candidate: JSON, calls: int, call_id: str) -> tuple[JSON, int]:
         OpenAI's delta, empty if there is nothing in it; and how many calls are new.
 
     """
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    delta: JSON = {}
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict):
-            _add_part(delta, part, calls, call_id)
+    delta: JsonObject = {}
+    for part in objects_of(object_at(candidate, "content").get("parts")):
+        _add_part(delta, part, calls, call_id)
     return delta, len(delta.get("tool_calls", ()))
 
 
-def _add_part(delta: JSON, part: JSON, calls: int, call_id: str) -> None:
+def _add_part(delta: JsonObject, part: JsonObject, calls: int, call_id: str) -> None:
     text, function = part.get("text"), part.get("functionCall")
     if isinstance(function, dict):
         known = delta.setdefault("tool_calls", [])
@@ -79,7 +78,7 @@ def _add_part(delta: JSON, part: JSON, calls: int, call_id: str) -> None:
     delta |= _signed(part)
 
 
-def _tool_call(part: JSON, function: JSON, index: int, call_id: str) -> JSON:
+def _tool_call(part: JsonObject, function: JsonObject, index: int, call_id: str) -> JsonObject:
     native, arguments = function.get("id"), function.get("args")
     return {
         "index": index,
@@ -87,13 +86,13 @@ def _tool_call(part: JSON, function: JSON, index: int, call_id: str) -> JSON:
         "type": "function",
         "function": {
             "name": str(function.get("name") or ""),
-            "arguments": orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode(),
+            "arguments": orjson.dumps(as_object(arguments)).decode(),
         },
         **_signed(part),
     }
 
 
-def _signed(part: JSON) -> JSON:
+def _signed(part: JsonObject) -> JsonObject:
     """Keep the signature of a thought, which must come back with the conversation."""
     signature = part.get("thoughtSignature")
     if not isinstance(signature, str) or not signature:
@@ -101,13 +100,13 @@ def _signed(part: JSON) -> JSON:
     return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
-def logprobs_of(candidate: JSON) -> JSON:
+def logprobs_of(candidate: JsonObject) -> JsonObject:
     """Translate log probabilities, if they were asked for."""
     result = candidate.get("logprobsResult")
     if not isinstance(result, dict):
         return {}
-    chosen, tops = _list(result.get("chosenCandidates")), _list(result.get("topCandidates"))
-    alternatives = [_list(top.get("candidates")) if isinstance(top, dict) else [] for top in tops]
+    chosen, tops = as_list(result.get("chosenCandidates")), as_list(result.get("topCandidates"))
+    alternatives = [as_list(as_object(top).get("candidates")) for top in tops]
     tokens = [
         {
             **_token(token),
@@ -118,8 +117,8 @@ def logprobs_of(candidate: JSON) -> JSON:
     return {"logprobs": {"content": tokens, "refusal": None}} if tokens else {}
 
 
-def _token(candidate: Any) -> JSON:  # noqa: ANN401 - JSON of any shape
-    candidate = candidate if isinstance(candidate, dict) else {}
+def _token(candidate: Any) -> JsonObject:  # noqa: ANN401 - JSON of any shape
+    candidate = as_object(candidate)
     token, logprob = str(candidate.get("token") or ""), candidate.get("logProbability")
     return {
         "token": token,
@@ -128,9 +127,9 @@ def _token(candidate: Any) -> JSON:  # noqa: ANN401 - JSON of any shape
     }
 
 
-def filter_results(holder: JSON) -> JSON:
+def filter_results(holder: JsonObject) -> JsonObject:
     """Translate the ratings of the safety filter, by category, in the form that Azure gives them."""
-    ratings = [rating for rating in _list(holder.get("safetyRatings")) if isinstance(rating, dict)]
+    ratings = objects_of(holder.get("safetyRatings"))
     results = {
         str(rating.get("category")).removeprefix(CATEGORY).lower(): {
             "filtered": rating.get("blocked") is True,
@@ -141,21 +140,12 @@ def filter_results(holder: JSON) -> JSON:
     return {"content_filter_results": results} if results else {}
 
 
-def counts(native: JSON) -> Usage:
+def counts(native: JsonObject) -> Usage:
     """Count inclusively. Gemini's prompt holds the cached tokens; its candidates do not hold the thoughts."""
-    thoughts = _count(native, "thoughtsTokenCount")
+    thoughts = token_count(native, "thoughtsTokenCount")
     return Usage(
-        input_tokens=_count(native, "promptTokenCount") + _count(native, "toolUsePromptTokenCount"),
-        output_tokens=_count(native, "candidatesTokenCount") + thoughts,
-        cache_read_input_tokens=_count(native, "cachedContentTokenCount"),
+        input_tokens=token_count(native, "promptTokenCount") + token_count(native, "toolUsePromptTokenCount"),
+        output_tokens=token_count(native, "candidatesTokenCount") + thoughts,
+        cache_read_input_tokens=token_count(native, "cachedContentTokenCount"),
         reasoning_output_tokens=thoughts,
     )
-
-
-def _count(native: JSON, name: str) -> int:
-    value = native.get(name)
-    return value if type(value) is int and value > 0 else 0
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -10,14 +10,15 @@ from typing import Any
 
 from connectors.providers.gemini.candidate import counts
 from connectors.providers.gemini.parameters import EMBEDDINGS
-from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import embeddings_body, text_inputs
+from connectors.providers.wire.json_access import as_object
 from schemas.events.parts import Change, Usage
+from schemas.json_types import JsonObject
 from schemas.openai.embedding_vectors import is_vector
 
 
-def to_embeddings(call: ProviderCall, model: str) -> tuple[JSON, list[Change]]:
+def to_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[Change]]:
     """Write one request for each text.
 
     Raises:
@@ -25,21 +26,12 @@ def to_embeddings(call: ProviderCall, model: str) -> tuple[JSON, list[Change]]:
 
     """
     applied = EMBEDDINGS.apply(call.body, call.model)
-    texts = _texts(call)
+    texts = text_inputs(call, "gemini")
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **applied.passed} for text in texts]
     if "encoding_format" in applied.transform:
         detail = EMBEDDINGS.rules["encoding_format"].why
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
     return {"requests": requests}, applied.changes
-
-
-def _texts(call: ProviderCall) -> list[str]:
-    given = call.body.get("input")
-    inputs = given if isinstance(given, list) else [given]
-    texts = [text for text in inputs if isinstance(text, str)]
-    if len(texts) < len(inputs):
-        raise invalid("input", f"input must be text for gemini/{call.model}: token ids of other models mean nothing")
-    return texts
 
 
 def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
@@ -50,14 +42,13 @@ def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: A
 
     """
     found = body.get("embeddings") if isinstance(body, dict) else None
-    if not isinstance(found, list) or len(found) != len(_texts(call)):
+    if not isinstance(found, list) or len(found) != len(text_inputs(call, "gemini")):
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
-    data = [{"object": "embedding", "index": index, "embedding": _vector(item)} for index, item in enumerate(found)]
+    vectors = [_vector(item) for item in found]
     native = body.get("usageMetadata")
     usage = counts(native) if isinstance(native, dict) else Usage()
-    tokens = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
     return ProviderAnswer(
-        body={"object": "list", "data": data, "model": call.model, "usage": tokens},
+        body=embeddings_body(call.model, vectors, usage.input_tokens),
         http_status=200,
         usage=usage,
         response_model=call.model,
@@ -66,7 +57,7 @@ def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: A
 
 
 def _vector(item: object) -> list[float]:
-    values = item.get("values") if isinstance(item, dict) else None
+    values = as_object(item).get("values")
     if not is_vector(values):
         raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
     return values

@@ -14,8 +14,9 @@ import orjson
 
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire import errors
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import object_at, objects_of
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
 BY_REASON: dict[str, ErrorType] = {
     "API_KEY_INVALID": "auth",
@@ -50,13 +51,13 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> Provider
     """Read a response that is no answer; see ``errors.refusal``."""
     error = errors.parse_error(status, headers, content)
     said = _said(content)
-    details = [detail for detail in _list(said.get("details")) if isinstance(detail, dict)]
+    details = objects_of(said.get("details"))
     error.retry_after_s = error.retry_after_s or _hint_s(details, error.message)
     error.error_type = _class(error, said, details)
     return error
 
 
-def in_stream(response: JSON) -> ProviderError:
+def in_stream(response: JsonObject) -> ProviderError:
     """Read an error that comes in a response of HTTP 200."""
     code = _said(orjson.dumps(response)).get("code")
     status = code if type(code) is int and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's error range
@@ -65,7 +66,7 @@ def in_stream(response: JSON) -> ProviderError:
     return error
 
 
-def _class(error: ProviderError, said: JSON, details: list[JSON]) -> ErrorType:
+def _class(error: ProviderError, said: JsonObject, details: list[JsonObject]) -> ErrorType:
     reasons = [str(detail.get("reason")) for detail in details if detail.get("@type") == ERROR_INFO]
     by_reason = next((BY_REASON[reason] for reason in reasons if reason in BY_REASON), None)
     if by_reason:
@@ -77,21 +78,20 @@ def _class(error: ProviderError, said: JSON, details: list[JSON]) -> ErrorType:
     return BY_STATUS.get(str(said.get("status")), error.error_type)
 
 
-def _quota(error: ProviderError, details: list[JSON]) -> ErrorType:
+def _quota(error: ProviderError, details: list[JsonObject]) -> ErrorType:
     """Tell a limit that passes from one that does not."""
     violations = [
         violation
         for detail in details
         if detail.get("@type") == QUOTA_FAILURE
-        for violation in _list(detail.get("violations"))
-        if isinstance(violation, dict)
+        for violation in objects_of(detail.get("violations"))
     ]
     if any(DAILY in str(violation.get("quotaId")) for violation in violations) or USED_UP.search(error.message):
         return "quota_exhausted"
     return "rate_limited" if violations or error.retry_after_s else error.error_type
 
 
-def _hint_s(details: list[JSON], message: str) -> float | None:
+def _hint_s(details: list[JsonObject], message: str) -> float | None:
     delays = [detail.get("retryDelay") for detail in details if detail.get("@type") == RETRY_INFO]
     found = RETRY_IN.search(message)
     for text in (*delays, found[1] if found else None):
@@ -101,16 +101,11 @@ def _hint_s(details: list[JSON], message: str) -> float | None:
     return None
 
 
-def _said(content: bytes) -> JSON:
+def _said(content: bytes) -> JsonObject:
     """Find the error object, also where it is wrapped in a list of one."""
     try:
         body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
         return {}
     body = body[0] if isinstance(body, list) and body else body
-    said = body.get("error") if isinstance(body, dict) else None
-    return said if isinstance(said, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return object_at(body, "error")

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import as_text, object_at, parse_object
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 FETCHED = ("https://", "gs://")
@@ -39,7 +38,9 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google wants in place of the signature of a call that another model made."""
 
 
-def to_contents(messages: Sequence[JSON], model: str, changes: list[Change]) -> tuple[list[JSON], list[JSON]]:
+def to_contents(
+    messages: Sequence[JsonObject], model: str, changes: list[Change]
+) -> tuple[list[JsonObject], list[JsonObject]]:
     """Translate the messages, in order.
 
     Returns:
@@ -49,8 +50,8 @@ def to_contents(messages: Sequence[JSON], model: str, changes: list[Change]) -> 
         ProviderError: invalid_request for messages, if one of them can't be said.
 
     """
-    contents: list[JSON] = []
-    system: list[JSON] = []
+    contents: list[JsonObject] = []
+    system: list[JsonObject] = []
     names: dict[str, str] = {}
     for message in messages:
         match message.get("role"):
@@ -70,7 +71,7 @@ def to_contents(messages: Sequence[JSON], model: str, changes: list[Change]) -> 
     return contents, system
 
 
-def _altered(messages: Sequence[JSON], contents: Sequence[JSON]) -> Iterator[Change]:
+def _altered(messages: Sequence[JsonObject], contents: Sequence[JsonObject]) -> Iterator[Change]:
     """What a conversation says beside its words, and Gemini has no place for; and what it needs and we had not."""
     lists = [content for message in messages if isinstance(content := message.get("content"), list)]
     images = [part["image_url"] for parts in lists for part in parts if part.get("type") == "image_url"]
@@ -82,13 +83,13 @@ def _altered(messages: Sequence[JSON], contents: Sequence[JSON]) -> Iterator[Cha
         yield Change(param="messages.tool_calls", action="transformed", detail="thoughtSignature")
 
 
-def _parts(content: Any) -> list[JSON]:  # noqa: ANN401 - words, or a list of parts
+def _parts(content: Any) -> list[JsonObject]:  # noqa: ANN401 - words, or a list of parts
     if not isinstance(content, list):
         return [{"text": content or ""}]
     return [_part(part) for part in content]
 
 
-def _part(part: JSON) -> JSON:
+def _part(part: JsonObject) -> JsonObject:
     match part.get("type"):
         case "text":
             return {"text": part["text"]}
@@ -104,7 +105,7 @@ def _part(part: JSON) -> JSON:
     raise _unsaid(f"a part of type {part.get('type')!r} must hold its data: nothing was uploaded there")
 
 
-def _from_url(url: str) -> JSON:
+def _from_url(url: str) -> JsonObject:
     data = DATA_URL.match(url)
     if data:
         return {"inlineData": {"mimeType": data[1].lower(), "data": url[data.end() :]}}
@@ -115,7 +116,7 @@ def _from_url(url: str) -> JSON:
     return {"fileData": {**media_type, "fileUri": url}}
 
 
-def _add_model(contents: list[JSON], message: JSON, model: str, names: dict[str, str]) -> None:
+def _add_model(contents: list[JsonObject], message: JsonObject, model: str, names: dict[str, str]) -> None:
     if message.get("function_call") or message.get("audio"):
         raise _unsaid("function_call and audio of an earlier answer can't be said")
     parts = _spoken(message)
@@ -126,7 +127,7 @@ def _add_model(contents: list[JSON], message: JSON, model: str, names: dict[str,
         contents.append({"role": "model", "parts": [*parts, *calls]})
 
 
-def _spoken(message: JSON) -> list[JSON]:
+def _spoken(message: JsonObject) -> list[JsonObject]:
     """Translate the words of an earlier answer. Its signature must come back on a part, be it an empty one."""
     content = message.get("content")
     words = content if content is not None else message.get("refusal")
@@ -138,48 +139,37 @@ def _spoken(message: JSON) -> list[JSON]:
     return parts
 
 
-def _function_call(call: JSON, names: dict[str, str]) -> JSON:
+def _function_call(call: JsonObject, names: dict[str, str]) -> JsonObject:
     if call.get("type", "function") != "function":
         raise _unsaid("only calls of functions are known")
     function = call["function"]
     names[call["id"]] = function["name"]
-    arguments = _object(function.get("arguments") or "{}")
+    arguments = parse_object(function.get("arguments") or "{}")
     if arguments is None:
         raise _unsaid("the arguments of a tool call must be a JSON object")
-    part: JSON = {"functionCall": {"id": call["id"], "name": function["name"], "args": arguments}}
+    part: JsonObject = {"functionCall": {"id": call["id"], "name": function["name"], "args": arguments}}
     signature = _signature(call)
     if signature:
         part["thoughtSignature"] = signature
     return part
 
 
-def _add_result(contents: list[JSON], message: JSON, names: dict[str, str]) -> None:
+def _add_result(contents: list[JsonObject], message: JsonObject, names: dict[str, str]) -> None:
     """Answer one call. The answers to all calls of one turn must stand in one content."""
     call_id = message["tool_call_id"]
     if call_id not in names:
         raise _unsaid("a tool's answer has a tool_call_id that no call before it has")
     text = "".join(part["text"] for part in _parts(message.get("content")))
-    answer = _object(text)
+    answer = parse_object(text)
     response = {"id": call_id, "name": names[call_id], "response": {"result": text} if answer is None else answer}
     if not (contents and "functionResponse" in contents[-1]["parts"][-1]):
         contents.append({"role": "user", "parts": []})
     contents[-1]["parts"].append({"functionResponse": response})
 
 
-def _object(text: str) -> JSON | None:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _signature(holder: JSON) -> str:
+def _signature(holder: JsonObject) -> str:
     """Find what Gemini gave along and wants to have back, in the spelling of Google's OpenAI-compatible endpoint."""
-    extra = holder.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else ""
+    return as_text(object_at(holder.get("extra_content"), "google").get("thought_signature"))
 
 
 def _unsaid(why: str) -> ProviderError:

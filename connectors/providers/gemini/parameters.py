@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.parameters import ParameterRules, Rule, dropped, refused
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 
 _INT32 = 2**31
 _NO_END_USER = dropped("there is no field for the end user")
@@ -72,15 +72,15 @@ _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
 
 
-def _budgets(**more: int) -> dict[str, JSON]:
+def _budgets(**more: int) -> dict[str, JsonObject]:
     return {effort: {"thinkingBudget": tokens} for effort, tokens in {**more, **_BUDGETS}.items()}
 
 
-def _levels(**instead: str) -> dict[str, JSON]:
+def _levels(**instead: str) -> dict[str, JsonObject]:
     return {effort: {"thinkingLevel": level} for effort, level in {**_LEVELS, **instead}.items()}
 
 
-THINKING: tuple[tuple[str, Mapping[str, JSON]], ...] = (
+THINKING: tuple[tuple[str, Mapping[str, JsonObject]], ...] = (
     ("gemini-2.5-pro*", _budgets()),
     ("gemini-2.5-*", _budgets(none=0)),
     ("gemini-[12].*", {"none": {}}),

@@ -13,8 +13,8 @@ from connectors.providers.gemini.messages import to_contents
 from connectors.providers.gemini.parameters import CHAT, THINKING
 from connectors.providers.parameters import Applied, invalid
 from connectors.providers.provider import ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 MAX_STOPS = 5
 
@@ -22,7 +22,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 """OpenAI's tool choices in Google's words. VALIDATED is AUTO with calls that are sure to fit their schema."""
 
 
-def to_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
+def to_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """Write the body.
 
     Raises:
@@ -33,7 +33,7 @@ def to_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     applied = CHAT.apply(call.body, model)
     contents, system = to_contents(call.body.get("messages") or [], model, applied.changes)
     config = {**applied.passed, **_transformed(applied, model)}
-    body: JSON = {"contents": contents}
+    body: JsonObject = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
     body |= _tools(applied, model)
@@ -44,9 +44,9 @@ def to_chat(call: ProviderCall) -> tuple[JSON, list[Change]]:
     return body, applied.changes
 
 
-def _transformed(applied: Applied, model: str) -> JSON:
+def _transformed(applied: Applied, model: str) -> JsonObject:
     asked = applied.transform
-    config: JSON = {}
+    config: JsonObject = {}
     if "stop" in asked:
         config["stopSequences"] = _stops(asked["stop"])
     if "response_format" in asked:
@@ -63,7 +63,7 @@ def _stops(stop: object) -> list[Any]:
     return stops
 
 
-def _response_format(form: Mapping[str, Any], model: str) -> JSON:
+def _response_format(form: Mapping[str, Any], model: str) -> JsonObject:
     match form.get("type"):
         case "text":
             return {}
@@ -76,14 +76,14 @@ def _response_format(form: Mapping[str, Any], model: str) -> JSON:
     raise _unsupported("response_format", model, "its type must be text, json_object or json_schema")
 
 
-def _thinking(effort: object, model: str) -> JSON:
+def _thinking(effort: object, model: str) -> JsonObject:
     efforts = next(efforts for pattern, efforts in THINKING if fnmatch.fnmatchcase(model, pattern))
     if not isinstance(effort, str) or effort not in efforts:
         raise invalid("reasoning_effort", f"reasoning_effort must be one of {', '.join(efforts)} for gemini/{model}")
     return efforts[effort] if effort == "none" else {**efforts[effort], "includeThoughts": True}
 
 
-def _tools(applied: Applied, model: str) -> JSON:
+def _tools(applied: Applied, model: str) -> JsonObject:
     tools, choice = applied.transform.get("tools") or [], applied.transform.get("tool_choice")
     if not tools:
         if choice not in (None, "auto", "none"):
@@ -91,7 +91,7 @@ def _tools(applied: Applied, model: str) -> JSON:
         return {}
     if "parallel_tool_calls" in applied.transform:
         raise _unsupported("parallel_tool_calls", model, "it can't be kept from calling several tools at once")
-    written: JSON = {"tools": [{"functionDeclarations": [_declaration(tool, model) for tool in tools]}]}
+    written: JsonObject = {"tools": [{"functionDeclarations": [_declaration(tool, model) for tool in tools]}]}
     strict = any(tool["function"].get("strict") for tool in tools)
     config = _calling(choice if choice is not None else "auto", model, strict=strict)
     if choice is not None or strict:
@@ -99,12 +99,12 @@ def _tools(applied: Applied, model: str) -> JSON:
     return written
 
 
-def _declaration(tool: Mapping[str, Any], model: str) -> JSON:
+def _declaration(tool: Mapping[str, Any], model: str) -> JsonObject:
     """Name the schema as JSON Schema: ``parameters`` would take Google's own subset only, without $ref and $defs."""
     if tool.get("type") != "function":
         raise _unsupported("tools", model, "only functions are known there")
     function = tool["function"]
-    declaration: JSON = {"name": function["name"]}
+    declaration: JsonObject = {"name": function["name"]}
     if function.get("description"):
         declaration["description"] = function["description"]
     if function.get("parameters"):
@@ -112,7 +112,7 @@ def _declaration(tool: Mapping[str, Any], model: str) -> JSON:
     return declaration
 
 
-def _calling(choice: Any, model: str, *, strict: bool) -> JSON:  # noqa: ANN401 - as the caller wrote it
+def _calling(choice: Any, model: str, *, strict: bool) -> JsonObject:  # noqa: ANN401 - as the caller wrote it
     if isinstance(choice, str) and choice in MODES:
         return {"mode": "VALIDATED" if strict and choice == "auto" else MODES[choice]}
     kind = choice.get("type") if isinstance(choice, dict) else None

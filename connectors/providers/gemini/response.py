@@ -16,9 +16,12 @@ import orjson
 from connectors.providers.gemini.candidate import counts, delta_of, filter_results, finish_of, logprobs_of
 from connectors.providers.gemini.errors import in_stream
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON, ChunkAssembler
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
+from connectors.providers.wire.json_access import as_text, object_at, objects_of
 from connectors.providers.wire.sse import SseReader
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 
 class ResponseReader:
@@ -27,21 +30,21 @@ class ResponseReader:
     def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
-        self.native_usage: JSON | None = None
+        self.native_usage: JsonObject | None = None
         self._events = SseReader()
-        self._head: JSON = {}
+        self._head: JsonObject = {}
         self._fallback_id, self._model = f"chatcmpl-{call.request_id}", call.model
         self._calls: dict[int, int] = {}
         """How many calls of tools each choice has made so far."""
         self._open: dict[int, bool] = {}
         """The choices that began, and whether they are still to end."""
 
-    def feed(self, data: bytes) -> Iterator[JSON]:
+    def feed(self, data: bytes) -> Iterator[JsonObject]:
         """See ``Decoder``."""
         for event in self._events.feed(data):
             yield from self._event(event.data)
 
-    def finish(self) -> Iterator[JSON]:
+    def finish(self) -> Iterator[JsonObject]:
         """See ``Decoder``."""
         for event in self._events.finish():
             yield from self._event(event.data)
@@ -49,14 +52,14 @@ class ResponseReader:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
         yield self.last()
 
-    def _event(self, data: str) -> list[JSON]:
+    def _event(self, data: str) -> list[JsonObject]:
         try:
             response = orjson.loads(data)
         except orjson.JSONDecodeError:
             raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
         return self.read(response)
 
-    def read(self, response: object) -> list[JSON]:
+    def read(self, response: object) -> list[JsonObject]:
         """Translate the next response.
 
         Raises:
@@ -70,41 +73,31 @@ class ResponseReader:
         if response.get("error"):
             raise in_stream(response)
         self._note(response)
-        found = response.get("candidates")
-        candidates = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        candidates = objects_of(response.get("candidates"))
         chunks = [chunk for place, item in enumerate(candidates) for chunk in self._candidate(place, item)]
-        blocked = _of(response.get("promptFeedback")).get("blockReason")
+        blocked = object_at(response, "promptFeedback").get("blockReason")
         if isinstance(blocked, str) and not (candidates or self._open):
             chunks = self._blocked(blocked, response["promptFeedback"])
         return chunks
 
-    def last(self) -> JSON:
+    def last(self) -> JsonObject:
         """Make the chunk that brings the usage, after all others."""
-        usage = self.usage
-        return self._chunk() | {
-            "usage": {
-                "prompt_tokens": usage.input_tokens,
-                "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.input_tokens + usage.output_tokens,
-                "prompt_tokens_details": {"cached_tokens": usage.cache_read_input_tokens},
-                "completion_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
-            }
-        }
+        return self._chunk() | {"usage": openai_usage(self.usage, "cached_tokens", "reasoning_tokens")}
 
-    def _note(self, response: JSON) -> None:
+    def _note(self, response: JsonObject) -> None:
         """Keep what a stream has once: its id and its model. Of the usage the last one counts."""
         if not self._head:
             self._head = {
-                "id": _text(response.get("responseId")) or self._fallback_id,
+                "id": as_text(response.get("responseId")) or self._fallback_id,
                 "object": "chat.completion.chunk",
                 "created": int(time.time()),
-                "model": _text(response.get("modelVersion")) or self._model,
+                "model": as_text(response.get("modelVersion")) or self._model,
             }
         usage = response.get("usageMetadata")
         if isinstance(usage, dict):
             self.native_usage, self.usage = usage, counts(usage)
 
-    def _candidate(self, place: int, candidate: JSON) -> list[JSON]:
+    def _candidate(self, place: int, candidate: JsonObject) -> list[JsonObject]:
         index = candidate.get("index")
         index = index if type(index) is int and index >= 0 else place
         delta, calls = delta_of(candidate, self._calls.get(index, 0), self._call_id(index))
@@ -119,25 +112,25 @@ class ResponseReader:
             chunks.append(self._ended(index, reason, finish_of(reason, called=self._calls[index] > 0), results))
         return chunks
 
-    def _blocked(self, reason: str, feedback: JSON) -> list[JSON]:
+    def _blocked(self, reason: str, feedback: JsonObject) -> list[JsonObject]:
         """Say that the question was not let through: an answer without words, as OpenAI's filter gives it."""
         begun = self._chunk({"index": 0, "delta": self._begun(0, {})})
         return [begun, self._ended(0, reason, "content_filter", filter_results(feedback))]
 
-    def _begun(self, index: int, delta: JSON) -> JSON:
+    def _begun(self, index: int, delta: JsonObject) -> JsonObject:
         if index in self._open:
             return delta
         self._open[index] = True
         return {"role": "assistant", **delta}
 
-    def _ended(self, index: int, native: str, reason: str, results: JSON) -> JSON:
+    def _ended(self, index: int, native: str, reason: str, results: JsonObject) -> JsonObject:
         self._open[index] = False
         self.finish_reasons.append(native)
         return self._chunk(
             {"index": index, "delta": {}, "finish_reason": reason, "native_finish_reason": native, **results}
         )
 
-    def _chunk(self, *choices: JSON) -> JSON:
+    def _chunk(self, *choices: JsonObject) -> JsonObject:
         return {**self._head, "choices": [{"finish_reason": None, **choice} for choice in choices]}
 
     def _call_id(self, index: int) -> str:
@@ -170,11 +163,3 @@ def whole(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JS
         finish_reasons=tuple(reader.finish_reasons),
         native_usage=reader.native_usage,
     )
-
-
-def _of(value: object) -> JSON:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

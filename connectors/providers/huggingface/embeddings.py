@@ -10,8 +10,9 @@ from typing import Any
 
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import embeddings_body, text_inputs
 from schemas.events.parts import Change, Usage
+from schemas.json_types import JsonObject
 
 PATH = "/hf-inference/models/{model}/pipeline/feature-extraction"
 
@@ -34,17 +35,14 @@ def path(call: ProviderCall) -> str:
     return PATH.format(model=model)
 
 
-def content(call: ProviderCall) -> tuple[JSON, list[Change]]:
+def content(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """Write the inputs: always a list, so that a list comes back.
 
     Raises:
         ProviderError: invalid_request, for token ids.
 
     """
-    given = call.body["input"]
-    texts = given if isinstance(given, list) else [given]
-    if not all(isinstance(text, str) for text in texts):
-        raise invalid("input", f"input must be text for huggingface/{call.model}: token ids mean nothing to it")
+    texts = text_inputs(call, "huggingface")
     change = Change(param="encoding_format", action="transformed", detail="encoded by the gateway")
     return {"inputs": texts}, [change] if call.body.get("encoding_format") == "base64" else []
 
@@ -59,9 +57,7 @@ def read(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSO
     if not isinstance(body, list) or not all(_is_vector(vector) for vector in body):
         reason = "the body is no list of vectors: is this a model for embeddings?"
         raise ProviderError("server", f"HTTP 200, but {reason}", http_status=200)
-    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(body)]
-    usage = {"prompt_tokens": 0, "total_tokens": 0}
-    answer = {"object": "list", "model": call.model, "data": data, "usage": usage}
+    answer = embeddings_body(call.model, body, 0)
     return ProviderAnswer(answer, 200, Usage(), response_model=call.model)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from connectors.providers.openai_compatible.messages import without
 from connectors.providers.parameters import invalid
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.json_access import as_object
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 NAMES: dict[str, frozenset[str]] = {
     "system": frozenset({"role", "content"}),
@@ -42,7 +43,7 @@ def tool_call_id(given: str) -> str:
     return "".join(letters)
 
 
-def to_messages(messages: list[JSON]) -> tuple[list[JSON], list[Change]]:
+def to_messages(messages: list[JsonObject]) -> tuple[list[JsonObject], list[Change]]:
     """Translate the messages.
 
     Raises:
@@ -57,16 +58,16 @@ def to_messages(messages: list[JSON]) -> tuple[list[JSON], list[Change]]:
     return written, changes
 
 
-def _lost(before: JSON, after: JSON) -> set[str]:
+def _lost(before: JsonObject, after: JsonObject) -> set[str]:
     names = {name for name, value in before.items() if value is not None} - after.keys()
     return names - {"reasoning_content", "extra_content"} if own_thoughts(before) is not None else names
 
 
-def _said(message: JSON) -> JSON:
+def _said(message: JsonObject) -> JsonObject:
     return {name: message.get(name) for name in ("role", "content", "tool_calls", "tool_call_id")}
 
 
-def _message(message: JSON, at: str) -> JSON:
+def _message(message: JsonObject, at: str) -> JsonObject:
     role = ROLES.get(message["role"], message["role"])
     if role not in NAMES:
         raise invalid(f"{at}.role", f"{at}.role must be system, user, assistant or tool for mistral")
@@ -81,13 +82,13 @@ def _message(message: JSON, at: str) -> JSON:
     return _with_thoughts(message, written)
 
 
-def _call(call: JSON, at: str) -> JSON:
+def _call(call: JsonObject, at: str) -> JsonObject:
     if not isinstance(call.get("function"), dict):
         raise invalid(at, f"{at} must be a function's: mistral has no other tools of the caller's")
     return {"id": tool_call_id(str(call.get("id", ""))), "type": "function", "function": call["function"]}
 
 
-def _part(part: JSON, at: str) -> JSON:
+def _part(part: JsonObject, at: str) -> JsonObject:
     match part.get("type"):
         case "refusal":
             return {"type": "text", "text": part.get("refusal", "")}
@@ -98,23 +99,23 @@ def _part(part: JSON, at: str) -> JSON:
     return part
 
 
-def _file(file: Any, at: str) -> JSON:  # noqa: ANN401 - JSON of any shape
+def _file(file: Any, at: str) -> JsonObject:  # noqa: ANN401 - JSON of any shape
     if isinstance(file, dict) and isinstance(file.get("file_data"), str):
         name = {"document_name": file["filename"]} if file.get("filename") else {}
         return {"type": "document_url", "document_url": file["file_data"], **name}
     raise invalid(at, f"{at} must hold the file itself as file_data: mistral can't see files at OpenAI")
 
 
-def own_thoughts(message: JSON) -> JSON | None:
+def own_thoughts(message: JsonObject) -> JsonObject | None:
     """Mistral's own reasoning, to give back, and no other's: models that do not reason refuse it."""
-    extra, reasoning = message.get("extra_content"), message.get("reasoning_content")
-    own = extra.get("mistral") if isinstance(extra, dict) else None
+    extra, reasoning = as_object(message.get("extra_content")), message.get("reasoning_content")
+    own = extra.get("mistral")
     if message.get("role") != "assistant" or not isinstance(own, dict) or not isinstance(reasoning, str):
         return None
     return {**own, "type": "thinking", "thinking": [{"type": "text", "text": reasoning}]}
 
 
-def _with_thoughts(message: JSON, written: JSON) -> JSON:
+def _with_thoughts(message: JsonObject, written: JsonObject) -> JsonObject:
     thoughts = own_thoughts(message)
     if thoughts is None:
         return written

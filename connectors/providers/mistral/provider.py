@@ -19,10 +19,11 @@ from connectors.providers.openai_compatible.response import ChoiceReader
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON
+from connectors.providers.wire.embeddings import text_inputs
 from connectors.providers.wire.errors import read_error_details
 from connectors.providers.wire.http_provider import ProviderRequest
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 HOST = "https://api.mistral.ai/v1"
 
@@ -47,9 +48,9 @@ class MistralChoice(ChoiceReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._signed: JSON = {}
+        self._signed: JsonObject = {}
 
-    def read_part(self, part: JSON) -> None:
+    def read_part(self, part: JsonObject) -> None:
         """Tell thinking from text. What is neither (references) has no place in OpenAI's answer."""
         content = part.get("content")
         if not isinstance(content, list):
@@ -63,7 +64,7 @@ class MistralChoice(ChoiceReader):
             part["extra_content"] = {"mistral": dict(self._signed)}
 
 
-def _thought(item: JSON) -> str:
+def _thought(item: JsonObject) -> str:
     inner = item.get("thinking")
     return _texts(inner) if isinstance(inner, list) else _texts([{"text": inner}])
 
@@ -80,11 +81,11 @@ class Mistral(Compatible):
     parameters = PARAMETERS
     choices = MistralChoice
 
-    def streaming(self) -> JSON:
+    def streaming(self) -> JsonObject:
         """It has no stream_options, and answers 422 to them."""
         return {"stream": True}
 
-    def content(self, call: ProviderCall) -> tuple[JSON, list[Change]]:
+    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """Write the messages, or the inputs, which are texts only.
 
         Raises:
@@ -94,10 +95,8 @@ class Mistral(Compatible):
         if call.operation == "chat":
             messages, changes = to_messages(call.body["messages"])
             return {"messages": messages}, changes
-        given = call.body["input"]
-        if not isinstance(given, str) and not all(isinstance(text, str) for text in given):
-            raise invalid("input", f"input must be text for mistral/{call.model}: token ids mean nothing to it")
-        return {"input": given}, []
+        text_inputs(call, "mistral")
+        return {"input": call.body["input"]}, []
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Write the effort too, of which Mistral knows two.

@@ -20,7 +20,7 @@ from connectors.providers.openai_compatible.provider import PATHS, Compatible, C
 from connectors.providers.openai_compatible.stream import ChunkReader
 from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON
+from schemas.json_types import JsonObject
 
 HOST = "https://{resource}.openai.azure.com"
 
@@ -103,7 +103,7 @@ class Azure(Compatible):
         """A deployment takes what the model behind it takes."""
         return self._behind(call.model)
 
-    def streaming(self) -> JSON:
+    def streaming(self) -> JsonObject:
         """Old versions can't count a stream."""
         if self._version and self._version < COUNTS_STREAMS_SINCE:
             return {"stream": True}
@@ -127,9 +127,9 @@ class AzureChunks(ChunkReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: JSON = {}
+        self._held: JsonObject = {}
 
-    def chunk(self, chunk: JSON) -> JSON | None:
+    def chunk(self, chunk: JsonObject) -> JsonObject | None:
         """Keep the first chunk back, to send what it says with the first that has a choice."""
         if "prompt_filter_results" in chunk and not chunk.get("choices") and not chunk.get("usage"):
             self._held = {"prompt_filter_results": chunk["prompt_filter_results"]}

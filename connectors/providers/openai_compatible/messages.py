@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 OPENAI_NAMES = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations"}
@@ -16,7 +16,9 @@ SERVER_NAMES = frozenset({"role", "content", "name", "tool_calls", "tool_call_id
 """What servers of open models take; some versions of vLLM refuse any other. Source: vLLM, OpenAI-compatible server."""
 
 
-def with_known_names(messages: Sequence[JSON], names: frozenset[str] | None) -> tuple[list[JSON], list[Change]]:
+def with_known_names(
+    messages: Sequence[JsonObject], names: frozenset[str] | None
+) -> tuple[list[JsonObject], list[Change]]:
     """Leave out what a server does not know. None: it takes everything."""
     if names is None:
         return list(messages), []

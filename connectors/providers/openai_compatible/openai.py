@@ -15,8 +15,8 @@ from connectors.providers.openai_compatible.parameters import tables
 from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
 from connectors.providers.provider import ProviderCall
 from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
 HOST = "https://api.openai.com/v1"
 
@@ -53,7 +53,7 @@ class OpenAI(Compatible):
         super().__init__(name, settings)
         self.packs = self._base == HOST
 
-    def content(self, call: ProviderCall) -> tuple[JSON, list[Change]]:
+    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """What other providers have put into messages is not for OpenAI; a server of one's own may want it back."""
         if self._base == HOST and call.operation == "chat":
             messages, changes = with_known_names(call.body["messages"], OPENAI_NAMES)

@@ -17,10 +17,10 @@ from connectors.providers.openai_compatible.stream import ChunkReader
 from connectors.providers.parameters import ParameterRules
 from connectors.providers.provider import ProviderAnswer, ProviderCall
 from connectors.providers.settings import BASE_URL, HeaderName, HeaderSecret, ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON
 from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
 from schemas.events.parts import Change
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 
 PATHS: dict[Operation, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
 
@@ -73,11 +73,11 @@ class Compatible(HttpProvider):
         """Whose rules hold for the call's parameters: the model's own."""
         return call.model
 
-    def streaming(self) -> JSON:
+    def streaming(self) -> JsonObject:
         """How a stream is asked for. Whoever streams always asks for the usage."""
         return {"stream": True, "stream_options": {"include_usage": True}}
 
-    def content(self, call: ProviderCall) -> tuple[JSON, list[Change]]:
+    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """Write what is no parameter: the messages or the inputs."""
         if call.operation == "embeddings":
             return {"input": call.body["input"]}, []

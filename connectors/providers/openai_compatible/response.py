@@ -9,11 +9,13 @@ import orjson
 
 from connectors.http_client import Response
 from connectors.providers.provider import ProviderAnswer, ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
 from connectors.providers.wire.errors import parse_error
+from connectors.providers.wire.json_access import as_text, objects_of
 from connectors.providers.wire.think_tags import ThinkTags
+from connectors.providers.wire.usage import token_count
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 
 CONTENTS: dict[Operation, str] = {"chat": "choices", "embeddings": "data"}
 """The list that an answer must hold."""
@@ -29,7 +31,7 @@ class ChoiceReader:
         self._tags = ThinkTags()
         self._called = False
 
-    def read(self, choice: JSON, part: JSON) -> None:
+    def read(self, choice: JsonObject, part: JsonObject) -> None:
         """Read a choice with its message or delta, in place. One with a finish_reason is the choice's last."""
         self.read_part(part)
         reason = choice.get("finish_reason")
@@ -43,35 +45,35 @@ class ChoiceReader:
             if choice["finish_reason"] != reason:
                 choice["native_finish_reason"] = reason
 
-    def read_part(self, part: JSON) -> None:
+    def read_part(self, part: JsonObject) -> None:
         """Find the reasoning where newer vLLM and Ollama put it; kinds with places of their own say more."""
         reasoning = part.pop("reasoning", None)
         if isinstance(reasoning, str) and not part.get("reasoning_content"):
             part["reasoning_content"] = reasoning
 
-    def _split(self, part: JSON, *, last: bool) -> None:
+    def _split(self, part: JsonObject, *, last: bool) -> None:
         text = part.get("content")
         if not isinstance(text, str) and not (last and self._tags.pending):
             return
         reasoning, said = self._tags.feed(text if isinstance(text, str) else "", last=last)
         part["content"] = said
         if reasoning:
-            part["reasoning_content"] = _text(part.get("reasoning_content")) + reasoning
+            part["reasoning_content"] = as_text(part.get("reasoning_content")) + reasoning
 
 
 class AsIs(ChoiceReader):
     """OpenAI's own choices need no reading."""
 
-    def read(self, choice: JSON, part: JSON) -> None:
+    def read(self, choice: JsonObject, part: JsonObject) -> None:
         """Leave it as it is."""
 
 
-def _calls(part: JSON) -> list[JSON]:
+def _calls(part: JsonObject) -> list[JsonObject]:
     calls = part.get("tool_calls")
-    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return objects_of(calls)
 
 
-def _mend(call: JSON) -> None:
+def _mend(call: JsonObject) -> None:
     """Some servers give the arguments as an object, and leave out the type."""
     function = call.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
@@ -106,8 +108,8 @@ def from_response(
         body=body,
         http_status=200,
         usage=read_usage(usage),
-        response_id=_text(body.get("id")),
-        response_model=_text(body.get("model")),
+        response_id=as_text(body.get("id")),
+        response_model=as_text(body.get("model")),
         finish_reasons=reasons,
         native_usage=usage if isinstance(usage, dict) else None,
     )
@@ -118,23 +120,14 @@ def read_usage(usage: object) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     return Usage(
-        input_tokens=_count(usage, "prompt_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
-        cache_read_input_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens")
-        or _count(usage, "cached_tokens"),
-        reasoning_output_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        input_tokens=token_count(usage, "prompt_tokens"),
+        output_tokens=token_count(usage, "completion_tokens"),
+        cache_read_input_tokens=token_count(usage.get("prompt_tokens_details"), "cached_tokens")
+        or token_count(usage, "cached_tokens"),
+        reasoning_output_tokens=token_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
     )
 
 
-def _count(counts: object, name: str) -> int:
-    value = counts.get(name) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _finish_reasons(body: JSON) -> tuple[str, ...]:
+def _finish_reasons(body: JsonObject) -> tuple[str, ...]:
     reasons = (choice.get("finish_reason") for choice in body["choices"] if isinstance(choice, dict))
     return tuple(reason for reason in reasons if isinstance(reason, str))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

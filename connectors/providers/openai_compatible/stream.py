@@ -10,10 +10,11 @@ import orjson
 
 from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, read_usage
 from connectors.providers.provider import ProviderError
-from connectors.providers.wire.chunk_assembly import JSON
 from connectors.providers.wire.errors import parse_error
+from connectors.providers.wire.json_access import parse_event
 from connectors.providers.wire.sse import ServerSentEvent, SseReader
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 STATUS: dict[str, int] = {
     "invalid_request_error": 400,
@@ -37,19 +38,19 @@ class ChunkReader:
     def __init__(self, choices: type[ChoiceReader] = AsIs) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
-        self.native_usage: JSON | None = None
+        self.native_usage: JsonObject | None = None
         self._events = SseReader()
         self._choices: dict[int, ChoiceReader] = defaultdict(choices)
         self._open: set[int] = set()
-        self._head: JSON = {}
+        self._head: JsonObject = {}
         self._done = False
         self._counted = False
 
-    def feed(self, data: bytes) -> Iterator[JSON]:
+    def feed(self, data: bytes) -> Iterator[JsonObject]:
         """See ``Decoder``."""
         yield from self._chunks(self._events.feed(data))
 
-    def finish(self) -> Iterator[JSON]:
+    def finish(self) -> Iterator[JsonObject]:
         """See ``Decoder``. A stream is over with [DONE], or for servers without it when every choice has ended."""
         yield from self._chunks(self._events.finish())
         if self._open or not (self._done or self.finish_reasons):
@@ -57,24 +58,19 @@ class ChunkReader:
         if self.native_usage is not None and not self._counted:
             yield {**self._head, "choices": [], "usage": self.native_usage}
 
-    def _chunks(self, events: Iterable[ServerSentEvent]) -> Iterator[JSON]:
+    def _chunks(self, events: Iterable[ServerSentEvent]) -> Iterator[JsonObject]:
         return (chunk for event in events if (chunk := self._read(event.data)) is not None)
 
-    def _read(self, data: str) -> JSON | None:
+    def _read(self, data: str) -> JsonObject | None:
         if data.strip() == "[DONE]":
             self._done = True
             return None
-        try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
-        if not isinstance(chunk, dict):
-            raise _no_chunk()
+        chunk = parse_event(data)
         if chunk.get("error"):
             raise stream_error(chunk)
         return self.chunk(chunk)
 
-    def chunk(self, chunk: JSON) -> JSON | None:
+    def chunk(self, chunk: JsonObject) -> JsonObject | None:
         """Read one chunk; None if it is to be held back.
 
         Raises:
@@ -93,7 +89,7 @@ class ChunkReader:
         }
         return {**chunk, "id": self._head.get("id", "")}
 
-    def _count(self, chunk: JSON, *, alone: bool) -> None:
+    def _count(self, chunk: JsonObject, *, alone: bool) -> None:
         """Take the usage from a chunk that has more to say: it is told once, at the end, by itself."""
         usage = chunk.get("usage")
         if isinstance(usage, dict):
@@ -102,7 +98,7 @@ class ChunkReader:
         if not alone:
             chunk.pop("usage", None)
 
-    def _choice(self, choice: JSON) -> None:
+    def _choice(self, choice: JsonObject) -> None:
         index, reason = choice.setdefault("index", 0), choice.get("finish_reason")
         delta = choice.get("delta")
         if delta is None:  # Azure's filter, which reports on what it let through before
@@ -131,7 +127,7 @@ def _is_delta(delta: object) -> bool:
     return _is_list_of_objects(calls) and all(_is_call(call) for call in calls)
 
 
-def _is_call(call: JSON) -> bool:
+def _is_call(call: JsonObject) -> bool:
     function = call.get("function") or {}
     texts = [function.get("name"), function.get("arguments")] if isinstance(function, dict) else [0]
     return isinstance(call.get("index", 0), int) and all(text is None or isinstance(text, str | dict) for text in texts)
@@ -141,7 +137,7 @@ def _no_chunk() -> ProviderError:
     return ProviderError("server", "the stream holds an event that is no chunk", http_status=200)
 
 
-def stream_error(chunk: JSON) -> ProviderError:
+def stream_error(chunk: JsonObject) -> ProviderError:
     """Read an error that comes in a stream, after its 200."""
     said = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
     names = [said.get(name) for name in ("code", "type", "error_type")]

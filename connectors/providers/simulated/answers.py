@@ -6,13 +6,15 @@ import hashlib
 import itertools
 import math
 import struct
-from typing import Any
 
 import orjson
 
 from connectors.providers.parameters import invalid
 from connectors.providers.provider import ProviderAnswer
+from connectors.providers.wire.embeddings import embeddings_body
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 CHARS_PER_TOKEN = 4
 """English text, roughly."""
@@ -29,7 +31,7 @@ MOST_DIMENSIONS = 8192
 """Of an embedding."""
 
 
-def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int, *, echo: bool) -> ProviderAnswer:
+def chat_answer(body: JsonObject, model: str, serial: str, reply_tokens: int, *, echo: bool) -> ProviderAnswer:
     """Answer a chat: a tool call if one is required, JSON if a schema is given, else text."""
     texts = [_content(message) for message in body.get("messages", ()) if isinstance(message, dict)]
     tool = _required_tool(body)
@@ -51,27 +53,19 @@ def chat_answer(body: dict[str, Any], model: str, serial: str, reply_tokens: int
         "choices": [
             {"index": index, "message": message, "logprobs": None, "finish_reason": reason} for index in range(count)
         ],
-        "usage": _openai_usage(usage),
+        "usage": openai_usage(usage),
     }
     return ProviderAnswer(answer, 200, usage, answer_id, model, (reason,) * count)
 
 
-def _openai_usage(usage: Usage) -> dict[str, int]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-
-
-def _content(message: dict[str, Any]) -> str:
+def _content(message: JsonObject) -> str:
     content = message.get("content")
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
 
 
-def _reply(body: dict[str, Any], texts: list[str], reply_tokens: int, *, echo: bool) -> str:
+def _reply(body: JsonObject, texts: list[str], reply_tokens: int, *, echo: bool) -> str:
     form = body.get("response_format") or {}
     if form.get("type") == "json_object":
         return "{}"
@@ -91,7 +85,7 @@ def _cut(text: str, limit: object) -> tuple[str, str]:
     return text, "stop"
 
 
-def _required_tool(body: dict[str, Any]) -> dict[str, Any] | None:
+def _required_tool(body: JsonObject) -> JsonObject | None:
     """Find the function that the caller insists on; a mere offer of tools is declined with text.
 
     Of several each is called once, the last then for ever: so a loop of calls and results comes to its end.
@@ -107,7 +101,7 @@ def _required_tool(body: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _called(body: dict[str, Any]) -> set[str]:
+def _called(body: JsonObject) -> set[str]:
     """Name what was called since the user spoke last."""
     names: set[str] = set()
     for message in body.get("messages", ()):
@@ -118,7 +112,7 @@ def _called(body: dict[str, Any]) -> set[str]:
     return names
 
 
-def _tool_call(tool: dict[str, Any], serial: str) -> tuple[dict[str, Any], str, str]:
+def _tool_call(tool: JsonObject, serial: str) -> tuple[JsonObject, str, str]:
     arguments = orjson.dumps(smallest(tool.get("parameters") or {})).decode()
     call = {
         "id": f"call_sim_{serial[:16]}",
@@ -154,7 +148,7 @@ def smallest(schema: object) -> object:
     return {name: smallest(properties.get(name, {})) for name in schema.get("required", ())}
 
 
-def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> ProviderAnswer:
+def embeddings_answer(body: JsonObject, model: str, dimensions: int) -> ProviderAnswer:
     """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them.
 
     Raises:
@@ -167,12 +161,7 @@ def embeddings_answer(body: dict[str, Any], model: str, dimensions: int) -> Prov
         raise invalid("dimensions", f"dimensions must be at most {MOST_DIMENSIONS} for simulated models, not {size}.")
     vectors = [unit_vector(item, size) for item in inputs]
     usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else tokens(item) for item in inputs))
-    answer = {
-        "object": "list",
-        "model": model,
-        "data": [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)],
-        "usage": {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens},
-    }
+    answer = embeddings_body(model, vectors, usage.input_tokens)
     return ProviderAnswer(answer, 200, usage, response_model=model)
 
 

@@ -14,7 +14,7 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 from urllib.parse import parse_qsl
 
 import orjson
@@ -25,6 +25,7 @@ from connectors.providers.settings import ProviderSettings
 from connectors.providers.simulated.answers import MOST_DIMENSIONS, chat_answer, embeddings_answer
 from connectors.providers.wire.chunk_assembly import chunks_of
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 from schemas.validation_messages import describe, path_of
 
 CUT_AFTER = 3
@@ -104,7 +105,7 @@ class Simulated:
             return embeddings_answer(call.body, call.model, mood.dimensions)
         return chat_answer(call.body, call.model, content.hex(), mood.reply_tokens, echo=behaviour == "echo")
 
-    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         """Make up the answer and bring it word by word; a model named ``cut`` breaks off in the middle.
 
         Raises:

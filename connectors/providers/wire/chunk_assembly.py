@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_filter_results")
 """What a completion has beside its choices and its usage; the last is Azure's."""
@@ -16,11 +15,11 @@ class ChunkAssembler:
     """Takes OpenAI's chunks in, in order; ``body`` is the whole completion."""
 
     def __init__(self) -> None:
-        self._head: JSON = {}
-        self._choices: dict[int, JSON] = {}
-        self._usage: JSON | None = None
+        self._head: JsonObject = {}
+        self._choices: dict[int, JsonObject] = {}
+        self._usage: JsonObject | None = None
 
-    def add(self, chunk: JSON) -> None:
+    def add(self, chunk: JsonObject) -> None:
         """One chunk. Its choices may be empty, as in the one that brings the usage."""
         for name in HEAD:
             if chunk.get(name) is not None:
@@ -30,7 +29,7 @@ class ChunkAssembler:
         for choice in chunk.get("choices") or ():
             self._add_choice(choice)
 
-    def _add_choice(self, part: JSON) -> None:
+    def _add_choice(self, part: JsonObject) -> None:
         index = part.get("index") or 0
         choice = self._choices.setdefault(
             index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
@@ -58,14 +57,14 @@ class ChunkAssembler:
         return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
 
     @property
-    def body(self) -> JSON:
+    def body(self) -> JsonObject:
         """The completion as far as it has come."""
         choices = [self._choices[index] for index in sorted(self._choices)]
         usage = {"usage": self._usage} if self._usage is not None else {}
         return {**self._head, "object": "chat.completion", "choices": choices, **usage}
 
 
-def _add_call(calls: list[JSON], part: JSON) -> None:
+def _add_call(calls: list[JsonObject], part: JsonObject) -> None:
     index = part.get("index", len(calls))
     call = next((call for call in calls if call["index"] == index), None)
     if call is None:
@@ -79,7 +78,7 @@ def _add_call(calls: list[JSON], part: JSON) -> None:
     call["function"]["arguments"] += function.get("arguments") or ""
 
 
-def _merge(choice: JSON, name: str, value: object) -> None:
+def _merge(choice: JsonObject, name: str, value: object) -> None:
     """Log probabilities come token by token; what a filter found replaces what it had found before."""
     known = choice.get(name)
     if name == "logprobs" and isinstance(known, dict) and isinstance(value, dict):
@@ -90,9 +89,9 @@ def _merge(choice: JSON, name: str, value: object) -> None:
         choice[name] = dict(value) if isinstance(value, dict) else value  # never the chunk's own
 
 
-def chunks_of(body: JSON) -> Iterator[JSON]:
+def chunks_of(body: JsonObject) -> Iterator[JsonObject]:
     """Take a whole completion apart, word by word, as a stream would have brought it; the usage comes last, alone."""
-    head: JSON = {"object": "chat.completion.chunk"}
+    head: JsonObject = {"object": "chat.completion.chunk"}
     head |= {name: body[name] for name in ("id", "created", "model", "system_fingerprint") if name in body}
     for choice in body.get("choices") or ():
         index, message = choice.get("index", 0), choice.get("message") or {}
@@ -108,5 +107,5 @@ def chunks_of(body: JSON) -> Iterator[JSON]:
         yield {**head, "choices": [], "usage": body["usage"]}
 
 
-def _part(index: int, delta: JSON, finish_reason: str | None = None) -> JSON:
+def _part(index: int, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
     return {"index": index, "delta": delta, "finish_reason": finish_reason}

@@ -12,12 +12,13 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from connectors.providers.provider import ProviderError
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
 MESSAGE_CHARS = 1000
 """Of a provider's message, what we keep."""
@@ -141,7 +142,7 @@ def read_error_details(content: bytes) -> ErrorDetails:
     return ErrorDetails(_text(error.get("type")), _text(error.get("code")), _message(error))
 
 
-def _message(error: dict[str, Any]) -> str:
+def _message(error: JsonObject) -> str:
     if isinstance(error.get("message"), dict):  # Mistral wraps its detail once more
         error = error["message"]
     if error.get("message"):

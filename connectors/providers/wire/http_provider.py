@@ -20,12 +20,13 @@ from pydantic import SecretStr
 from connectors.http_client import HttpClient, NoResponseError, Response, StreamedResponse
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
-from connectors.providers.wire.chunk_assembly import JSON, ChunkAssembler
+from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from connectors.providers.wire.errors import parse_error
 from connectors.providers.wire.rate_limit_headers import rate_state
 from connectors.providers.wire.secret_scrubbing import SecretScrubber
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Usage
+from schemas.json_types import JsonObject
 
 OK = 200
 MARGIN_S = 0.05
@@ -38,7 +39,7 @@ class ProviderRequest:
 
     path: str
     """Behind the base URL, with its query."""
-    body: JSON
+    body: JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
     """Beside those that every call has."""
     changes: Sequence[Change] = ()
@@ -65,9 +66,9 @@ class Decoder(Protocol):
     finish_reasons: list[str]
     """The provider's own words, as they come."""
     usage: Usage
-    native_usage: JSON | None
+    native_usage: JsonObject | None
 
-    def feed(self, data: bytes) -> Iterable[JSON]:
+    def feed(self, data: bytes) -> Iterable[JsonObject]:
         """The chunks that are complete now. Those before an error come before it, if they are handed out one by one.
 
         Raises:
@@ -76,7 +77,7 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Iterable[JSON]:
+    def finish(self) -> Iterable[JsonObject]:
         """The chunks that the end of the stream completes.
 
         Raises:
@@ -157,7 +158,7 @@ class HttpProvider:
         except ProviderError as error:
             raise self._failed(error, sending) from None
 
-    async def stream(self, call: ProviderCall) -> AsyncIterator[JSON | ProviderAnswer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
 
         Raises:

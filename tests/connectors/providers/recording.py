@@ -34,6 +34,7 @@ from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.http_provider import HttpProvider
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType, Operation
+from schemas.json_types import JsonObject
 
 FOLDER = Path(__file__).parent / "recordings"
 KIND_FILE = "_kind.json"
@@ -72,7 +73,7 @@ class Sent(Part):
     """Behind the base URL, with its query, percent-encoded as on the wire."""
     headers: dict[str, str] = {}
     """Some of them, with lower-case names. ``{key}`` stands for the key."""
-    body: dict[str, Any]
+    body: JsonObject
     """All of it."""
 
 
@@ -120,14 +121,14 @@ class Recording(Part):
     source: str = Field(min_length=10)
     operation: Operation = "chat"
     model: str
-    settings: dict[str, Any] = {}
-    request: dict[str, Any]
+    settings: JsonObject = {}
+    request: JsonObject
     stream: bool = False
     sent: Sent | None = None
     response: Received | None = None
 
-    answer: dict[str, Any] | None = None
-    chunks: list[dict[str, Any]] | None = None
+    answer: JsonObject | None = None
+    chunks: list[JsonObject] | None = None
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] | None = None
     changes: tuple[Changed, ...] = ()
@@ -150,7 +151,7 @@ class Recording(Part):
 
 
 class Kind(Part):
-    settings: dict[str, Any] = {}
+    settings: JsonObject = {}
     absent: dict[str, str] = {}
 
 
@@ -176,7 +177,7 @@ def made(kind: str) -> HttpProvider:
     return provider
 
 
-def settings_for(kind: str, recording: Recording, base: str) -> dict[str, Any]:
+def settings_for(kind: str, recording: Recording, base: str) -> JsonObject:
     """The configuration of a provider that speaks to a double at this address."""
     made = {"kind": kind, "base_url": "{base}", "api_key": KEY, **kind_file(kind).settings, **recording.settings}
     return {

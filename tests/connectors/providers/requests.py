@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 from schemas.openai import bodies as openai
-
-JSON = dict[str, Any]
 
 WORDS = st.text(max_size=12)
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,9}", fullmatch=True)
@@ -27,7 +26,7 @@ IMAGE_URLS = st.sampled_from(
         "no url at all",
     ]
 )
-SCHEMAS: SearchStrategy[JSON] = st.sampled_from(
+SCHEMAS: SearchStrategy[JsonObject] = st.sampled_from(
     [
         {},
         {"type": "object", "properties": {}},
@@ -43,7 +42,7 @@ SCHEMAS: SearchStrategy[JSON] = st.sampled_from(
 ARGUMENTS = st.one_of(st.just("{}"), st.just('{"city": "Paris"}'), st.just(""), st.just("[1]"), st.just('{"broken'))
 
 
-def text_or_parts(part: SearchStrategy[JSON]) -> SearchStrategy[Any]:
+def text_or_parts(part: SearchStrategy[JsonObject]) -> SearchStrategy[Any]:
     return st.one_of(WORDS, st.lists(part, min_size=1, max_size=3))
 
 
@@ -98,7 +97,7 @@ ASSISTANT_MESSAGES = st.fixed_dictionaries(
 
 
 @st.composite
-def tool_turns(draw: DrawFn) -> list[JSON]:
+def tool_turns(draw: DrawFn) -> list[JsonObject]:
     """An assistant's message that calls tools, and what most of them answered."""
     calls = draw(st.lists(st.one_of(FUNCTION_CALLS, FUNCTION_CALLS, CUSTOM_CALLS), min_size=1, max_size=3))
     said = draw(st.one_of(st.none(), WORDS))
@@ -178,7 +177,7 @@ CHAT_PARAMETERS: dict[str, SearchStrategy[Any]] = {
 
 
 @st.composite
-def chat_bodies(draw: DrawFn) -> JSON:
+def chat_bodies(draw: DrawFn) -> JsonObject:
     """A chat request that OpenAI would take."""
     body = draw(
         st.fixed_dictionaries(
@@ -200,7 +199,7 @@ INPUTS = st.one_of(
 
 
 @st.composite
-def embeddings_bodies(draw: DrawFn) -> JSON:
+def embeddings_bodies(draw: DrawFn) -> JsonObject:
     """An embeddings request that OpenAI would take."""
     parameters: dict[str, SearchStrategy[Any]] = {
         "dimensions": st.integers(1, 4096),
@@ -213,7 +212,7 @@ def embeddings_bodies(draw: DrawFn) -> JSON:
     return _valid("embeddings", draw(st.fixed_dictionaries(fixed, optional=optional)))
 
 
-def _valid(operation: Operation, body: JSON) -> JSON:
+def _valid(operation: Operation, body: JsonObject) -> JsonObject:
     fault = openai.validation_failure(operation, body)
     assert fault is None, f"{fault}: {json.dumps(body)}"
     return body

@@ -16,6 +16,7 @@ from connectors.providers import make_provider, parse_settings
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 from schemas.openai import bodies as openai
 from tests.connectors.providers.recording import (
     FOLDER,
@@ -76,9 +77,9 @@ async def replays() -> AsyncIterator[Replays]:
 
 async def exchange(
     provider: HttpProvider, recording: Recording
-) -> tuple[list[dict[str, Any]], ProviderAnswer | ProviderError]:
+) -> tuple[list[JsonObject], ProviderAnswer | ProviderError]:
     """The chunks, if there are any, and how it ended."""
-    chunks: list[dict[str, Any]] = []
+    chunks: list[JsonObject] = []
     try:
         if not recording.stream:
             return chunks, await provider.complete(recording.call)
@@ -202,14 +203,14 @@ def test_an_answer_of_another_shape_raises_nothing_but_our_own_error(kind: str, 
 # --- any request at all
 
 
-def written(kind: str, operation: Operation, body: dict[str, Any]) -> ProviderRequest | ProviderError:
+def written(kind: str, operation: Operation, body: JsonObject) -> ProviderRequest | ProviderError:
     try:
         return made(kind).to_request(ProviderCall("r1", operation, "some-model", body, timeout_s=5.0))
     except ProviderError as error:
         return error
 
 
-def keep_the_promise(outcome: ProviderRequest | ProviderError, body: dict[str, Any]) -> None:
+def keep_the_promise(outcome: ProviderRequest | ProviderError, body: JsonObject) -> None:
     """It is JSON, with what differs on record; or the parameter that can't be had is named."""
     if isinstance(outcome, ProviderRequest):
         assert orjson.dumps(outcome.body)
@@ -227,12 +228,12 @@ def top(param: str) -> str:
 @pytest.mark.parametrize("kind", SPOKEN)
 @given(body=chat_bodies())
 @settings(max_examples=60, deadline=None)
-def test_any_chat_is_translated_or_refused_by_name(kind: str, body: dict[str, Any]) -> None:
+def test_any_chat_is_translated_or_refused_by_name(kind: str, body: JsonObject) -> None:
     keep_the_promise(written(kind, "chat", body), body)
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
 @given(body=embeddings_bodies())
 @settings(max_examples=30, deadline=None)
-def test_any_embeddings_are_translated_or_refused_by_name(kind: str, body: dict[str, Any]) -> None:
+def test_any_embeddings_are_translated_or_refused_by_name(kind: str, body: JsonObject) -> None:
     keep_the_promise(written(kind, "embeddings", body), body)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import ChunkAssembler
+from schemas.json_types import JsonObject
 from tests.connectors.providers.recording import RECORDED, Recording, differences, made, recordings
 
 STREAMS = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].stream]
@@ -18,9 +18,9 @@ ENDING = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].answe
 FAILING = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].error is not None]
 
 
-def decoded(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[dict[str, Any]], bool]:
+def decoded(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[JsonObject], bool]:
     """The chunks, and whether the stream was read to its end."""
-    decoder, chunks = made(kind).stream_decoder(recording.call), list[dict[str, Any]]()
+    decoder, chunks = made(kind).stream_decoder(recording.call), list[JsonObject]()
     try:
         for piece in pieces:
             chunks += decoder.feed(piece)
@@ -44,7 +44,7 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
 
 
-def timeless(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def timeless(chunks: list[JsonObject]) -> list[JsonObject]:
     """Without what may differ from one reading to the next; but one stream has one id."""
     assert len({chunk["id"] for chunk in chunks}) <= 1
     return [{name: value for name, value in chunk.items() if name not in {"id", "created"}} for chunk in chunks]

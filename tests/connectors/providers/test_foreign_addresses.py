@@ -11,13 +11,14 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import orjson
 import pytest
 
 from connectors.providers import KINDS, make_provider, parse_settings
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 from schemas.openai import bodies as openai
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
 from streams.ingress.translators.responses.translator import ResponsesTranslator
@@ -61,9 +62,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def chat(address: str) -> list[dict[str, Any]]:
+def chat(address: str) -> list[JsonObject]:
     """Bodies that name an address, each at another place."""
-    parts: list[dict[str, Any]] = [
+    parts: list[JsonObject] = [
         {"type": "image_url", "image_url": {"url": address}},
         {"type": "file", "file": {"file_data": address, "filename": "a.png"}},
         {"type": "file", "file": {"file_id": address}},
@@ -72,7 +73,7 @@ def chat(address: str) -> list[dict[str, Any]]:
     return [{"model": "m", "messages": [{"role": "user", "content": [part]}]} for part in parts]
 
 
-def call(body: dict[str, Any]) -> ProviderCall:
+def call(body: JsonObject) -> ProviderCall:
     return ProviderCall("r1", "chat", "m", body, timeout_s=5.0)
 
 
@@ -120,7 +121,7 @@ REFUSES = {"bedrock", "simulated"}
 """Bedrock takes bytes alone, so that nothing is sent; the simulated provider sends nothing at all."""
 
 
-def settings_of(kind: str, base: str) -> dict[str, Any]:
+def settings_of(kind: str, base: str) -> JsonObject:
     if kind == "simulated":
         return {"kind": kind}
     any_recording: Recording = next(iter(recordings(kind).values()))
@@ -135,7 +136,7 @@ def test_an_api_in_front_hands_an_address_on_and_does_not_visit_it(
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     address = "http://169.254.169.254/latest/meta-data"
     picture = {"type": "image", "source": {"type": "url", "url": address}}
-    said: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [picture]}]}
+    said: JsonObject = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [picture]}]}
     if isinstance(front, ResponsesTranslator):
         said = {"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": address}]}]}
 

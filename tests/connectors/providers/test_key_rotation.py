@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from connectors.providers.resilience import Budget, RateState
 from connectors.providers.settings import ProviderSettings
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
 CALL = ProviderCall("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
 ANSWER = ProviderAnswer({}, 200, Usage())
@@ -38,7 +39,7 @@ class Key:
             raise self.error
         return self.answer
 
-    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         yield {"choices": []}
         yield await self.complete(call)
 
@@ -157,6 +158,6 @@ async def test_the_configuration_makes_one_provider_for_each_key_and_shows_none(
 
 
 @pytest.mark.parametrize("wrong", [{"api_keys": ["k"]}, {"api_key": "k", "api_keys": ["a\nb"]}])
-def test_more_keys_need_a_first_and_must_each_be_one(wrong: dict[str, Any]) -> None:
+def test_more_keys_need_a_first_and_must_each_be_one(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1", **wrong})

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydantic import ValidationError
 
 from connectors.providers.resilience import BreakerSettings
+from schemas.json_types import JsonObject
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"failure_ratio": 0}, {"failure_ratio": 1.1}, {"min_calls": 0}, {"probes": 0}, {"cooldown_s": 0}, {"window": 3}],
 )
-def test_a_breaker_that_could_not_work_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_breaker_that_could_not_work_is_refused(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         BreakerSettings.model_validate(wrong)
 

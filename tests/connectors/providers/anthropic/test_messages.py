@@ -1,24 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.anthropic.messages import conversation, tool_id
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
-HI: JSON = {"role": "user", "content": "hi"}
+HI: JsonObject = {"role": "user", "content": "hi"}
 CACHED = {"type": "ephemeral"}
 
 
-def told(*messages: JSON) -> tuple[JSON, list[str]]:
+def told(*messages: JsonObject) -> tuple[JsonObject, list[str]]:
     changes: list[Change] = []
     return conversation(messages, changes), [change.detail for change in changes[1:]]
 
 
-def calling(arguments: str) -> JSON:
+def calling(arguments: str) -> JsonObject:
     call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": arguments}}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
@@ -87,7 +85,7 @@ def test_an_id_of_another_provider_becomes_the_same_one_every_time() -> None:
         ),
     ],
 )
-def test_a_message_that_can_not_be_said_is_refused_by_its_place(message: JSON, param: str) -> None:
+def test_a_message_that_can_not_be_said_is_refused_by_its_place(message: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         told(HI, message)
 

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydantic import ValidationError
 
 from connectors.providers import make_provider, parse_settings
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 from tests.connectors.wire_double import wire
 
 MESSAGE = {"type": "message", "id": "m1", "content": [{"type": "text", "text": "ho"}], "stop_reason": "end_turn"}
-BODY: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+BODY: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> None:
@@ -22,7 +21,7 @@ def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> Non
 @pytest.mark.parametrize(
     "settings", [{"version": "latest"}, {"beta": ["two words"]}, {"beta": ["a,b"]}, {"max_tokens": 0}, {"region": "eu"}]
 )
-def test_settings_that_can_not_be_are_refused(settings: dict[str, Any]) -> None:
+def test_settings_that_can_not_be_are_refused(settings: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1", **settings})
 

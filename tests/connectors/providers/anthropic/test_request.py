@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from connectors.providers.anthropic.request import translate
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 from tests.connectors.providers.requests import chat_bodies
 
-JSON = dict[str, Any]
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
-def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JSON, list[Change]]:
+def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JsonObject, list[Change]]:
     body = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}
     return translate(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
 
@@ -95,7 +95,7 @@ def test_a_callers_own_words_of_anthropics_pass() -> None:
     model=st.sampled_from(["claude-3-5-haiku-20241022", "claude-opus-4-6", "claude-opus-5", "claude-sonnet-5-5"]),
 )
 @settings(max_examples=300, deadline=None)
-def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JSON, model: str) -> None:
+def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JsonObject, model: str) -> None:
     outcome = tried(ProviderCall("r1", "chat", model, body, 5.0))
 
     if isinstance(outcome, ProviderError):
@@ -107,7 +107,7 @@ def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JS
         assert {change.param.partition("[")[0] for change in changes} <= body.keys() | {"max_tokens"}
 
 
-def tried(call: ProviderCall) -> tuple[JSON, list[Change]] | ProviderError:
+def tried(call: ProviderCall) -> tuple[JsonObject, list[Change]] | ProviderError:
     try:
         return translate(call, 8192, "2023-06-01")
     except ProviderError as error:

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from connectors.providers.anthropic.stream import MessageReader
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
 START = {"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {"input_tokens": 9}}}
 STOP = {"type": "message_stop"}
 
@@ -18,7 +17,7 @@ def sse(*events: object) -> bytes:
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
 
 
-def read(*events: object) -> tuple[MessageReader, list[JSON]]:
+def read(*events: object) -> tuple[MessageReader, list[JsonObject]]:
     reader = MessageReader(7, by_tool=False)
     return reader, reader.feed(sse(*events)) + reader.finish()
 

@@ -7,15 +7,15 @@ import pytest
 from connectors.providers.anthropic.models import traits_of
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL, closed, write_format
 from connectors.providers.provider import ProviderError
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
 OLD, NEW, NEWEST = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-opus-5-5"
-SCHEMA: JSON = {"type": "object", "properties": {"a": {"type": "string"}}}
+SCHEMA: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
 WANTED = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
 
 
-def written(model: str, wanted: JSON, **wire: Any) -> JSON:
+def written(model: str, wanted: JsonObject, **wire: Any) -> JsonObject:
     wire["model"] = model
     write_format(wire, {"response_format": wanted}, traits_of(model), [])
     return wire
@@ -37,7 +37,7 @@ def test_a_model_that_can_be_held_to_a_schema_is() -> None:
         ({"type": "tool", "name": "f"}, {"type": "tool", "name": "f"}),
     ],
 )
-def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JSON, expected: JSON) -> None:
+def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JsonObject, expected: JsonObject) -> None:
     wire = written(OLD, WANTED, tools=[TOOL], tool_choice=choice)
 
     assert [tool["name"] for tool in wire["tools"]] == ["f", ANSWER_TOOL]
@@ -52,7 +52,7 @@ def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JSON, expect
         (NEW, {"type": "json_schema"}, "response_format"),
     ],
 )
-def test_a_format_that_can_not_be_had_is_refused(model: str, wanted: JSON, param: str) -> None:
+def test_a_format_that_can_not_be_had_is_refused(model: str, wanted: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(model, wanted)
 

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.anthropic.models import traits_of
 from connectors.providers.anthropic.thinking import write_thinking
 from connectors.providers.provider import ProviderError
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
 
-
-def written(model: str, effort: str, max_tokens: int = 10_000) -> JSON:
-    wire: JSON = {"model": model, "max_tokens": max_tokens, "messages": []}
+def written(model: str, effort: str, max_tokens: int = 10_000) -> JsonObject:
+    wire: JsonObject = {"model": model, "max_tokens": max_tokens, "messages": []}
     write_thinking(wire, {"reasoning_effort": effort}, traits_of(model), [])
     return {name: wire[name] for name in ("thinking", "output_config") if name in wire}
 
@@ -35,7 +32,7 @@ def written(model: str, effort: str, max_tokens: int = 10_000) -> JSON:
         ("claude-3-5-haiku-20241022", "none", {}),
     ],
 )
-def test_an_effort_is_said_in_the_words_of_each_generation(model: str, effort: str, expected: JSON) -> None:
+def test_an_effort_is_said_in_the_words_of_each_generation(model: str, effort: str, expected: JsonObject) -> None:
     assert written(model, effort) == expected
 
 

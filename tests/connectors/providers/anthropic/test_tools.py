@@ -8,13 +8,13 @@ from connectors.providers.anthropic.models import traits_of
 from connectors.providers.anthropic.tools import write_tools
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
-TOOL: JSON = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+TOOL: JsonObject = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
-def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JSON, list[Change]]:
-    wire: JSON = {"model": model}
+def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JsonObject, list[Change]]:
+    wire: JsonObject = {"model": model}
     changes: list[Change] = []
     write_tools(wire, asked, traits_of(model), changes)
     return wire, changes
@@ -33,7 +33,7 @@ def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JSON, list[
         ({"parallel_tool_calls": False, "tool_choice": "none"}, {"type": "none"}),
     ],
 )
-def test_a_choice_is_said_in_anthropics_words(asked: JSON, choice: JSON | None) -> None:
+def test_a_choice_is_said_in_anthropics_words(asked: JsonObject, choice: JsonObject | None) -> None:
     wire, _ = written(tools=[TOOL], **asked)
 
     assert wire.get("tool_choice") == choice
@@ -71,7 +71,7 @@ def test_the_mark_of_what_may_be_cached_passes() -> None:
         ("claude-opus-5", {"tools": [{"type": "custom", "custom": {"name": "shell"}}]}, "tools[0]"),
     ],
 )
-def test_what_can_not_be_had_is_refused_by_name(model: str, asked: JSON, param: str) -> None:
+def test_what_can_not_be_had_is_refused_by_name(model: str, asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(model, **asked)
 

@@ -6,6 +6,7 @@ import pytest
 
 from connectors.providers.bedrock.embeddings import read_embeddings, write_embeddings
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 
 TITAN = "amazon.titan-embed-text-v2:0"
 TITAN_1 = "amazon.titan-embed-text-v1"
@@ -32,7 +33,7 @@ def a_call(model: str, text: object = "hi", **asked: Any) -> ProviderCall:
     ],
 )
 def test_what_a_model_does_not_embed_is_refused_by_name(
-    model: str, text: object, asked: dict[str, Any], param: str
+    model: str, text: object, asked: JsonObject, param: str
 ) -> None:
     with pytest.raises(ProviderError) as caught:
         write_embeddings(a_call(model, text, **asked), "search_document")

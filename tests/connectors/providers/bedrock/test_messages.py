@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.bedrock.messages import Conversation
 from connectors.providers.provider import ProviderError
+from schemas.json_types import JsonObject
 
 HI = {"role": "user", "content": "hi"}
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -13,11 +12,11 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments
 PDF = "data:application/pdf;base64,JVBERi0="
 
 
-def said(*messages: dict[str, Any]) -> list[dict[str, Any]]:
+def said(*messages: JsonObject) -> list[JsonObject]:
     return Conversation([HI, *messages], CLAUDE).messages
 
 
-def refused(*messages: dict[str, Any]) -> ProviderError:
+def refused(*messages: JsonObject) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
         Conversation(messages, CLAUDE)
     assert caught.value.error_type == "invalid_request"
@@ -180,7 +179,7 @@ def test_no_url_is_fetched() -> None:
         ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f1"}}]}, "messages[1].content[0]"),
     ],
 )
-def test_what_converse_has_no_words_for_is_refused_by_name(message: dict[str, Any], param: str) -> None:
+def test_what_converse_has_no_words_for_is_refused_by_name(message: JsonObject, param: str) -> None:
     assert refused(HI, message).param == param
 
 

@@ -11,6 +11,7 @@ from connectors.providers import parse_settings
 from connectors.providers.bedrock.provider import Bedrock, BedrockSettings
 from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 from tests.connectors.wire_double import Wire, wire
 
 KEY_ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session/token="
@@ -113,7 +114,7 @@ def test_the_host_is_the_regions(region: str, host: str) -> None:
         {**SIGNED, "session_token": "a\r\nb"},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: dict[str, Any]) -> None:
+def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "bedrock", **wrong})
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.bedrock.reasoning import from_converse, to_converse
+from schemas.json_types import JsonObject
 
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 OTHER = "openai.gpt-oss-120b-1:0"
-BLOCKS: list[dict[str, Any]] = [
+BLOCKS: list[JsonObject] = [
     {"reasoningText": {"text": "Hm.", "signature": "c2ln"}},
     {"redactedContent": "cmVk"},
 ]

@@ -9,19 +9,20 @@ from hypothesis import given, settings
 from connectors.providers.bedrock.request import write_chat
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 from tests.connectors.providers.requests import chat_bodies
 
 SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 MODELS = [SONNET_4_5, "us.anthropic.claude-opus-5", "us.amazon.nova-2-lite-v1:0", "us.meta.llama3-3-70b-instruct-v1:0"]
-HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+HI: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def written(model: str = SONNET_4_5, **asked: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def written(model: str = SONNET_4_5, **asked: Any) -> tuple[JsonObject, list[tuple[str, str]]]:
     body, changes = write_chat(ProviderCall("r1", "chat", model, {**HI, **asked}, 5.0))
     return body, [(change.param, change.action) for change in changes]
 
 
-def attempted(model: str, body: dict[str, Any]) -> tuple[dict[str, Any], list[Change]] | ProviderError:
+def attempted(model: str, body: JsonObject) -> tuple[JsonObject, list[Change]] | ProviderError:
     try:
         return write_chat(ProviderCall("r1", "chat", model, body, 5.0))
     except ProviderError as error:
@@ -31,7 +32,7 @@ def attempted(model: str, body: dict[str, Any]) -> tuple[dict[str, Any], list[Ch
 @pytest.mark.parametrize("model", MODELS)
 @given(body=chat_bodies())
 @settings(max_examples=100, deadline=None)
-def test_any_chat_is_translated_for_every_family_or_refused_by_name(model: str, body: dict[str, Any]) -> None:
+def test_any_chat_is_translated_for_every_family_or_refused_by_name(model: str, body: JsonObject) -> None:
     outcome = attempted(model, body)
 
     if isinstance(outcome, ProviderError):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.providers.bedrock.response import FINISH_REASONS, finish_reason, read_choice, read_usage, write_usage
+from connectors.providers.bedrock.response import FINISH_REASONS, finish_reason, read_choice, read_usage
 from connectors.providers.provider import ProviderError
+from connectors.providers.wire.usage import openai_usage
 from schemas.events.parts import Usage
 
 JSON = st.recursive(
@@ -70,7 +71,7 @@ def test_usage_counts_what_was_read_from_and_written_to_a_cache() -> None:
     usage = read_usage(native)
 
     assert usage == Usage(input_tokens=22, output_tokens=5, cache_read_input_tokens=3, cache_creation_input_tokens=2)
-    assert write_usage(usage)["total_tokens"] == 27
+    assert openai_usage(usage)["total_tokens"] == 27
 
 
 @pytest.mark.parametrize("native", [None, 5, {"inputTokens": "7"}, {"inputTokens": -1}, {"inputTokens": True}])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.providers.bedrock.stream import ConverseDecoder
 from connectors.providers.provider import ProviderError
+from schemas.json_types import JsonObject
 from tests.connectors.providers.event_frames import event, exception, frame
 
 START = event("messageStart", role="assistant")
@@ -23,7 +24,7 @@ def deltas(decoder: ConverseDecoder, *frames: bytes) -> list[Any]:
     return [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
 
 
-def read_whole(decoder: ConverseDecoder, data: bytes) -> list[dict[str, Any]] | ProviderError:
+def read_whole(decoder: ConverseDecoder, data: bytes) -> list[JsonObject] | ProviderError:
     try:
         return decoder.feed(data) + decoder.finish()
     except ProviderError as error:

@@ -7,6 +7,7 @@ import pytest
 from connectors.providers.bedrock.parameters import CHAT
 from connectors.providers.bedrock.tools import ANSWER_TOOL, Tools, answers_by_tool
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 
 SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA = "eu.amazon.nova-pro-v1:0"
@@ -28,7 +29,7 @@ def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) 
         ({"type": "function", "function": {"name": "f"}}, {"tool": {"name": "f"}}),
     ],
 )
-def test_each_choice_of_tools_has_its_word(choice: object, expected: dict[str, Any]) -> None:
+def test_each_choice_of_tools_has_its_word(choice: object, expected: JsonObject) -> None:
     assert written(tools=[TOOL], tool_choice=choice).config == {"tools": [SPEC], "toolChoice": expected}
 
 
@@ -53,7 +54,7 @@ def test_none_means_that_no_tool_is_offered() -> None:
         ({"tools": [TOOL], "tool_choice": "required", "model": "us.anthropic.claude-fable-5"}, "tool_choice"),
     ],
 )
-def test_what_a_model_cant_be_told_is_refused_by_name(asked: dict[str, Any], param: str) -> None:
+def test_what_a_model_cant_be_told_is_refused_by_name(asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(**asked)
 

@@ -9,8 +9,9 @@ from connectors.providers import make_provider, parse_settings
 from connectors.providers.cohere.provider import Cohere
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.vocabulary import Operation
+from schemas.json_types import JsonObject
 
-HI: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+HI: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_a_key_is_needed() -> None:
 @pytest.mark.parametrize(
     "said", [{"n": 1}, {"logit_bias": {}}, {"parallel_tool_calls": True}, {"modalities": ["text"]}, {"tools": []}]
 )
-def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: dict[str, Any]) -> None:
+def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: JsonObject) -> None:
     outgoing = cohere.to_request(a_call(**said))
 
     assert outgoing.body == {"model": "command-a-03-2025", "messages": HI["messages"]}
@@ -55,7 +56,7 @@ def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: d
         ("messages[0].audio", {"messages": [{"role": "assistant", "content": "x", "audio": {"id": "a"}}]}),
     ],
 )
-def test_what_cannot_be_said_is_refused_by_name(cohere: Cohere, param: str, said: dict[str, Any]) -> None:
+def test_what_cannot_be_said_is_refused_by_name(cohere: Cohere, param: str, said: JsonObject) -> None:
     with pytest.raises(ProviderError) as caught:
         cohere.to_request(a_call(**said))
 

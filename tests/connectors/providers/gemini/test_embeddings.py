@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.gemini.embeddings import from_embeddings
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 
-def a_call(body: dict[str, Any]) -> ProviderCall:
+def a_call(body: JsonObject) -> ProviderCall:
     return ProviderCall("r1", "embeddings", "gemini-embedding-001", body, 5.0)
 
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from connectors.providers.gemini.messages import to_contents
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
+from schemas.json_types import JsonObject
 
-HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
+HI: list[JsonObject] = [{"role": "user", "content": "hi"}]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
         [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}],
     ],
 )
-def test_a_message_that_gemini_can_not_take_is_refused(messages: list[dict[str, Any]]) -> None:
+def test_a_message_that_gemini_can_not_take_is_refused(messages: list[JsonObject]) -> None:
     with pytest.raises(ProviderError) as caught:
         to_contents(messages, "gemini-2.5-flash", [])
 

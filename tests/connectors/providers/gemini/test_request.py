@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from connectors.providers.gemini.request import to_chat
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 from tests.connectors.providers.requests import chat_bodies
 
-HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
-FUNCTION: dict[str, Any] = {"name": "f", "parameters": {"type": "object"}}
+HI: list[JsonObject] = [{"role": "user", "content": "hi"}]
+FUNCTION: JsonObject = {"name": "f", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": FUNCTION}
 
 
-def written(body: dict[str, Any], model: str = "gemini-2.5-flash") -> dict[str, Any]:
+def written(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
     return to_chat(ProviderCall("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
 
 
@@ -35,7 +36,7 @@ def written(body: dict[str, Any], model: str = "gemini-2.5-flash") -> dict[str, 
         ),
     ],
 )
-def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: dict[str, Any]) -> None:
+def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: JsonObject) -> None:
     tool = {"type": "function", "function": {**FUNCTION, "strict": strict}}
 
     body = written({"tools": [tool], "tool_choice": choice})
@@ -54,7 +55,7 @@ def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: dict[str, A
         ("gemini-flash-latest", "low", {"thinkingLevel": "LOW", "includeThoughts": True}),
     ],
 )
-def test_an_effort_is_a_budget_or_a_level_by_the_model(model: str, effort: str, config: dict[str, Any]) -> None:
+def test_an_effort_is_a_budget_or_a_level_by_the_model(model: str, effort: str, config: JsonObject) -> None:
     assert written({"reasoning_effort": effort}, model)["generationConfig"]["thinkingConfig"] == config
 
 
@@ -81,14 +82,14 @@ def test_a_model_that_never_thinks_can_be_told_not_to() -> None:
         ({"nobody_knows_this": 1}, "gemini-2.5-flash", "nobody_knows_this"),
     ],
 )
-def test_what_gemini_can_not_say_is_refused_by_name(body: dict[str, Any], model: str, param: str) -> None:
+def test_what_gemini_can_not_say_is_refused_by_name(body: JsonObject, model: str, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(body, model)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
-def translated(body: dict[str, Any], model: str) -> dict[str, Any] | ProviderError:
+def translated(body: JsonObject, model: str) -> JsonObject | ProviderError:
     try:
         return written(body, model)
     except ProviderError as error:
@@ -96,7 +97,7 @@ def translated(body: dict[str, Any], model: str) -> dict[str, Any] | ProviderErr
 
 
 @given(chat_bodies(), st.sampled_from(["gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-flash-preview", "x"]))
-def test_any_chat_translates_or_is_refused_by_name(body: dict[str, Any], model: str) -> None:
+def test_any_chat_translates_or_is_refused_by_name(body: JsonObject, model: str) -> None:
     end = translated(body, model)
 
     if isinstance(end, ProviderError):

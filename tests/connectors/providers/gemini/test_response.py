@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from connectors.providers.gemini.candidate import FINISH_REASONS
 from connectors.providers.gemini.response import ResponseReader, whole
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 
 CALL = ProviderCall("r1", "chat", "gemini-2.5-flash", {"messages": [{"role": "user", "content": "hi"}]}, 5.0)
 
 
-def answered(*candidates: dict[str, Any], **more: Any) -> ProviderAnswer:
+def answered(*candidates: JsonObject, **more: Any) -> ProviderAnswer:
     return whole(CALL, {"candidates": list(candidates), **more})
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydantic import ValidationError
 
@@ -9,12 +7,13 @@ from connectors.http_client import Response
 from connectors.providers import parse_settings
 from connectors.providers.huggingface.provider import HuggingFace, HuggingFaceSettings
 from connectors.providers.provider import ProviderCall
+from schemas.json_types import JsonObject
 
 
 @pytest.mark.parametrize(
     "wrong", [{"server": "tgi", "api_key": "k"}, {"server": "tei", "api_key": "k"}, {"server": "x"}]
 )
-def test_a_server_of_ones_own_needs_its_address(wrong: dict[str, Any]) -> None:
+def test_a_server_of_ones_own_needs_its_address(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "huggingface", **wrong})
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from connectors.providers import parse_settings
 from connectors.providers.openai_compatible.azure import Azure, AzureSettings, findings
 from connectors.providers.provider import ProviderCall, ProviderError
+from schemas.json_types import JsonObject
 from tests.connectors.wire_double import wire
 
 TOKEN = "entra-0123456789"
@@ -40,7 +41,7 @@ def test_the_address_follows_from_the_resource() -> None:
         {"resource": "mine.example.org/x", "api_key": "k"},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: dict[str, Any]) -> None:
+def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "azure", **wrong})
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 from connectors.providers.openai_compatible.messages import SERVER_NAMES, with_known_names
+from schemas.json_types import JsonObject
 
-MESSAGES: list[dict[str, Any]] = [
+MESSAGES: list[JsonObject] = [
     {"role": "user", "content": "hi", "name": "ada"},
     {
         "role": "assistant",

@@ -17,14 +17,15 @@ from connectors.providers.openai_compatible.openai import OpenAI
 from connectors.providers.provider import Provider, ProviderCall, ProviderError
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 from tests.connectors.wire_double import CHAT, Wire, hang, wire
 from tests.eventually import eventually
 
 KEY = "sk-secret-0123456789"
-BODY: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], "logit_bias": {"5": -1}}
+BODY: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], "logit_bias": {"5": -1}}
 
 
-def a_call(body: dict[str, Any] | None = None, timeout_s: float = 5.0, **more: Any) -> ProviderCall:
+def a_call(body: JsonObject | None = None, timeout_s: float = 5.0, **more: Any) -> ProviderCall:
     return ProviderCall("r1", more.pop("operation", "chat"), "gpt-4o", BODY if body is None else body, timeout_s)
 
 
@@ -237,7 +238,7 @@ def test_the_key_is_in_no_repr_and_no_dump_of_the_settings() -> None:
         {"api_kee": KEY},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: dict[str, Any]) -> None:
+def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "openai", **wrong})
 

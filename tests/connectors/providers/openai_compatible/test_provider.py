@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from connectors.providers import make_provider, parse_settings
 from connectors.providers.openai_compatible.provider import Compatible
 from connectors.providers.provider import ProviderCall
+from schemas.json_types import JsonObject
 
-CHAT: dict[str, Any] = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
+CHAT: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def a(kind: str, **settings: Any) -> Compatible:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from connectors.http_client import Response
 from connectors.providers.openai_compatible.response import ChoiceReader, from_response, read_usage
 from schemas.events.parts import Usage
+from schemas.json_types import JsonObject
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -24,7 +25,7 @@ ANYTHING = st.recursive(
 )
 
 
-def choice(message: dict[str, Any], reason: str = "stop") -> dict[str, Any]:
+def choice(message: JsonObject, reason: str = "stop") -> JsonObject:
     read = {"index": 0, "message": message, "finish_reason": reason}
     ChoiceReader().read(read, message)
     return read
@@ -64,7 +65,7 @@ def test_no_message_can_break_the_reading_of_it(message: Any, reason: Any) -> No
 
 @pytest.mark.parametrize("kind", ["chat", "embeddings"])
 @given(body=st.fixed_dictionaries({"choices": st.lists(ANYTHING), "data": st.lists(ANYTHING), "usage": ANYTHING}))
-def test_no_answer_can_break_it_either(kind: Any, body: dict[str, Any]) -> None:
+def test_no_answer_can_break_it_either(kind: Any, body: JsonObject) -> None:
     answer = from_response(kind, body, Response(200, {}, b""), ChoiceReader)
 
     assert answer.body is body

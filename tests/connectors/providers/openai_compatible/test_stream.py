@@ -13,13 +13,14 @@ from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
 
-def chunk(delta: Any, reason: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
+def chunk(delta: Any, reason: str | None = None, index: int = 0, **more: Any) -> JsonObject:
     return {"id": "c1", "model": "m", "choices": [{"index": index, "delta": delta, "finish_reason": reason}], **more}
 
 
-def read(*events: Any, done: bool = True) -> tuple[list[dict[str, Any]], ChunkReader]:
+def read(*events: Any, done: bool = True) -> tuple[list[JsonObject], ChunkReader]:
     reader = ChunkReader(ChoiceReader)
     texts = [event if isinstance(event, str) else json.dumps(event) for event in events]
     lines = [f"data: {text}\n\n" for text in [*texts, *(["[DONE]"] if done else [])]]
@@ -163,7 +164,7 @@ def test_a_field_that_changes_its_type_in_the_middle_of_a_stream_breaks_nothing(
     ],
 )
 def test_an_error_after_the_200_has_the_class_that_it_would_have_had_before(
-    said: dict[str, Any], expected: ErrorType
+    said: JsonObject, expected: ErrorType
 ) -> None:
     error = stream_error(said)
 

@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletion
 
 from connectors.providers.provider import ProviderError
 from connectors.providers.simulated.answers import chat_answer, embeddings_answer, smallest
+from schemas.json_types import JsonObject
 
 SCHEMA = {
     "type": "object",
@@ -39,7 +40,7 @@ def test_a_reply_has_as_many_words_as_wanted_in_openais_shape() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 2}, {"max_completion_tokens": 2}])
-def test_a_reply_is_cut_at_the_limit_of_tokens_and_says_so(limit: dict[str, Any]) -> None:
+def test_a_reply_is_cut_at_the_limit_of_tokens_and_says_so(limit: JsonObject) -> None:
     completion = answer(**limit)
 
     assert completion.choices[0].finish_reason == "length"
@@ -103,7 +104,7 @@ def test_json_mode_gives_json() -> None:
 
 
 @pytest.mark.parametrize("odd", [{}, {"messages": []}, {"messages": [None, {"role": "user"}, {"content": 5}]}])
-def test_odd_messages_have_an_answer_too(odd: dict[str, Any]) -> None:
+def test_odd_messages_have_an_answer_too(odd: JsonObject) -> None:
     assert chat_answer(odd, "m", "00", 4, echo=True).body["choices"]
 
 

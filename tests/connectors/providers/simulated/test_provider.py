@@ -10,15 +10,16 @@ from connectors.providers import make_provider, parse_settings
 from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.simulated.provider import STATUS
 from schemas.events.vocabulary import ErrorType
+from schemas.json_types import JsonObject
 
-BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "first"}, {"role": "user", "content": "say this"}]}
+BODY: JsonObject = {"messages": [{"role": "user", "content": "first"}, {"role": "user", "content": "say this"}]}
 
 
 def simulated(**settings: Any) -> Provider:
     return make_provider("sim", parse_settings({"kind": "simulated", **settings}))
 
 
-def a_call(model: str = "any", body: dict[str, Any] | None = None) -> ProviderCall:
+def a_call(model: str = "any", body: JsonObject | None = None) -> ProviderCall:
     return ProviderCall("r1", "chat", model, BODY if body is None else body, 5.0)
 
 
@@ -94,7 +95,7 @@ async def test_latency_is_kept_and_jitter_comes_on_top() -> None:
 
 
 @pytest.mark.parametrize(("settings", "model"), [({}, "hang"), ({"hang_rate": 1.0}, "any")])
-async def test_a_hanging_call_ends_only_with_its_caller(settings: dict[str, Any], model: str) -> None:
+async def test_a_hanging_call_ends_only_with_its_caller(settings: JsonObject, model: str) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(simulated(**settings).complete(a_call(model)), 0.05)
 
