@@ -30,50 +30,29 @@ MAX_RESPONSE_BYTES = MAX_ANSWER_BYTES + MAX_ANSWER_BYTES // 2
 """What is read of a response: a provider may need more bytes for an answer than our record of it does."""
 
 ERROR_TYPE_BY_EXCEPTION: dict[type[Exception], ErrorType] = {
-    # nothing was sent, or the line broke
-    httpx.ConnectTimeout: "network",
-    httpx.PoolTimeout: "network",
-    httpx.ConnectError: "network",
-    httpx.ReadError: "network",
-    httpx.WriteError: "network",
-    httpx.CloseError: "network",
-    httpx.NetworkError: "network",
-    httpx.ProxyError: "network",
-    httpx.TransportError: "network",
-    httpx.RequestError: "network",
-    httpx.HTTPError: "network",
-    httpx.UnsupportedProtocol: "network",
-    httpx.LocalProtocolError: "network",
-    httpx.ProtocolError: "network",
-    httpx.InvalidURL: "network",
-    httpx.CookieConflict: "network",
-    httpx.StreamError: "network",
-    httpx.StreamConsumed: "network",
-    httpx.StreamClosed: "network",
-    httpx.ResponseNotRead: "network",
-    httpx.RequestNotRead: "network",
-    # sent, and no answer came: the provider may have done the work
-    httpx.ReadTimeout: "timeout",
-    httpx.WriteTimeout: "timeout",
-    httpx.TimeoutException: "timeout",
-    # what came is not HTTP as it should be
-    httpx.RemoteProtocolError: "server",
-    httpx.DecodingError: "server",
-    httpx.TooManyRedirects: "server",
-    httpx.HTTPStatusError: "server",
-    # aiohttp's own, which its transport maps too coarsely: a reset connection arrives as a ConnectTimeout
+    # aiohttp's own exception, which is the cause of the one that its transport raises. It is looked up first, because
+    # the transport's mapping is too coarse: a reset connection becomes an httpx.ConnectTimeout.
     aiohttp.ClientResponseError: "server",
     aiohttp.ConnectionTimeoutError: "network",
     aiohttp.ServerTimeoutError: "timeout",
     aiohttp.ClientError: "network",
+    # httpx's exceptions: those that the transport raises, and that of the decompression
+    httpx.ConnectTimeout: "network",
+    httpx.TimeoutException: "timeout",
+    httpx.TransportError: "network",
+    httpx.DecodingError: "server",
     TimeoutError: "timeout",
     OSError: "network",
 }
-"""What each exception means; a subclass that is not named means what its nearest ancestor does."""
+"""Error type of each exception; a class that is not listed has the type of its nearest ancestor.
+
+network: nothing was sent, or the connection broke. timeout: the request was sent and no response came, so the provider
+may have done the work. server: the response is not valid HTTP.
+"""
 
 
-TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
-"""What may be raised between us and a server: all of it has a meaning in the table."""
+TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError, aiohttp.ClientError, OSError)
+"""Exceptions that the transport can raise. Exceptions that only httpx's client raises cannot occur here."""
 
 
 class NoResponseError(Exception):

@@ -5,8 +5,21 @@ import inspect
 import aiohttp
 import httpx
 import pytest
+from httpx_aiohttp.transport import AIOHTTP_EXC_MAP
 
-from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, no_response
+from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, TRANSPORT_ERRORS, no_response
+from schemas.events.vocabulary import ErrorType
+
+EXPECTED: dict[type[Exception], ErrorType] = {
+    httpx.ConnectError: "network",
+    httpx.ConnectTimeout: "network",
+    httpx.ReadError: "network",
+    httpx.ProxyError: "network",
+    httpx.UnsupportedProtocol: "network",
+    httpx.ReadTimeout: "timeout",
+    httpx.TimeoutException: "timeout",
+}
+"""Error type of each exception into which the transport maps those of aiohttp."""
 
 
 def exceptions_of(module: object) -> list[type[Exception]]:
@@ -14,9 +27,18 @@ def exceptions_of(module: object) -> list[type[Exception]]:
     return [value for value in classes if issubclass(value, Exception)]
 
 
-@pytest.mark.parametrize("exception", exceptions_of(httpx), ids=lambda exception: exception.__name__)
-def test_every_exception_of_httpx_is_named_in_the_table(exception: type[Exception]) -> None:
-    assert exception in ERROR_TYPE_BY_EXCEPTION
+def test_every_exception_that_the_transport_raises_is_expected_here() -> None:
+    assert set(AIOHTTP_EXC_MAP.values()) == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"), EXPECTED.items(), ids=lambda value: getattr(value, "__name__", value)
+)
+def test_an_exception_of_the_transport_is_caught_and_has_its_error_type(
+    exception: type[Exception], expected: ErrorType
+) -> None:
+    assert issubclass(exception, TRANSPORT_ERRORS)
+    assert no_response(exception("")).error_type == expected
 
 
 @pytest.mark.parametrize(
