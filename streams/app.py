@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from connectors.kafka import patches
 from connectors.kafka.connection import translate_errors
 from schemas.kafka.stages import RUNNABLE, STAGES
 from streams import logging as logs
@@ -75,6 +76,7 @@ async def run(names: Sequence[str], settings: Settings) -> int:
         ConfigurationError, KafkaFaultError, ClickHouseError: one sentence that says what a part can't do without.
 
     """
+    patches.apply()
     if not os.environ.get("SLUICE_SUPERVISED"):  # else the supervisor has seen to it
         await verify_topics(settings)
     _tune_garbage_collector(COLLECT_ROWS_AFTER if "audit" in names else COLLECT_AFTER)

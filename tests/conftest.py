@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
-from connectors.kafka import ensure_topics
+from connectors.kafka import ensure_topics, patches
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import Topics
 
@@ -19,6 +19,8 @@ from schemas.kafka.topics import Topics
 hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("here"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+patches.apply()  # as a program does before it opens its first Kafka client
 
 pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.gateway", "tests.fixtures.secured"]
 

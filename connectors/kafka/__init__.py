@@ -1,4 +1,7 @@
-"""All Kafka client use but Faust's: topics, a producer, a reader without a group, and who reads what."""
+"""Kafka connector: topics and groups, a producer, and readers without a group. Faust's driver is not here.
+
+A program calls ``connectors.kafka.patches.apply()`` before it opens a client.
+"""
 
 from connectors.kafka.admin.groups import Groups, group_assignments, lag
 from connectors.kafka.admin.lag import BacklogReader
@@ -15,17 +18,6 @@ from connectors.kafka.errors import (
     SecurityError,
     TopicMismatchError,
 )
-from connectors.kafka.patches import closed_transport, refused_token, stale_leader
-from connectors.kafka.patches import generated_codec as compiled_messages
-from connectors.kafka.patches import record_class as own_records
-from connectors.kafka.patches import tolerant_batches as lenient_records
-
-closed_transport.apply()
-compiled_messages.apply()
-lenient_records.apply()
-own_records.apply()
-refused_token.apply()
-stale_leader.apply()
 
 __all__ = [
     "BacklogReader",

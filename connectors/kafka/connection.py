@@ -1,4 +1,4 @@
-"""How every client of ours reaches Kafka, and what it says when it can't."""
+"""Client settings, admin connections, and translation of aiokafka's errors, for every Kafka client of the gateway."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from connectors.kafka.security import login_diagnosis as refusal
+from connectors.kafka import patches
 from connectors.kafka.security import tls
+from connectors.kafka.security.login_diagnosis import diagnose_login
 from connectors.kafka.security.oauth import token_source
 from connectors.kafka.security.settings import Security
 
 CONNECT_TIMEOUT_S = 5.0
-_ANSWER_TIMEOUT_S = 30.0
-"""A busy broker takes its time to make many topics."""
+_ADMIN_REQUEST_TIMEOUT_S = 30.0
+"""A busy broker needs this long to create many topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecuredKafka:
-    """A Kafka that wants encryption or a login."""
+    """Address of a Kafka that requires encryption or a login."""
 
     bootstrap_servers: str
     """HOST:PORT of some brokers, separated by commas."""
@@ -34,22 +35,24 @@ class SecuredKafka:
 
 
 KafkaAddress = str | SecuredKafka
-"""Where Kafka is. A string alone is one without encryption and login."""
+"""Bootstrap servers of a Kafka. A string alone means neither encryption nor login."""
 
 
 def client_settings(bootstrap: KafkaAddress) -> dict[str, Any]:
-    """What every client is made with. Encryption and login are said here and nowhere else.
+    """Return the keyword arguments that every client has in common: bootstrap servers, encryption and login.
 
     Raises:
-        SecurityError: a file that the encryption needs can't be used.
+        SecurityError: a file that encryption needs can't be used.
+        RuntimeError: aiokafka is not patched. Every client is configured here, so that none runs without the patches.
 
     """
+    patches.check_applied()
     settings: dict[str, Any] = {"bootstrap_servers": str(bootstrap)}
     if isinstance(bootstrap, SecuredKafka):
         security = bootstrap.security
         settings["security_protocol"] = security.security_protocol
         if security.encrypts:
-            settings["ssl_context"] = tls.context(security)
+            settings["ssl_context"] = tls.create_context(security)
         if security.logs_in:
             settings |= _login(security)
     return settings
@@ -67,21 +70,21 @@ def _login(security: Security) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def translate_errors(bootstrap: KafkaAddress) -> AsyncIterator[None]:
-    """Turn a client's own errors into a sentence.
+    """Turn a client's own errors into errors with a sentence for the operator.
 
     Raises:
-        BrokerUnavailableError: in place of any failure to talk to Kafka; a SecurityError if it does not let us in.
+        BrokerUnavailableError: in place of any failure to reach Kafka; a SecurityError if Kafka refuses the connection.
 
     """
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise await refusal.diagnose_login(client_settings(bootstrap), error) from error
+        raise await diagnose_login(client_settings(bootstrap), error) from error
 
 
 @contextlib.asynccontextmanager
 async def admin_client(bootstrap: KafkaAddress) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client for questions about the cluster, closed behind the block.
+    """Open an admin client, and close it after the block.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
@@ -95,8 +98,13 @@ async def admin_client(bootstrap: KafkaAddress) -> AsyncIterator[AIOKafkaAdminCl
 
 
 async def open_admin_client(bootstrap: KafkaAddress) -> AIOKafkaAdminClient:
-    """The same, to be closed by the caller."""
-    client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(_ANSWER_TIMEOUT_S * 1000))
+    """Open an admin client, which the caller closes.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer within 5 s.
+
+    """
+    client = AIOKafkaAdminClient(**client_settings(bootstrap), request_timeout_ms=int(_ADMIN_REQUEST_TIMEOUT_S * 1000))
     try:
         async with translate_errors(bootstrap):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):

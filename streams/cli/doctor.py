@@ -15,8 +15,10 @@ from streams.cli.context import as_json, configured_settings, say
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Look at everything, and name what is wrong."""
+    from connectors.kafka import patches
     from streams.doctor.checks import run_checks
 
+    patches.apply()
     findings = asyncio.run(run_checks(configured_settings(ctx)))
     say([finding.as_dict() for finding in findings], "\n".join(map(str, findings)), as_json=as_json)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)

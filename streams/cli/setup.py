@@ -23,8 +23,10 @@ def topics(ctx: click.Context, alter: bool, as_json: bool) -> None:
 
     Those that are there are checked: one that is not as configured is an error, and then none is made.
     """
+    from connectors.kafka import patches
     from streams.provisioning.topics import alter_topics, provision_topics
 
+    patches.apply()
     settings = configured_settings(ctx)
     altered = asyncio.run(alter_topics(settings)) if alter else {}
     told = {name: [f"{each.setting}={each.wanted}" for each in changes] for name, changes in altered.items()}

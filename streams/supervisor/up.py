@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from connectors.kafka import patches
 from connectors.local_model import LocalModel
 from streams.config.settings import Settings
 from streams.supervisor import ready_screen as screen
@@ -28,6 +29,7 @@ PROGRESS_INTERVAL_S = 10.0
 
 async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
     """Run until a signal. Exit code 0: all ended in order, and what has no end yet is on the log for the next start."""
+    patches.apply()
     console = Console(stderr=True, highlight=False)
     stop = _signalled()
     async with contextlib.AsyncExitStack() as stack:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.kafka import ensure_topics
+from connectors.kafka import ensure_topics, patches
 from streams.config import loader as configuration
 from tests.chaos import evidence
 from tests.chaos.callers import REPLIES
@@ -47,6 +47,7 @@ async def run(
     folder: Path, faults: Iterable[str], *, rate: float, seed: int, say: Say, calm_s: float = CALM_S
 ) -> Result:
     """Start, let the faults happen, end, and draw up the ledger; `folder` keeps every process's log."""
+    patches.apply()
     started = time.monotonic()
     async with _scene(folder, rate, seed, say) as scene:
         await scene.load.start()

@@ -1,8 +1,8 @@
-"""A write to a connection that has just been closed is a lost connection, also on uvloop.
+"""A write to a closed connection raises a lost connection on uvloop, as aiokafka expects.
 
-asyncio's own loop drops the bytes; uvloop raises RuntimeError, for which aiokafka is not prepared: its metadata task
-dies of it, and from then on that client looks for its group's coordinator for ever. Seen in one of four restarts of a
-broker under load: the worker neither committed nor left, and said nothing.
+asyncio's own loop drops the bytes. uvloop raises RuntimeError, which aiokafka does not handle: it ends the client's
+metadata task, and from then on that client looks for its group's coordinator for ever. This happened in one of four
+restarts of a broker under load: the worker neither committed nor left its group, and logged nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,14 @@ from aiokafka.errors import KafkaConnectionError
 
 
 def apply() -> None:
-    """Make every connection of this process say so in the way that its users understand. Twice is as good as once."""
-    send = AIOKafkaConnection.send
-    if getattr(send, "mended", False):
-        return
+    """Make every connection of this process raise KafkaConnectionError in place of RuntimeError."""
+    original = AIOKafkaConnection.send
 
-    def mended(connection: AIOKafkaConnection, *request: Any, **options: Any) -> Any:  # noqa: ANN401 - aiokafka's own
+    def send(connection: AIOKafkaConnection, *request: Any, **options: Any) -> Any:  # noqa: ANN401 - aiokafka's own
         try:
-            return send(connection, *request, **options)
+            return original(connection, *request, **options)
         except RuntimeError as error:
             connection.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
             raise KafkaConnectionError(f"Connection at {connection.host}:{connection.port} is closed") from error
 
-    mended.mended = True  # type: ignore[attr-defined]
-    AIOKafkaConnection.send = mended
+    AIOKafkaConnection.send = send

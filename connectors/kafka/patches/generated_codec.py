@@ -1,7 +1,7 @@
-"""Kafka's requests and responses, written and read by one function for each shape, made of aiokafka's description.
+"""Generated codec of Kafka's requests and responses: one function for each message, made from aiokafka's schemas.
 
-aiokafka goes through its descriptions field by field, at two to four calls for each number. A fetch tells of every
-partition, and with few records in it that was a sixth of what a stage cost.
+aiokafka interprets its schemas field by field, with two to four calls for each number. A fetch response describes every
+partition; with few records in it, decoding it was a sixth of a stage's CPU.
 """
 
 from __future__ import annotations
@@ -13,174 +13,174 @@ from io import BytesIO
 from itertools import count
 from typing import Any
 
-from aiokafka.protocol import types as kinds
+from aiokafka.protocol import types
 from aiokafka.protocol.struct import Struct
 
 from schemas.codegen.compile import compile_function, indent
 
 _FORMATS: dict[Any, str] = {
-    kinds.Boolean: "?",
-    kinds.Int8: "b",
-    kinds.Int16: "h",
-    kinds.Int32: "i",
-    kinds.UInt32: "I",
-    kinds.Int64: "q",
-    kinds.Float64: "d",
+    types.Boolean: "?",
+    types.Int8: "b",
+    types.Int16: "h",
+    types.Int32: "i",
+    types.UInt32: "I",
+    types.Int64: "q",
+    types.Float64: "d",
 }
 
 
 def apply() -> None:
-    """Make every client of this process do so. Twice is as good as once."""
+    """Make every client of this process use the generated functions."""
     Struct.encode = _encode
     Struct.decode = classmethod(_decode)
 
 
 def _encode(message: Struct) -> bytes:
-    told = message.__dict__
-    return writer(message.SCHEMA)([told[name] for name in message.SCHEMA.names])
+    values = message.__dict__
+    return encoder(message.SCHEMA)([values[name] for name in message.SCHEMA.names])
 
 
 def _decode(cls: type[Struct], data: BytesIO | bytes) -> Struct:
-    return cls(*reader(cls.SCHEMA)(BytesIO(data) if isinstance(data, bytes) else data))
+    return cls(*decoder(cls.SCHEMA)(BytesIO(data) if isinstance(data, bytes) else data))
 
 
 @functools.cache
-def writer(shape: kinds.Schema) -> Callable[[Sequence[Any]], bytes]:
-    """Make what turns the values of such a message into bytes. It raises ValueError if they don't fit."""
-    write: Callable[[Sequence[Any]], bytes] = _Writer().function(shape)
-    return write
+def encoder(schema: types.Schema) -> Callable[[Sequence[Any]], bytes]:
+    """Return the function that encodes a message's values. It raises ValueError if they do not fit the schema."""
+    encode: Callable[[Sequence[Any]], bytes] = _EncoderSource().function(schema)
+    return encode
 
 
 @functools.cache
-def reader(shape: kinds.Schema) -> Callable[[BytesIO], tuple[Any, ...]]:
-    """Make what reads the values of such a message. It raises ValueError if the bytes are none."""
-    read: Callable[[BytesIO], tuple[Any, ...]] = _Reader().function(shape)
-    return read
+def decoder(schema: types.Schema) -> Callable[[BytesIO], tuple[Any, ...]]:
+    """Return the function that decodes a message's values. It raises ValueError if the bytes do not fit the schema."""
+    decode: Callable[[BytesIO], tuple[Any, ...]] = _DecoderSource().function(schema)
+    return decode
 
 
-class _Lines:
-    """Numbers that stand side by side are one call: they are held until something of no fixed length comes."""
+class _Source:
+    """Source of one function. Adjacent numbers are packed in one call: they are pending until another field comes."""
 
     def __init__(self) -> None:
-        self._names: dict[str, Any] = {"error": struct.error, "taken": _taken}
-        self._fresh = (f"_{number}" for number in count())
+        self._names: dict[str, Any] = {"error": struct.error, "read_exactly": _read_exactly}
+        self._new_names = (f"_{number}" for number in count())
         self._format = ""
-        self._held: list[str] = []
+        self._pending: list[str] = []
 
-    def _hold(self, format_: str, what: str) -> None:
+    def _add_pending(self, format_: str, expression: str) -> None:
         self._format += format_
-        self._held.append(what)
+        self._pending.append(expression)
 
-    def _layout(self) -> struct.Struct:
+    def _take_layout(self) -> struct.Struct:
         layout, self._format = struct.Struct(f">{self._format}"), ""
         return layout
 
-    def _named(self, value: object) -> str:
-        name = next(self._fresh)
+    def _bind(self, value: object) -> str:
+        name = next(self._new_names)
         self._names[name] = value
         return name
 
-    def _made(self, head: str, lines: list[str], last: str) -> Any:  # noqa: ANN401 - the function that it says
+    def _compile(self, head: str, lines: list[str], last: str) -> Any:  # noqa: ANN401 - the generated function
         body = indent(iter((*lines, last)), 2)
-        fault = "        raise ValueError(f'not of this shape: {fault}') from fault"
+        fault = "        raise ValueError(f'does not fit the schema: {fault}') from fault"
         return compile_function("function", [head, "    try:", *body, "    except error as fault:", fault], self._names)
 
 
-class _Writer(_Lines):
-    """Writes the lines of a function that writes."""
+class _EncoderSource(_Source):
+    """Source of a function that encodes."""
 
-    def function(self, shape: kinds.Schema) -> Any:  # noqa: ANN401 - as above
-        lines = ["parts = []", "add = parts.append", *self._shape(shape, "item"), *self._held_back()]
-        return self._made("def function(item):", lines, "return b''.join(parts)")
+    def function(self, schema: types.Schema) -> Any:  # noqa: ANN401 - as above
+        lines = ["parts = []", "add = parts.append", *self._schema(schema, "item"), *self._flush()]
+        return self._compile("def function(item):", lines, "return b''.join(parts)")
 
-    def _shape(self, shape: kinds.Schema, item: str) -> Iterator[str]:
-        yield f"if len({item}) != {len(shape.fields)}: raise ValueError('not as many values as fields')"
-        for place, field in enumerate(shape.fields):
-            yield from self._field(field, f"{item}[{place}]")
+    def _schema(self, schema: types.Schema, item: str) -> Iterator[str]:
+        yield f"if len({item}) != {len(schema.fields)}: raise ValueError('not as many values as fields')"
+        for index, field in enumerate(schema.fields):
+            yield from self._field(field, f"{item}[{index}]")
 
     def _field(self, field: Any, value: str) -> Iterator[str]:  # noqa: ANN401 - a class or an instance of aiokafka's
-        name = next(self._fresh)
+        name = next(self._new_names)
         if field in _FORMATS:
-            self._hold(_FORMATS[field], value)
-        elif type(field) is kinds.Schema:
-            yield from self._shape(field, value)
-        elif type(field) is kinds.String:
+            self._add_pending(_FORMATS[field], value)
+        elif type(field) is types.Schema:
+            yield from self._schema(field, value)
+        elif type(field) is types.String:
             yield f"{name} = {value}"
             yield f"if {name} is not None: {name} = str({name}).encode({field.encoding!r})"
-            yield from self._sized("h", name)
+            yield from self._length("h", name)
             yield f"if {name}: add({name})"
-        elif field is kinds.Bytes:
+        elif field is types.Bytes:
             yield f"{name} = {value}"
-            yield from self._sized("i", name)
+            yield from self._length("i", name)
             yield f"if {name}: add({name})"
-        elif type(field) is kinds.Array:
-            each = next(self._fresh)
+        elif type(field) is types.Array:
+            each = next(self._new_names)
             yield f"{name} = {value}"
-            yield from self._sized("i", name)
+            yield from self._length("i", name)
             yield f"for {each} in {name} or ():"
-            yield from indent(iter((*self._field(field.array_of, each), *self._held_back())))
+            yield from indent(iter((*self._field(field.array_of, each), *self._flush())))
         else:
-            yield from self._held_back()
-            yield f"add({self._named(field.encode)}({value}))"
+            yield from self._flush()
+            yield f"add({self._bind(field.encode)}({value}))"
 
-    def _sized(self, format_: str, name: str) -> Iterator[str]:
-        self._hold(format_, f"-1 if {name} is None else len({name})")
-        yield from self._held_back()
+    def _length(self, format_: str, name: str) -> Iterator[str]:
+        self._add_pending(format_, f"-1 if {name} is None else len({name})")
+        yield from self._flush()
 
-    def _held_back(self) -> Iterator[str]:
-        if self._held:
-            yield f"add({self._named(self._layout().pack)}({', '.join(self._held)}))"
-            self._held.clear()
+    def _flush(self) -> Iterator[str]:
+        if self._pending:
+            yield f"add({self._bind(self._take_layout().pack)}({', '.join(self._pending)}))"
+            self._pending.clear()
 
 
-class _Reader(_Lines):
-    """Writes the lines of a function that reads."""
+class _DecoderSource(_Source):
+    """Source of a function that decodes."""
 
-    def function(self, shape: kinds.Schema) -> Any:  # noqa: ANN401 - as above
+    def function(self, schema: types.Schema) -> Any:  # noqa: ANN401 - as above
         lines: list[str] = ["read = data.read"]
-        found = self._shape(shape, lines)
-        lines += self._held_back()
-        return self._made("def function(data):", lines, f"return {found}")
+        result = self._schema(schema, lines)
+        lines += self._flush()
+        return self._compile("def function(data):", lines, f"return {result}")
 
-    def _shape(self, shape: kinds.Schema, lines: list[str]) -> str:
-        """Read what stands in a shape; what is left behind is how its values are called together."""
-        return f"({''.join(f'{self._field(field, lines)}, ' for field in shape.fields)})"
+    def _schema(self, schema: types.Schema, lines: list[str]) -> str:
+        """Add the lines that read a schema; return the expression of its values as a tuple."""
+        return f"({''.join(f'{self._field(field, lines)}, ' for field in schema.fields)})"
 
     def _field(self, field: Any, lines: list[str]) -> str:  # noqa: ANN401 - as above
-        if type(field) is kinds.Schema:
-            return self._shape(field, lines)
-        name = next(self._fresh)
+        if type(field) is types.Schema:
+            return self._schema(field, lines)
+        name = next(self._new_names)
         if field in _FORMATS:
-            self._hold(_FORMATS[field], name)
-        elif type(field) is kinds.String:
-            lines += self._sized("h", name)
-            lines.append(f"{name} = None if {name} < 0 else taken(read, {name}).decode({field.encoding!r})")
-        elif field is kinds.Bytes:
-            lines += self._sized("i", name)
-            lines.append(f"{name} = None if {name} < 0 else taken(read, {name})")
-        elif type(field) is kinds.Array:
-            size, each = next(self._fresh), list[str]()
-            lines += self._sized("i", size)
-            found = self._field(field.array_of, each)
-            each += (*self._held_back(), f"{name}.append({found})")
-            lines += (f"{name} = None if {size} == -1 else []", f"for {next(self._fresh)} in range({size}):")
+            self._add_pending(_FORMATS[field], name)
+        elif type(field) is types.String:
+            lines += self._length("h", name)
+            lines.append(f"{name} = None if {name} < 0 else read_exactly(read, {name}).decode({field.encoding!r})")
+        elif field is types.Bytes:
+            lines += self._length("i", name)
+            lines.append(f"{name} = None if {name} < 0 else read_exactly(read, {name})")
+        elif type(field) is types.Array:
+            length, each = next(self._new_names), list[str]()
+            lines += self._length("i", length)
+            item = self._field(field.array_of, each)
+            each += (*self._flush(), f"{name}.append({item})")
+            lines += (f"{name} = None if {length} == -1 else []", f"for {next(self._new_names)} in range({length}):")
             lines += indent(iter(each))
         else:
-            lines += (*self._held_back(), f"{name} = {self._named(field.decode)}(data)")
+            lines += (*self._flush(), f"{name} = {self._bind(field.decode)}(data)")
         return name
 
-    def _sized(self, format_: str, name: str) -> Iterator[str]:
-        self._hold(format_, name)
-        yield from self._held_back()
+    def _length(self, format_: str, name: str) -> Iterator[str]:
+        self._add_pending(format_, name)
+        yield from self._flush()
 
-    def _held_back(self) -> Iterator[str]:
-        if self._held:
-            layout = self._layout()
-            yield f"{', '.join(self._held)}, = {self._named(layout.unpack)}(read({layout.size}))"
-            self._held.clear()
+    def _flush(self) -> Iterator[str]:
+        if self._pending:
+            layout = self._take_layout()
+            yield f"{', '.join(self._pending)}, = {self._bind(layout.unpack)}(read({layout.size}))"
+            self._pending.clear()
 
 
-def _taken(read: Callable[[int], bytes], size: int) -> bytes:
+def _read_exactly(read: Callable[[int], bytes], size: int) -> bytes:
     data = read(size)
     if len(data) != size:
         raise ValueError(f"{len(data)} bytes where {size} should be")

@@ -1,7 +1,7 @@
-"""A broker that refuses a token is understood: what it answers then is no welcome.
+"""A non-empty challenge of the broker counts as a rejected OAUTHBEARER token.
 
-It answers a token that it does not take with a challenge (RFC 7628, section 3.2.2), and closes the connection later.
-aiokafka takes every answer for success: its client starts, knows no broker, and fails somewhere else.
+A broker answers a token that it rejects with a challenge (RFC 7628, section 3.2.2), and closes the connection later.
+aiokafka takes every answer for success: its client starts, knows no broker, and fails later for another reason.
 """
 
 from __future__ import annotations
@@ -15,17 +15,14 @@ from connectors.kafka.security.oauth import TokenSource
 
 
 def apply() -> None:
-    """Make every connection of this process see the difference. Twice is as good as once."""
-    step = OAuthAuthenticator.step
-    if getattr(step, "mended", False):
-        return
+    """Make every connection of this process raise SaslAuthenticationFailed, and forget the rejected token."""
+    original = OAuthAuthenticator.step
 
-    async def mended(authenticator: OAuthAuthenticator, answer: bytes | None) -> Any:  # noqa: ANN401 - aiokafka's own
+    async def step(authenticator: OAuthAuthenticator, answer: bytes | None) -> Any:  # noqa: ANN401 - aiokafka's own
         if authenticator._token_sent and answer:  # noqa: SLF001 - it keeps no public state
             if isinstance(provider := authenticator._sasl_oauth_token_provider, TokenSource):  # noqa: SLF001 - the same
                 provider.forget()
             raise SaslAuthenticationFailed("the token was refused")
-        return await step(authenticator, answer)
+        return await original(authenticator, answer)
 
-    mended.mended = True  # type: ignore[attr-defined]
-    OAuthAuthenticator.step = mended
+    OAuthAuthenticator.step = step

@@ -1,8 +1,8 @@
-"""Who asks a partition's old leader for its first offset learns who leads it now.
+"""A consumer whose offset request fails refreshes its metadata, so that it finds the partition's new leader.
 
-aiokafka 0.14.0 asks the old one again and again, and fetches nothing from that broker meanwhile: not of the partitions
-that it still leads either. Seen when a broker stood still for 15 s: a filter and audit read nothing of some partitions
-until the client's metadata was old enough to be asked for anew, five minutes later.
+aiokafka 0.14.0 sends the request to the former leader again and again, and meanwhile fetches nothing from that broker,
+not even from the partitions that it still leads. Seen when a broker was paused for 15 s: a filter and audit read
+nothing from some partitions until the client's metadata expired, five minutes later.
 """
 
 from __future__ import annotations
@@ -14,20 +14,14 @@ from aiokafka.errors import KafkaError
 
 
 def apply() -> None:
-    """Make every consumer of this process ask for the leaders when it was told that it has the wrong one.
+    """Make every consumer of this process force a metadata update when a request for offsets fails."""
+    original = Fetcher._proc_offset_request  # noqa: SLF001 - there is no public method for it
 
-    Twice is as good as once.
-    """
-    ask = Fetcher._proc_offset_request  # noqa: SLF001 - there is no public place for it
-    if getattr(ask, "mended", False):
-        return
-
-    async def mended(fetcher: Fetcher, *request: Any) -> Any:  # noqa: ANN401 - aiokafka's own
+    async def request_offsets(fetcher: Fetcher, *request: Any) -> Any:  # noqa: ANN401 - aiokafka's own
         try:
-            return await ask(fetcher, *request)
+            return await original(fetcher, *request)
         except KafkaError:
             fetcher._client.force_metadata_update()  # noqa: SLF001 - the same
             raise
 
-    mended.mended = True  # type: ignore[attr-defined]
-    Fetcher._proc_offset_request = mended  # noqa: SLF001 - the same
+    Fetcher._proc_offset_request = request_offsets  # noqa: SLF001 - the same

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.record import MemoryRecords
 from hypothesis import given
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 
 from connectors.kafka import PartitionReader
 from connectors.kafka.embedded.broker import EmbeddedBroker
-from connectors.kafka.patches import tolerant_batches as lenient_records
-from connectors.kafka.patches.record_class import OwnRecords
+from connectors.kafka.patches import tolerant_batches
+from connectors.kafka.patches.record_class import DirectPartitionRecords
 from connectors.kafka.patches.tolerant_batches import UNREADABLE, TolerantRecords
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
@@ -19,24 +18,27 @@ from tests.fixtures.raw_records import CODECS, OFFSET_DELTA, Raw, batch, damaged
 
 
 def read(held: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:
-    """What aiokafka's fetcher makes of this."""
-    place = TopicPartition("t", 0)
-    return list(OwnRecords(place, records(held), [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED))
+    """Return the records that aiokafka's fetcher would return."""
+    partition, batches = TopicPartition("t", 0), records(held)
+    found = DirectPartitionRecords(
+        partition, batches, [], 0, None, None, check_crcs=True, isolation_level=READ_UNCOMMITTED
+    )
+    return list(found)
 
 
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(lenient_records, "LIMIT_BYTES", 1_000)
+    monkeypatch.setattr(tolerant_batches, "LIMIT_BYTES", 1_000)
     return 1_000
 
 
-def test_aiokafka_alone_does_not_survive_it() -> None:
-    with pytest.raises(UnicodeDecodeError):  # else this whole module has no reason any more
+def test_aiokafka_without_the_patch_raises_on_a_header_name_that_is_not_utf_8() -> None:
+    with pytest.raises(UnicodeDecodeError):  # when this fails, the patch can be removed
         read(batch([Raw(headers=[(b"\xff", b"")])]), MemoryRecords)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_name_that_is_not_utf_8_is_read_with_replacement_and_its_neighbours_as_ever(codec: str) -> None:
+def test_header_name_that_is_not_utf_8_is_decoded_with_replacement_characters(codec: str) -> None:
     bad = [(b"a\xff\xfe", b"1"), (b"", None), ("ä".encode(), b"\xff")]
     held = batch([Raw(b"first" * 50), Raw(b"bad" * 50, bad, b"key"), Raw(None)], codec)
 
@@ -47,7 +49,7 @@ def test_a_name_that_is_not_utf_8_is_read_with_replacement_and_its_neighbours_as
     assert records[1].headers == (("a��", b"1"), ("", None), ("ä", b"\xff"))
 
 
-def test_an_offset_beyond_the_batch_takes_no_reader_along() -> None:
+def test_record_offset_beyond_its_batch_becomes_a_placeholder_within_the_batch() -> None:
     records = read(damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E))
 
     assert [(record.offset, record.value) for record in records] == [(0, None)]
@@ -55,7 +57,7 @@ def test_an_offset_beyond_the_batch_takes_no_reader_along() -> None:
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "none"])
-def test_bytes_that_nobody_can_decompress_become_one_record_at_the_batchs_end(codec: str) -> None:
+def test_batch_that_cannot_be_decompressed_becomes_a_placeholder_at_its_last_offset(codec: str) -> None:
     whole = batch([Raw(b"v" * 100), Raw(b"w" * 100)], codec)
     held = damaged(damaged(whole, 61, 0xFF), 62, 0xFF)
 
@@ -65,25 +67,25 @@ def test_bytes_that_nobody_can_decompress_become_one_record_at_the_batchs_end(co
     assert [name for name, _ in record.headers] == [UNREADABLE]
 
 
-def test_a_batch_of_too_many_records_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lenient_records, "MOST_RECORDS", 2)
+def test_batch_of_more_than_max_records_becomes_a_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tolerant_batches, "MAX_RECORDS", 2)
 
     assert len(read(batch([Raw(b"a")] * 2))) == 2
     assert [record.value for record in read(batch([Raw(b"a")] * 3))] == [None]
 
 
-def test_of_one_fetch_no_more_is_taken_than_the_limit(limit: int) -> None:
+def test_fetch_is_consumed_up_to_the_limit_of_decompressed_bytes(limit: int) -> None:
     held = batch([Raw(bytes(limit // 2 + 1))], "zstd") * 5
 
     fetched = TolerantRecords(held)
-    taken = 0
+    consumed = 0
     while fetched.has_next():
-        taken += len(list(fetched.next_batch()))
+        consumed += len(list(fetched.next_batch()))
 
-    assert taken == 2
+    assert consumed == 2
 
 
-def test_a_wrong_checksum_stays_an_error() -> None:
+def test_wrong_checksum_is_still_an_error() -> None:
     held = bytearray(batch([Raw(b"value")]))
     held[-1] ^= 1
 
@@ -92,23 +94,18 @@ def test_a_wrong_checksum_stays_an_error() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(min_value=61, max_value=400), st.integers(0, 255)), max_size=4))
-def test_no_damage_behind_the_header_raises_or_moves_a_reader_beyond_the_batch(damage: list[tuple[int, int]]) -> None:
+def test_damage_after_the_header_raises_nothing_and_stays_in_the_batch(
+    damage: list[tuple[int, int]],
+) -> None:
     held = batch([Raw(b"value" * 9, [(b"name", b"1")], b"key"), Raw(b"other" * 9, [(b"\xff", None)] * 5)])
-    for place, byte in damage:
-        held = damaged(held, min(place, len(held) - 1), byte)
+    for position, byte in damage:
+        held = damaged(held, min(position, len(held) - 1), byte)
 
     assert all(record.offset in (0, 1) for record in read(held))
 
 
-def test_mending_twice_is_as_good_as_once() -> None:
-    lenient_records.apply()
-    lenient_records.apply()
-
-    assert fetcher.MemoryRecords is TolerantRecords
-
-
 @pytest.mark.flow
-async def test_a_reader_goes_on_behind_what_a_real_broker_took(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_reader_continues_after_malformed_batches(broker: EmbeddedBroker, topics: Topics) -> None:
     topic = topics.requests.name
     undecodable = damaged(batch([Raw(b"v" * 500)], "snappy"), 75, 0xFF)
     hostile = [batch([Raw(b"bad", [(b"\xff", b"")])]), damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E), undecodable]
@@ -120,5 +117,5 @@ async def test_a_reader_goes_on_behind_what_a_real_broker_took(broker: EmbeddedB
         while not found or found[-1].value != b"good":
             found += await reader.read(20)
 
-    assert codes == [0, 0, 0], "the broker refuses some of it by now"
+    assert codes == [0, 0, 0], "the broker now rejects some of these batches"
     assert [record.offset for record in found] == [0, 1, 2, 3]
