@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import time
@@ -55,8 +56,8 @@ class Traffic:
         at = self.now - ago_ms
         of_request: dict[str, Any] = {name: changes.pop(name) for name in ("tenant", "key_id") if name in changes}
         request_id = str(uuid.uuid4())
-        request = SETTLED.request.model_copy(
-            update={"request_id": request_id, "received_at": at, "deadline_at": at + MINUTE, **of_request}
+        request = dataclasses.replace(
+            SETTLED.request, request_id=request_id, received_at=at, deadline_at=at + MINUTE, **of_request
         )
         times: dict[str, Any] = {
             "admitted_at": at + 1,
@@ -64,7 +65,7 @@ class Traffic:
             "called_at": at + 3,
             "answered_at": at + 90,
         }
-        event = SETTLED.model_copy(update={"request": request, "settled_at": at + 100, **times, **changes})
+        event = dataclasses.replace(SETTLED, request=request, settled_at=at + 100, **times, **changes)
         self.log.write(self.log.topics.outcomes.name, encode(event), at + 100)
         return request_id
 

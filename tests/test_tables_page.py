@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 import schemas
 from connectors.clickhouse import ClickHouseClient
@@ -20,7 +22,7 @@ TEXT = PAGE.read_text("utf-8")
 OF_A_RECORD = {"DeadLettered", "Undecodable", "Unstorable"}
 """Event types that are no event class: rows of records that could not be processed, decoded or stored."""
 
-BATCH = REQUEST.model_copy(update={"lane": "batch"})
+BATCH = dataclasses.replace(REQUEST, lane="batch")
 COMPLETE = (
     RequestAdmitted(request=BATCH, model="fast", body="{}", admitted_at=NOW, config_hash="c"),
     AttemptFinished(
@@ -34,7 +36,7 @@ COMPLETE = (
         changes=(Change(param="max_tokens", action="renamed", detail="max_completion_tokens"),),
         native_usage="{}",
     ),
-    SETTLED.model_copy(update={"request": BATCH, "replayed": True}),
+    dataclasses.replace(SETTLED, request=BATCH, replayed=True),
 )
 """Events with the optional fields that no example sets."""
 
@@ -48,7 +50,7 @@ def examples() -> list[Event]:
     """Every example event, with every field set."""
     classes = {cls.__name__: cls for cls in EVENTS}
     files = sorted(Path(schemas.__file__).parent.joinpath("examples").glob("*/*.json"))
-    return [classes[file.name.partition(".")[0]].model_validate_json(file.read_bytes()) for file in files]
+    return [TypeAdapter(classes[file.name.partition(".")[0]]).validate_json(file.read_bytes()) for file in files]
 
 
 def attributes_of(event: Event) -> set[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-from pydantic.fields import FieldInfo
 
 from schemas.events.catalog import EVENTS, Event
 from schemas.events.parts import Part
@@ -37,16 +36,18 @@ def avro_type(hint: Any, seen: set[str]) -> Any:  # noqa: ANN401 - type hints in
     return record(hint, seen)
 
 
-def field(name: str, hint: Any, info: FieldInfo, seen: set[str]) -> dict[str, Any]:  # noqa: ANN401 - a type hint
+def field(name: str, hint: Any, info: Field[Any], seen: set[str]) -> dict[str, Any]:  # noqa: ANN401 - a type hint
     """One field, with its default if it has one."""
     made: dict[str, Any] = {"name": name, "type": avro_type(hint, seen)}
-    if not info.is_required():
-        default = info.get_default()
-        made["default"] = default.model_dump(mode="json") if isinstance(default, Part) else _jsonable(default)
+    default = info.default if info.default_factory is MISSING else info.default_factory()
+    if default is not MISSING:
+        made["default"] = _jsonable(default)
     return made
 
 
 def _jsonable(default: Any) -> Any:  # noqa: ANN401 - any default
+    if isinstance(default, Part):
+        return asdict(default)
     return list(default) if isinstance(default, tuple) else default
 
 
@@ -61,7 +62,7 @@ def record(model: type[Part], seen: set[str]) -> Any:  # noqa: ANN401 - a JSON t
         "name": model.__name__,
         "namespace": NAMESPACE,
         "doc": (model.__doc__ or "").strip().split("\n")[0],
-        "fields": [field(name, hints[name], info, seen) for name, info in model.model_fields.items()],
+        "fields": [field(info.name, hints[info.name], info, seen) for info in fields(model)],
     }
 
 

@@ -5,7 +5,6 @@ A record is ``0x00``, the schema's id as four bytes, and bare Avro. Ids come wit
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import struct
@@ -14,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import fastavro
+from pydantic import TypeAdapter
 
 from schemas.avro.compiled import compile_reader, compile_writer
 from schemas.events.catalog import EVENTS, Event
@@ -51,7 +51,6 @@ def _schema_tree(event: type[Event], version: int) -> Any:  # noqa: ANN401 - a J
     )
 
 
-@functools.cache
 def _parsed_schema(event: type[Event], version: int) -> Any:  # noqa: ANN401 - fastavro's parsed schema
     return fastavro.parse_schema(_schema_tree(event, version), named_schemas={})
 
@@ -62,25 +61,36 @@ _EVENT_BY_FRAME: dict[bytes, tuple[type[Event], int]] = {
     for event in EVENTS
     for version in range(1, event.version + 1)
 }
-"""What stands in front of which event, in which version."""
+"""The event class and the version of each schema id, by the framing bytes of its records."""
 
 
-@functools.cache
-def _writer(event: type[Event]) -> Callable[[Event], bytes]:
-    return compile_writer(_schema_tree(event, event.version))
+class _Writers(dict[type[Event], Callable[[Event], bytes]]):
+    """Writer of each event class, compiled when it is first used."""
+
+    def __missing__(self, event: type[Event]) -> Callable[[Event], bytes]:
+        self[event] = writer = compile_writer(_schema_tree(event, event.version))
+        return writer
 
 
-@functools.cache
-def _reader(event: type[Event], version: int) -> Callable[[bytes, int], tuple[Event, int]]:
-    if version == event.version:
-        return compile_reader(_schema_tree(event, version))
-    return functools.partial(_read_old_version, event, _parsed_schema(event, version))
+class _Readers(dict[tuple[type[Event], int], Callable[[bytes, int], tuple[Event, int]]]):
+    """Reader of each version of an event class, made when it is first used."""
+
+    def __missing__(self, written: tuple[type[Event], int]) -> Callable[[bytes, int], tuple[Event, int]]:
+        event, version = written
+        self[written] = reader = (
+            compile_reader(_schema_tree(event, version)) if version == event.version else _old_reader(event, version)
+        )
+        return reader
+
+
+_WRITERS = _Writers()
+_READERS = _Readers()
 
 
 def encode(event: Event) -> bytes:
     """The record's value."""
     kind = type(event)
-    return _FRAMES[kind] + _writer(kind)(event)
+    return _FRAMES[kind] + _WRITERS[kind](event)
 
 
 def is_framed(value: bytes) -> bool:
@@ -98,9 +108,9 @@ def decode(value: bytes) -> Event:
     written = _EVENT_BY_FRAME.get(value[: _FRAME.size])
     if written is None:
         raise UndecodableError(_describe_unknown(value))
-    event, version = written
+    event, _ = written
     try:
-        decoded, end = _reader(event, version)(value, _FRAME.size)
+        decoded, end = _READERS[written](value, _FRAME.size)
     except Exception as error:
         raise UndecodableError(f"the bytes are not a {event.__name__} ({type(error).__name__})") from error
     if end > len(value):
@@ -116,9 +126,15 @@ def _describe_unknown(value: bytes) -> str:
     return f"schema id {_FRAME.unpack_from(value)[1]} is not one of Sluice's"
 
 
-def _read_old_version(event: type[Event], written: Any, value: bytes, at: int) -> tuple[Event, int]:  # noqa: ANN401 - fastavro's
-    """What an older version has written, as the event is today: fastavro knows Avro's rules for that."""
-    buffer = io.BytesIO(value)
-    buffer.seek(at)
-    read = fastavro.schemaless_reader(buffer, written, _parsed_schema(event, event.version))
-    return event.model_validate(read), buffer.tell()
+def _old_reader(event: type[Event], version: int) -> Callable[[bytes, int], tuple[Event, int]]:
+    """Return a reader of an older version: fastavro resolves the two schemas, and pydantic checks the values."""
+    written, current = _parsed_schema(event, version), _parsed_schema(event, event.version)
+    validator = TypeAdapter(event)
+
+    def read(value: bytes, at: int) -> tuple[Event, int]:
+        buffer = io.BytesIO(value)
+        buffer.seek(at)
+        fields = fastavro.schemaless_reader(buffer, written, current)
+        return validator.validate_python(fields), buffer.tell()
+
+    return read

@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
-
-SETTERS = {
-    f"set_{slot}": vars(BaseModel)[f"__{slot}__"].__set__
-    for slot in ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
-}
-"""All that a pydantic model holds: filled by these it is not validated."""
-
 
 def compile_function(name: str, lines: list[str], names: dict[str, Any]) -> Any:  # noqa: ANN401 - the function that it says
     """Turn lines into the function of this name, which they define; they may use these names."""

@@ -7,9 +7,10 @@ A field added later has a default, so that every version can read every other (F
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import ClassVar
 
-from schemas.codegen.unchecked_init import unchecked_init
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Failure, Part, Plan, PolicyAction, Request, Usage
 from schemas.events.vocabulary import ErrorType, Millis, Outcome, TargetState
 
@@ -17,11 +18,12 @@ from schemas.events.vocabulary import ErrorType, Millis, Outcome, TargetState
 class Event(Part):
     """A fact on the log. ``number`` is its place in the schema ids: id = 100 x number + version."""
 
+    __slots__ = ()
     number: ClassVar[int]
     version: ClassVar[int] = 1
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class RequestReceived(Event):
     """A request came in. Only the filter reads this topic: its body may hold personal data."""
 
@@ -31,7 +33,7 @@ class RequestReceived(Event):
     """As the caller sent it: not yet known to be text."""
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class RequestAdmitted(Event):
     """The request is allowed, and its body now holds only what may be kept."""
 
@@ -39,14 +41,14 @@ class RequestAdmitted(Event):
     request: Request
     model: str
     body: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = field(default_factory=dict)
     """OpenAI's ``metadata``: the caller's own labels."""
     actions: tuple[PolicyAction, ...] = ()
     admitted_at: Millis
     config_hash: str
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class RequestRouted(Event):
     """The plan is made."""
 
@@ -54,7 +56,7 @@ class RequestRouted(Event):
     request: Request
     model: str
     body: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = field(default_factory=dict)
     actions: tuple[PolicyAction, ...] = ()
     plan: Plan
     admitted_at: Millis
@@ -62,7 +64,7 @@ class RequestRouted(Event):
     config_hash: str
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class AttemptStarted(Event):
     """A provider is about to be called. On the log before the first byte goes out."""
 
@@ -82,6 +84,7 @@ class AttemptStarted(Event):
     """How many calls at once this worker allowed the target then."""
 
 
+@frozen_slots(kw_only=True)
 class AttemptFinished(Event):
     """The provider answered, or did not. Holds the answer, so that nobody need pay for it again."""
 
@@ -119,7 +122,7 @@ class AttemptFinished(Event):
     """The key was refused, and another one was there: worth another try at once."""
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class RequestSettled(Event):
     """The one end of a request, with all that its row needs."""
 
@@ -133,7 +136,7 @@ class RequestSettled(Event):
     """The admitted body; empty when the filter refused it."""
     output: str = ""
     """The answer in OpenAI's shape; empty unless answered."""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = field(default_factory=dict)
     actions: tuple[PolicyAction, ...] = ()
     provider: str = ""
     provider_model: str = ""
@@ -153,6 +156,7 @@ class RequestSettled(Event):
     config_hash: str = ""
 
 
+@frozen_slots(kw_only=True)
 class FeedbackGiven(Event):
     """Somebody judged an answer."""
 
@@ -165,6 +169,7 @@ class FeedbackGiven(Event):
     given_at: Millis
 
 
+@frozen_slots(kw_only=True)
 class ConfigurationApplied(Event):
     """The configuration behind a ``config_hash``, without its secrets."""
 
@@ -175,6 +180,7 @@ class ConfigurationApplied(Event):
     applied_at: Millis
 
 
+@frozen_slots(kw_only=True)
 class TargetStateChanged(Event):
     """A worker leaves a target alone from now on, tries it out, or calls it again as usual."""
 
@@ -192,6 +198,7 @@ class TargetStateChanged(Event):
     changed_at: Millis
 
 
+@frozen_slots(kw_only=True)
 class AttemptWithdrawn(Event):
     """No provider was called after all: the request went to another worker before. Its number is free again."""
 

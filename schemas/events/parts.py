@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import Field
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from schemas.codegen.unchecked_init import unchecked_init
+from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.vocabulary import Lane, Millis, OnOversize, Operation, RoutePolicy
 
 
-class Part(BaseModel):
-    """What stands in an event."""
+class Part:
+    """Base class of events and of the records inside them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    """Set by the decorator of each subclass."""
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class Header(Part):
     """A Kafka header, its bytes untouched."""
 
@@ -24,7 +25,7 @@ class Header(Part):
     value: bytes
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class ReplyTo(Part):
     """Where a caller waits: the topic, the partition if it named one, and what must come back as it was sent."""
 
@@ -34,7 +35,7 @@ class ReplyTo(Part):
     correlation: tuple[Header, ...] = ()
 
 
-@unchecked_init
+@frozen_slots(kw_only=True)
 class Request(Part):
     """Who asked, when, until when, and where the reply goes. The same in every event of a request."""
 
@@ -57,6 +58,7 @@ class Request(Part):
     lane: Lane = "interactive"
 
 
+@frozen_slots(kw_only=True)
 class PolicyAction(Part):
     """What a rule did to a request. Never the text that it matched."""
 
@@ -66,6 +68,7 @@ class PolicyAction(Part):
     count: int = 1
 
 
+@frozen_slots(kw_only=True)
 class Target(Part):
     """One provider to try, with its own name for the model."""
 
@@ -74,6 +77,7 @@ class Target(Part):
     timeout_ms: int
 
 
+@frozen_slots(kw_only=True)
 class Plan(Part):
     """All that the call stage needs to know: the targets in order, and how often to try."""
 
@@ -89,6 +93,7 @@ class Plan(Part):
     """With ``latency`` the call stage puts the targets in order, since it knows how they fare."""
 
 
+@frozen_slots(kw_only=True)
 class Usage(Part):
     """Tokens, counted inclusively: input holds the cached ones, output the reasoning."""
 
@@ -99,6 +104,7 @@ class Usage(Part):
     reasoning_output_tokens: int = 0
 
 
+@frozen_slots(kw_only=True)
 class Failure(Part):
     """Why there is no answer, in the words of OpenAI's error object, with the HTTP status that fits."""
 
@@ -113,6 +119,7 @@ class Failure(Part):
     """When trying again makes sense, if anybody said so."""
 
 
+@frozen_slots(kw_only=True)
 class Change(Part):
     """How a request as sent differs from the request as asked."""
 

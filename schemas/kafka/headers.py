@@ -153,7 +153,7 @@ def cloudevent_headers(
     headers = (
         _CLOUDEVENTS_1,
         ("ce_id", f"{request_id}/{kind.__name__}{serial}".encode()),
-        *_headers_of_event(kind, source),
+        *_headers_of_event(kind.__name__, kind.version, source),
         ("ce_time", rfc3339(time_ms).encode()),
         _AVRO,
         (REQUEST_ID, request_id.encode()),
@@ -162,9 +162,9 @@ def cloudevent_headers(
 
 
 @functools.cache
-def _headers_of_event(kind: type[Event], source: str) -> Headers:
+def _headers_of_event(event: str, version: int, source: str) -> Headers:
     """What is the same in all events of a class from one stage."""
-    name = f"sluice.llm.{kind.__name__}.v{kind.version}"
+    name = f"sluice.llm.{event}.v{version}"
     return ("ce_source", f"/sluice/{source}".encode()), ("ce_type", name.encode())
 
 

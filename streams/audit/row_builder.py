@@ -153,7 +153,7 @@ class RowBuilder:
             return self._requester_columns(topic, originals, alike.read if is_received else [None] * len(originals))
         if alike.kind is str or is_received:
             return {}
-        if "request" in alike.kind.model_fields:
+        if hasattr(alike.kind, "request"):
             return requester_columns([event.request for event in alike.read])
         return {"tenant": [getattr(event, "tenant", "") for event in alike.read]}
 

@@ -113,7 +113,7 @@ def policy_actions(taken: tuple[PolicyAction, ...]) -> list[str]:
 
 def changes_json(changes: tuple[Change, ...]) -> str:
     """How what was sent differs from what was asked, as JSON; empty if it does not. Never a value."""
-    return orjson.dumps([change.model_dump() for change in changes]).decode() if changes else ""
+    return orjson.dumps(changes).decode() if changes else ""
 
 
 def correlation(request: Request) -> str:

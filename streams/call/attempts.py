@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import orjson
 
@@ -50,9 +51,9 @@ def to_finished_event(
     if isinstance(result, ProviderAnswer):
         body = orjson.dumps(pack_vectors(result.body) if started.request.operation == "embeddings" else result.body)
         if len(body) <= MAX_ANSWER_BYTES:
-            return _finished_fields(started, result, finished_at, prices, **_answered_event(result), body=body.decode())
+            return _finished_fields(started, result, finished_at, prices, _answered_event(result, body))
         result = _too_large_event(result, len(body))
-    return _finished_fields(started, result, finished_at, prices, **_failed_event(result))
+    return _finished_fields(started, result, finished_at, prices, _failed_event(result))
 
 
 def to_withdrawn_event(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
@@ -68,33 +69,36 @@ def to_withdrawn_event(started: AttemptStarted, withdrawn_at: int) -> AttemptWit
 
 
 def _finished_fields(
-    started: AttemptStarted, result: ProviderAnswer | ProviderError, finished_at: int, prices: PriceBook, **more: object
+    started: AttemptStarted,
+    result: ProviderAnswer | ProviderError,
+    finished_at: int,
+    prices: PriceBook,
+    fields: dict[str, Any],
 ) -> AttemptFinished:
     """Put together what every end has, and what only an answer or an error has."""
     answered_by = result.response_model if isinstance(result, ProviderAnswer) else ""
     cost = prices.price(started.provider, started.model, result.usage, answered_by)
-    return AttemptFinished.model_validate(
-        {
-            "request": started.request,
-            "attempt": started.attempt,
-            "provider": started.provider,
-            "model": started.model,
-            "worker": started.worker,
-            "started_at": started.started_at,
-            "finished_at": finished_at,
-            "http_status": result.http_status,
-            "usage": result.usage,
-            "cost_usd": None if cost is None else f"{cost:f}",
-            "key_index": result.key_index,
-            "sent": result.sent.decode(),
-            "changes": result.changes,
-            **more,
-        }
+    return AttemptFinished(
+        request=started.request,
+        attempt=started.attempt,
+        provider=started.provider,
+        model=started.model,
+        worker=started.worker,
+        started_at=started.started_at,
+        finished_at=finished_at,
+        http_status=result.http_status,
+        usage=result.usage,
+        cost_usd=None if cost is None else f"{cost:f}",
+        key_index=result.key_index,
+        sent=result.sent.decode(),
+        changes=result.changes,
+        **fields,
     )
 
 
-def _answered_event(answer: ProviderAnswer) -> dict[str, object]:
+def _answered_event(answer: ProviderAnswer, body: bytes) -> dict[str, Any]:
     return {
+        "body": body.decode(),
         "response_id": answer.response_id,
         "response_model": answer.response_model,
         "finish_reasons": answer.finish_reasons,
@@ -102,7 +106,7 @@ def _answered_event(answer: ProviderAnswer) -> dict[str, object]:
     }
 
 
-def _failed_event(error: ProviderError) -> dict[str, object]:
+def _failed_event(error: ProviderError) -> dict[str, Any]:
     hint_s = error.retry_after_s
     return {
         "error_type": error.error_type,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +117,7 @@ class CallStage(AsyncStage):
         if isinstance(claim, InDoubt):
             tried.append((claim.started.provider, claim.started.model))
         plan = order_by_load(routed.plan, tried, lambda target: self._targets.get(target).load_score_s())
-        return routed.model_copy(update={"plan": plan})
+        return dataclasses.replace(routed, plan=plan)
 
     async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
         """Learn from the log which of the requests to come others have begun or ended."""

@@ -58,7 +58,7 @@ def parse_request(record: ConsumerRecord, settings: Settings, now_ms: int) -> Pa
         arrival = _parse_plain(record, record.value, settings, now_ms)
     _check_reply(arrival.request, settings.topics)
     if arrival.request.reply_to is None and arrival.request.stream_topic:  # chunks without a correlation help nobody
-        return dataclasses.replace(arrival, request=arrival.request.model_copy(update={"stream_topic": ""}))
+        return dataclasses.replace(arrival, request=dataclasses.replace(arrival.request, stream_topic=""))
     return arrival
 
 
@@ -71,7 +71,7 @@ def _parse_framed(record: ConsumerRecord, value: bytes, settings: Settings, now_
     if not isinstance(event, RequestReceived):
         raise _invalid_record(record, settings, now_ms, f"a {type(event).__name__} is no request")
     request = event.request
-    changes: dict[str, object] = {"traceparent": asking.valid_traceparent(request.traceparent)}
+    changes: dict[str, Any] = {"traceparent": asking.valid_traceparent(request.traceparent)}
     tenant = settings.topics.owner_of(record.topic)
     if tenant is not None:
         received_at = asking.received_at(record, now_ms)
@@ -84,11 +84,11 @@ def _parse_framed(record: ConsumerRecord, value: bytes, settings: Settings, now_
     return ParsedRequest(_with_effective_fields(request, changes), event.body, openai.parse_body(event.body))
 
 
-def _with_effective_fields(request: Request, changes: dict[str, object]) -> Request:
+def _with_effective_fields(request: Request, changes: dict[str, Any]) -> Request:
     """Change what is not so already. Nearly always all is, and the same request goes on, which need not be written."""
     if all(getattr(request, name) == value for name, value in changes.items()):
         return request
-    return request.model_copy(update=changes)
+    return dataclasses.replace(request, **changes)
 
 
 def _parse_plain(record: ConsumerRecord, value: bytes, settings: Settings, now_ms: int) -> ParsedRequest:
@@ -165,7 +165,7 @@ def _anonymous_request(record: ConsumerRecord, settings: Settings, now_ms: int) 
         reply_to=reply_to,
     )
     allowed = reply_to is None or asking.check_reply_address(request, reply_to, settings.topics) is None
-    return request if allowed else request.model_copy(update={"reply_to": None})
+    return request if allowed else dataclasses.replace(request, reply_to=None)
 
 
 def _invalid_record(record: ConsumerRecord, settings: Settings, now_ms: int, reason: str) -> InvalidRecordError:
@@ -182,7 +182,7 @@ def _check_tenant_topic(record: ConsumerRecord, settings: Settings) -> bool:
 def _check_reply(request: Request, topics: Topics) -> None:
     failure = asking.check_reply_address(request, request.reply_to, topics) if request.reply_to else None
     if failure is not None:
-        raise InvalidRecordError(request.model_copy(update={"reply_to": None}), failure, dead_letter=False)
+        raise InvalidRecordError(dataclasses.replace(request, reply_to=None), failure, dead_letter=False)
 
 
 def _is_text(value: bytes) -> bool:

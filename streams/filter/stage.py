@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ class FilterStage(TransformStage):
         """Put it into the batch lane if its model is of that, or if its caller is content to wait as OpenAI has it."""
         model = self._settings.models.get(document["model"])
         batch = document.get("service_tier") == "flex" or (model is not None and model.lane == "batch")
-        return request.model_copy(update={"lane": "batch"}) if batch else request
+        return dataclasses.replace(request, lane="batch") if batch else request
 
     def _choose_partition(self, request: Request, record: ConsumerRecord) -> int | None:
         return choose_partition(request, record, self._settings.kafka.partitions)
@@ -146,11 +147,11 @@ def _apply_policy(document: dict[str, Any], rules: CompiledPolicy) -> tuple[dict
 def _keep_stream_topic(request: Request, document: dict[str, Any]) -> Request:
     """Keep the place for chunks only if the body asks for them."""
     wanted = request.operation == "chat" and bool(document.get("stream"))
-    return request if wanted or not request.stream_topic else request.model_copy(update={"stream_topic": ""})
+    return request if wanted or not request.stream_topic else dataclasses.replace(request, stream_topic="")
 
 
 def _redact_idempotency_key(request: Request, rules: CompiledPolicy) -> Request:
     """Free what goes on beside the body from what the policy would take out of it: the caller's own name for it."""
     name = request.idempotency_key
     clean = redact(name, rules) if name else name
-    return request if clean == name else request.model_copy(update={"idempotency_key": clean})
+    return request if clean == name else dataclasses.replace(request, idempotency_key=clean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from connectors.kafka.clients.producer import MAX_RECORD_BYTES
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, ReplyTo
@@ -20,7 +22,7 @@ def build_reply(
     """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
     value = b"" if settled.failure else _body(settled)
     if len(value) > MAX_RECORD_BYTES:
-        settled = settled.model_copy(update={"outcome": "failed", "failure": _too_large(len(value))})
+        settled = dataclasses.replace(settled, outcome="failed", failure=_too_large(len(value)))
     return ProducerRecord(
         reply_to.topic,
         reply_to.key,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from schemas.avro.codec import encode
@@ -16,9 +18,9 @@ EXPIRES = 10_000
 
 
 def started(number: int, worker: str, at: int) -> AttemptStarted:
-    told = {"provider": "double", "model": "again", "waited_ms": 0, "in_flight_limit": 1}
+    fields: dict[str, Any] = {"provider": "double", "model": "again", "waited_ms": 0, "in_flight_limit": 1}
     return AttemptStarted(
-        request=REQUEST, attempt=number, worker=worker, started_at=at, expires_at=at + EXPIRES, **told
+        request=REQUEST, attempt=number, worker=worker, started_at=at, expires_at=at + EXPIRES, **fields
     )
 
 

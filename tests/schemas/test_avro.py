@@ -8,7 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from pydantic import TypeAdapter
 
 from schemas.avro import codec
 from schemas.avro.__main__ import main, text
@@ -168,10 +170,10 @@ def event_of(path: Path) -> type[Event]:
 def test_an_example_is_an_event_of_its_topic_and_comes_back_from_the_wire(path: Path) -> None:
     content = json.loads(path.read_text("utf-8"))
 
-    event = event_of(path).model_validate(content)
+    event = TypeAdapter(event_of(path)).validate_python(content)
 
     assert codec.decode(codec.encode(event)) == event
-    assert event.model_dump(mode="json") == content, "an example says every field"
+    assert orjson.loads(orjson.dumps(event, default=bytes.decode)) == content, "an example says every field"
 
 
 def test_every_event_of_every_topic_has_an_example_and_no_example_is_an_orphan() -> None:

@@ -125,8 +125,8 @@ class Tools:
         self._note("response_format", "a tool that must be called")
 
     def _note(self, param: str, detail: str, *, dropped: bool = False) -> None:
-        action = "dropped" if dropped else "transformed"
-        self._applied.changes.append(Change(param=param, action=action, detail=detail))
+        change = Change(param=param, action="dropped" if dropped else "transformed", detail=detail)
+        self._applied.changes.append(change)
 
 
 def _schema(wish: JsonObject) -> JsonObject:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from schemas.avro.compiled.parts import INTERNED, LOW_7_BITS, Schema, intern_functions
-from schemas.codegen.compile import SETTERS, compile_function, indent
+from schemas.codegen.compile import compile_function, indent
 from schemas.events import catalog, parts
 from schemas.events.catalog import Event
 
@@ -24,7 +24,6 @@ def compile_reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
     names: dict[str, Any] = {
         "varint": _read_varint,
         "new": object.__new__,
-        **SETTERS,  # not validated, since the schema has said what may be there
         "double": struct.Struct("<d").unpack_from,
         **intern_functions(),
     }
@@ -141,11 +140,8 @@ def _construct_lines(schema: Schema, into: str, serial: Iterator[int], names: di
         known = frozenset(get_args(hint)) if get_origin(hint) is Literal else None
         yield from _value_lines(field["type"], places[field["name"]], serial, names, known)
     names[schema["name"]] = model
-    names[f"{schema['name']}_fields"] = set(places)
     yield f"{into} = new({schema['name']})"
-    yield f"set_dict({into}, {{{', '.join(f'{name!r}: {place}' for name, place in places.items())}}})"
-    yield f"set_pydantic_fields_set({into}, {schema['name']}_fields)"
-    yield f"set_pydantic_extra({into}, None); set_pydantic_private({into}, None)"
+    yield "; ".join(f"{into}.{name} = {place}" for name, place in places.items())
 
 
 def _collection_lines(

@@ -71,9 +71,9 @@ def _value_lines(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[
 
 def _record_lines(schema: Schema, value: str, name: str, serial: Iterator[int]) -> Iterator[str]:
     kind = schema["name"]
-    fields = [f"{name} = {value}.__dict__"]
+    fields = [f"{name} = {value}"]
     for field in schema["fields"]:
-        fields += _value_lines(field["type"], f"{name}[{field['name']!r}]", serial)
+        fields += _value_lines(field["type"], f"{name}.{field['name']}", serial)
     if kind not in INTERNED:
         yield from fields
         return

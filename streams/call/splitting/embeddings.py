@@ -7,6 +7,7 @@ A part may so hold less than it could, and never more than it may. Token ids are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -168,7 +169,8 @@ def merge_answers(answers: Sequence[ProviderAnswer], parts: Sequence[range]) -> 
 def sum_usage(answers: Sequence[ProviderAnswer]) -> Usage:
     """What they cost together, in tokens."""
     counted = [answer.usage for answer in answers]
-    return Usage(**{name: sum(getattr(usage, name) for usage in counted) for name in Usage.model_fields})
+    names = [field.name for field in fields(Usage)]
+    return Usage(**{name: sum(getattr(usage, name) for usage in counted) for name in names})
 
 
 def _split(parts: Sequence[range]) -> Change:

@@ -6,6 +6,7 @@ target that is not called grows cheaper with time, so that one that was slow is 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -62,4 +63,4 @@ def order_by_load(plan: Plan, tried: Sequence[tuple[str, str]], burden_s: Callab
         return (tried.index(name), 0.0, place) if name in tried else (math.inf, burden_s(target), place)
 
     targets = tuple(target for _, target in sorted(enumerate(plan.targets), key=rank))
-    return plan.model_copy(update={"targets": targets})
+    return dataclasses.replace(plan, targets=targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 
@@ -76,8 +77,8 @@ def with_reply_address(request: Request, address: ReplyAddress, *, stream: bool)
     """The request with a place for its reply, or for chunks as well, and the correlation id that will stand on it."""
     correlation = new_request_id()
     reply_to = address.next(request.request_id, correlation)
-    places = {"reply_to": reply_to, "stream_topic": reply_to.topic if stream else ""}
-    return request.model_copy(update=places), correlation
+    stream_topic = reply_to.topic if stream else ""
+    return dataclasses.replace(request, reply_to=reply_to, stream_topic=stream_topic), correlation
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -39,4 +40,4 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
 def instances_of(model: type[Part]) -> st.SearchStrategy[Any]:
     """Return a strategy of instances of an event class, or of a part of one."""
     hints = get_type_hints(model, include_extras=True)
-    return st.builds(model, **{name: _values(hints[name]) for name in model.model_fields})
+    return st.builds(model, **{field.name: _values(hints[field.name]) for field in fields(model)})

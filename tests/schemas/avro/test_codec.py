@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import struct
@@ -9,6 +10,7 @@ import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from schemas.avro import codec
 from schemas.avro.codec import UndecodableError, decode, encode, is_framed, schema_id
@@ -83,7 +85,7 @@ def test_an_error_never_holds_the_record() -> None:
 
 
 def test_a_value_that_no_class_allows_is_no_event() -> None:
-    written = encode(AttemptStarted.model_validate(STARTED))
+    written = encode(TypeAdapter(AttemptStarted).validate_python(STARTED))
 
     with pytest.raises(UndecodableError, match="not a AttemptStarted"):
         decode(written.replace(b"\x08chat", b"\x08chut"))
@@ -118,9 +120,11 @@ def test_a_record_of_an_older_version_is_read_with_the_defaults_of_today(monkeyp
 
     monkeypatch.setattr(codec, "_parsed_schema", parsed_schema)
     monkeypatch.setitem(codec._EVENT_BY_FRAME, struct.pack(">bI", 0, 799), (FeedbackGiven, 99))
+    fields = dataclasses.asdict(FEEDBACK)
+    del fields["score"]
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, parsed, FEEDBACK.model_dump(exclude={"score"}))
+    fastavro.schemaless_writer(buffer, parsed, fields)
 
     event = decode(struct.pack(">bI", 0, 799) + buffer.getvalue())
 
-    assert event == FEEDBACK.model_copy(update={"score": None})
+    assert event == dataclasses.replace(FEEDBACK, score=None)

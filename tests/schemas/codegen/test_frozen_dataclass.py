@@ -13,6 +13,18 @@ class Point:
     y: int = 0
 
 
+@frozen_slots(kw_only=True)
+class Named:
+    x: int = 0
+    y: int
+
+
+def test_keyword_only_fields_with_defaults_may_precede_required_ones() -> None:
+    assert Named(y=1) == Named(x=0, y=1)
+    with pytest.raises(TypeError):
+        Named(0, 1)  # type: ignore[call-arg]
+
+
 def test_it_is_a_value() -> None:
     assert Point(1) == Point(1, 0) != Point(1, 1)
     assert {Point(1), Point(1, 0)} == {Point(1)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from schemas.events.catalog import (
@@ -111,8 +112,8 @@ def test_feedback_has_its_label_where_datasets_look_for_it() -> None:
 
 
 def test_what_takes_the_batch_lane_is_told_by_its_rows_from_the_door_to_its_end() -> None:
-    request = REQUEST.model_copy(update={"lane": "batch"})
+    request = dataclasses.replace(REQUEST, lane="batch")
     received = record(TOPICS.batch.requests.name, RequestReceived(request=request, body=b"{}"))
-    ended = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"request": request}))
+    ended = record(TOPICS.outcomes.name, dataclasses.replace(SETTLED, request=request))
 
     assert [event_of(each)["attributes"]["lane"] for each in (received, ended)] == ["batch", "batch"]

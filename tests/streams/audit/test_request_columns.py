@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Failure, Usage
 from streams.audit import tables as columns
@@ -28,15 +30,14 @@ def test_a_refused_request_has_no_times_of_stages_it_never_saw() -> None:
 
 
 def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -> None:
-    wild = SETTLED.model_copy(
-        update={
-            "request": REQUEST.model_copy(update={"received_at": 10**15, "request_id": "no uuid"}),
-            "usage": Usage(input_tokens=2**40, output_tokens=-1),
-            "settled_at": -5,
-            "cost_usd": "NaN",
-            "attempts": 2**20,
-            "model": "m" * 1000,
-        }
+    wild = dataclasses.replace(
+        SETTLED,
+        request=dataclasses.replace(REQUEST, received_at=10**15, request_id="no uuid"),
+        usage=Usage(input_tokens=2**40, output_tokens=-1),
+        settled_at=-5,
+        cost_usd="NaN",
+        attempts=2**20,
+        model="m" * 1000,
     )
 
     row = request_of(record(TOPICS.outcomes.name, wild))

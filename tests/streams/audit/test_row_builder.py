@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import uuid
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 import schemas
 from schemas.events.catalog import EVENTS, Event, RequestAdmitted, RequestReceived
@@ -30,7 +32,7 @@ def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
 
 
 def test_a_replay_is_an_event_and_no_second_request() -> None:
-    replay = record(TOPICS.outcomes.name, SETTLED.model_copy(update={"replayed": True}))
+    replay = record(TOPICS.outcomes.name, dataclasses.replace(SETTLED, replayed=True))
 
     assert request_of(replay) is None
     assert event_of(replay)["attributes"] == {"replayed": "true"}
@@ -74,7 +76,7 @@ UNSCREENED: dict[str, Event | bytes | None] = {
     "another event": RequestAdmitted(
         request=TOLD, model=CANARY, body=CANARY, labels={CANARY: CANARY}, admitted_at=NOW, config_hash=CANARY
     ),
-    "an end": SETTLED.model_copy(update={"request": TOLD, "input": CANARY, "output": CANARY, "model": CANARY}),
+    "an end": dataclasses.replace(SETTLED, request=TOLD, input=CANARY, output=CANARY, model=CANARY),
     "text": MARKED,
     "json": b'{"model": "' + MARKED + b'", "metadata": {"' + MARKED + b'": "' + MARKED + b'"}}',
     "broken avro": b"\x00\x00\x00\x00\x65" + MARKED,
@@ -133,7 +135,7 @@ def test_json_on_a_request_topic_is_a_request_of_the_topics_owner() -> None:
 
 
 def test_a_tenant_can_not_speak_for_another_in_its_own_topic() -> None:
-    foreign = RequestReceived(request=REQUEST.model_copy(update={"tenant": "globex"}), body=b"{}")
+    foreign = RequestReceived(request=dataclasses.replace(REQUEST, tenant="globex"), body=b"{}")
 
     row = event_of(record("llm.requests.acme.v1", foreign))
 
@@ -187,13 +189,13 @@ def test_a_dead_letter_of_an_unnamed_request_keeps_the_id_that_it_had() -> None:
 def examples() -> list[Event]:
     files = Path(schemas.__file__).parent.joinpath("examples").glob("*/*.json")
     named = {event.__name__: event for event in EVENTS}
-    return [named[file.name.split(".")[0]].model_validate_json(file.read_bytes()) for file in sorted(files)]
+    return [TypeAdapter(named[file.name.split(".")[0]]).validate_json(file.read_bytes()) for file in sorted(files)]
 
 
 def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
     signed = (("ce_id", b"e1"), ("ce_source", b"/sluice/call"))
     topics = [name for topic in TOPICS.all for name in (topic.name, topic.dead_letters)]
-    ends = [SETTLED, SETTLED.model_copy(update={"replayed": True})]
+    ends = [SETTLED, dataclasses.replace(SETTLED, replayed=True)]
     values: list[Event | bytes | None] = [*UNSCREENED.values(), *examples(), *ends]
     records = [
         record(topic, value, headers, offset=number, timestamp_ms=NOW + number)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
@@ -93,7 +95,7 @@ def test_a_replay_is_settled_when_it_is_replied_to() -> None:
         ({"reply_to": ReplyTo(topic="llm.replies.tests", partition=1)}, True),
     ],
 )
-def test_a_repeat_came_at_another_time_or_waits_elsewhere(change: dict[str, object], *, repeat: bool) -> None:
+def test_a_repeat_came_at_another_time_or_waits_elsewhere(change: dict[str, Any], *, repeat: bool) -> None:
     first = make_request()
 
-    assert is_client_retry(first.model_copy(update=change), first) is repeat
+    assert is_client_retry(dataclasses.replace(first, **change), first) is repeat

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from schemas.events.catalog import AttemptStarted
 from schemas.kafka.headers import last_value
 from schemas.kafka.topics import Topics
@@ -21,8 +23,8 @@ def test_an_event_is_written_under_its_requests_id_with_its_trace() -> None:
 
 def test_who_lost_a_request_may_say_that_it_did_not_call_but_not_that_it_begins() -> None:
     request = routed().request
-    fields = {"provider": "sim", "model": "echo", "worker": "w", "started_at": 1, "expires_at": 3}
-    started = AttemptStarted.model_validate({"request": request, "attempt": 2, **fields})
+    fields: dict[str, Any] = {"provider": "sim", "model": "echo", "worker": "w", "started_at": 1, "expires_at": 3}
+    started = AttemptStarted(request=request, attempt=2, **fields)
 
     begins, taken_back = (
         attempt_event_record(event, Topics().attempts, "call", 5) for event in (started, to_withdrawn_event(started, 2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import orjson
@@ -45,7 +46,7 @@ def failed(failure: Failure = BUSY) -> RequestSettled:
 def embedded(question: str, *numbers: float) -> RequestSettled:
     body = {"object": "list", "data": [{"index": 0, "embedding": list(numbers)}]}
     event = answered(operation="embeddings")
-    return event.model_copy(update={"input": question, "output": orjson.dumps(pack_vectors(body)).decode()})
+    return dataclasses.replace(event, input=question, output=orjson.dumps(pack_vectors(body)).decode())
 
 
 def record(event: RequestSettled, offset: int = 1) -> ConsumerRecord:
@@ -119,7 +120,7 @@ def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
     stage, event = ReplyStage(Settings()), answered()
 
     first = stage.process(record(event, offset=1))
-    second = stage.process(record(event.model_copy(update={"replayed": True}), offset=2))
+    second = stage.process(record(dataclasses.replace(event, replayed=True), offset=2))
 
     assert len(first) == 1
     assert second == []
@@ -135,13 +136,13 @@ def test_a_record_that_is_read_again_is_replied_to_again() -> None:
     "change",
     [
         {"received_at": 5},
-        {"reply_to": REPLY_TO.model_copy(update={"correlation": (Header(name="correlation-id", value=b"2"),)})},
-        {"reply_to": REPLY_TO.model_copy(update={"partition": 6})},
+        {"reply_to": dataclasses.replace(REPLY_TO, correlation=(Header(name="correlation-id", value=b"2"),))},
+        {"reply_to": dataclasses.replace(REPLY_TO, partition=6)},
     ],
 )
 def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> None:
     stage, event = ReplyStage(Settings()), answered()
-    again = event.model_copy(update={"request": event.request.model_copy(update=change), "replayed": True})
+    again = dataclasses.replace(event, request=dataclasses.replace(event.request, **change), replayed=True)
 
     stage.process(record(event, offset=1))
 

@@ -267,8 +267,10 @@ async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() 
     stage, provider = scripted(never)
     start, task = await waiting(stage)
 
-    fields = start.model_dump(exclude={"expires_at", "waited_ms", "in_flight_limit"})
-    stage.claims.observe(record(AttemptFinished.model_validate({**fields, "finished_at": 9, "body": "{}"})))
+    shared: dict[str, Any] = {
+        name: getattr(start, name) for name in ("request", "attempt", "provider", "model", "worker", "started_at")
+    }
+    stage.claims.observe(record(AttemptFinished(**shared, finished_at=9, body="{}")))
     (settled,) = await task
 
     assert (settled.outcome, settled.output, settled.replayed) == ("answered", "{}", False)

@@ -48,8 +48,8 @@ def answered(event: RequestRouted) -> RequestEnd:
 
 
 def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRouted:
-    request = event.request.model_copy(update={"received_at": now_ms() + 1000, **changes})
-    return event.model_copy(update={"request": request, "body": body or event.body})
+    request = dataclasses.replace(event.request, **{"received_at": now_ms() + 1000, **changes})
+    return dataclasses.replace(event, request=request, body=body or event.body)
 
 
 def test_the_same_question_again_gets_the_same_end() -> None:
@@ -70,7 +70,7 @@ def test_another_question_under_the_same_name_is_refused_and_counted_nowhere() -
 
 def test_the_logs_own_redelivery_gets_its_end_whatever_it_says() -> None:
     event = asking()
-    redelivered = event.model_copy(update={"body": chat(text="masked otherwise")})
+    redelivered = dataclasses.replace(event, body=chat(text="masked otherwise"))
 
     assert end_for_repeat(redelivered, answered(event)) == answered(event)
 
@@ -147,7 +147,7 @@ async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, 
     stage, provider = scripted(answer)
     event = routed()
     first = (await work(event, stage))[-1]
-    again = event.model_copy(update={"request": event.request.model_copy(update=change)})
+    again = dataclasses.replace(event, request=dataclasses.replace(event.request, **change))
 
     (settled,) = await work(again, stage)
 

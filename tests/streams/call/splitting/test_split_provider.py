@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from connectors.providers.simulated.answers import embeddings_answer
 from connectors.providers.simulated.provider import Mood, Simulated
 from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Usage
+from schemas.events.vocabulary import OnOversize
 from schemas.openai.embedding_vectors import pack_vectors
 from streams.call.splitting.split_provider import MAX_PARALLEL, SplittingProvider
 from streams.call.stage import CallStage
@@ -81,9 +83,9 @@ def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStag
     return CallStage(Settings.model_validate({**settings, **prices}), "w1", providers={"sim": provider})
 
 
-def a_request(inputs: object, *, on_oversize: str = "split", **more: Any) -> RequestRouted:
+def a_request(inputs: object, *, on_oversize: OnOversize = "split", **more: Any) -> RequestRouted:
     event = routed("sim/m", body=orjson.dumps(a_body(inputs)).decode(), operation="embeddings", **more)
-    return event.model_copy(update={"plan": event.plan.model_copy(update={"on_oversize": on_oversize})})
+    return dataclasses.replace(event, plan=dataclasses.replace(event.plan, on_oversize=on_oversize))
 
 
 async def ended(stage: CallStage, event: RequestRouted) -> tuple[AttemptFinished, Any]:
