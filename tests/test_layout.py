@@ -69,6 +69,29 @@ def test_class_name_is_defined_once() -> None:
     assert {name: files for name, files in defined.items() if len(files) > 1} == {}
 
 
+PARTICIPLES = {"told", "made", "said", "kept", "written", "given", "taken", "known", "held", "sent", "found", "shown"}
+PARTICIPLES |= {"begun", "gone", "meant", "drawn", "left", "seen", "done", "lost", "sold"}
+VERBS_IN_ED = {"embed", "feed", "need", "proceed", "seed", "exceed"}
+
+
+def is_participle(name: str) -> bool:
+    word = name.strip("_")
+    return word in PARTICIPLES or (word.endswith("ed") and "_" not in word and word not in VERBS_IN_ED)
+
+
+def test_function_is_not_named_by_a_past_participle() -> None:
+    named = [
+        f"{file}:{node.lineno} {node.name}"
+        for file in modules()
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not node.decorator_list
+        and is_participle(node.name)
+    ]
+
+    assert named == []
+
+
 def test_only_the_composition_root_and_the_commands_import_the_whole_settings() -> None:
     importing = [
         str(file)
