@@ -89,7 +89,7 @@ def test_the_commands_get_in_too(running: GatewayProcess) -> None:
     topics, doctor = running.run("topics"), running.run("doctor", "--json")
 
     assert (topics.returncode, topics.stdout.strip()) == (0, "all topics are there"), topics.stderr
-    assert {finding["what"] for finding in json.loads(doctor.stdout) if not finding["ok"]} == set()
+    assert {finding["check"] for finding in json.loads(doctor.stdout) if not finding["ok"]} == set()
 
 
 def test_no_secret_is_kept_or_printed(running: GatewayProcess) -> None:
@@ -121,7 +121,7 @@ def test_the_doctor_names_a_wrong_password(secured: SecuredBroker, tmp_path: Pat
     ended = over(secured, tmp_path).run("doctor", "--json", KAFKA_PASSWORD="canary-wrong")
 
     assert ended.returncode == 1
-    says = [finding["says"] for finding in json.loads(ended.stdout) if not finding["ok"]]
+    says = [finding["message"] for finding in json.loads(ended.stdout) if not finding["ok"]]
     assert says.count(f"Kafka at {secured.address(WAY)} {REFUSED}") == 1
     assert "canary" not in ended.stdout + ended.stderr
 

@@ -225,10 +225,10 @@ def test_topics_and_tables_are_all_there_already(gateway: GatewayProcess) -> Non
 
 
 def test_the_doctor_finds_nothing_wrong_with_what_runs(gateway: GatewayProcess) -> None:
-    findings = {finding["what"]: finding for finding in json.loads(gateway.run("doctor", "--json").stdout)}
+    findings = {finding["check"]: finding for finding in json.loads(gateway.run("doctor", "--json").stdout)}
 
     looks = ("configuration", "ingress", "Kafka", "topics", "stages", "backlog", "ClickHouse", "newest row")
-    assert [findings[what]["says"] for what in looks if not findings[what]["ok"]] == []
+    assert [findings[what]["message"] for what in looks if not findings[what]["ok"]] == []
 
 
 def test_the_doctor_names_all_that_is_wrong_where_nothing_runs(stopped: GatewayProcess) -> None:
