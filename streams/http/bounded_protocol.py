@@ -1,8 +1,8 @@
-"""HTTP/1.1 at the socket: uvicorn's protocol, with an end to what one connection may hold and how long it may dawdle.
+"""uvicorn's HTTP/1.1 protocol with limits on the size of request headers and on the time a client may take.
 
-uvicorn keeps a head of any size, waits for ever for its last line, and for ever for a client that does not read. A head
-with two hosts is refused as well: what stands before us may have let it in for the one, and we would serve the other.
-So is one of HTTP/1.1 without any, as RFC 9112 (3.2) has it.
+uvicorn accepts headers of any size, and waits without limit for the end of the headers and for a client that does not
+read its response. A request with two Host headers is refused as well, because a proxy in front may have checked the one
+and this server would use the other. So is an HTTP/1.1 request without Host, as RFC 9112 (3.2) requires.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from schemas.events.parts import Failure
 from schemas.openai.bodies import error_body
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request line and its headers; up to one read of the socket more may be held before it is noticed."""
-_AROUND = len(b": \r\n")
+"""Limit for the request line and headers; up to one read of the socket more may be buffered before it is noticed."""
+_SEPARATORS = len(b": \r\n")
 HEAD_TIMEOUT_S = 15.0
 """From the first byte of a request to the end of its headers."""
 IDLE_TIMEOUT_S = 75.0
-"""How long a connection may be open before it says anything."""
+"""How long a new connection may be open before it sends its first byte."""
 WRITE_STALL_TIMEOUT_S = 60.0
-"""How long a client may read nothing of a response that is on its way."""
+"""How long a client may read nothing of a response that is being sent."""
 
 
 class _RefusedHead(Exception):  # noqa: N818 - never seen outside
-    """Raised in the parser's callbacks, to stop it."""
+    """Raised in the parser's callbacks to stop the parser."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """Protocol of one connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
-        self._head: int | None = None
-        """Bytes of a head that is not complete, without the read that it began in; None while there is none."""
-        self._read = 0
-        self._late: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
-        self._refusal = _failure(400, "malformed_request", "This is not HTTP/1.1 as RFC 9112 has it.")
+        self._head_bytes: int | None = None
+        """Bytes of an incomplete head, without the read in which it began; None while no head is incomplete."""
+        self._read_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._refusal = _failure(400, "malformed_request", "The request is not valid HTTP/1.1 (RFC 9112).")
 
-    # --- asyncio's side
+    # --- callbacks of asyncio
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection; one that says nothing is closed like one that has nothing more to say."""
+        """Start the idle timer: a connection that sends nothing is closed like one that is kept alive too long."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(IDLE_TIMEOUT_S, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        _cancel(self._late)
-        _cancel(self._unread)
+        """Cancel the timers."""
+        _cancel(self._head_timer)
+        _cancel(self._write_timer)
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Parse the bytes, and check the limits."""
         if self.transport.is_closing():
-            return  # it was refused, and what follows is none of our business
+            return  # the request was refused: ignore the rest
         self._unset_keepalive_if_required()
-        self._read = len(data)
+        self._read_bytes = len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # there is nothing to upgrade to: the request is answered, and that is all
+        except httptools.HttpParserUpgrade:  # no upgrade is supported: the request is answered as it is
             if self.cycle is not None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
@@ -74,28 +74,28 @@ class BoundedProtocol(HttpToolsProtocol):
             self._bound_head()
 
     def pause_writing(self) -> None:
-        """Give a client that does not read its time."""
+        """Start the timer of a client that does not read."""
         super().pause_writing()
-        _cancel(self._unread)
-        self._unread = self.loop.call_later(WRITE_STALL_TIMEOUT_S, self.transport.abort)
+        _cancel(self._write_timer)
+        self._write_timer = self.loop.call_later(WRITE_STALL_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: it has read."""
-        _cancel(self._unread)
+        """Cancel the timer: the client has read."""
+        _cancel(self._write_timer)
         super().resume_writing()
 
-    # --- the parser's side
+    # --- callbacks of the parser
 
     def on_message_begin(self) -> None:
-        """Begin a head. Of this read, what went before it may be most: a body, other requests."""
+        """Start to count a head. Most of this read may precede it: a body, or other requests."""
         super().on_message_begin()
-        self._head = -self._read
+        self._head_bytes = -self._read_bytes
 
     def on_headers_complete(self) -> None:
-        """Let a head in that is of a decent size and meant for one host."""
-        _cancel(self._late)
-        self._head = self._late = None
-        size = len(self.url) + sum(len(name) + len(value) + _AROUND for name, value in self.headers)
+        """Refuse a head that is too large, or that names several hosts or none."""
+        _cancel(self._head_timer)
+        self._head_bytes = self._head_timer = None
+        size = len(self.url) + sum(len(name) + len(value) + _SEPARATORS for name, value in self.headers)
         if size > MAX_HEAD_BYTES:
             self._refusal = _TOO_LARGE
             raise _RefusedHead
@@ -105,25 +105,25 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, but not behind a body that was refused before its end."""
+        """Continue with the next request, unless this one was refused before the end of its body: then close."""
         if self.cycle.more_body:
             self.transport.close()
         super().on_response_complete()
 
-    # --- its own
+    # --- limits
 
     def _bound_head(self) -> None:
-        """See that a head that is not complete will be, soon."""
-        if self._head is None:
+        """Limit the size of an incomplete head, and the time until it is complete."""
+        if self._head_bytes is None:
             return
-        self._head += self._read
-        if self._head > MAX_HEAD_BYTES:
+        self._head_bytes += self._read_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
-        elif self._late is None:
-            self._late = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, _LATE)
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, _HEAD_TIMED_OUT)
 
     def _refuse(self, failure: Failure) -> None:
-        """Say no and hang up; where another request's response would be next, only hang up."""
+        """Send a refusal and close. If another request's response is due next, close without one."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
@@ -146,4 +146,4 @@ def _failure(status: int, code: str, message: str) -> Failure:
 
 
 _TOO_LARGE = _failure(431, "headers_too_large", f"The headers are larger than {MAX_HEAD_BYTES} bytes.")
-_LATE = _failure(408, "request_timeout", f"The headers did not arrive within {HEAD_TIMEOUT_S:.0f} seconds.")
+_HEAD_TIMED_OUT = _failure(408, "request_timeout", f"The headers did not arrive within {HEAD_TIMEOUT_S:.0f} seconds.")

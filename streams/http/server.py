@@ -1,4 +1,4 @@
-"""uvicorn as a part of a process of ours, which has other work to finish than HTTP when it is told to stop."""
+"""uvicorn as one part of a process, which has other work to finish when it receives a signal."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import uvicorn
 from streams.config.settings import ConfigurationError
 
 BACKLOG = 2048
-"""Connections that the kernel keeps for us until we take them."""
+"""Connections that the kernel queues until the server accepts them."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but for the signals: they belong to whoever runs the process."""
+    """uvicorn's server without its signal handlers: ``streams.app`` handles signals for the whole process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Install no handler."""
         yield
 
 
 @contextlib.contextmanager
 def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
-    """A socket that listens there, closed behind the block.
+    """Open a listening socket, and close it after the block.
 
     Args:
-        host: of this machine.
-        port: 0 for any that is free.
-        variable: of the environment, that names the port.
+        host: address or name of this machine.
+        port: 0 for any free port.
+        variable: name of the environment variable that sets the port.
 
     Raises:
-        ConfigurationError: it can't be had.
+        ConfigurationError: the address can't be used, for example because the port is taken.
 
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -41,7 +41,7 @@ def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"can't listen on {host}:{port} ({error.strerror}); {variable} names another"
+            f"can't listen on {host}:{port} ({error.strerror}); set {variable} to another port"
         ) from None
     with listener:
         yield listener

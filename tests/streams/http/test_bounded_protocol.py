@@ -1,12 +1,15 @@
-"""Attacks on HTTP itself, as bytes on a real socket."""
+"""Malformed, oversized and slow HTTP requests, as bytes on a real socket."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import re
+import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 import psutil
@@ -14,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from streams.config.settings import Settings
-from streams.http import bounded_protocol as http_protocol
+from streams.http import bounded_protocol
 from streams.ingress.server import bound, live
 from tests.eventually import eventually
 from tests.streams.ingress.fake_log import Telling
@@ -36,7 +39,7 @@ MALFORMED = {
     "a list of lengths": POST + b"Content-Length: 3, 3\r\n\r\n" + BODY,
     "a length with a sign": POST + b"Content-Length: +3\r\n\r\n" + BODY,
     "a negative length": POST + b"Content-Length: -1\r\n\r\n" + BODY,
-    "a length beyond all": POST + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
+    "an enormous length": POST + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
     "a space before the colon": POST + b"Content-Length : 3\r\n\r\n" + BODY,
     "chunks twice": POST + CHUNKED + CHUNKED + b"\r\n" + CHUNKS,
     "chunks and then something": POST + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNKS,
@@ -48,7 +51,7 @@ MALFORMED = {
     "a zero byte in a header": POST + b"X: a\0b\r\n" + LENGTH + b"\r\n" + BODY,
     "a folded header": POST + b"X: a\r\n b\r\n" + LENGTH + b"\r\n" + BODY,
     "line feeds around a chunk": POST + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b"\n"),
-    "a chunk beyond all": POST + CHUNKED + b"\r\n10000000000000001\r\n" + BODY,
+    "an enormous chunk": POST + CHUNKED + b"\r\n10000000000000001\r\n" + BODY,
     "two hosts": POST + b"Host: example.org\r\n" + LENGTH + b"\r\n" + BODY,
     "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "another version": b"GET /healthz HTTP/3.9\r\nHost: localhost\r\n\r\n",
@@ -66,77 +69,75 @@ TOO_LARGE = {
 
 
 @dataclass
-class Door:
+class RunningGateway:
     """A gateway behind a socket."""
 
     gateway: Gateway
     port: int
 
-    async def hear(self, text: bytes, within_s: float = 10) -> bytes:
-        """Say this, and hear until the gateway hangs up."""
+    async def exchange(self, request: bytes, within_s: float = 10) -> bytes:
+        """Send these bytes, and read until the gateway closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        heard = b""
+        received = b""
         with contextlib.suppress(ConnectionError):
-            writer.write(text)
+            writer.write(request)
             async with asyncio.timeout(within_s):
                 while chunk := await reader.read(65536):
-                    heard += chunk
+                    received += chunk
         writer.close()
-        return heard
+        return received
 
-    def holds(self, port: int) -> bool:
-        """Whether the connection from this port is still there, on the gateway's side."""
+    def has_connection_from(self, port: int) -> bool:
+        """Return whether the gateway still has the connection from this port."""
         connections = psutil.Process().net_connections("tcp")
         return any(each.laddr.port == self.port and each.raddr and each.raddr.port == port for each in connections)
 
-    async def is_well(self) -> bool:
-        """Whether others are served."""
-        heard = await self.hear(HEALTHZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-        return heard.startswith(b"HTTP/1.1 200 ")
+    async def serves_others(self) -> bool:
+        """Return whether another client gets a response."""
+        received = await self.exchange(HEALTHZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        return received.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest_asyncio.fixture
-async def door() -> AsyncIterator[Door]:
+async def server() -> AsyncIterator[RunningGateway]:
     gateway = Gateway(Settings.model_validate({"http": {"port": 0}}))
     stop = asyncio.Event()
     with bound(gateway.settings.http) as listener:
         task = asyncio.create_task(live(gateway.ingress, gateway.log, listener, stop))
-        yield Door(gateway, listener.getsockname()[1])
+        yield RunningGateway(gateway, listener.getsockname()[1])
         stop.set()
         gateway.ingress.abort_all()
         async with asyncio.timeout(20):
             await asyncio.gather(task, return_exceptions=True)
 
 
-def code_of(heard: bytes) -> tuple[int, str]:
-    (status,) = re.findall(rb"HTTP/1.1 (\d+)", heard)
-    return int(status), orjson.loads(heard.partition(b"\r\n\r\n")[2])["error"]["code"]
+def code_of(received: bytes) -> tuple[int, str]:
+    (status,) = re.findall(rb"HTTP/1.1 (\d+)", received)
+    return int(status), orjson.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"]
 
 
 @pytest.mark.parametrize("attack", MALFORMED)
-async def test_what_two_servers_could_read_in_two_ways_is_refused_once_and_no_more_is_read(
-    door: Door, attack: str
-) -> None:
-    heard = await door.hear(MALFORMED[attack] + HEALTHZ)
+async def test_ambiguous_request_is_refused_once_and_the_rest_is_ignored(server: RunningGateway, attack: str) -> None:
+    received = await server.exchange(MALFORMED[attack] + HEALTHZ)
 
-    assert code_of(heard) == (400, "malformed_request")
-    assert door.gateway.log.written == []
-    assert await door.is_well()
+    assert code_of(received) == (400, "malformed_request")
+    assert server.gateway.log.written == []
+    assert await server.serves_others()
 
 
 @pytest.mark.parametrize("attack", TOO_LARGE)
-async def test_a_head_that_is_too_large_is_refused(door: Door, attack: str) -> None:
-    heard = await door.hear(TOO_LARGE[attack])
+async def test_headers_that_are_too_large_are_refused(server: RunningGateway, attack: str) -> None:
+    received = await server.exchange(TOO_LARGE[attack])
 
-    assert code_of(heard) == (431, "headers_too_large")
-    assert await door.is_well()
+    assert code_of(received) == (431, "headers_too_large")
+    assert await server.serves_others()
 
 
-async def test_requests_at_once_are_no_large_head_though_a_read_ends_within_one(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+async def test_pipelined_requests_do_not_count_as_one_large_head(
+    server: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "MAX_HEAD_BYTES", 3 * len(HEALTHZ))
-    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    monkeypatch.setattr(bounded_protocol, "MAX_HEAD_BYTES", 3 * len(HEALTHZ))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
 
     writer.write(HEALTHZ * 9 + HEALTHZ[:-3])
     async with asyncio.timeout(10):
@@ -147,59 +148,68 @@ async def test_requests_at_once_are_no_large_head_though_a_read_ends_within_one(
     writer.close()
 
 
-@pytest.mark.parametrize("said", [b"", b"P", POST, HEALTHZ + b"GET"], ids=["nothing", "a letter", "a head", "a second"])
-async def test_a_head_that_does_not_end_is_given_up(door: Door, said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(http_protocol, "IDLE_TIMEOUT_S", 0.2)
-
-    heard = await door.hear(said)
-
-    assert heard.count(b"HTTP/1.1 408 ") == (1 if said else 0)
-    assert await door.is_well()
-
-
-async def test_who_reads_nothing_of_a_response_is_hung_up_on_and_others_go_on(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sent", [b"", b"P", POST, HEALTHZ + b"GET"], ids=["nothing", "a letter", "a head", "a second"])
+async def test_headers_that_do_not_end_time_out(
+    server: RunningGateway, sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "WRITE_STALL_TIMEOUT_S", 0.2)
-    door.gateway.log.answers = lambda _: Telling(body=b'{"n":"' + b"a" * 30_000_000 + b'"}')
-    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, limit=1024)
+    monkeypatch.setattr(bounded_protocol, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(bounded_protocol, "IDLE_TIMEOUT_S", 0.2)
+
+    received = await server.exchange(sent)
+
+    assert received.count(b"HTTP/1.1 408 ") == (1 if sent else 0)
+    assert await server.serves_others()
+
+
+async def test_client_that_reads_no_response_is_disconnected(
+    server: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_protocol, "WRITE_STALL_TIMEOUT_S", 0.2)
+    server.gateway.log.answers = lambda _: Telling(body=b'{"n":"' + b"a" * 30_000_000 + b'"}')
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
 
     writer.write(POST + LENGTH + b"\r\n" + BODY)
-    await eventually(lambda: door.gateway.log.written)
+    await eventually(lambda: server.gateway.log.written)
     await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
 
-    assert await door.is_well()
-    await eventually(lambda: not door.holds(writer.get_extra_info("sockname")[1]))
+    assert await server.serves_others()
+    await eventually(lambda: not server.has_connection_from(writer.get_extra_info("sockname")[1]))
     writer.close()
 
 
-async def test_a_request_to_upgrade_is_answered_as_the_request_that_it_is(door: Door) -> None:
+async def test_upgrade_request_is_answered_without_upgrade(server: RunningGateway) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 
-    heard = await door.hear(POST + upgrade + LENGTH + b"\r\n" + BODY)
+    received = await server.exchange(POST + upgrade + LENGTH + b"\r\n" + BODY)
 
-    assert heard.startswith(b"HTTP/1.1 200 ")
-    assert len(door.gateway.log.written) == 1
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert len(server.gateway.log.written) == 1
 
 
-async def test_behind_a_body_that_was_refused_half_way_nothing_more_is_read(door: Door) -> None:
+async def test_connection_is_closed_after_a_body_refused_before_its_end(server: RunningGateway) -> None:
     compressed = POST + b"Content-Encoding: gzip\r\nContent-Length: 1000\r\n\r\n" + b"a" * 10
 
-    heard = await door.hear(compressed)
+    received = await server.exchange(compressed)
 
-    assert code_of(heard)[0] == 415
-
-
-async def test_http_1_0_needs_no_host(door: Door) -> None:
-    assert (await door.hear(b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    assert code_of(received)[0] == 415
 
 
-async def test_chunk_extensions_and_trailers_are_passed_over(door: Door) -> None:
+async def test_http_1_0_request_needs_no_host_header(server: RunningGateway) -> None:
+    assert (await server.exchange(b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_chunk_extensions_and_trailers_are_ignored(server: RunningGateway) -> None:
     ending = b"0\r\nAuthorization: Bearer sk-nobody\r\n\r\n"
     extended = b"%x;name=value\r\n%s\r\n" % (len(BODY), BODY)
 
-    heard = await door.hear(POST + CHUNKED + b"Connection: close\r\n\r\n" + extended + ending)
+    received = await server.exchange(POST + CHUNKED + b"Connection: close\r\n\r\n" + extended + ending)
 
-    assert heard.startswith(b"HTTP/1.1 200 ")
-    assert b"sk-nobody" not in door.gateway.log.written[0].value  # type: ignore[operator]
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"sk-nobody" not in server.gateway.log.written[0].value  # type: ignore[operator]
+
+
+def test_uvicorn_is_pinned_to_the_installed_version_because_its_private_names_are_used() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    (pinned,) = [line for line in project["dependencies"] if line.startswith("uvicorn")]
+
+    assert pinned == f"uvicorn=={importlib.metadata.version('uvicorn')}"

@@ -13,7 +13,7 @@ from streams.http.server import Server, listening
 from tests.eventually import eventually
 
 
-async def test_a_server_that_serves_leaves_the_signals_alone() -> None:
+async def test_running_server_installs_no_signal_handler() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     server = Server(uvicorn.Config(Starlette(), log_config=None, lifespan="off"))
 
@@ -27,10 +27,10 @@ async def test_a_server_that_serves_leaves_the_signals_alone() -> None:
     assert during == before
 
 
-def test_a_port_that_somebody_has_is_one_sentence_that_says_what_to_do() -> None:
+def test_listening_on_a_taken_port_raises_an_error_that_names_the_variable() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(ConfigurationError, match=r"can't listen on 127.*\(Address.*SLUICE_HEALTH_PORT names another"),
+        pytest.raises(ConfigurationError, match=r"can't listen on 127.*\(Address.*set SLUICE_HEALTH_PORT to"),
         listening("127.0.0.1", taken.getsockname()[1], "SLUICE_HEALTH_PORT"),
     ):
         pass
