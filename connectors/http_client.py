@@ -23,7 +23,7 @@ from schemas.kafka.topics import MAX_ANSWER_BYTES
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 60.0
-_ERRORS = 400
+_FIRST_ERROR_STATUS = 400
 """HTTP's first status that is one."""
 
 MAX_RESPONSE_BYTES = MAX_ANSWER_BYTES + MAX_ANSWER_BYTES // 2
@@ -84,11 +84,11 @@ class StreamedResponse:
         self._response = response
         self._limit_bytes = limit_bytes
 
-    async def chunks(self, until_s: float | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, deadline_s: float | None = None) -> AsyncIterator[bytes]:
         """The body as it comes, decompressed.
 
         Args:
-            until_s: when it must have come to its end, by the loop's clock.
+            deadline_s: when it must have come to its end, by the loop's clock.
 
         Raises:
             NoResponseError: timeout if it has not by then, answer_too_large if it is larger than the limit.
@@ -97,7 +97,7 @@ class StreamedResponse:
         size, body = 0, self._response.aiter_bytes()
         while True:
             try:
-                async with asyncio.timeout_at(until_s):  # around nothing but the wait: no reader's time is cut
+                async with asyncio.timeout_at(deadline_s):  # around nothing but the wait: no reader's time is cut
                     piece = await anext(body, None)
             except TimeoutError as error:
                 raise NoResponseError("timeout", "the answer did not come to its end in time", self.status) from error
@@ -190,7 +190,7 @@ class HttpClient:
             finally:
                 await response.aclose()
         except TRANSPORT_ERRORS as error:
-            raise no_response(error) from error
+            raise to_no_response_error(error) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,12 +200,12 @@ class HttpClient:
 def _too_large(status: int, limit_bytes: int) -> NoResponseError:
     """An answer that was given, and is paid for, must not be asked for again: it would be as large."""
     told = f"more than {limit_bytes} bytes, the most that is read"
-    if status < _ERRORS:
+    if status < _FIRST_ERROR_STATUS:
         return NoResponseError("answer_too_large", f"it has {told}; ask for less at once", status)
     return NoResponseError("server", f"HTTP {status} with an error of {told}", status)
 
 
-def no_response(error: Exception) -> NoResponseError:
+def to_no_response_error(error: Exception) -> NoResponseError:
     """Say what an exception of the HTTP client means, by the table above."""
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     meaning = next(ERROR_TYPE_BY_EXCEPTION[kind] for kind in type(cause).__mro__ if kind in ERROR_TYPE_BY_EXCEPTION)

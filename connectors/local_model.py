@@ -83,7 +83,7 @@ class LocalModel:
                 stderr=log,
                 start_new_session=True,
             )
-        await self._until_it_answers(timeout_s)
+        await self._wait_until_ready(timeout_s)
 
     async def stop(self) -> None:
         """End it; if it does not end in time, kill it. It can be started again."""
@@ -127,10 +127,10 @@ class LocalModel:
             except OSError:
                 raise LocalModelError(f"port {self.port}, for the local model, is taken by another program") from None
 
-    async def _until_it_answers(self, timeout_s: float) -> None:
+    async def _wait_until_ready(self, timeout_s: float) -> None:
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while not await _answers(client, f"{self.base_url}/models"):
+            while not await _is_ready(client, f"{self.base_url}/models"):
                 if self.pid is None:
                     raise LocalModelError(f"the local model ended while starting; {self.log_file} says why")
                 if asyncio.get_running_loop().time() > deadline:
@@ -139,7 +139,7 @@ class LocalModel:
                 await asyncio.sleep(_POLL_S)
 
 
-async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
     try:
         return (await client.get(url)).is_success
     except httpx.HTTPError:

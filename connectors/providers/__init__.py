@@ -25,7 +25,7 @@ _CLASSES = {
 }
 """Module and class of each kind, below this package."""
 
-ALSO_CALLED = {"llama.cpp": "llamacpp"}
+KIND_ALIASES = {"llama.cpp": "llamacpp"}
 """Names for a kind that no Python module could have."""
 
 
@@ -68,7 +68,7 @@ def parse_settings(value: object) -> ProviderSettings:
 def kind_of(value: object) -> str | None:
     """The kind that a provider's part of the configuration names; None if there is no such kind."""
     said = value.get("kind") if isinstance(value, dict) else None
-    kind = ALSO_CALLED.get(said, said) if isinstance(said, str) else None
+    kind = KIND_ALIASES.get(said, said) if isinstance(said, str) else None
     return kind if kind in KINDS else None
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-REMEMBERED = 4096
+CACHED_MODELS = 4096
 """Of how many models we keep the limits: callers choose names freely."""
 
 OptionalLimit = Annotated[int, Field(ge=1)]
@@ -40,7 +40,7 @@ UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Default:
+class BuiltInLimit:
     """What the providers of a kind take, for models whose name has this shape."""
 
     kind: str
@@ -51,57 +51,57 @@ class Default:
     """Who says so."""
 
 
-DEFAULTS: tuple[Default, ...] = (
-    Default(
+BUILT_IN_LIMITS: tuple[BuiltInLimit, ...] = (
+    BuiltInLimit(
         "openai",
         "text-embedding-*",
         Limits(input_tokens=8192, call_tokens=300_000),
         "OpenAI API reference, Create embeddings",
     ),
-    Default("openai", "*", Limits(inputs=2048), "OpenAI's OpenAPI document, CreateEmbeddingRequest"),
-    Default(
+    BuiltInLimit("openai", "*", Limits(inputs=2048), "OpenAI's OpenAPI document, CreateEmbeddingRequest"),
+    BuiltInLimit(
         "azure",
         "*",
         Limits(inputs=2048, input_tokens=8192),
         "Azure OpenAI, How to generate embeddings; before 2024 it was 16, and 1 before that",
     ),
-    Default("anthropic", "*", Limits(body_bytes=32_000_000), "Claude API overview, Request size limits"),
-    Default(
+    BuiltInLimit("anthropic", "*", Limits(body_bytes=32_000_000), "Claude API overview, Request size limits"),
+    BuiltInLimit(
         "bedrock",
         "*titan-embed-*",
         Limits(inputs=1, input_tokens=8192, input_chars=50_000),
         "Amazon Bedrock user guide, Titan Embeddings",
     ),
-    Default(
+    BuiltInLimit(
         "bedrock",
         "*cohere.embed-v4*",
         Limits(inputs=96, input_tokens=128_000),
         "Amazon Bedrock user guide, Cohere Embed v4",
     ),
-    Default(
+    BuiltInLimit(
         "bedrock",
         "*cohere.embed-*-v3*",
         Limits(inputs=96, input_chars=2048),
         "Amazon Bedrock user guide, Cohere Embed v3",
     ),
-    Default("bedrock", "*nova*embed*", Limits(inputs=1, input_tokens=8192), "Amazon Nova user guide, Embeddings"),
-    Default("bedrock", "*", Limits(body_bytes=25_000_000), "Amazon Bedrock API reference, InvokeModel"),
-    Default("gemini", "gemini-embedding-001", Limits(input_tokens=2048), "Gemini API, Models, Gemini Embedding"),
-    Default(
+    BuiltInLimit("bedrock", "*nova*embed*", Limits(inputs=1, input_tokens=8192), "Amazon Nova user guide, Embeddings"),
+    BuiltInLimit("bedrock", "*", Limits(body_bytes=25_000_000), "Amazon Bedrock API reference, InvokeModel"),
+    BuiltInLimit("gemini", "gemini-embedding-001", Limits(input_tokens=2048), "Gemini API, Models, Gemini Embedding"),
+    BuiltInLimit(
         "gemini",
         "*",
         Limits(inputs=100, body_bytes=20_000_000),
         "Gemini API, its own error for batchEmbedContents; Image understanding",
     ),
-    Default(
+    BuiltInLimit(
         "mistral",
         "*",
         Limits(inputs=512, call_tokens=16_384),
         "Mistral API, its own errors 3210 and 'Too many tokens in batch'",
     ),
-    Default("cohere", "embed-v4*", Limits(input_tokens=128_000), "Cohere API reference, Embed"),
-    Default("cohere", "*", Limits(inputs=96), "Cohere API reference, Embed"),
-    Default(
+    BuiltInLimit("cohere", "embed-v4*", Limits(input_tokens=128_000), "Cohere API reference, Embed"),
+    BuiltInLimit("cohere", "*", Limits(inputs=96), "Cohere API reference, Embed"),
+    BuiltInLimit(
         "huggingface",
         "*",
         Limits(inputs=32, body_bytes=2_000_000),
@@ -116,7 +116,7 @@ def _for_all_models(value: object) -> object:
     return {"*": value} if isinstance(value, dict) and value.keys() & Limits.model_fields.keys() else value
 
 
-Configured = Annotated[dict[str, Limits], BeforeValidator(_for_all_models)]
+ConfiguredLimits = Annotated[dict[str, Limits], BeforeValidator(_for_all_models)]
 """By shell pattern of the model's name, or straight away for all models. A null in it lifts a built-in limit."""
 
 
@@ -126,9 +126,9 @@ class LimitTable:
     def __init__(self, kind: str, configured: Mapping[str, Limits]) -> None:
         self._rules = [
             *configured.items(),
-            *((default.models, default.limits) for default in DEFAULTS if default.kind == kind),
+            *((default.models, default.limits) for default in BUILT_IN_LIMITS if default.kind == kind),
         ]
-        self.find = functools.lru_cache(maxsize=REMEMBERED)(self._find)
+        self.find = functools.lru_cache(maxsize=CACHED_MODELS)(self._find)
         """The limits for a model, by the provider's own name."""
 
     def _find(self, model: str) -> Limits:

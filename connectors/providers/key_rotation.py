@@ -32,7 +32,7 @@ class KeyRotation:
 
     def __init__(self, providers: Sequence[Provider], clock: Callable[[], float] = time.monotonic) -> None:
         self._providers = providers
-        self._rests_until_s = [0.0] * len(providers)
+        self._available_at_s = [0.0] * len(providers)
         self._last = -1
         self._clock = clock
 
@@ -43,11 +43,11 @@ class KeyRotation:
             ProviderError: as the provider.
 
         """
-        key = self._next()
+        key = self._next_key()
         try:
-            return self._noted(key, await self._providers[key].complete(call))
+            return self._record_answer(key, await self._providers[key].complete(call))
         except ProviderError as error:
-            self._refused(key, error)
+            self._record_error(key, error)
             raise
 
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
@@ -57,14 +57,14 @@ class KeyRotation:
             ProviderError: as the provider.
 
         """
-        key = self._next()
+        key = self._next_key()
         stream = cast("AsyncGenerator[JsonObject | ProviderAnswer]", self._providers[key].stream(call))
         try:
             async with contextlib.aclosing(stream):
                 async for item in stream:
-                    yield self._noted(key, item) if isinstance(item, ProviderAnswer) else item
+                    yield self._record_answer(key, item) if isinstance(item, ProviderAnswer) else item
         except ProviderError as error:
-            self._refused(key, error)
+            self._record_error(key, error)
             raise
 
     async def close(self) -> None:
@@ -72,25 +72,25 @@ class KeyRotation:
         for provider in self._providers:
             await provider.close()
 
-    def _next(self) -> int:
+    def _next_key(self) -> int:
         """Round robin over the keys that do not rest."""
         now_s, count = self._clock(), len(self._providers)
         turn = [(self._last + step) % count for step in range(1, count + 1)]
-        self._last = min(turn, key=lambda key: max(self._rests_until_s[key] - now_s, 0.0))
+        self._last = min(turn, key=lambda key: max(self._available_at_s[key] - now_s, 0.0))
         return self._last
 
-    def _noted(self, key: int, answer: ProviderAnswer) -> ProviderAnswer:
+    def _record_answer(self, key: int, answer: ProviderAnswer) -> ProviderAnswer:
         """Say which key it was. What the headers say of rates holds for it alone: it rests when nothing is left."""
         budgets = [budget for budget in answer.rates or () if budget is not None and budget.remaining < 1]
         if budgets:
-            self._rest(key, max(budget.reset_s for budget in budgets))
+            self._cool_down(key, max(budget.reset_s for budget in budgets))
         return dataclasses.replace(answer, key_index=key, rates=None)
 
-    def _refused(self, key: int, error: ProviderError) -> None:
+    def _record_error(self, key: int, error: ProviderError) -> None:
         error.key_index, error.rates = key, None
         if error.error_type in KEY_COOLDOWN_S:
-            self._rest(key, error.retry_after_s or KEY_COOLDOWN_S[error.error_type])
-            error.retry_with_other_key = any(until_s <= self._clock() for until_s in self._rests_until_s)
+            self._cool_down(key, error.retry_after_s or KEY_COOLDOWN_S[error.error_type])
+            error.retry_with_other_key = any(until_s <= self._clock() for until_s in self._available_at_s)
 
-    def _rest(self, key: int, seconds: float) -> None:
-        self._rests_until_s[key] = self._clock() + seconds
+    def _cool_down(self, key: int, seconds: float) -> None:
+        self._available_at_s[key] = self._clock() + seconds

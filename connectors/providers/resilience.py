@@ -26,7 +26,7 @@ class BreakerSettings(BaseModel):
     """Whether rate_limited is a failure, too. A provider that limits us is not broken."""
 
     @model_validator(mode="after")
-    def _grows(self) -> BreakerSettings:
+    def _check_cooldowns(self) -> BreakerSettings:
         if self.max_cooldown_s < self.cooldown_s:
             raise ValueError("max_cooldown_s must not be below cooldown_s")
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from connectors.providers.call_limits import Configured
+from connectors.providers.call_limits import ConfiguredLimits
 from connectors.providers.resilience import BreakerSettings, RateLimit
 
 
@@ -23,7 +23,7 @@ class ProviderSettings(BaseModel):
     """More keys, beside the first: all are called in turn."""
     max_in_flight: int = Field(default=1000, ge=1)
     """Calls under way at once, per worker."""
-    limits: Configured = Field(default_factory=dict)
+    limits: ConfiguredLimits = Field(default_factory=dict)
     """What one call may hold, by model, over what is known of the kind."""
     breaker: BreakerSettings = BreakerSettings()
     """When one of its models is left alone."""
@@ -35,13 +35,13 @@ class ProviderSettings(BaseModel):
         return "", model
 
     @model_validator(mode="after")
-    def _more_keys_follow_a_first(self) -> Self:
+    def _check_keys(self) -> Self:
         if self.api_keys and not (self.api_key and self.api_key.get_secret_value()):
             raise ValueError("api_keys are more keys beside api_key, which is missing")
         return self
 
 
-def _fits_a_header(secret: SecretStr) -> SecretStr:
+def _check_header_value(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if text and not (text.isascii() and text.isprintable()):
         raise ValueError("holds a line break or another character that no HTTP header can carry")
@@ -54,7 +54,7 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 HeaderText = Annotated[str, Field(pattern=r"^[!-~]*$")]
 
 
-HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
 
 
 BASE_URL = r"^https?://[^\s@?#]+$"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from httpx_aiohttp.transport import AIOHTTP_EXC_MAP
 
-from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, TRANSPORT_ERRORS, no_response
+from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, TRANSPORT_ERRORS, to_no_response_error
 from schemas.events.vocabulary import ErrorType
 
 EXPECTED: dict[type[Exception], ErrorType] = {
@@ -38,7 +38,7 @@ def test_an_exception_of_the_transport_is_caught_and_has_its_error_type(
     exception: type[Exception], expected: ErrorType
 ) -> None:
     assert issubclass(exception, TRANSPORT_ERRORS)
-    assert no_response(exception("")).error_type == expected
+    assert to_no_response_error(exception("")).error_type == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
     error = httpx.ConnectTimeout("")
     error.__cause__ = aiohttp.ServerDisconnectedError()
 
-    assert no_response(error).error_type == "network"
+    assert to_no_response_error(error).error_type == "network"
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
     ],
 )
 def test_what_may_have_been_done_is_told_apart_from_what_was_not(cause: Exception, expected: str) -> None:
-    assert no_response(cause).error_type == expected
+    assert to_no_response_error(cause).error_type == expected

@@ -19,7 +19,7 @@ from connectors.providers.wire.json_access import object_at, parse_object
 from schemas.events.vocabulary import ErrorType
 from schemas.json_types import JsonObject
 
-STATUS = {
+STATUS_BY_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -33,7 +33,7 @@ STATUS = {
 }
 """The status of each type: in a stream there is none but the 200."""
 
-SPENT = frozenset(
+SPEND_LIMIT_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
     | {"linked_organization_billing_unavailable"}
 )
@@ -48,39 +48,41 @@ BY_MESSAGE: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
 
 _NUMBER = re.compile(r"\d{1,12}(\.\d+)?")
 
-LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+LIMIT_NAMES = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
-def read_refusal(response: Response) -> ProviderError:
+def read_error(response: Response) -> ProviderError:
     """Read a response that is no 200."""
     error = parse_error(response.status, response.headers, response.content)
-    _sharpen(error, parse_object(response.content) or {})
+    _refine(error, parse_object(response.content) or {})
     if error.retry_after_s is None:
         error.retry_after_s = reset_s(response.headers, time.time())
     return error
 
 
-def stream_error(event: JsonObject) -> ProviderError:
+def read_stream_error(event: JsonObject) -> ProviderError:
     """Read an error that comes in a stream, after its 200."""
     kind = object_at(event, "error").get("type")
-    status = STATUS.get(kind, 500) if isinstance(kind, str) else 500
+    status = STATUS_BY_TYPE.get(kind, 500) if isinstance(kind, str) else 500
     read = parse_error(status, {}, orjson.dumps(event))
-    _sharpen(read, event)
+    _refine(read, event)
     read.http_status = 200
     return read
 
 
 def reset_s(headers: Mapping[str, str], now_s: float) -> float | None:
     """Seconds until the last of the limits that are used up is full again; None if none is said to be."""
-    waits = [_wait(headers.get(f"anthropic-ratelimit-{limit}-reset", ""), now_s) for limit in _used_up(headers)]
+    waits = [
+        _wait_s(headers.get(f"anthropic-ratelimit-{limit}-reset", ""), now_s) for limit in _exhausted_limits(headers)
+    ]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _used_up(headers: Mapping[str, str]) -> list[str]:
-    return [limit for limit in LIMITS if headers.get(f"anthropic-ratelimit-{limit}-remaining", "").strip() == "0"]
+def _exhausted_limits(headers: Mapping[str, str]) -> list[str]:
+    return [limit for limit in LIMIT_NAMES if headers.get(f"anthropic-ratelimit-{limit}-remaining", "").strip() == "0"]
 
 
-def _wait(moment: str, now_s: float) -> float | None:
+def _wait_s(moment: str, now_s: float) -> float | None:
     """The documented form is RFC 3339; some resets have been seen as seconds since the Unix epoch."""
     try:
         at = float(moment) if _NUMBER.fullmatch(moment) else dt.datetime.fromisoformat(moment).timestamp()
@@ -90,10 +92,10 @@ def _wait(moment: str, now_s: float) -> float | None:
     return wait if 0 < wait <= MAX_RETRY_AFTER_S else None
 
 
-def _sharpen(error: ProviderError, body: JsonObject) -> None:
+def _refine(error: ProviderError, body: JsonObject) -> None:
     """Tell apart what shares a status, and keep the id that Anthropic's support asks for."""
     details = object_at(object_at(body, "error"), "details")
-    if str(details.get("error_code")) in SPENT:
+    if str(details.get("error_code")) in SPEND_LIMIT_CODES:
         error.error_type = "quota_exhausted"
     elif error.error_type == "invalid_request":
         found = (meaning for pattern, meaning in BY_MESSAGE if pattern.search(error.message))

@@ -10,19 +10,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.wire.json_access import object_at, objects_of, parse_object
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
-NAME = "anthropic"
+EXTRA_CONTENT_KEY = "anthropic"
 """Under ``extra_content``: what only Anthropic understands, as thoughts that it has signed."""
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=_-]+)")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def conversation(messages: Sequence[JsonObject], changes: list[Change]) -> JsonObject:
+def write_messages(messages: Sequence[JsonObject], changes: list[Change]) -> JsonObject:
     """The ``system`` and ``messages`` of a request.
 
     Raises:
@@ -39,13 +39,13 @@ def conversation(messages: Sequence[JsonObject], changes: list[Change]) -> JsonO
         if message["role"] in {"system", "developer"}:
             if turns:
                 _note(changes, "messages", "transformed", "later instructions moved to system")
-            system += _cached(message, _texts(message.get("content"), where))
+            system += _with_cache_control(message, _texts(message.get("content"), where))
         elif message["role"] == "tool":
             _add_result(turns, message, where, changes)
         else:
             turns.append(_turn(message, where, changes))
     if not turns:
-        raise invalid("messages", "messages must hold more than instructions for anthropic")
+        raise invalid_parameter("messages", "messages must hold more than instructions for anthropic")
     return {"system": system, "messages": turns} if system else {"messages": turns}
 
 
@@ -63,10 +63,10 @@ def _turn(message: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     elif role == "assistant":
         blocks = _assistant_blocks(message, where, changes)
     else:
-        raise invalid(where, f"{where} has role {role}, which anthropic does not have")
+        raise invalid_parameter(where, f"{where} has role {role}, which anthropic does not have")
     if not blocks:
-        raise invalid(where, f"{where} is empty, which anthropic does not take")
-    return {"role": role, "content": _cached(message, blocks)}
+        raise invalid_parameter(where, f"{where} is empty, which anthropic does not take")
+    return {"role": role, "content": _with_cache_control(message, blocks)}
 
 
 def _user_blocks(content: object, where: str, changes: list[Change]) -> list[JsonObject]:
@@ -76,9 +76,9 @@ def _user_blocks(content: object, where: str, changes: list[Change]) -> list[Jso
     for index, part in enumerate(content):
         here = f"{where}.content[{index}]"
         if part["type"] == "image_url":
-            blocks += _cached(part, [_image(part["image_url"], here, changes)])
+            blocks += _with_cache_control(part, [_image(part["image_url"], here, changes)])
         elif part["type"] == "file":
-            blocks += _cached(part, [_document(part["file"], here)])
+            blocks += _with_cache_control(part, [_document(part["file"], here)])
         else:
             blocks += _texts([part], here)
     return blocks
@@ -86,8 +86,10 @@ def _user_blocks(content: object, where: str, changes: list[Change]) -> list[Jso
 
 def _assistant_blocks(message: JsonObject, where: str, changes: list[Change]) -> list[JsonObject]:
     if message.get("function_call") or message.get("audio"):
-        raise invalid(where, f"{where} holds a function_call or audio, which anthropic does not have; use tool_calls")
-    blocks = _thoughts(message)
+        raise invalid_parameter(
+            where, f"{where} holds a function_call or audio, which anthropic does not have; use tool_calls"
+        )
+    blocks = _thinking_blocks(message)
     if message.get("reasoning_content") and not blocks:
         _note(changes, "messages", "dropped", "reasoning without Anthropic's signature")
     blocks += _texts(message.get("content"), where)
@@ -95,10 +97,10 @@ def _assistant_blocks(message: JsonObject, where: str, changes: list[Change]) ->
     return blocks + [_tool_use(call, where, changes) for call in message.get("tool_calls") or ()]
 
 
-def _thoughts(message: JsonObject) -> list[JsonObject]:
+def _thinking_blocks(message: JsonObject) -> list[JsonObject]:
     """The thoughts that Anthropic signed, which must come back as they were."""
     blocks: list[JsonObject] = []
-    for kept in objects_of(extra(message).get("thinking_blocks")):
+    for kept in objects_of(anthropic_content(message).get("thinking_blocks")):
         if kept.get("type") == "thinking" and kept.get("signature") and isinstance(kept.get("thinking"), str):
             blocks.append({name: kept[name] for name in ("type", "thinking", "signature")})
         elif kept.get("type") == "redacted_thinking" and kept.get("data"):
@@ -106,35 +108,37 @@ def _thoughts(message: JsonObject) -> list[JsonObject]:
     return blocks
 
 
-def extra(message: JsonObject) -> JsonObject:
+def anthropic_content(message: JsonObject) -> JsonObject:
     """Anthropic's own part of a message in OpenAI's shape."""
-    return object_at(message.get("extra_content"), NAME)
+    return object_at(message.get("extra_content"), EXTRA_CONTENT_KEY)
 
 
 def _tool_use(call: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     function = call.get("function")
     if not isinstance(function, dict):
-        raise invalid(where, f"{where} calls a tool that is no function, which anthropic does not have")
+        raise invalid_parameter(where, f"{where} calls a tool that is no function, which anthropic does not have")
     arguments = parse_object(function["arguments"] or "{}")
     if arguments is None:
-        raise invalid(where, f"{where} calls a function with arguments that are no JSON object, as anthropic wants it")
-    return {"type": "tool_use", "id": _known_id(call["id"], changes), "name": function["name"], "input": arguments}
+        raise invalid_parameter(
+            where, f"{where} calls a function with arguments that are no JSON object, as anthropic wants it"
+        )
+    return {"type": "tool_use", "id": _valid_id(call["id"], changes), "name": function["name"], "input": arguments}
 
 
 def _add_result(turns: list[JsonObject], message: JsonObject, where: str, changes: list[Change]) -> None:
     """Results of one turn's calls stand together, in one message of the user's."""
-    block: JsonObject = {"type": "tool_result", "tool_use_id": _known_id(message["tool_call_id"], changes)}
+    block: JsonObject = {"type": "tool_result", "tool_use_id": _valid_id(message["tool_call_id"], changes)}
     block["content"] = _texts(message.get("content"), where)
-    if extra(message).get("is_error") is True:
+    if anthropic_content(message).get("is_error") is True:
         block["is_error"] = True
-    blocks = _cached(message, [block])
+    blocks = _with_cache_control(message, [block])
     if turns and turns[-1]["content"][-1]["type"] == "tool_result":
         turns[-1]["content"] += blocks
     else:
         turns.append({"role": "user", "content": blocks})
 
 
-def _known_id(openai_id: str, changes: list[Change]) -> str:
+def _valid_id(openai_id: str, changes: list[Change]) -> str:
     known = tool_id(openai_id)
     if known != openai_id:
         _note(changes, "messages", "transformed", "ids of tool calls")
@@ -144,13 +148,15 @@ def _known_id(openai_id: str, changes: list[Change]) -> str:
 def _texts(content: object, where: str) -> list[JsonObject]:
     """Blocks of text. Blank ones are left out: Anthropic takes none, and they say nothing."""
     if isinstance(content, list):
-        return [block for part in content for block in _cached(part, _texts(_words(part, where), where))]
+        return [
+            block for part in content for block in _with_cache_control(part, _texts(_part_text(part, where), where))
+        ]
     return [{"type": "text", "text": content}] if isinstance(content, str) and content.strip() else []
 
 
-def _words(part: JsonObject, where: str) -> str:
+def _part_text(part: JsonObject, where: str) -> str:
     if part["type"] not in {"text", "refusal"}:
-        raise invalid(where, f"{where} holds {part['type']}, which anthropic does not take")
+        raise invalid_parameter(where, f"{where} holds {part['type']}, which anthropic does not take")
     return str(part[part["type"]])
 
 
@@ -162,14 +168,18 @@ def _image(image: JsonObject, where: str, changes: list[Change]) -> JsonObject:
         return {"type": "image", "source": {"type": "url", "url": url}}
     found = _DATA_URL.fullmatch(url)
     if found is None or found[1] not in IMAGE_TYPES:
-        raise invalid(where, f"{where} must be an https URL, or a base64 data URL of a JPEG, PNG, GIF or WebP")
+        raise invalid_parameter(
+            where, f"{where} must be an https URL, or a base64 data URL of a JPEG, PNG, GIF or WebP"
+        )
     return {"type": "image", "source": {"type": "base64", "media_type": found[1], "data": found[2]}}
 
 
 def _document(file: JsonObject, where: str) -> JsonObject:
     found = _DATA_URL.fullmatch(file.get("file_data") or "")
     if found is None or found[1] != "application/pdf":
-        raise invalid(where, f"{where} must be a PDF in a base64 data URL; other files can't be had at anthropic")
+        raise invalid_parameter(
+            where, f"{where} must be a PDF in a base64 data URL; other files can't be had at anthropic"
+        )
     title = {"title": file["filename"]} if file.get("filename") else {}
     return {
         "type": "document",
@@ -178,7 +188,7 @@ def _document(file: JsonObject, where: str) -> JsonObject:
     }
 
 
-def _cached(said: JsonObject, blocks: list[JsonObject]) -> list[JsonObject]:
+def _with_cache_control(said: JsonObject, blocks: list[JsonObject]) -> list[JsonObject]:
     """Mark the last block as the end of what may be cached, if a part or message asks for that."""
     if blocks and isinstance(said.get("cache_control"), dict):
         blocks[-1]["cache_control"] = said["cache_control"]

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.anthropic.models import MODELS, Traits
-from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
+from connectors.providers.anthropic.models import MODELS, ModelTraits
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, drop, refuse
 from schemas.events.vocabulary import Operation
 
-NO_SUCH_SETTING = dropped("Anthropic has no such setting")
-NO_SAMPLING = dropped("this model has no sampling settings", default=1)
+NO_SUCH_SETTING = drop("Anthropic has no such setting")
+NO_SAMPLING = drop("this model has no sampling settings", default=1)
 UNIT_RANGE = Rule("pass", low=0, high=1)
 
 SAMPLING = ("temperature", "top_p", "top_k")
 
 
-def _sampling(traits: Traits) -> Mapping[str, Rule]:
+def _sampling(traits: ModelTraits) -> Mapping[str, Rule]:
     if traits.sampling == "none":
         return dict.fromkeys(SAMPLING, NO_SAMPLING)
     return {"temperature": UNIT_RANGE, "top_p": UNIT_RANGE, "top_k": Rule("pass", low=0)}
@@ -34,17 +34,17 @@ CHAT = ParameterRules(
         **dict.fromkeys(("cache_control", "inference_geo", "speed"), PASS),
         **dict.fromkeys(("seed", "frequency_penalty", "presence_penalty", "verbosity", "prediction"), NO_SUCH_SETTING),
         **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention", "service_tier"), NO_SUCH_SETTING),
-        "metadata": dropped("Anthropic takes no labels"),
-        "store": dropped("Anthropic keeps no answers", default=False),
-        "functions": refused("use tools"),
-        "function_call": refused("use tool_choice"),
-        "logit_bias": refused("Anthropic has no such setting"),
-        "top_logprobs": refused("Anthropic gives no log probabilities"),
-        "n": refused("Anthropic gives one answer", default=1),
-        "logprobs": refused("Anthropic gives no log probabilities", default=False),
-        "modalities": refused("Anthropic gives text", default=["text"]),
-        "audio": refused("Anthropic gives no audio"),
-        "web_search_options": refused("Anthropic searches the web by a tool of its own"),
+        "metadata": drop("Anthropic takes no labels"),
+        "store": drop("Anthropic keeps no answers", default=False),
+        "functions": refuse("use tools"),
+        "function_call": refuse("use tool_choice"),
+        "logit_bias": refuse("Anthropic has no such setting"),
+        "top_logprobs": refuse("Anthropic gives no log probabilities"),
+        "n": refuse("Anthropic gives one answer", default=1),
+        "logprobs": refuse("Anthropic gives no log probabilities", default=False),
+        "modalities": refuse("Anthropic gives text", default=["text"]),
+        "audio": refuse("Anthropic gives no audio"),
+        "web_search_options": refuse("Anthropic searches the web by a tool of its own"),
     },
     models=tuple((pattern, _sampling(traits)) for pattern, traits in MODELS),
 )

@@ -12,15 +12,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from connectors.http_client import Response
-from connectors.providers.anthropic.errors import read_refusal
-from connectors.providers.anthropic.request import translate
-from connectors.providers.anthropic.response import completion
-from connectors.providers.anthropic.stream import MessageReader
+from connectors.providers.anthropic.errors import read_error
+from connectors.providers.anthropic.request import write_request
+from connectors.providers.anthropic.response import read_completion
+from connectors.providers.anthropic.stream import MessageStreamDecoder
 from connectors.providers.anthropic.structured_output import answers_by_tool
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest, StreamDecoder
 
 HOST = "https://api.anthropic.com/v1"
 PATH = "/messages"
@@ -43,7 +43,7 @@ class AnthropicSettings(ProviderSettings):
     """Of an answer, thoughts included, for callers that do not say: Anthropic must be told."""
 
     @model_validator(mode="after")
-    def _anthropic_needs_a_key(self) -> AnthropicSettings:
+    def _check_key(self) -> AnthropicSettings:
         if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
             raise ValueError("api_key is needed for Anthropic itself; for a server of your own set base_url")
         return self
@@ -67,21 +67,23 @@ class Anthropic(HttpProvider):
 
         """
         if call.operation == "embeddings":
-            raise invalid("model", f"embeddings are not supported by anthropic/{call.model}: Anthropic has none")
-        body, changes = translate(call, self._settings.max_tokens, self._settings.version)
+            raise invalid_parameter(
+                "model", f"embeddings are not supported by anthropic/{call.model}: Anthropic has none"
+            )
+        body, changes = write_request(call, self._settings.max_tokens, self._settings.version)
         return ProviderRequest(PATH, body, changes=changes)
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401, ARG002 - JSON of any shape
         """Read a message as a completion."""
-        return completion(body, int(time.time()), by_tool=answers_by_tool(call))
+        return read_completion(body, int(time.time()), by_tool=answers_by_tool(call))
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """Read its events as chunks."""
-        return MessageReader(int(time.time()), by_tool=answers_by_tool(call))
+        return MessageStreamDecoder(int(time.time()), by_tool=answers_by_tool(call))
 
     def to_error(self, response: Response) -> ProviderError:
         """Read an error, with the hints of Anthropic's own headers."""
-        return read_refusal(response)
+        return read_error(response)
 
 
 def _headers(settings: AnthropicSettings) -> dict[str, str]:

@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.providers.anthropic.messages import conversation
-from connectors.providers.anthropic.models import Traits, traits_of
+from connectors.providers.anthropic.messages import write_messages
+from connectors.providers.anthropic.models import ModelTraits, traits_of
 from connectors.providers.anthropic.parameters import CHAT, SAMPLING
 from connectors.providers.anthropic.structured_output import write_format
 from connectors.providers.anthropic.thinking import write_thinking
 from connectors.providers.anthropic.tools import write_tools
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -24,7 +24,7 @@ NO_SAMPLING_SINCE = "2026-10-21"
 """From this version of the API on, no model takes temperature, top_p or top_k."""
 
 
-def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JsonObject, list[Change]]:
+def write_request(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JsonObject, list[Change]]:
     """The body of ``POST /messages``, and how it differs from what was asked.
 
     Raises:
@@ -35,14 +35,14 @@ def translate(call: ProviderCall, default_max_tokens: int, version: str) -> tupl
     applied = CHAT.apply(call.body, call.model)
     asked, changes = applied.transform, applied.changes
     wire: JsonObject = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
-    wire |= conversation(call.body["messages"], changes)
+    wire |= write_messages(call.body["messages"], changes)
     wire |= applied.passed
     _write_stop(wire, asked, changes)
     _write_user(wire, asked, changes)
     write_tools(wire, asked, traits, changes)
     write_format(wire, asked, traits, changes)
     write_thinking(wire, asked, traits, changes)
-    _settle_sampling(wire, traits, version, changes)
+    _remove_sampling(wire, traits, version, changes)
     if call.stream:
         wire["stream"] = True
     return wire, changes
@@ -63,7 +63,7 @@ def _write_stop(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change
     stops = asked.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     if any(not stop.strip() for stop in stops):
-        raise invalid("stop", "stop holds a text without a visible character, which anthropic does not take")
+        raise invalid_parameter("stop", "stop holds a text without a visible character, which anthropic does not take")
     if stops:
         wire["stop_sequences"] = stops
         changes.append(Change(param="stop", action="renamed", detail="stop_sequences"))
@@ -78,7 +78,7 @@ def _write_user(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change
     changes.append(Change(param=name, action="transformed", detail="metadata.user_id, as a digest"))
 
 
-def _settle_sampling(wire: JsonObject, traits: Traits, version: str, changes: list[Change]) -> None:
+def _remove_sampling(wire: JsonObject, traits: ModelTraits, version: str, changes: list[Change]) -> None:
     """Leave out what a version of the API or a thinking model refuses, and refuse two of which only one may be said."""
     thinks = wire.get("thinking", {}).get("type") in {"enabled", "adaptive"}
     if version >= NO_SAMPLING_SINCE or thinks:
@@ -86,4 +86,4 @@ def _settle_sampling(wire: JsonObject, traits: Traits, version: str, changes: li
         said = [name for name in SAMPLING if wire.pop(name, None) is not None]
         changes += [Change(param=name, action="dropped", detail=why) for name in said]
     elif traits.sampling == "one" and "temperature" in wire and "top_p" in wire:
-        raise invalid("top_p", f"top_p can't be had together with temperature at anthropic/{wire['model']}")
+        raise invalid_parameter("top_p", f"top_p can't be had together with temperature at anthropic/{wire['model']}")

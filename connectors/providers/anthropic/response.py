@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.anthropic.messages import NAME
+from connectors.providers.anthropic.messages import EXTRA_CONTENT_KEY
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
 from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.wire.json_access import as_object, as_text, object_at, objects_of
@@ -30,12 +30,12 @@ FINISH_REASONS = {
 USAGE_DETAILS: tuple[Detail, ...] = ("cached_tokens", "cache_creation_tokens", "reasoning_tokens")
 """The details of OpenAI's usage object that Anthropic counts."""
 
-THOUGHTS = frozenset({"thinking", "redacted_thinking"})
-REFUSED = "The provider's safety system stopped this answer."
+THINKING_TYPES = frozenset({"thinking", "redacted_thinking"})
+DEFAULT_REFUSAL = "The provider's safety system stopped this answer."
 """Where Anthropic says that, and not why."""
 
 
-def completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a whole message.
 
     Args:
@@ -56,7 +56,7 @@ def completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer: 
     usage = object_at(message, "usage")
     counted = read_usage(usage)
     head = {"id": as_text(message.get("id")), "model": as_text(message.get("model"))}
-    finish_reason = finish(reason, calls=bool(said.get("tool_calls")))
+    finish_reason = finish_reason_of(reason, calls=bool(said.get("tool_calls")))
     choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
     choice["native_finish_reason"] = reason
     rest = {"choices": [choice], "usage": openai_usage(counted, *USAGE_DETAILS)}
@@ -71,7 +71,7 @@ def completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer: 
     )
 
 
-def finish(reason: str, *, calls: bool) -> str:
+def finish_reason_of(reason: str, *, calls: bool) -> str:
     """OpenAI's word for a stop reason. An answer that came as the input of a tool is no call of one."""
     if reason == "tool_use" and not calls:
         return "stop"
@@ -80,13 +80,13 @@ def finish(reason: str, *, calls: bool) -> str:
 
 def refusal_text(details: object) -> str:
     """Why there is no (more) answer, in Anthropic's words if there are any."""
-    return as_text(as_object(details).get("explanation")) or REFUSED
+    return as_text(as_object(details).get("explanation")) or DEFAULT_REFUSAL
 
 
 def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
     blocks = objects_of(content)
     texts = [as_text(block.get("text")) for block in blocks if block.get("type") == "text"]
-    thoughts = [block for block in blocks if as_text(block.get("type")) in THOUGHTS]
+    thoughts = [block for block in blocks if as_text(block.get("type")) in THINKING_TYPES]
     calls: list[JsonObject] = []
     for block in (block for block in blocks if block.get("type") == "tool_use"):
         arguments = orjson.dumps(block.get("input") or {}).decode()
@@ -100,13 +100,13 @@ def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
     if reasoning:
         message["reasoning_content"] = reasoning
     if thoughts:
-        message["extra_content"] = signed(thoughts)
+        message["extra_content"] = write_thinking_blocks(thoughts)
     return message | ({"tool_calls": calls} if calls else {})
 
 
-def signed(thoughts: list[JsonObject]) -> JsonObject:
+def write_thinking_blocks(thoughts: list[JsonObject]) -> JsonObject:
     """Where thoughts stand in OpenAI's shape, so that they can be sent back as they came."""
-    return {NAME: {"thinking_blocks": list(thoughts)}}
+    return {EXTRA_CONTENT_KEY: {"thinking_blocks": list(thoughts)}}
 
 
 def read_usage(usage: JsonObject) -> Usage:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import orjson
 
-from connectors.providers.anthropic.errors import stream_error
+from connectors.providers.anthropic.errors import read_stream_error
 from connectors.providers.anthropic.response import (
-    THOUGHTS,
+    THINKING_TYPES,
     USAGE_DETAILS,
-    finish,
+    finish_reason_of,
     read_usage,
     refusal_text,
-    signed,
+    write_thinking_blocks,
 )
 from connectors.providers.anthropic.structured_output import ANSWER_TOOL
 from connectors.providers.provider import ProviderError
@@ -29,18 +29,18 @@ from schemas.json_types import JsonObject
 
 
 @dataclass(slots=True)
-class Block:
+class ContentBlock:
     """A content block that is under way."""
 
     content: JsonObject
     """As Anthropic would have given it whole."""
-    call: int | None = None
+    call_index: int | None = None
     """Which of OpenAI's tool calls it is."""
-    arguments: bool = False
+    has_arguments: bool = False
     """Whether any came."""
 
 
-class MessageReader:
+class MessageStreamDecoder:
     """See ``Decoder``."""
 
     def __init__(self, created: int, *, by_tool: bool) -> None:
@@ -50,10 +50,10 @@ class MessageReader:
         self._events = SseReader()
         self._by_tool = by_tool
         self._head: JsonObject = {"id": "", "object": "chat.completion.chunk", "created": created, "model": ""}
-        self._blocks: dict[object, Block] = {}
-        self._thoughts: list[JsonObject] = []
+        self._blocks: dict[object, ContentBlock] = {}
+        self._thinking_blocks: list[JsonObject] = []
         self._calls = 0
-        self._done = False
+        self._is_done = False
 
     def feed(self, data: bytes) -> list[JsonObject]:
         """See ``Decoder``."""
@@ -62,12 +62,12 @@ class MessageReader:
     def finish(self) -> list[JsonObject]:
         """See ``Decoder``. A stream is over with ``message_stop``."""
         chunks = [chunk for event in self._events.finish() for chunk in self._read(parse_event(event.data))]
-        if not self._done:
+        if not self._is_done:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
         return chunks
 
     def _read(self, event: JsonObject) -> list[JsonObject]:
-        if self._done:
+        if self._is_done:
             return []
         match event.get("type"):
             case "message_start":
@@ -83,17 +83,17 @@ class MessageReader:
             case "message_stop":
                 return self._stop()
             case "error":
-                raise stream_error(event)
+                raise read_stream_error(event)
             case _:
                 return []
 
     def _start(self, message: JsonObject) -> list[JsonObject]:
         self._head |= {"id": as_text(message.get("id")), "model": as_text(message.get("model"))}
-        self._count(object_at(message, "usage"))
+        self._read_usage(object_at(message, "usage"))
         return [self._chunk({"role": "assistant", "content": ""})]
 
     def _start_block(self, index: object, content: JsonObject) -> list[JsonObject]:
-        block = self._blocks[_key(index)] = Block(content)
+        block = self._blocks[_key(index)] = ContentBlock(content)
         kind = content.get("type")
         if kind == "text" and as_text(content.get("text")):
             return [self._chunk({"content": content["text"]})]
@@ -101,9 +101,9 @@ class MessageReader:
             return [self._chunk({"reasoning_content": content["thinking"]})]
         if kind != "tool_use" or (self._by_tool and content.get("name") == ANSWER_TOOL):
             return []
-        block.call, self._calls = self._calls, self._calls + 1
+        block.call_index, self._calls = self._calls, self._calls + 1
         function = {"name": as_text(content.get("name")), "arguments": ""}
-        call = {"index": block.call, "id": as_text(content.get("id")), "type": "function", "function": function}
+        call = {"index": block.call_index, "id": as_text(content.get("id")), "type": "function", "function": function}
         return [self._chunk({"tool_calls": [call]})]
 
     def _add(self, index: object, delta: JsonObject) -> list[JsonObject]:
@@ -112,39 +112,39 @@ class MessageReader:
             raise ProviderError("server", "the stream adds to a block that it never began", http_status=200)
         match delta.get("type"):
             case "text_delta":
-                return self._words("content", as_text(delta.get("text")))
+                return self._text_chunk("content", as_text(delta.get("text")))
             case "input_json_delta":
                 return self._input(block, as_text(delta.get("partial_json")))
             case "thinking_delta":
                 words = as_text(delta.get("thinking"))
                 block.content["thinking"] = as_text(block.content.get("thinking")) + words
-                return self._words("reasoning_content", words)
+                return self._text_chunk("reasoning_content", words)
             case "signature_delta":
                 block.content["signature"] = as_text(delta.get("signature"))
         return []
 
-    def _words(self, name: str, words: str) -> list[JsonObject]:
+    def _text_chunk(self, name: str, words: str) -> list[JsonObject]:
         return [self._chunk({name: words})] if words else []
 
-    def _input(self, block: Block, piece: str) -> list[JsonObject]:
-        block.arguments = block.arguments or bool(piece)
-        if block.call is None:
-            return self._words("content", piece)
+    def _input(self, block: ContentBlock, piece: str) -> list[JsonObject]:
+        block.has_arguments = block.has_arguments or bool(piece)
+        if block.call_index is None:
+            return self._text_chunk("content", piece)
         function = {"arguments": piece}
-        return [self._chunk({"tool_calls": [{"index": block.call, "function": function}]})] if piece else []
+        return [self._chunk({"tool_calls": [{"index": block.call_index, "function": function}]})] if piece else []
 
     def _stop_block(self, index: object) -> list[JsonObject]:
         block = self._blocks.pop(_key(index), None)
         kind = as_text(block.content.get("type")) if block else ""
-        if block and kind == "tool_use" and not block.arguments:  # it takes none, or they came with its start
+        if block and kind == "tool_use" and not block.has_arguments:  # it takes none, or they came with its start
             return self._input(block, orjson.dumps(block.content.get("input") or {}).decode())
-        if block and kind in THOUGHTS:
-            self._thoughts.append(block.content)
-            return [self._chunk({"extra_content": signed(self._thoughts)})]
+        if block and kind in THINKING_TYPES:
+            self._thinking_blocks.append(block.content)
+            return [self._chunk({"extra_content": write_thinking_blocks(self._thinking_blocks)})]
         return []
 
     def _stop_reason(self, delta: JsonObject, usage: JsonObject) -> list[JsonObject]:
-        self._count(usage)
+        self._read_usage(usage)
         reason = as_text(delta.get("stop_reason"))
         if not reason:
             return []
@@ -152,13 +152,13 @@ class MessageReader:
         return [self._chunk({"refusal": refusal_text(delta.get("stop_details"))})] if reason == "refusal" else []
 
     def _stop(self) -> list[JsonObject]:
-        self._done = True
+        self._is_done = True
         reason = self.finish_reasons[0] if self.finish_reasons else ""
-        last = self._chunk({}, finish(reason, calls=self._calls > 0))
+        last = self._chunk({}, finish_reason_of(reason, calls=self._calls > 0))
         last["choices"][0]["native_finish_reason"] = reason
         return [last, {**self._head, "choices": [], "usage": openai_usage(self.usage, *USAGE_DETAILS)}]
 
-    def _count(self, usage: JsonObject) -> None:
+    def _read_usage(self, usage: JsonObject) -> None:
         """Each event's counts are of the whole message so far; what one leaves out still holds."""
         said = {name: value for name, value in usage.items() if value is not None}
         if said:

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.anthropic.models import Traits, traits_of
-from connectors.providers.parameters import invalid
+from connectors.providers.anthropic.models import ModelTraits, traits_of
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -23,7 +23,7 @@ NOT_ENFORCED = frozenset(
     | {"maxItems", "uniqueItems", "minProperties", "maxProperties"}
 )
 """Keywords for which Anthropic refuses a schema; the model is told of them in words."""
-NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+SCHEMA_MAPS = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 """Keywords that hold schemas by names of the caller's."""
 
 
@@ -31,11 +31,11 @@ def answers_by_tool(call: ProviderCall) -> bool:
     """Whether the answer to this call comes as the input of a tool."""
     wanted = call.body.get("response_format") or {}
     return wanted.get("type") == "json_object" or (
-        wanted.get("type") == "json_schema" and not traits_of(call.model).json_schema
+        wanted.get("type") == "json_schema" and not traits_of(call.model).has_json_schema
     )
 
 
-def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write response_format; after the tools.
 
     Raises:
@@ -46,14 +46,14 @@ def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, cha
     if wanted["type"] == "text":
         return
     schema = _schema(wanted)
-    if wanted["type"] == "json_schema" and traits.json_schema:
-        wire["output_config"] = {"format": {"type": "json_schema", "schema": closed(schema)}}
+    if wanted["type"] == "json_schema" and traits.has_json_schema:
+        wire["output_config"] = {"format": {"type": "json_schema", "schema": close_objects(schema)}}
         changes.append(Change(param="response_format", action="transformed", detail="output_config.format"))
         return
-    if not traits.forced_tools:
+    if not traits.can_force_tools:
         why = f"response_format can be text or json_schema at anthropic/{wire['model']}"
-        raise invalid("response_format", why)
-    _force(wire, schema, wanted.get("json_schema") or {})
+        raise invalid_parameter("response_format", why)
+    _force_answer_tool(wire, schema, wanted.get("json_schema") or {})
     changes.append(Change(param="response_format", action="transformed", detail=f"tool {ANSWER_TOOL}"))
 
 
@@ -63,14 +63,18 @@ def _schema(wanted: JsonObject) -> JsonObject:
     spec = wanted.get("json_schema")
     schema = spec.get("schema") if isinstance(spec, dict) else None
     if wanted["type"] != "json_schema" or not isinstance(schema, dict):
-        raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+        raise invalid_parameter(
+            "response_format", "response_format must be text, json_object, or json_schema with a schema"
+        )
     return schema
 
 
-def _force(wire: JsonObject, schema: JsonObject, spec: JsonObject) -> None:
+def _force_answer_tool(wire: JsonObject, schema: JsonObject, spec: JsonObject) -> None:
     tools = wire.get("tools", [])
     if any(tool["name"] == ANSWER_TOOL for tool in tools):
-        raise invalid("tools", f"the name {ANSWER_TOOL} is taken by the gateway where response_format is asked for")
+        raise invalid_parameter(
+            "tools", f"the name {ANSWER_TOOL} is taken by the gateway where response_format is asked for"
+        )
     description = spec.get("description") or "Give the answer to the user, in this form."
     tool = {"name": ANSWER_TOOL, "description": description, "input_schema": {"type": "object", **schema}}
     choice = wire.get("tool_choice", {})
@@ -80,13 +84,13 @@ def _force(wire: JsonObject, schema: JsonObject, spec: JsonObject) -> None:
     wire["tools"] = [*tools, tool]
 
 
-def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lists and booleans in each other
+def close_objects(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lists and booleans in each other
     """A schema as Anthropic takes it: every object closed, and what can't be enforced said in the description."""
     if isinstance(schema, list):
-        return [closed(item) for item in schema]
+        return [close_objects(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    written = {name: _inside(name, value) for name, value in schema.items() if name not in NOT_ENFORCED}
+    written = {name: _close_value(name, value) for name, value in schema.items() if name not in NOT_ENFORCED}
     told = {name: value for name, value in schema.items() if name in NOT_ENFORCED}
     if told:
         said = [str(schema["description"])] if "description" in schema else []
@@ -96,9 +100,9 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lis
     return written
 
 
-def _inside(keyword: str, value: Any) -> Any:  # noqa: ANN401 - as above
+def _close_value(keyword: str, value: Any) -> Any:  # noqa: ANN401 - as above
     if keyword in {"enum", "const", "default", "examples"}:
         return value
-    if keyword in NAMED and isinstance(value, dict):
-        return {name: closed(schema) for name, schema in value.items()}
-    return closed(value)
+    if keyword in SCHEMA_MAPS and isinstance(value, dict):
+        return {name: close_objects(schema) for name, schema in value.items()}
+    return close_objects(value)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.providers.anthropic.models import Traits
-from connectors.providers.anthropic.tools import FORCED
-from connectors.providers.parameters import invalid
+from connectors.providers.anthropic.models import ModelTraits
+from connectors.providers.anthropic.tools import FORCED_CHOICES
+from connectors.providers.parameters import invalid_parameter
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
-LEAST_BUDGET = 1024
+MIN_BUDGET_TOKENS = 1024
 """Tokens, Anthropic's own bound; and a budget must be less than max_tokens."""
-SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
+BUDGET_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
 """Of max_tokens, what may go into thinking, where a number must be said."""
 
 
-def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write reasoning_effort; after the tools and the format. A caller's own ``thinking`` passes as it is.
 
     Raises:
@@ -30,65 +30,67 @@ def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, c
     effort = asked.get("reasoning_effort")
     if effort is not None:
         _write_effort(wire, effort, traits)
-        changes.append(Change(param="reasoning_effort", action="transformed", detail=_said(wire, traits)))
+        changes.append(Change(param="reasoning_effort", action="transformed", detail=_change_detail(wire, traits)))
     if isinstance(asked.get("output_config"), dict):
         wire["output_config"] = {**asked["output_config"], **wire.get("output_config", {})}
     param = "reasoning_effort"
     if isinstance(asked.get("thinking"), dict):
         wire["thinking"], param = asked["thinking"], "thinking"
     if wire.get("thinking", {}).get("type") == "enabled":
-        _fit_together(wire, param, changes)
+        _check_tools(wire, param, changes)
 
 
-def _write_effort(wire: JsonObject, effort: str, traits: Traits) -> None:
+def _write_effort(wire: JsonObject, effort: str, traits: ModelTraits) -> None:
     if effort == "none":
         _write_none(wire, traits)
     elif traits.thinking == "budget" and effort in traits.efforts:
         wire["thinking"] = {"type": "enabled", "budget_tokens": _budget(wire, effort)}
     elif traits.thinking == "adaptive" and (effort in traits.efforts or effort == "minimal"):
-        wire["thinking"] = {"type": "adaptive"} | ({} if traits.shows_thinking else {"display": "summarized"})
+        wire["thinking"] = {"type": "adaptive"} | ({} if traits.returns_thinking else {"display": "summarized"})
         level = "low" if effort == "minimal" else effort
         wire["output_config"] = {**wire.get("output_config", {}), "effort": level}
     else:
-        raise _no_effort(wire, traits)
+        raise _unsupported_effort(wire, traits)
 
 
-def _write_none(wire: JsonObject, traits: Traits) -> None:
-    if traits.off == "never":
-        raise _no_effort(wire, traits)
-    if traits.off != "omitted":
-        wire["thinking"] = {"type": traits.off}
+def _write_none(wire: JsonObject, traits: ModelTraits) -> None:
+    if traits.thinking_off == "never":
+        raise _unsupported_effort(wire, traits)
+    if traits.thinking_off != "omitted":
+        wire["thinking"] = {"type": traits.thinking_off}
 
 
-def _no_effort(wire: JsonObject, traits: Traits) -> Exception:
-    words = [*([] if traits.off == "never" else ["none"]), *traits.efforts]
-    return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(words)} at anthropic/{wire['model']}")
+def _unsupported_effort(wire: JsonObject, traits: ModelTraits) -> Exception:
+    words = [*([] if traits.thinking_off == "never" else ["none"]), *traits.efforts]
+    return invalid_parameter(
+        "reasoning_effort", f"reasoning_effort can be {', '.join(words)} at anthropic/{wire['model']}"
+    )
 
 
 def _budget(wire: JsonObject, effort: str) -> int:
     limit: int = wire["max_tokens"]
-    if limit <= LEAST_BUDGET:
-        why = f"reasoning_effort needs max_completion_tokens above {LEAST_BUDGET} at anthropic/{wire['model']}"
-        raise invalid("reasoning_effort", why)
-    return min(max(LEAST_BUDGET, int(limit * SHARES[effort])), limit - 1)
+    if limit <= MIN_BUDGET_TOKENS:
+        why = f"reasoning_effort needs max_completion_tokens above {MIN_BUDGET_TOKENS} at anthropic/{wire['model']}"
+        raise invalid_parameter("reasoning_effort", why)
+    return min(max(MIN_BUDGET_TOKENS, int(limit * BUDGET_SHARES[effort])), limit - 1)
 
 
-def _said(wire: JsonObject, traits: Traits) -> str:
+def _change_detail(wire: JsonObject, traits: ModelTraits) -> str:
     if "thinking" not in wire:
         return "no thinking is the default"
     return "output_config.effort" if traits.thinking == "adaptive" else "thinking.budget_tokens"
 
 
-def _fit_together(wire: JsonObject, param: str, changes: list[Change]) -> None:
+def _check_tools(wire: JsonObject, param: str, changes: list[Change]) -> None:
     """With a budget Anthropic takes no order to call a tool, and no tool's result without the thoughts before it."""
-    if wire.get("tool_choice", {}).get("type") in FORCED:
+    if wire.get("tool_choice", {}).get("type") in FORCED_CHOICES:
         why = "can't be had together with a tool or a format that is ordered"
-        raise invalid(param, f"{param} {why} at anthropic/{wire['model']}")
-    if _lost_its_thoughts(wire["messages"]):
+        raise invalid_parameter(param, f"{param} {why} at anthropic/{wire['model']}")
+    if _lacks_thinking(wire["messages"]):
         del wire["thinking"]
         changes.append(Change(param=param, action="dropped", detail="the turn with the tool calls came back without"))
 
 
-def _lost_its_thoughts(turns: list[JsonObject]) -> bool:
+def _lacks_thinking(turns: list[JsonObject]) -> bool:
     last: list[JsonObject] = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), [])
     return any(block["type"] == "tool_use" for block in last) and "thinking" not in last[0]["type"]

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.providers.anthropic.models import Traits
-from connectors.providers.parameters import invalid
+from connectors.providers.anthropic.models import ModelTraits
+from connectors.providers.parameters import invalid_parameter
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-FORCED = frozenset({"any", "tool"})
+FORCED_CHOICES = frozenset({"any", "tool"})
 
 
-def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, changes: list[Change]) -> None:
+def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write tools, tool_choice and parallel_tool_calls.
 
     Raises:
@@ -42,16 +42,16 @@ def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: Traits, chan
         wire["tool_choice"] = choice
 
 
-def _tool(tool: JsonObject, index: int, traits: Traits, changes: list[Change]) -> JsonObject:
+def _tool(tool: JsonObject, index: int, traits: ModelTraits, changes: list[Change]) -> JsonObject:
     where = f"tools[{index}]"
     function = tool.get("function")
     if not isinstance(function, dict):
-        raise invalid(where, f"{where} is no function, and anthropic has no other tools of the caller's")
+        raise invalid_parameter(where, f"{where} is no function, and anthropic has no other tools of the caller's")
     written: JsonObject = {"name": function["name"]}
     if function.get("description"):
         written["description"] = function["description"]
     written["input_schema"] = {"type": "object", **(function.get("parameters") or {})}
-    if function.get("strict") and traits.json_schema:
+    if function.get("strict") and traits.has_json_schema:
         written["strict"] = True
     elif function.get("strict"):
         changes.append(Change(param=where, action="dropped", detail="strict, which this model does not have"))
@@ -59,15 +59,19 @@ def _tool(tool: JsonObject, index: int, traits: Traits, changes: list[Change]) -
     return written | ({"cache_control": cache_control} if isinstance(cache_control, dict) else {})
 
 
-def _choice(choice: object, model: str, traits: Traits) -> JsonObject:
+def _choice(choice: object, model: str, traits: ModelTraits) -> JsonObject:
     written: JsonObject = {}
     if isinstance(choice, str):
         written = {"type": CHOICES[choice]}
     elif isinstance(choice, dict):
         function = choice.get("function")
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise invalid("tool_choice", "tool_choice can name one function or be none, auto or required at anthropic")
+            raise invalid_parameter(
+                "tool_choice", "tool_choice can name one function or be none, auto or required at anthropic"
+            )
         written = {"type": "tool", "name": function["name"]}
-    if written.get("type") in FORCED and not traits.forced_tools:
-        raise invalid("tool_choice", f"tool_choice can be none or auto at anthropic/{model}, which takes no order")
+    if written.get("type") in FORCED_CHOICES and not traits.can_force_tools:
+        raise invalid_parameter(
+            "tool_choice", f"tool_choice can be none or auto at anthropic/{model}, which takes no order"
+        )
     return written

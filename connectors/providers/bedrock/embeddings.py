@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.providers.bedrock.parameters import EMBEDDINGS
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.embeddings import embeddings_body, text_inputs
 from connectors.providers.wire.json_access import as_object, object_at
@@ -24,7 +24,7 @@ TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class EmbeddingFamily:
     """What one family of models takes, and how."""
 
     dimensions: tuple[int, ...]
@@ -35,28 +35,30 @@ class Family:
     """The vectors in an answer."""
 
 
-def _titan(texts: list[str], said: JsonObject) -> JsonObject:
-    return {"inputText": _only(texts), **said}
+def _write_titan(texts: list[str], said: JsonObject) -> JsonObject:
+    return {"inputText": _single_text(texts), **said}
 
 
-def _cohere(texts: list[str], said: JsonObject) -> JsonObject:
+def _write_cohere(texts: list[str], said: JsonObject) -> JsonObject:
     renamed = {"output_dimension" if name == "dimensions" else name: value for name, value in said.items()}
     return {"texts": texts, "truncate": "NONE", "embedding_types": ["float"], **renamed}
 
 
-def _nova(texts: list[str], said: JsonObject) -> JsonObject:
+def _write_nova(texts: list[str], said: JsonObject) -> JsonObject:
     size = {"embeddingDimension": said["dimensions"]} if "dimensions" in said else {}
-    text = {"truncationMode": "NONE", "value": _only(texts)}
+    text = {"truncationMode": "NONE", "value": _single_text(texts)}
     return {
         "taskType": "SINGLE_EMBEDDING",
         "singleEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", **size, "text": text},
     }
 
 
-def _only(texts: list[str]) -> str:
+def _single_text(texts: list[str]) -> str:
     """There is no place for a second one in the body, whatever the limits in the configuration say."""
     if len(texts) != 1:
-        raise invalid("input", "input must be one text a call for this model: leave its limit on inputs as it is")
+        raise invalid_parameter(
+            "input", "input must be one text a call for this model: leave its limit on inputs as it is"
+        )
     return texts[0]
 
 
@@ -69,12 +71,15 @@ def _read_nova(body: JsonObject) -> object:
     return [as_object(row).get("embedding") for row in found] if isinstance(found, list) else None
 
 
-FAMILIES: tuple[tuple[str, Family], ...] = (
-    ("*amazon.titan-embed-text-v2*", Family((256, 512, 1024), _titan, lambda body: [body.get("embedding")])),
-    ("*amazon.titan-embed-*text*", Family((), _titan, lambda body: [body.get("embedding")])),
-    ("*cohere.embed-v4*", Family((256, 512, 1024, 1536), _cohere, _read_cohere)),
-    ("*cohere.embed*", Family((), _cohere, _read_cohere)),
-    ("*amazon.nova*embed*", Family((256, 384, 1024, 3072), _nova, _read_nova)),
+FAMILIES: tuple[tuple[str, EmbeddingFamily], ...] = (
+    (
+        "*amazon.titan-embed-text-v2*",
+        EmbeddingFamily((256, 512, 1024), _write_titan, lambda body: [body.get("embedding")]),
+    ),
+    ("*amazon.titan-embed-*text*", EmbeddingFamily((), _write_titan, lambda body: [body.get("embedding")])),
+    ("*cohere.embed-v4*", EmbeddingFamily((256, 512, 1024, 1536), _write_cohere, _read_cohere)),
+    ("*cohere.embed*", EmbeddingFamily((), _write_cohere, _read_cohere)),
+    ("*amazon.nova*embed*", EmbeddingFamily((256, 384, 1024, 3072), _write_nova, _read_nova)),
 )
 """By shell pattern of the model's id; the first that matches counts."""
 
@@ -92,12 +97,12 @@ def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JsonObject, l
     """
     family = _family(call.model)
     applied = EMBEDDINGS.apply(call.body, call.model)
-    said: JsonObject = {"input_type": input_type, **applied.passed} if family.write is _cohere else {}
+    said: JsonObject = {"input_type": input_type, **applied.passed} if family.write is _write_cohere else {}
     if "dimensions" in applied.transform:
-        said["dimensions"] = _size(call.model, family, applied.transform["dimensions"])
+        said["dimensions"] = _dimensions(call.model, family, applied.transform["dimensions"])
         applied.changes.append(Change(param="dimensions", action="transformed", detail="the model's own name for it"))
     if applied.transform.get("encoding_format") == "base64":
-        detail = EMBEDDINGS.rules["encoding_format"].why
+        detail = EMBEDDINGS.rules["encoding_format"].reason
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
     return family.write(text_inputs(call, "bedrock"), said), applied.changes
 
@@ -115,7 +120,7 @@ def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
     if not all(is_vector(vector) for vector in vectors):
         raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
-    tokens = _tokens(body, headers)
+    tokens = _input_tokens(body, headers)
     return ProviderAnswer(
         body=embeddings_body(call.model, vectors, tokens),
         http_status=200,
@@ -125,21 +130,23 @@ def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -
     )
 
 
-def _family(model: str) -> Family:
+def _family(model: str) -> EmbeddingFamily:
     found = next((family for pattern, family in FAMILIES if fnmatch.fnmatchcase(model, pattern)), None)
     if found is None:
-        raise invalid("model", f"bedrock/{model} is none of the embedding models that we know: Titan, Cohere, Nova")
+        raise invalid_parameter(
+            "model", f"bedrock/{model} is none of the embedding models that we know: Titan, Cohere, Nova"
+        )
     return found
 
 
-def _size(model: str, family: Family, dimensions: object) -> object:
+def _dimensions(model: str, family: EmbeddingFamily, dimensions: object) -> object:
     if dimensions not in family.dimensions:
         sizes = f"one of {', '.join(map(str, family.dimensions))}" if family.dimensions else "left out"
-        raise invalid("dimensions", f"dimensions must be {sizes} for bedrock/{model}")
+        raise invalid_parameter("dimensions", f"dimensions must be {sizes} for bedrock/{model}")
     return dimensions
 
 
-def _tokens(body: JsonObject, headers: Mapping[str, str]) -> int:
+def _input_tokens(body: JsonObject, headers: Mapping[str, str]) -> int:
     """Titan counts in the body, the others in a header."""
     counted = str(body.get("inputTextTokenCount", headers.get(TOKENS_HEADER)))
     return int(counted) if counted.isdecimal() else 0

@@ -58,25 +58,25 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
 """What an exception means together with its text. A throttling that speaks of tokens stays a throttling."""
 
 
-def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+def read_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no 200."""
     error = errors.parse_error(status, headers, content)
     body = parse_object(content) or {}
     error.message = _message(body) or error.message
     error.args = (error.message,)
-    error.error_type = _class(headers.get("x-amzn-errortype") or as_text(body.get("__type")), error)
+    error.error_type = _classify(headers.get("x-amzn-errortype") or as_text(body.get("__type")), error)
     return error
 
 
-def exception(name: str, payload: bytes) -> ProviderError:
+def read_exception(name: str, payload: bytes) -> ProviderError:
     """Read an exception that comes in a stream, after its 200."""
     message = _message(parse_object(payload) or {}) or f"the stream failed: {name or 'for no reason given'}"
     error = ProviderError("server", message, http_status=200)
-    error.error_type = _class(name, error)
+    error.error_type = _classify(name, error)
     return error
 
 
-def _class(name: str, error: ProviderError) -> ErrorType:
+def _classify(name: str, error: ProviderError) -> ErrorType:
     """Classify by the exception; what has no known one keeps the class of its status."""
     bare = name.partition(":")[0].rpartition("#")[2].strip().lower()
     known = BY_EXCEPTION.get(bare, error.error_type)

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from connectors.providers.anthropic.messages import extra
+from connectors.providers.anthropic.messages import anthropic_content
 from connectors.providers.bedrock.models import cache_point
 from connectors.providers.bedrock.reasoning import to_converse
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.wire.json_access import as_object, parse_object
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -36,10 +36,10 @@ DOCUMENTS = {
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
 _TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
+_INVALID_IN_NAME = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
 
 
-class Conversation:
+class ConverseMessages:
     """Takes messages in, in order."""
 
     def __init__(self, messages: Iterable[JsonObject], model: str) -> None:
@@ -56,7 +56,7 @@ class Conversation:
         for number, message in enumerate(messages):
             self._add(f"messages[{number}]", message)
         if not self.messages or self.messages[0]["role"] != "user":
-            raise invalid("messages", "a conversation with bedrock must begin with a user's message")
+            raise invalid_parameter("messages", "a conversation with bedrock must begin with a user's message")
 
     @property
     def changes(self) -> list[Change]:
@@ -81,12 +81,12 @@ class Conversation:
             case "tool":
                 self._turn(at, "user", [self._result(at, message), *self._cache_point(message)])
             case _:
-                raise invalid(at, f"{at} has a role that bedrock does not know")
+                raise invalid_parameter(at, f"{at} has a role that bedrock does not know")
 
     def _turn(self, at: str, role: str, blocks: list[JsonObject]) -> None:
         """Add to the turn that is under way, or begin the next one."""
         if not blocks:
-            raise invalid(f"{at}.content", f"{at} says nothing, which bedrock does not take")
+            raise invalid_parameter(f"{at}.content", f"{at} says nothing, which bedrock does not take")
         if self.messages and self.messages[-1]["role"] == role:
             self.messages[-1]["content"].extend(blocks)
         else:
@@ -99,7 +99,7 @@ class Conversation:
 
     def _assistant(self, at: str, message: JsonObject) -> Iterator[JsonObject]:
         if message.get("function_call") or message.get("audio"):
-            raise invalid(at, f"{at} holds a function_call or audio, which bedrock has no words for")
+            raise invalid_parameter(at, f"{at} holds a function_call or audio, which bedrock has no words for")
         yield from self._reasoning(message)
         yield from self._parts(at, message.get("content"))
         yield from self._text(message.get("refusal"))
@@ -117,10 +117,10 @@ class Conversation:
     def _call(self, at: str, call: JsonObject) -> JsonObject:
         function = call.get("function")
         if not isinstance(function, dict):
-            raise invalid(at, f"{at} holds a call that is of no function, which bedrock has no words for")
+            raise invalid_parameter(at, f"{at} holds a call that is of no function, which bedrock has no words for")
         arguments = parse_object(function.get("arguments") or "{}")
         if arguments is None:
-            raise invalid(at, f"{at} holds arguments that are no JSON object, as bedrock wants them")
+            raise invalid_parameter(at, f"{at} holds arguments that are no JSON object, as bedrock wants them")
         name = function.get("name")
         return {"toolUse": {"toolUseId": self._id(call.get("id")), "name": name, "input": arguments}}
 
@@ -129,7 +129,9 @@ class Conversation:
             "toolUseId": self._id(message.get("tool_call_id")),
             "content": [part for part in self._parts(at, message.get("content")) if "cachePoint" not in part],
         }
-        return {"toolResult": result | ({"status": "error"} if extra(message).get("is_error") is True else {})}
+        return {
+            "toolResult": result | ({"status": "error"} if anthropic_content(message).get("is_error") is True else {})
+        }
 
     def _cache_point(self, said: JsonObject) -> Iterator[JsonObject]:
         wish = said.get("cache_control")
@@ -167,7 +169,7 @@ class Conversation:
             case "file":
                 yield _document(at, part.get("file"))
             case _:
-                raise invalid(at, f"{at} is of a type that bedrock has no words for")
+                raise invalid_parameter(at, f"{at} is of a type that bedrock has no words for")
 
     def _text(self, text: object) -> Iterator[JsonObject]:
         if isinstance(text, str) and text.strip():
@@ -179,9 +181,9 @@ class Conversation:
         given = image if isinstance(image, dict) else {"url": image}
         if given.get("detail") not in (None, "auto"):
             self._note("dropped", "the detail of images")
-        kind, data = _bytes(at, given.get("url"))
+        kind, data = _data_url(at, given.get("url"))
         if kind not in IMAGES:
-            raise invalid(at, f"{at} must be a png, jpeg, gif or webp image for bedrock")
+            raise invalid_parameter(at, f"{at} must be a png, jpeg, gif or webp image for bedrock")
         return {"image": {"format": IMAGES[kind], "source": {"bytes": data}}}
 
     def _note(self, action: Literal["transformed", "dropped"], detail: str) -> None:
@@ -190,22 +192,22 @@ class Conversation:
 
 def _document(at: str, file: object) -> JsonObject:
     given = as_object(file)
-    kind, data = _bytes(at, given.get("file_data"))
+    kind, data = _data_url(at, given.get("file_data"))
     if kind not in DOCUMENTS:
-        raise invalid(at, f"{at} must be one of {', '.join(DOCUMENTS.values())} for bedrock")
-    name = _NOT_IN_A_NAME.sub(" ", str(given.get("filename") or "")).strip()[:200] or "document"
+        raise invalid_parameter(at, f"{at} must be one of {', '.join(DOCUMENTS.values())} for bedrock")
+    name = _INVALID_IN_NAME.sub(" ", str(given.get("filename") or "")).strip()[:200] or "document"
     return {"document": {"format": DOCUMENTS[kind], "name": name, "source": {"bytes": data}}}
 
 
-def _bytes(at: str, url: object) -> tuple[str, str]:
+def _data_url(at: str, url: object) -> tuple[str, str]:
     """Take a data URL apart. No other is fetched: whoever can make us fetch can make us look into our own network."""
     found = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
     if found is None:
-        raise invalid(
+        raise invalid_parameter(
             at, f"{at} must hold its bytes, as data:<type>;base64,<bytes>: bedrock fetches nothing, nor do we"
         )
     try:
         binascii.a2b_base64(found[2], strict_mode=True)
     except ValueError:
-        raise invalid(at, f"{at} holds bytes that are not base64") from None
+        raise invalid_parameter(at, f"{at} holds bytes that are not base64") from None
     return found[1].lower(), found[2]

@@ -11,13 +11,13 @@ from __future__ import annotations
 import fnmatch
 from typing import Literal
 
-from connectors.providers.anthropic.models import Traits, traits_of
-from connectors.providers.parameters import invalid
+from connectors.providers.anthropic.models import ModelTraits, traits_of
+from connectors.providers.parameters import invalid_parameter
 from schemas.json_types import JsonObject
 
 StructuredBy = Literal["format", "tool", ""]
 
-STRUCTURED: tuple[tuple[str, StructuredBy], ...] = (
+STRUCTURED_BY: tuple[tuple[str, StructuredBy], ...] = (
     ("*claude-3*", "tool"),
     ("*claude-sonnet-4-2*", "tool"),
     ("*claude-opus-4-2*", "tool"),
@@ -45,59 +45,63 @@ TOP_K = {"*anthropic.claude*": "top_k", "*mistral.*": "top_k", "*cohere.command*
 
 def structured_by(model: str) -> StructuredBy:
     """Say how this model's answer is held to a schema."""
-    return next(way for pattern, way in STRUCTURED if fnmatch.fnmatchcase(model, pattern))
+    return next(way for pattern, way in STRUCTURED_BY if fnmatch.fnmatchcase(model, pattern))
 
 
-def claude(model: str) -> Traits | None:
+def claude_traits(model: str) -> ModelTraits | None:
     """What this model takes, if it is one of Anthropic's."""
     return traits_of(model) if "claude" in model else None
 
 
 def cache_point(model: str, wish: object) -> JsonObject:
     """Write the end of what may be kept of a prompt, asked for as Anthropic's cache_control; empty if it can't be."""
-    if not isinstance(wish, dict) or (claude(model) is None and "amazon.nova" not in model):
+    if not isinstance(wish, dict) or (claude_traits(model) is None and "amazon.nova" not in model):
         return {}
     return {"cachePoint": {"type": "default"} | ({"ttl": "1h"} if wish.get("ttl") == "1h" else {})}
 
 
 def can_name_tool(model: str) -> bool:
     """Whether this model can be told which tool to call."""
-    traits = claude(model)
-    return traits.forced_tools if traits is not None else "amazon.nova" in model
+    traits = claude_traits(model)
+    return traits.can_force_tools if traits is not None else "amazon.nova" in model
 
 
-def think(model: str, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
+def reasoning_fields(model: str, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
     """Say how hard to think: in the model's own fields, and in outputConfig. None: this model can't be told.
 
     Raises:
         ProviderError: invalid_request, if the model thinks, but not with this effort.
 
     """
-    traits = claude(model)
+    traits = claude_traits(model)
     if traits is not None:
-        return _claude(model, traits, effort, max_tokens)
+        return _claude_fields(model, traits, effort, max_tokens)
     pattern = _match(EFFORTS, model)
     if not pattern:
         return None
     if effort not in EFFORTS[pattern]:
-        raise _no_effort(model, EFFORTS[pattern])
+        raise _unsupported_effort(model, EFFORTS[pattern])
     if pattern == "*openai.gpt-oss*":
         return {"reasoning_effort": effort}, {}
     thinking = {"type": "disabled"} if effort == "none" else {"type": "enabled", "maxReasoningEffort": effort}
     return {"reasoningConfig": thinking}, {}
 
 
-def _claude(model: str, traits: Traits, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
+def _claude_fields(
+    model: str, traits: ModelTraits, effort: str, max_tokens: int | None
+) -> tuple[JsonObject, JsonObject] | None:
     if traits.thinking == "none":
         return None
-    if effort == "none" and traits.off != "never":
-        return ({} if traits.off == "omitted" else {"thinking": {"type": traits.off}}), {}
+    if effort == "none" and traits.thinking_off != "never":
+        return ({} if traits.thinking_off == "omitted" else {"thinking": {"type": traits.thinking_off}}), {}
     level = "low" if effort == "minimal" and traits.thinking == "adaptive" else effort
     if level not in traits.efforts:
-        raise _no_effort(model, traits.efforts if traits.off == "never" else ("none", *traits.efforts))
+        raise _unsupported_effort(
+            model, traits.efforts if traits.thinking_off == "never" else ("none", *traits.efforts)
+        )
     if traits.thinking == "budget":
         return {"thinking": {"type": "enabled", "budget_tokens": _budget(model, level, max_tokens)}}, {}
-    shown = {} if traits.shows_thinking else {"display": "summarized"}
+    shown = {} if traits.returns_thinking else {"display": "summarized"}
     return {"thinking": {"type": "adaptive", **shown}}, {"effort": level}
 
 
@@ -105,15 +109,15 @@ def _budget(model: str, effort: str, max_tokens: int | None) -> int:
     tokens = BUDGET_TOKENS[effort]
     if max_tokens is not None and max_tokens <= tokens:
         why = f"reasoning_effort {effort} needs max_completion_tokens above {tokens} at bedrock/{model}"
-        raise invalid("reasoning_effort", why)
+        raise invalid_parameter("reasoning_effort", why)
     return tokens
 
 
-def _no_effort(model: str, efforts: tuple[str, ...]) -> Exception:
-    return invalid("reasoning_effort", f"reasoning_effort can be {', '.join(efforts)} at bedrock/{model}")
+def _unsupported_effort(model: str, efforts: tuple[str, ...]) -> Exception:
+    return invalid_parameter("reasoning_effort", f"reasoning_effort can be {', '.join(efforts)} at bedrock/{model}")
 
 
-def top_k(model: str, value: object) -> JsonObject:
+def top_k_fields(model: str, value: object) -> JsonObject:
     """Say top_k in the model's own fields.
 
     Raises:
@@ -124,7 +128,7 @@ def top_k(model: str, value: object) -> JsonObject:
         return {"inferenceConfig": {"topK": value}}
     pattern = _match(TOP_K, model)
     if not pattern:
-        raise invalid("top_k", f"top_k is not supported by bedrock/{model}")
+        raise invalid_parameter("top_k", f"top_k is not supported by bedrock/{model}")
     return {TOP_K[pattern]: value}
 
 

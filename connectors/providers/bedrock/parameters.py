@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.providers.anthropic.models import MODELS
-from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, drop, refuse
 from schemas.events.vocabulary import Operation
 
 NO_SETTING = "Converse has no such setting"
 NO_LOGPROBS = "Converse gives no log probabilities"
 ONLY_TEXT = "Converse answers in text"
-NO_SAMPLING = Rule("drop", why="this model has no sampling settings")
+NO_SAMPLING = Rule("drop", reason="this model has no sampling settings")
 
 SAMPLING: Mapping[str, Rule] = {
     "temperature": Rule("pass", low=0, high=1),
@@ -29,23 +29,25 @@ CHAT = ParameterRules(
         **SAMPLING,
         **dict.fromkeys(("max_tokens", "max_completion_tokens"), Rule("rename", to="maxTokens", low=1)),
         **dict.fromkeys(("stop", "tools", "tool_choice", "response_format"), TRANSFORM),
-        "parallel_tool_calls": Rule("transform", why="false is refused beside tools: Converse can't promise one call"),
+        "parallel_tool_calls": Rule(
+            "transform", reason="false is refused beside tools: Converse can't promise one call"
+        ),
         **dict.fromkeys(("reasoning_effort", "metadata", "additionalModelRequestFields"), TRANSFORM),
         **dict.fromkeys(("guardrailConfig", "performanceConfig"), PASS),
         "service_tier": Rule("transform", default="auto"),
-        **dict.fromkeys(("frequency_penalty", "presence_penalty"), dropped(NO_SETTING, default=0)),
-        **dict.fromkeys(("seed", "verbosity", "prediction", "prompt_cache_key"), dropped(NO_SETTING)),
-        **dict.fromkeys(("user", "safety_identifier"), dropped("Converse takes no end user")),
-        "store": dropped("Bedrock keeps no answers", default=False),
-        "n": refused("Converse makes one answer a call", default=1),
-        "logprobs": refused(NO_LOGPROBS, default=False),
-        "top_logprobs": refused(NO_LOGPROBS, default=0),
-        "logit_bias": refused("Converse has no bias of tokens", default={}),
-        "modalities": refused(ONLY_TEXT, default=["text"]),
-        "audio": refused(ONLY_TEXT),
-        "functions": refused("use tools"),
-        "function_call": refused("use tool_choice"),
-        "web_search_options": refused("Converse does not search the web"),
+        **dict.fromkeys(("frequency_penalty", "presence_penalty"), drop(NO_SETTING, default=0)),
+        **dict.fromkeys(("seed", "verbosity", "prediction", "prompt_cache_key"), drop(NO_SETTING)),
+        **dict.fromkeys(("user", "safety_identifier"), drop("Converse takes no end user")),
+        "store": drop("Bedrock keeps no answers", default=False),
+        "n": refuse("Converse makes one answer a call", default=1),
+        "logprobs": refuse(NO_LOGPROBS, default=False),
+        "top_logprobs": refuse(NO_LOGPROBS, default=0),
+        "logit_bias": refuse("Converse has no bias of tokens", default={}),
+        "modalities": refuse(ONLY_TEXT, default=["text"]),
+        "audio": refuse(ONLY_TEXT),
+        "functions": refuse("use tools"),
+        "function_call": refuse("use tool_choice"),
+        "web_search_options": refuse("Converse does not search the web"),
     },
     models=tuple(
         (pattern, dict.fromkeys(SAMPLING, NO_SAMPLING) if traits.sampling == "none" else SAMPLING)
@@ -58,9 +60,9 @@ EMBEDDINGS = ParameterRules(
     "bedrock",
     {
         "dimensions": TRANSFORM,
-        "encoding_format": Rule("transform", why="base64 is made here, of the floats"),
-        "input_type": refused("only Cohere's models have it"),
-        **dict.fromkeys(("user", "metadata"), dropped("InvokeModel takes neither labels nor an end user")),
+        "encoding_format": Rule("transform", reason="base64 is made here, of the floats"),
+        "input_type": refuse("only Cohere's models have it"),
+        **dict.fromkeys(("user", "metadata"), drop("InvokeModel takes neither labels nor an end user")),
     },
     models=(("*cohere.embed*", {"input_type": PASS}),),
 )

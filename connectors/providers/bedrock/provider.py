@@ -21,12 +21,12 @@ from connectors.providers.bedrock import errors as bedrock_errors
 from connectors.providers.bedrock.embeddings import read_embeddings, write_embeddings
 from connectors.providers.bedrock.request import write_chat
 from connectors.providers.bedrock.response import USAGE_DETAILS, read_choice, read_usage
-from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
-from connectors.providers.bedrock.stream import ConverseDecoder
+from connectors.providers.bedrock.sigv4 import Credentials, RequestToSign, sign
+from connectors.providers.bedrock.stream import ConverseStreamDecoder
 from connectors.providers.bedrock.tools import answers_by_tool
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest, StreamDecoder
 from connectors.providers.wire.usage import openai_usage
 
 SERVICE = "bedrock"
@@ -54,7 +54,7 @@ class BedrockSettings(ProviderSettings):
     """What embeddings are for, unless a request has an ``input_type`` of its own; Cohere's models must be told."""
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Self:
+    def _check_credentials(self) -> Self:
         if bool(self.access_key_id) != bool(_secret(self.secret_access_key)):
             raise ValueError("access_key_id and secret_access_key belong together")
         if bool(_secret(self.api_key)) and bool(self.access_key_id):
@@ -121,13 +121,13 @@ class Bedrock(HttpProvider):
             native_usage=body["usage"] if isinstance(body.get("usage"), dict) else None,
         )
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """See ``HttpProvider``. A stream says nothing of its id, so that it has the request's."""
-        return ConverseDecoder(call.request_id, call.model, int(self._clock()), by_tool=answers_by_tool(call))
+        return ConverseStreamDecoder(call.request_id, call.model, int(self._clock()), by_tool=answers_by_tool(call))
 
     def to_error(self, response: Response) -> ProviderError:
         """See ``HttpProvider``."""
-        return bedrock_errors.refusal(response.status, response.headers, response.content)
+        return bedrock_errors.read_error(response.status, response.headers, response.content)
 
     def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:
         """Sign with the access key, if there is one."""
@@ -138,7 +138,7 @@ class Bedrock(HttpProvider):
             settings.access_key_id, _secret(settings.secret_access_key), _secret(settings.session_token)
         )
         path, _, query = url.raw_path.decode().partition("?")
-        request = Request("POST", path, query, {"host": url.netloc.decode()}, body)
+        request = RequestToSign("POST", path, query, {"host": url.netloc.decode()}, body)
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
         return sign(request, credentials, settings.region, SERVICE, now)
 

@@ -7,24 +7,24 @@ Source: Amazon Bedrock API Reference, "ReasoningContentBlock"; Anthropic's page 
 
 from __future__ import annotations
 
-from connectors.providers.anthropic.messages import extra
-from connectors.providers.anthropic.response import signed
-from connectors.providers.bedrock.models import claude
+from connectors.providers.anthropic.messages import anthropic_content
+from connectors.providers.anthropic.response import write_thinking_blocks
+from connectors.providers.bedrock.models import claude_traits
 from connectors.providers.wire.json_access import object_at, objects_of
 from schemas.json_types import JsonObject
 
 
 def from_converse(model: str, blocks: list[JsonObject]) -> JsonObject:
     """Write Bedrock's reasoningContent blocks into a message's extra_content."""
-    if claude(model) is None:
+    if claude_traits(model) is None:
         return {"bedrock": {"reasoning": list(blocks)}}
-    return signed([_to_anthropic(block) for block in blocks])
+    return write_thinking_blocks([_to_anthropic(block) for block in blocks])
 
 
 def to_converse(model: str, message: JsonObject) -> list[JsonObject]:
     """Find the blocks in a message again; those of another family's models stay where they are."""
-    if claude(model) is not None:
-        blocks = extra(message).get("thinking_blocks")
+    if claude_traits(model) is not None:
+        blocks = anthropic_content(message).get("thinking_blocks")
         return [kept for block in objects_of(blocks) if (kept := _from_anthropic(block))]
     return objects_of(object_at(message.get("extra_content"), "bedrock").get("reasoning"))
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from connectors.providers.bedrock.messages import Conversation
-from connectors.providers.bedrock.models import think, top_k
+from connectors.providers.bedrock.messages import ConverseMessages
+from connectors.providers.bedrock.models import reasoning_fields, top_k_fields
 from connectors.providers.bedrock.parameters import CHAT
-from connectors.providers.bedrock.tools import Tools
-from connectors.providers.parameters import Applied, invalid
+from connectors.providers.bedrock.tools import ConverseTools
+from connectors.providers.parameters import AppliedParameters, invalid_parameter
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -31,9 +31,9 @@ def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
 
     """
     applied = CHAT.apply(call.body, call.model)
-    conversation = Conversation(call.body["messages"], call.model)
-    tools = Tools(call.model, applied, uses_tools=conversation.uses_tools)
-    fields, output = _own_fields(call.model, applied)
+    conversation = ConverseMessages(call.body["messages"], call.model)
+    tools = ConverseTools(call.model, applied, uses_tools=conversation.uses_tools)
+    fields, output = _model_fields(call.model, applied)
     parts: JsonObject = {
         "messages": conversation.messages,
         "system": conversation.system,
@@ -48,31 +48,31 @@ def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     return {name: part for name, part in parts.items() if part}, [*applied.changes, *conversation.changes]
 
 
-def _inference(applied: Applied) -> JsonObject:
+def _inference(applied: AppliedParameters) -> JsonObject:
     config = {name: applied.passed[name] for name in INFERENCE if name in applied.passed}
     stop = applied.transform.get("stop")
     stops = [stop] if isinstance(stop, str) else list(stop or ())
     if not all(stops):
-        raise invalid("stop", "stop must not hold an empty text for bedrock")
+        raise invalid_parameter("stop", "stop must not hold an empty text for bedrock")
     if stops:
         config["stopSequences"] = stops
         _note(applied, "stop", "inferenceConfig.stopSequences")
     return config
 
 
-def _own_fields(model: str, applied: Applied) -> tuple[JsonObject, JsonObject]:
+def _model_fields(model: str, applied: AppliedParameters) -> tuple[JsonObject, JsonObject]:
     """Write what Converse has no place for into the model's own fields; a caller's own such fields come last."""
     asked = applied.transform
     fields: JsonObject = {}
     output: JsonObject = {}
     given = asked.get("additionalModelRequestFields", {})
     if not isinstance(given, dict):
-        raise invalid("additionalModelRequestFields", "additionalModelRequestFields must be an object")
+        raise invalid_parameter("additionalModelRequestFields", "additionalModelRequestFields must be an object")
     if "top_k" in asked:
-        fields = top_k(model, asked["top_k"])
+        fields = top_k_fields(model, asked["top_k"])
         _note(applied, "top_k", "additionalModelRequestFields")
     if "reasoning_effort" in asked:
-        said = think(model, str(asked["reasoning_effort"]), applied.passed.get("maxTokens"))
+        said = reasoning_fields(model, str(asked["reasoning_effort"]), applied.passed.get("maxTokens"))
         own, output = said or ({}, {})
         fields |= own
         detail = ", ".join([*own, *(f"outputConfig.{name}" for name in output)]) or "no thinking is the default"
@@ -82,7 +82,7 @@ def _own_fields(model: str, applied: Applied) -> tuple[JsonObject, JsonObject]:
     return {**fields, **given}, output
 
 
-def _metadata(applied: Applied) -> JsonObject:
+def _metadata(applied: AppliedParameters) -> JsonObject:
     """Hand on the caller's labels where they fit; AWS writes them into its invocation log."""
     labels: JsonObject = applied.transform.get("metadata") or {}
     if not labels:
@@ -92,7 +92,7 @@ def _metadata(applied: Applied) -> JsonObject:
     return labels if fit else {}
 
 
-def _service_tier(applied: Applied) -> JsonObject:
+def _service_tier(applied: AppliedParameters) -> JsonObject:
     tier = applied.transform.get("service_tier")
     if tier is None:
         return {}
@@ -101,5 +101,5 @@ def _service_tier(applied: Applied) -> JsonObject:
     return {"type": tier} if known else {}
 
 
-def _note(applied: Applied, param: str, detail: str, *, dropped: bool = False) -> None:
+def _note(applied: AppliedParameters, param: str, detail: str, *, dropped: bool = False) -> None:
     applied.changes.append(Change(param=param, action="dropped" if dropped else "transformed", detail=detail))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-MOMENT = "%Y%m%dT%H%M%SZ"
+TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestToSign:
     """What is signed, exactly as it goes out."""
 
     method: str
@@ -39,7 +39,9 @@ class Request:
     body: bytes
 
 
-def sign(request: Request, credentials: Credentials, region: str, service: str, now: dt.datetime) -> dict[str, str]:
+def sign(
+    request: RequestToSign, credentials: Credentials, region: str, service: str, now: dt.datetime
+) -> dict[str, str]:
     """Make the headers to add to a request.
 
     Args:
@@ -50,20 +52,20 @@ def sign(request: Request, credentials: Credentials, region: str, service: str, 
         now: the moment; AWS takes no signature that is more than five minutes old.
 
     """
-    added = {"x-amz-date": now.astimezone(dt.UTC).strftime(MOMENT)}
+    added = {"x-amz-date": now.astimezone(dt.UTC).strftime(TIMESTAMP_FORMAT)}
     if credentials.session_token:
         added["x-amz-security-token"] = credentials.session_token
     headers = {name.lower(): " ".join(value.split()) for name, value in {**request.headers, **added}.items()}
     names = ";".join(sorted(headers))
     scope = f"{added['x-amz-date'][:8]}/{region}/{service}/aws4_request"
-    digest = hashlib.sha256(canonical(request, headers).encode()).hexdigest()
+    digest = hashlib.sha256(canonical_request(request, headers).encode()).hexdigest()
     text = f"{ALGORITHM}\n{added['x-amz-date']}\n{scope}\n{digest}"
-    signature = _hmac(_key(credentials.secret_access_key, scope), text).hex()
+    signature = _hmac(_signing_key(credentials.secret_access_key, scope), text).hex()
     credential = f"Credential={credentials.access_key_id}/{scope}"
     return {**added, "authorization": f"{ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"}
 
 
-def canonical(request: Request, headers: Mapping[str, str]) -> str:
+def canonical_request(request: RequestToSign, headers: Mapping[str, str]) -> str:
     """Write a request in the one form that both ends agree on."""
     lines = [f"{name}:{headers[name]}" for name in sorted(headers)]
     return "\n".join(
@@ -79,7 +81,7 @@ def canonical(request: Request, headers: Mapping[str, str]) -> str:
     )
 
 
-def _key(secret: str, scope: str) -> bytes:
+def _signing_key(secret: str, scope: str) -> bytes:
     """Derive a key that is good for one day, region and service only."""
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):

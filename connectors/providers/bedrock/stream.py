@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from connectors.providers.bedrock.errors import exception
+from connectors.providers.bedrock.errors import read_exception
 from connectors.providers.bedrock.event_stream import Frame, FrameReader
 from connectors.providers.bedrock.reasoning import from_converse
 from connectors.providers.bedrock.response import USAGE_DETAILS, finish_reason, read_usage
@@ -19,7 +19,7 @@ from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
 
 
-class ConverseDecoder:
+class ConverseStreamDecoder:
     """Reads one stream."""
 
     def __init__(self, stream_id: str, model: str, created_s: int, *, by_tool: bool) -> None:
@@ -35,8 +35,8 @@ class ConverseDecoder:
         self._by_tool = by_tool
         self._model = model
         self._frames = FrameReader()
-        self._tools: dict[int, _Tool] = {}
-        self._thoughts: dict[int, JsonObject] = {}
+        self._tools: dict[int, _ToolCall] = {}
+        self._reasoning: dict[int, JsonObject] = {}
 
     def feed(self, data: bytes) -> list[JsonObject]:
         """See ``Decoder``."""
@@ -52,10 +52,10 @@ class ConverseDecoder:
     def _read(self, frame: Frame) -> list[JsonObject]:
         kind = frame.headers.get(":message-type")
         if kind == "exception":
-            raise exception(frame.headers.get(":exception-type", ""), frame.payload)
+            raise read_exception(frame.headers.get(":exception-type", ""), frame.payload)
         if kind == "error":
             message = orjson.dumps({"message": frame.headers.get(":error-message", "")})
-            raise exception(frame.headers.get(":error-code", ""), message)
+            raise read_exception(frame.headers.get(":error-code", ""), message)
         event = parse_event(frame.payload)
         match frame.headers.get(":event-type"):
             case "messageStart":
@@ -69,13 +69,13 @@ class ConverseDecoder:
             case "messageStop":
                 return [self._stop(event)]
             case "metadata":
-                return self._count(event)
+                return self._read_usage(event)
         return []  # a kind of event that is newer than we are
 
     def _begin(self, index: int, tool: JsonObject) -> list[JsonObject]:
         if not tool or self._by_tool:
             return []
-        begun = self._tools[index] = _Tool(len(self._tools))
+        begun = self._tools[index] = _ToolCall(len(self._tools))
         function = {"name": as_text(tool.get("name")), "arguments": ""}
         return [self._call(begun, {"id": as_text(tool.get("toolUseId")), "type": "function", "function": function})]
 
@@ -85,7 +85,7 @@ class ConverseDecoder:
         if isinstance(text := object_at(delta, "toolUse").get("input"), str):
             return self._add_input(index, text)
         if thought := object_at(delta, "reasoningContent"):
-            return self._think(index, thought)
+            return self._add_reasoning(index, thought)
         return []
 
     def _add_input(self, index: int, text: str) -> list[JsonObject]:
@@ -97,9 +97,9 @@ class ConverseDecoder:
         tool.has_input = tool.has_input or bool(text)
         return [self._call(tool, {"function": {"arguments": text}})] if text else []
 
-    def _think(self, index: int, thought: JsonObject) -> list[JsonObject]:
+    def _add_reasoning(self, index: int, thought: JsonObject) -> list[JsonObject]:
         """Collect a thought with its signature: only whole can it go back to the model."""
-        block = self._thoughts.setdefault(index, {})
+        block = self._reasoning.setdefault(index, {})
         if isinstance(thought.get("redactedContent"), str):
             block["redactedContent"] = block.get("redactedContent", "") + thought["redactedContent"]
             return []
@@ -113,8 +113,8 @@ class ConverseDecoder:
         tool = self._tools.get(index)
         if tool is not None and not tool.has_input:
             return [self._call(tool, {"function": {"arguments": "{}"}})]
-        if index in self._thoughts:
-            thoughts = [self._thoughts[key] for key in sorted(self._thoughts)]
+        if index in self._reasoning:
+            thoughts = [self._reasoning[key] for key in sorted(self._reasoning)]
             return [self._delta({"extra_content": from_converse(self._model, thoughts)})]
         return []
 
@@ -124,7 +124,7 @@ class ConverseDecoder:
         reasons = {"finish_reason": finish_reason(native, by_tool=self._by_tool), "native_finish_reason": native}
         return {**self._head, "choices": [{"index": 0, "delta": {}, **reasons}]}
 
-    def _count(self, event: JsonObject) -> list[JsonObject]:
+    def _read_usage(self, event: JsonObject) -> list[JsonObject]:
         self.native_usage = object_at(event, "usage")
         self.usage = read_usage(self.native_usage)
         return [{**self._head, "choices": [], "usage": openai_usage(self.usage, *USAGE_DETAILS)}]
@@ -132,11 +132,11 @@ class ConverseDecoder:
     def _delta(self, delta: JsonObject) -> JsonObject:
         return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
-    def _call(self, tool: _Tool, part: JsonObject) -> JsonObject:
+    def _call(self, tool: _ToolCall, part: JsonObject) -> JsonObject:
         return self._delta({"tool_calls": [{"index": tool.index, **part}]})
 
 
-class _Tool:
+class _ToolCall:
     """A tool call under way; counted among the calls, not among the blocks."""
 
     def __init__(self, index: int) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from connectors.providers.bedrock.models import cache_point, can_name_tool, claude, structured_by
-from connectors.providers.parameters import Applied, invalid
+from connectors.providers.bedrock.models import cache_point, can_name_tool, claude_traits, structured_by
+from connectors.providers.parameters import AppliedParameters, invalid_parameter
 from connectors.providers.provider import ProviderCall
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -27,10 +27,10 @@ def answers_by_tool(call: ProviderCall) -> bool:
     return kind == "json_object" or (kind == "json_schema" and structured_by(call.model) == "tool")
 
 
-class Tools:
+class ConverseTools:
     """The two parts of the request that they become."""
 
-    def __init__(self, model: str, applied: Applied, *, uses_tools: bool) -> None:
+    def __init__(self, model: str, applied: AppliedParameters, *, uses_tools: bool) -> None:
         """Write both.
 
         Raises:
@@ -43,23 +43,23 @@ class Tools:
         """Of outputConfig, the format."""
         self._model = model
         self._applied = applied
-        self._asked = applied.transform
-        offered = enumerate(self._asked.get("tools") or ())
+        self._requested = applied.transform
+        offered = enumerate(self._requested.get("tools") or ())
         tools = [part for number, tool in offered for part in self._tool(number, tool)]
-        self._offer(tools, uses_tools=uses_tools)
-        if "response_format" in self._asked:
-            self._answer_in(self._asked["response_format"])
+        self._write_config(tools, uses_tools=uses_tools)
+        if "response_format" in self._requested:
+            self._write_response_format(self._requested["response_format"])
 
-    def _offer(self, tools: list[JsonObject], *, uses_tools: bool) -> None:
-        if self._asked.get("tool_choice") == "none":
+    def _write_config(self, tools: list[JsonObject], *, uses_tools: bool) -> None:
+        if self._requested.get("tool_choice") == "none":
             if uses_tools:
-                raise invalid("tool_choice", "tool_choice can't be none at bedrock once tools were called")
+                raise invalid_parameter("tool_choice", "tool_choice can't be none at bedrock once tools were called")
             self._note("tool_choice", "none are offered")
             return
         if uses_tools and not tools:
-            raise invalid("messages", "messages with tool calls need the tools beside them at bedrock")
-        if tools and self._asked.get("parallel_tool_calls") is False:
-            raise invalid("parallel_tool_calls", "parallel_tool_calls can't be false at bedrock with tools")
+            raise invalid_parameter("messages", "messages with tool calls need the tools beside them at bedrock")
+        if tools and self._requested.get("parallel_tool_calls") is False:
+            raise invalid_parameter("parallel_tool_calls", "parallel_tool_calls can't be false at bedrock with tools")
         choice = self._choice(has_tools=bool(tools))
         if tools:
             self.config = {"tools": tools, **({"toolChoice": choice} if choice else {})}
@@ -68,7 +68,7 @@ class Tools:
     def _tool(self, number: int, tool: JsonObject) -> Iterator[JsonObject]:
         function = tool.get("function")
         if not isinstance(function, dict):
-            raise invalid(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
+            raise invalid_parameter(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
         schema = function.get("parameters") or {"type": "object", "properties": {}}
         spec = {"name": function.get("name"), "inputSchema": {"json": schema}}
         if function.get("description"):
@@ -82,7 +82,7 @@ class Tools:
             yield point
 
     def _choice(self, *, has_tools: bool) -> JsonObject:
-        choice = self._asked.get("tool_choice")
+        choice = self._requested.get("tool_choice")
         match choice:
             case None:
                 return {}
@@ -93,16 +93,16 @@ class Tools:
             case {"type": "function", "function": {"name": str(name)}} if has_tools:
                 written = {"tool": {"name": name}}
             case _:
-                raise invalid(
+                raise invalid_parameter(
                     "tool_choice", "tool_choice must be none, auto, or with tools also required or one of them"
                 )
-        traits = claude(self._model)
-        if choice != "auto" and traits is not None and not traits.forced_tools:
-            raise invalid("tool_choice", f"bedrock/{self._model} can't be told to call a tool")
+        traits = claude_traits(self._model)
+        if choice != "auto" and traits is not None and not traits.can_force_tools:
+            raise invalid_parameter("tool_choice", f"bedrock/{self._model} can't be told to call a tool")
         self._note("tool_choice", "toolConfig.toolChoice")
         return written
 
-    def _answer_in(self, wish: object) -> None:
+    def _write_response_format(self, wish: object) -> None:
         kind = wish.get("type") if isinstance(wish, dict) else None
         if not isinstance(wish, dict) or kind == "text":
             return
@@ -114,12 +114,14 @@ class Tools:
             self._note("response_format", "outputConfig.textFormat")
             return
         if (kind == "json_schema" and not structured_by(self._model)) or not can_name_tool(self._model):
-            raise invalid("response_format", f"response_format {kind} is not supported by bedrock/{self._model}")
-        if self.config or "reasoning_effort" in self._asked:
+            raise invalid_parameter(
+                "response_format", f"response_format {kind} is not supported by bedrock/{self._model}"
+            )
+        if self.config or "reasoning_effort" in self._requested:
             why = (
                 f"response_format {kind} can't be had together with tools or reasoning_effort at bedrock/{self._model}"
             )
-            raise invalid("response_format", why)
+            raise invalid_parameter("response_format", why)
         spec = {"name": ANSWER_TOOL, "description": "Gives the answer.", "inputSchema": {"json": schema["schema"]}}
         self.config = {"tools": [{"toolSpec": spec}], "toolChoice": {"tool": {"name": ANSWER_TOOL}}}
         self._note("response_format", "a tool that must be called")
@@ -134,5 +136,7 @@ def _schema(wish: JsonObject) -> JsonObject:
         return {"schema": {"type": "object"}}
     given = wish.get("json_schema") if wish.get("type") == "json_schema" else None
     if not isinstance(given, dict) or not isinstance(given.get("schema"), dict):
-        raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+        raise invalid_parameter(
+            "response_format", "response_format must be text, json_object, or json_schema with a schema"
+        )
     return given

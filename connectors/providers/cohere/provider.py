@@ -17,12 +17,12 @@ from pydantic import Field
 from connectors.http_client import Response
 from connectors.providers.cohere import request as cohere_request
 from connectors.providers.cohere import response as cohere_answer
-from connectors.providers.cohere.stream import EventDecoder
-from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
+from connectors.providers.cohere.stream import CohereStreamDecoder
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, drop, refuse
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from connectors.providers.wire.errors import MAX_RETRY_AFTER_S, parse_error
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest, StreamDecoder
 from schemas.events.vocabulary import Operation
 
 HOST = "https://api.cohere.com"
@@ -43,46 +43,48 @@ CHAT = ParameterRules(
         "seed": Rule("pass", low=0),
         "stop": Rule("transform", "stop_sequences"),
         "tools": TRANSFORM,
-        "tool_choice": Rule("transform", why="a named tool becomes REQUIRED, with only that tool offered"),
-        "parallel_tool_calls": refused("one call at a time can't be promised", default=True),
-        "response_format": Rule("transform", why="json_object, with or without a schema; not together with tools"),
-        "reasoning_effort": Rule("transform", "thinking", why="none disables, all else enables: it has no levels"),
-        "modalities": refused("it writes, and nothing else", default=["text"]),
+        "tool_choice": Rule("transform", reason="a named tool becomes REQUIRED, with only that tool offered"),
+        "parallel_tool_calls": refuse("one call at a time can't be promised", default=True),
+        "response_format": Rule("transform", reason="json_object, with or without a schema; not together with tools"),
+        "reasoning_effort": Rule("transform", "thinking", reason="none disables, all else enables: it has no levels"),
+        "modalities": refuse("it writes, and nothing else", default=["text"]),
         "logprobs": PASS,
-        "top_logprobs": refused("only the chosen token's log probability is told", default=0),
-        "n": refused("it gives one answer per call", default=1),
-        "logit_bias": refused("no token can be preferred", default={}),
-        "functions": refused("this is the form before tools; use tools"),
-        "function_call": refused("this is the form before tools; use tool_choice"),
-        "audio": refused("it does not speak"),
-        "web_search_options": refused("it does not search"),
+        "top_logprobs": refuse("only the chosen token's log probability is told", default=0),
+        "n": refuse("it gives one answer per call", default=1),
+        "logit_bias": refuse("no token can be preferred", default={}),
+        "functions": refuse("this is the form before tools; use tools"),
+        "function_call": refuse("this is the form before tools; use tool_choice"),
+        "audio": refuse("it does not speak"),
+        "web_search_options": refuse("it does not search"),
         "thinking": PASS,
         "documents": PASS,
         "citation_options": PASS,
         "safety_mode": PASS,
         "strict_tools": PASS,
-        "user": dropped("it takes no user"),
-        "safety_identifier": dropped("it takes no user"),
-        "metadata": dropped("it takes no labels"),
-        "store": dropped("it stores nothing for later", default=False),
-        "service_tier": dropped("it has no tiers", default="auto"),
-        "prompt_cache_key": dropped("it caches by itself"),
-        "prediction": dropped("it takes no prediction"),
-        "verbosity": dropped("it takes no wish for length", default="medium"),
+        "user": drop("it takes no user"),
+        "safety_identifier": drop("it takes no user"),
+        "metadata": drop("it takes no labels"),
+        "store": drop("it stores nothing for later", default=False),
+        "service_tier": drop("it has no tiers", default="auto"),
+        "prompt_cache_key": drop("it caches by itself"),
+        "prediction": drop("it takes no prediction"),
+        "verbosity": drop("it takes no wish for length", default="medium"),
     },
 )
 
 EMBEDDINGS = ParameterRules(
     "cohere",
     {
-        "dimensions": Rule("rename", "output_dimension", low=256, high=1536, why="of these, 256, 512, 1024 and 1536"),
-        "encoding_format": Rule("transform", why="base64 is made here, of the floats", default="float"),
+        "dimensions": Rule(
+            "rename", "output_dimension", low=256, high=1536, reason="of these, 256, 512, 1024 and 1536"
+        ),
+        "encoding_format": Rule("transform", reason="base64 is made here, of the floats", default="float"),
         "input_type": PASS,
         "truncate": PASS,
-        "user": dropped("it takes no user"),
-        "metadata": dropped("it takes no labels"),
+        "user": drop("it takes no user"),
+        "metadata": drop("it takes no labels"),
     },
-    models=(("embed-*-v3.0", {"dimensions": refused("the length of its vectors is fixed")}),),
+    models=(("embed-*-v3.0", {"dimensions": refuse("the length of its vectors is fixed")}),),
 )
 
 PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT, "embeddings": EMBEDDINGS}
@@ -113,9 +115,9 @@ class Cohere(HttpProvider):
         """See ``HttpProvider``."""
         applied = PARAMETERS[call.operation].apply(call.body, call.model)
         if call.operation == "chat":
-            body = cohere_request.chat(call, applied)
+            body = cohere_request.write_chat(call, applied)
         else:
-            body = cohere_request.embeddings(call, applied, self._input_type)
+            body = cohere_request.write_embeddings(call, applied, self._input_type)
         return ProviderRequest(PATHS[call.operation], body, changes=applied.changes)
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
@@ -125,9 +127,9 @@ class Cohere(HttpProvider):
         except (AttributeError, KeyError, TypeError, ValueError, struct.error):
             raise ProviderError("server", "HTTP 200, but the answer is none of Cohere's", http_status=200) from None
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """See ``HttpProvider``."""
-        return EventDecoder(call)
+        return CohereStreamDecoder(call)
 
     def to_error(self, response: Response) -> ProviderError:
         """Cohere has no error codes: its text alone tells a month that is used up from a minute."""

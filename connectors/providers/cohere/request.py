@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from connectors.providers.parameters import Applied, invalid
+from connectors.providers.parameters import AppliedParameters, invalid_parameter
 from connectors.providers.provider import ProviderCall
 from connectors.providers.wire.embeddings import text_inputs
 from schemas.events.parts import Change
@@ -15,7 +15,7 @@ NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
 """Cohere wants a schema also for a function that takes nothing."""
 
 
-def chat(call: ProviderCall, applied: Applied) -> JsonObject:
+def write_chat(call: ProviderCall, applied: AppliedParameters) -> JsonObject:
     """The body of a chat. Adds to the changes what it writes in other words.
 
     Raises:
@@ -38,7 +38,7 @@ def chat(call: ProviderCall, applied: Applied) -> JsonObject:
 # --- messages
 
 
-def _messages(messages: list[JsonObject], applied: Applied) -> list[JsonObject]:
+def _messages(messages: list[JsonObject], applied: AppliedParameters) -> list[JsonObject]:
     written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
     if any(message.get("name") for message in messages):
         applied.changes.append(Change(param="messages", action="dropped", detail="name: messages have none here"))
@@ -58,13 +58,13 @@ def _message(message: JsonObject, at: str) -> JsonObject:
         case "tool":
             content = _content(message["content"], at)
             return {"role": "tool", "tool_call_id": message["tool_call_id"], "content": content}
-    raise invalid(f"{at}.role", f"{at}.role function is the form before tools: use tool")
+    raise invalid_parameter(f"{at}.role", f"{at}.role function is the form before tools: use tool")
 
 
 def _assistant(message: JsonObject, at: str) -> JsonObject:
     for name in ("function_call", "audio"):
         if message.get(name) is not None:
-            raise invalid(f"{at}.{name}", f"{at}.{name} is not supported by Cohere")
+            raise invalid_parameter(f"{at}.{name}", f"{at}.{name} is not supported by Cohere")
     written: JsonObject = {"role": "assistant"}
     content = message.get("content")
     if content is None:
@@ -80,7 +80,9 @@ def _assistant(message: JsonObject, at: str) -> JsonObject:
 
 def _tool_call(call: JsonObject, at: str) -> JsonObject:
     if "function" not in call:
-        raise invalid(f"{at}.tool_calls", f"{at}.tool_calls holds a tool that is no function: Cohere has none")
+        raise invalid_parameter(
+            f"{at}.tool_calls", f"{at}.tool_calls holds a tool that is no function: Cohere has none"
+        )
     function = {"name": call["function"]["name"], "arguments": call["function"]["arguments"]}
     return {"id": call["id"], "type": "function", "function": function}
 
@@ -100,7 +102,7 @@ def _part(part: JsonObject, at: str) -> JsonObject:
         case "image_url":
             image = {name: part["image_url"].get(name) for name in ("url", "detail")}
             return {"type": "image_url", "image_url": {name: value for name, value in image.items() if value}}
-    raise invalid(at, f"{at} of type {part['type']} is not supported by Cohere, which takes text and images")
+    raise invalid_parameter(at, f"{at} of type {part['type']} is not supported by Cohere, which takes text and images")
 
 
 # --- parameters
@@ -112,7 +114,7 @@ def _stop(stop: object, _: JsonObject) -> JsonObject:
 
 def _tools(tools: list[JsonObject], _: JsonObject) -> JsonObject:
     if not all("function" in tool for tool in tools):
-        raise invalid("tools", "tools holds one that is no function: Cohere has none")
+        raise invalid_parameter("tools", "tools holds one that is no function: Cohere has none")
     written = [_tool(tool["function"]) for tool in tools]
     strict = {"strict_tools": True} if any(tool["function"].get("strict") for tool in tools) else {}
     return {"tools": written, **strict} if written else {}
@@ -130,7 +132,9 @@ def _tool_choice(choice: str | JsonObject, asked: JsonObject) -> JsonObject:
     name = (choice.get("function") or {}).get("name") if choice.get("type") == "function" else None
     named = [tool for tool in asked.get("tools", ()) if tool["function"]["name"] == name]
     if not named:
-        raise invalid("tool_choice", "tool_choice must be none, auto, required or one of the functions in tools")
+        raise invalid_parameter(
+            "tool_choice", "tool_choice must be none, auto, required or one of the functions in tools"
+        )
     return {**_tools(named, asked), "tool_choice": "REQUIRED"}
 
 
@@ -139,12 +143,14 @@ def _response_format(wanted: JsonObject, asked: JsonObject) -> JsonObject:
     if kind == "text":
         return {}
     if asked.get("tools"):
-        raise invalid("response_format", "response_format is not supported by Cohere together with tools")
+        raise invalid_parameter("response_format", "response_format is not supported by Cohere together with tools")
     if kind == "json_object":
         return {"response_format": {"type": "json_object"}}
     if kind == "json_schema" and isinstance(schema, dict):
         return {"response_format": {"type": "json_object", "json_schema": schema}}
-    raise invalid("response_format", "response_format must be text, json_object, or json_schema with a schema")
+    raise invalid_parameter(
+        "response_format", "response_format must be text, json_object, or json_schema with a schema"
+    )
 
 
 def _reasoning_effort(effort: object, _: JsonObject) -> JsonObject:
@@ -164,7 +170,7 @@ WRITERS: dict[str, Callable[[Any, JsonObject], JsonObject]] = {
 # --- embeddings
 
 
-def embeddings(call: ProviderCall, applied: Applied, input_type: str) -> JsonObject:
+def write_embeddings(call: ProviderCall, applied: AppliedParameters, input_type: str) -> JsonObject:
     """The body of an embeddings call. A text that is too long is an error, as at OpenAI, unless the caller says else.
 
     Raises:

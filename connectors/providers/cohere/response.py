@@ -23,11 +23,11 @@ FINISH_REASONS = {
 }
 """Cohere's words in OpenAI's; one that is not known is a stop."""
 
-FAILURES: dict[str, ErrorType] = {"ERROR": "server", "TIMEOUT": "timeout"}
+FAILURE_REASONS: dict[str, ErrorType] = {"ERROR": "server", "TIMEOUT": "timeout"}
 """What Cohere gives as reasons to finish, and are none: there is no answer that could be trusted."""
 
 
-def chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a chat's answer.
 
     Raises:
@@ -38,7 +38,7 @@ def chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  
     if not isinstance(message, dict):
         raise ProviderError("server", "HTTP 200, but the body has no message", http_status=200)
     native = str(body.get("finish_reason") or "")
-    check_finish(native)
+    raise_if_failed(native)
     choice = {
         "index": 0,
         "message": _message(message),
@@ -65,16 +65,16 @@ def chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  
     )
 
 
-def check_finish(native: str, said: object = None) -> None:
+def raise_if_failed(native: str, said: object = None) -> None:
     """Take a failure for what it is.
 
     Raises:
         ProviderError: server or timeout.
 
     """
-    if native in FAILURES:
+    if native in FAILURE_REASONS:
         message = said if isinstance(said, str) and said else f"the generation ended with {native}"
-        raise ProviderError(FAILURES[native], message, http_status=200)
+        raise ProviderError(FAILURE_REASONS[native], message, http_status=200)
 
 
 def _message(message: JsonObject) -> JsonObject:
@@ -123,7 +123,7 @@ def read_usage(usage: object) -> Usage:
     )
 
 
-def embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read an embeddings answer.
 
     Raises:
@@ -146,6 +146,6 @@ def embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAns
 
 
 READERS: dict[Operation, Callable[[ProviderCall, Any, Response], ProviderAnswer]] = {
-    "chat": chat,
-    "embeddings": embeddings,
+    "chat": read_chat,
+    "embeddings": read_embeddings,
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.cohere.response import FINISH_REASONS, check_finish, read_logprobs, read_usage
+from connectors.providers.cohere.response import FINISH_REASONS, raise_if_failed, read_logprobs, read_usage
 from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.wire.sse import SseReader
 from connectors.providers.wire.usage import openai_usage
@@ -21,7 +21,7 @@ from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
 
 
-class EventDecoder:
+class CohereStreamDecoder:
     """Reads one stream. See ``Decoder``."""
 
     def __init__(self, call: ProviderCall) -> None:
@@ -100,7 +100,7 @@ class EventDecoder:
 
     def _end(self, delta: JsonObject) -> list[JsonObject]:
         native = str(delta.get("finish_reason") or "")
-        check_finish(native, delta.get("error"))
+        raise_if_failed(native, delta.get("error"))
         self.finish_reasons.append(native)
         self.native_usage = delta["usage"] if isinstance(delta.get("usage"), dict) else None
         self.usage = read_usage(self.native_usage)

@@ -12,7 +12,7 @@ BEGIN = "<!-- made by `make docs` from the providers' own tables: begin -->"
 END = "<!-- made by `make docs`: end -->"
 
 
-def with_tables(text: str) -> str:
+def insert_tables(text: str) -> str:
     """The page with what stands between the marks made anew.
 
     Raises:
@@ -23,13 +23,13 @@ def with_tables(text: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{PAGE.name} needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables.page()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{tables.render_tables()}\n{END}{after}"
 
 
 def main(arguments: list[str]) -> int:
     """Write the page if it differs, or with --check only say so."""
     text = PAGE.read_text("utf-8")
-    made = with_tables(text)
+    made = insert_tables(text)
     if made == text:
         sys.stdout.write("docs: in step with the providers\n")
         return 0

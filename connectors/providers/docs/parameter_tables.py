@@ -20,19 +20,19 @@ UNKNOWN = {
     "error": "Any other parameter is refused.",
 }
 
-ANY_MODEL = ""
+NO_MODEL = ""
 """Of no family: only a pattern that takes every name takes this one."""
 
 Tables = Mapping[str, ParameterRules]
 """By the names of the kinds that have the same, as a heading names them."""
 
 
-def page() -> str:
+def render_tables() -> str:
     """All of it, in Markdown."""
     return "\n".join(line for operation in HEADINGS for line in _section(operation))
 
 
-def parameters(kind: str) -> Mapping[Operation, ParameterRules]:
+def rules_of_kind(kind: str) -> Mapping[Operation, ParameterRules]:
     """The tables of a kind: in its own file, or in the one beside it. The simulated kind has none."""
     module = KINDS[kind].__module__
     for name in (module, f"{module.rpartition('.')[0]}.parameters"):
@@ -45,12 +45,12 @@ def parameters(kind: str) -> Mapping[Operation, ParameterRules]:
     return {}
 
 
-def tables(operation: Operation) -> Tables:
+def distinct_tables(operation: Operation) -> Tables:
     """The tables of an operation, each once."""
     alike: dict[str, list[str]] = {}
     found: dict[str, ParameterRules] = {}
     for kind in sorted(KINDS):
-        table = parameters(kind).get(operation)
+        table = rules_of_kind(kind).get(operation)
         if table is not None:
             same = repr((sorted(table.rules.items()), table.unknown.action, table.models))
             alike.setdefault(same, []).append(f"`{kind}`")
@@ -58,24 +58,24 @@ def tables(operation: Operation) -> Tables:
     return {", ".join(kinds): found[same] for same, kinds in alike.items()}
 
 
-def rows() -> dict[Operation, list[str]]:
+def openai_parameters() -> dict[Operation, list[str]]:
     """OpenAI's own parameters. Who takes others has them among its notes."""
-    return {operation: sorted(table.rules) for operation, table in parameters("openai").items()}
+    return {operation: sorted(table.rules) for operation, table in rules_of_kind("openai").items()}
 
 
 def _section(operation: Operation) -> Iterator[str]:
-    columns, names = tables(operation), rows()[operation]
+    columns, names = distinct_tables(operation), openai_parameters()[operation]
     yield from (f"### {HEADINGS[operation]}", "")
     yield f"| | {' | '.join(columns)} |"
     yield f"| --- |{' --- |' * len(columns)}"
     for name in names:
-        yield f"| `{name}` | {' | '.join(cell(table.rule(name, ANY_MODEL)) for table in columns.values())} |"
+        yield f"| `{name}` | {' | '.join(render_rule(table.rule_for(name, NO_MODEL)) for table in columns.values())} |"
     yield ""
     for kinds, table in columns.items():
-        yield from (f"{kinds}:", "", *(f"- {note}" for note in notes(table, names)), "")
+        yield from (f"{kinds}:", "", *(f"- {note}" for note in render_notes(table, names)), "")
 
 
-def cell(rule: Rule) -> str:
+def render_rule(rule: Rule) -> str:
     """What becomes of a parameter, in a few words."""
     if rule.action == "error" and rule.default:
         return f"only `{orjson.dumps(rule.default).decode()}`"
@@ -92,27 +92,29 @@ def _range(rule: Rule) -> str:
     return f"{low} or more" if low is not None else f"{high} or less" if high is not None else ""
 
 
-def notes(table: ParameterRules, known: Iterable[str]) -> Iterator[str]:
+def render_notes(table: ParameterRules, known: Iterable[str]) -> Iterator[str]:
     """What the table can't hold: parameters that OpenAI has not, reasons, and exceptions by model."""
-    own = {name: rule for name, rule in table.rules.items() if name not in known and not rule.why}
+    own = {name: rule for name, rule in table.rules.items() if name not in known and not rule.reason}
     if own:
-        yield f"Beyond OpenAI's: {'; '.join(_reasons(own))}."
-    yield from (f"{reason}." for reason in _reasons({name: rule for name, rule in table.rules.items() if rule.why}))
-    for patterns, rules in _models(table):
-        yield f"For {patterns}: {'; '.join(_reasons(rules))}."
+        yield f"Beyond OpenAI's: {'; '.join(_group_by_reason(own))}."
+    yield from (
+        f"{reason}." for reason in _group_by_reason({name: rule for name, rule in table.rules.items() if rule.reason})
+    )
+    for patterns, rules in _group_by_model(table):
+        yield f"For {patterns}: {'; '.join(_group_by_reason(rules))}."
     yield UNKNOWN[table.unknown.action]
 
 
-def _reasons(rules: Mapping[str, Rule]) -> Iterator[str]:
+def _group_by_reason(rules: Mapping[str, Rule]) -> Iterator[str]:
     """Parameters that fare alike for the same reason, in one sentence."""
     alike: dict[tuple[str, str], list[str]] = {}
     for name, rule in sorted(rules.items()):
-        alike.setdefault((cell(rule), rule.why), []).append(f"`{name}`")
+        alike.setdefault((render_rule(rule), rule.reason), []).append(f"`{name}`")
     for (said, why), names in alike.items():
         yield f"{', '.join(names)} {said}" + (f" ({why})" if why else "")
 
 
-def _models(table: ParameterRules) -> Iterator[tuple[str, Mapping[str, Rule]]]:
+def _group_by_model(table: ParameterRules) -> Iterator[tuple[str, Mapping[str, Rule]]]:
     """The exceptions, with all the patterns that have the same ones."""
     alike: dict[str, list[str]] = {}
     found: dict[str, Mapping[str, Rule]] = {}

@@ -39,16 +39,16 @@ FINISH_REASONS = {
 }
 """A word that Google adds later is an ``error`` too: nobody knows whether such an answer is whole."""
 
-CATEGORY = "HARM_CATEGORY_"
+CATEGORY_PREFIX = "HARM_CATEGORY_"
 
 
-def finish_of(native: str, *, called: bool) -> str:
+def finish_reason_of(native: str, *, called: bool) -> str:
     """Say why it ended. Gemini has no word of its own for an answer that calls tools."""
     reason = FINISH_REASONS.get(native, "error")
     return "tool_calls" if called and reason == "stop" else reason
 
 
-def delta_of(candidate: JsonObject, calls: int, call_id: str) -> tuple[JsonObject, int]:
+def read_delta(candidate: JsonObject, calls: int, call_id: str) -> tuple[JsonObject, int]:
     """Translate the parts of a candidate.
 
     Args:
@@ -75,7 +75,7 @@ def _add_part(delta: JsonObject, part: JsonObject, calls: int, call_id: str) -> 
     if isinstance(text, str) and text:
         name = "reasoning_content" if part.get("thought") is True else "content"
         delta[name] = delta.get(name, "") + text
-    delta |= _signed(part)
+    delta |= _signature(part)
 
 
 def _tool_call(part: JsonObject, function: JsonObject, index: int, call_id: str) -> JsonObject:
@@ -88,11 +88,11 @@ def _tool_call(part: JsonObject, function: JsonObject, index: int, call_id: str)
             "name": str(function.get("name") or ""),
             "arguments": orjson.dumps(as_object(arguments)).decode(),
         },
-        **_signed(part),
+        **_signature(part),
     }
 
 
-def _signed(part: JsonObject) -> JsonObject:
+def _signature(part: JsonObject) -> JsonObject:
     """Keep the signature of a thought, which must come back with the conversation."""
     signature = part.get("thoughtSignature")
     if not isinstance(signature, str) or not signature:
@@ -100,7 +100,7 @@ def _signed(part: JsonObject) -> JsonObject:
     return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
-def logprobs_of(candidate: JsonObject) -> JsonObject:
+def read_logprobs(candidate: JsonObject) -> JsonObject:
     """Translate log probabilities, if they were asked for."""
     result = candidate.get("logprobsResult")
     if not isinstance(result, dict):
@@ -127,11 +127,11 @@ def _token(candidate: Any) -> JsonObject:  # noqa: ANN401 - JSON of any shape
     }
 
 
-def filter_results(holder: JsonObject) -> JsonObject:
+def read_filter_results(holder: JsonObject) -> JsonObject:
     """Translate the ratings of the safety filter, by category, in the form that Azure gives them."""
     ratings = objects_of(holder.get("safetyRatings"))
     results = {
-        str(rating.get("category")).removeprefix(CATEGORY).lower(): {
+        str(rating.get("category")).removeprefix(CATEGORY_PREFIX).lower(): {
             "filtered": rating.get("blocked") is True,
             "probability": str(rating.get("probability")).lower(),
         }
@@ -140,7 +140,7 @@ def filter_results(holder: JsonObject) -> JsonObject:
     return {"content_filter_results": results} if results else {}
 
 
-def counts(native: JsonObject) -> Usage:
+def read_usage(native: JsonObject) -> Usage:
     """Count inclusively. Gemini's prompt holds the cached tokens; its candidates do not hold the thoughts."""
     thoughts = token_count(native, "thoughtsTokenCount")
     return Usage(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.providers.gemini.candidate import counts
+from connectors.providers.gemini.candidate import read_usage
 from connectors.providers.gemini.parameters import EMBEDDINGS
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.embeddings import embeddings_body, text_inputs
@@ -18,7 +18,7 @@ from schemas.json_types import JsonObject
 from schemas.openai.embedding_vectors import is_vector
 
 
-def to_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[Change]]:
+def write_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[Change]]:
     """Write one request for each text.
 
     Raises:
@@ -29,12 +29,12 @@ def to_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[Chan
     texts = text_inputs(call, "gemini")
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **applied.passed} for text in texts]
     if "encoding_format" in applied.transform:
-        detail = EMBEDDINGS.rules["encoding_format"].why
+        detail = EMBEDDINGS.rules["encoding_format"].reason
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
     return {"requests": requests}, applied.changes
 
 
-def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Translate the vectors.
 
     Raises:
@@ -46,7 +46,7 @@ def from_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: A
         raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
     vectors = [_vector(item) for item in found]
     native = body.get("usageMetadata")
-    usage = counts(native) if isinstance(native, dict) else Usage()
+    usage = read_usage(native) if isinstance(native, dict) else Usage()
     return ProviderAnswer(
         body=embeddings_body(call.model, vectors, usage.input_tokens),
         http_status=200,

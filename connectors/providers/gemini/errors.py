@@ -37,8 +37,8 @@ BY_STATUS: dict[str, ErrorType] = {
 """What Google's canonical status means where HTTP's says less."""
 
 TOO_LONG = re.compile(r"exceeds the maximum number of tokens", re.IGNORECASE)
-USED_UP = re.compile(r"spending cap|\blimit: 0\b", re.IGNORECASE)
-DAILY = "PerDay"
+QUOTA_EXHAUSTED = re.compile(r"spending cap|\blimit: 0\b", re.IGNORECASE)
+DAILY_QUOTA = "PerDay"
 """In the id of a quota that is full again at midnight, Pacific time."""
 RETRY_IN = re.compile(r"retry in ((?:\d+(?:\.\d+)?(?:h|ms|m|s))+)", re.IGNORECASE)
 
@@ -47,38 +47,38 @@ QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
-def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+def read_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Read a response that is no answer; see ``errors.refusal``."""
     error = errors.parse_error(status, headers, content)
-    said = _said(content)
+    said = _error_object(content)
     details = objects_of(said.get("details"))
-    error.retry_after_s = error.retry_after_s or _hint_s(details, error.message)
-    error.error_type = _class(error, said, details)
+    error.retry_after_s = error.retry_after_s or _retry_after_s(details, error.message)
+    error.error_type = _classify(error, said, details)
     return error
 
 
-def in_stream(response: JsonObject) -> ProviderError:
+def read_stream_error(response: JsonObject) -> ProviderError:
     """Read an error that comes in a response of HTTP 200."""
-    code = _said(orjson.dumps(response)).get("code")
+    code = _error_object(orjson.dumps(response)).get("code")
     status = code if type(code) is int and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's error range
-    error = refusal(status, {}, orjson.dumps(response))
+    error = read_error(status, {}, orjson.dumps(response))
     error.http_status = 200
     return error
 
 
-def _class(error: ProviderError, said: JsonObject, details: list[JsonObject]) -> ErrorType:
+def _classify(error: ProviderError, said: JsonObject, details: list[JsonObject]) -> ErrorType:
     reasons = [str(detail.get("reason")) for detail in details if detail.get("@type") == ERROR_INFO]
     by_reason = next((BY_REASON[reason] for reason in reasons if reason in BY_REASON), None)
     if by_reason:
         return by_reason
     if error.error_type in {"rate_limited", "quota_exhausted"}:
-        return _quota(error, details)
+        return _classify_quota(error, details)
     if TOO_LONG.search(error.message) and error.error_type == "invalid_request":
         return "context_length"
     return BY_STATUS.get(str(said.get("status")), error.error_type)
 
 
-def _quota(error: ProviderError, details: list[JsonObject]) -> ErrorType:
+def _classify_quota(error: ProviderError, details: list[JsonObject]) -> ErrorType:
     """Tell a limit that passes from one that does not."""
     violations = [
         violation
@@ -86,12 +86,14 @@ def _quota(error: ProviderError, details: list[JsonObject]) -> ErrorType:
         if detail.get("@type") == QUOTA_FAILURE
         for violation in objects_of(detail.get("violations"))
     ]
-    if any(DAILY in str(violation.get("quotaId")) for violation in violations) or USED_UP.search(error.message):
+    if any(DAILY_QUOTA in str(violation.get("quotaId")) for violation in violations) or QUOTA_EXHAUSTED.search(
+        error.message
+    ):
         return "quota_exhausted"
     return "rate_limited" if violations or error.retry_after_s else error.error_type
 
 
-def _hint_s(details: list[JsonObject], message: str) -> float | None:
+def _retry_after_s(details: list[JsonObject], message: str) -> float | None:
     delays = [detail.get("retryDelay") for detail in details if detail.get("@type") == RETRY_INFO]
     found = RETRY_IN.search(message)
     for text in (*delays, found[1] if found else None):
@@ -101,7 +103,7 @@ def _hint_s(details: list[JsonObject], message: str) -> float | None:
     return None
 
 
-def _said(content: bytes) -> JsonObject:
+def _error_object(content: bytes) -> JsonObject:
     """Find the error object, also where it is wrapped in a list of one."""
     try:
         body: Any = orjson.loads(content)

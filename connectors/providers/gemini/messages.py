@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.json_access import as_text, object_at, parse_object
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
-FETCHED = ("https://", "gs://")
+FETCHED_SCHEMES = ("https://", "gs://")
 """What Google fetches by itself."""
 MEDIA_TYPES = {
     "jpg": "image/jpeg",
@@ -32,13 +32,13 @@ MEDIA_TYPES = {
 }
 """By the ending of a URL; without a type Google looks for itself."""
 
-UNSIGNED = "gemini-[12].*"
+UNSIGNED_CALLS = "gemini-[12].*"
 """Models that take a call of their own back without its thought signature."""
 NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google wants in place of the signature of a call that another model made."""
 
 
-def to_contents(
+def write_contents(
     messages: Sequence[JsonObject], model: str, changes: list[Change]
 ) -> tuple[list[JsonObject], list[JsonObject]]:
     """Translate the messages, in order.
@@ -64,14 +64,14 @@ def to_contents(
             case "tool":
                 _add_result(contents, message, names)
             case role:
-                raise _unsaid(f"a message of role {role!r} is the form before tools")
+                raise _untranslatable(f"a message of role {role!r} is the form before tools")
     if not contents:
-        raise _unsaid("it needs a message that is not the system's")
-    changes += _altered(messages, contents)
+        raise _untranslatable("it needs a message that is not the system's")
+    changes += _changes(messages, contents)
     return contents, system
 
 
-def _altered(messages: Sequence[JsonObject], contents: Sequence[JsonObject]) -> Iterator[Change]:
+def _changes(messages: Sequence[JsonObject], contents: Sequence[JsonObject]) -> Iterator[Change]:
     """What a conversation says beside its words, and Gemini has no place for; and what it needs and we had not."""
     lists = [content for message in messages if isinstance(content := message.get("content"), list)]
     images = [part["image_url"] for parts in lists for part in parts if part.get("type") == "image_url"]
@@ -102,15 +102,15 @@ def _part(part: JsonObject) -> JsonObject:
             return {"inlineData": {"mimeType": f"audio/{audio['format']}", "data": audio["data"]}}
         case "file" if part["file"].get("file_data"):
             return _from_url(part["file"]["file_data"])
-    raise _unsaid(f"a part of type {part.get('type')!r} must hold its data: nothing was uploaded there")
+    raise _untranslatable(f"a part of type {part.get('type')!r} must hold its data: nothing was uploaded there")
 
 
 def _from_url(url: str) -> JsonObject:
     data = DATA_URL.match(url)
     if data:
         return {"inlineData": {"mimeType": data[1].lower(), "data": url[data.end() :]}}
-    if not url.startswith(FETCHED):
-        raise _unsaid("a URL must be https, gs, or data in base64")
+    if not url.startswith(FETCHED_SCHEMES):
+        raise _untranslatable("a URL must be https, gs, or data in base64")
     ending = re.split(r"[?#]", url, maxsplit=1)[0].rpartition(".")[2].lower()
     media_type = {"mimeType": MEDIA_TYPES[ending]} if ending in MEDIA_TYPES else {}
     return {"fileData": {**media_type, "fileUri": url}}
@@ -118,16 +118,16 @@ def _from_url(url: str) -> JsonObject:
 
 def _add_model(contents: list[JsonObject], message: JsonObject, model: str, names: dict[str, str]) -> None:
     if message.get("function_call") or message.get("audio"):
-        raise _unsaid("function_call and audio of an earlier answer can't be said")
-    parts = _spoken(message)
+        raise _untranslatable("function_call and audio of an earlier answer can't be said")
+    parts = _text_parts(message)
     calls = [_function_call(call, names) for call in message.get("tool_calls") or ()]
-    if calls and "thoughtSignature" not in calls[0] and not fnmatch.fnmatchcase(model, UNSIGNED):
+    if calls and "thoughtSignature" not in calls[0] and not fnmatch.fnmatchcase(model, UNSIGNED_CALLS):
         calls[0]["thoughtSignature"] = NO_SIGNATURE
     if parts or calls:
         contents.append({"role": "model", "parts": [*parts, *calls]})
 
 
-def _spoken(message: JsonObject) -> list[JsonObject]:
+def _text_parts(message: JsonObject) -> list[JsonObject]:
     """Translate the words of an earlier answer. Its signature must come back on a part, be it an empty one."""
     content = message.get("content")
     words = content if content is not None else message.get("refusal")
@@ -141,12 +141,12 @@ def _spoken(message: JsonObject) -> list[JsonObject]:
 
 def _function_call(call: JsonObject, names: dict[str, str]) -> JsonObject:
     if call.get("type", "function") != "function":
-        raise _unsaid("only calls of functions are known")
+        raise _untranslatable("only calls of functions are known")
     function = call["function"]
     names[call["id"]] = function["name"]
     arguments = parse_object(function.get("arguments") or "{}")
     if arguments is None:
-        raise _unsaid("the arguments of a tool call must be a JSON object")
+        raise _untranslatable("the arguments of a tool call must be a JSON object")
     part: JsonObject = {"functionCall": {"id": call["id"], "name": function["name"], "args": arguments}}
     signature = _signature(call)
     if signature:
@@ -158,7 +158,7 @@ def _add_result(contents: list[JsonObject], message: JsonObject, names: dict[str
     """Answer one call. The answers to all calls of one turn must stand in one content."""
     call_id = message["tool_call_id"]
     if call_id not in names:
-        raise _unsaid("a tool's answer has a tool_call_id that no call before it has")
+        raise _untranslatable("a tool's answer has a tool_call_id that no call before it has")
     text = "".join(part["text"] for part in _parts(message.get("content")))
     answer = parse_object(text)
     response = {"id": call_id, "name": names[call_id], "response": {"result": text} if answer is None else answer}
@@ -172,5 +172,5 @@ def _signature(holder: JsonObject) -> str:
     return as_text(object_at(holder.get("extra_content"), "google").get("thought_signature"))
 
 
-def _unsaid(why: str) -> ProviderError:
-    return invalid("messages", f"messages can't be translated for gemini: {why}")
+def _untranslatable(why: str) -> ProviderError:
+    return invalid_parameter("messages", f"messages can't be translated for gemini: {why}")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.parameters import ParameterRules, Rule, dropped, refused
+from connectors.providers.parameters import ParameterRules, Rule, drop, refuse
 from schemas.events.vocabulary import Operation
 from schemas.json_types import JsonObject
 
 _INT32 = 2**31
-_NO_END_USER = dropped("there is no field for the end user")
-_NO_LABELS = dropped("there are no labels in this API")
-_CACHES = dropped("it caches by itself")
+_NO_END_USER = drop("there is no field for the end user")
+_NO_LABELS = drop("there are no labels in this API")
+_CACHES = drop("it caches by itself")
 
 CHAT = ParameterRules(
     "gemini",
@@ -36,22 +36,22 @@ CHAT = ParameterRules(
         "reasoning_effort": Rule("transform", "thinkingConfig"),
         "tools": Rule("transform", "tools.functionDeclarations", default=[]),
         "tool_choice": Rule("transform", "toolConfig"),
-        "parallel_tool_calls": Rule("transform", why="false is refused beside tools", default=True),
-        "modalities": refused("it answers in text", ["text"]),
-        "audio": refused("it answers in text"),
-        "logit_bias": refused("it has no bias for single tokens", {}),
-        "functions": refused("use tools"),
-        "function_call": refused("use tool_choice"),
-        "web_search_options": refused("it searches the web by a tool of its own"),
+        "parallel_tool_calls": Rule("transform", reason="false is refused beside tools", default=True),
+        "modalities": refuse("it answers in text", ["text"]),
+        "audio": refuse("it answers in text"),
+        "logit_bias": refuse("it has no bias for single tokens", {}),
+        "functions": refuse("use tools"),
+        "function_call": refuse("use tool_choice"),
+        "web_search_options": refuse("it searches the web by a tool of its own"),
         "metadata": _NO_LABELS,
         "user": _NO_END_USER,
         "safety_identifier": _NO_END_USER,
         "prompt_cache_key": _CACHES,
         "prompt_cache_retention": _CACHES,
-        "prediction": dropped("it takes no hint that only makes an answer faster"),
-        "service_tier": dropped("its tiers are others", "auto"),
-        "store": dropped("nothing is kept there for later", default=False),
-        "verbosity": dropped("there is no such setting", "medium"),
+        "prediction": drop("it takes no hint that only makes an answer faster"),
+        "service_tier": drop("its tiers are others", "auto"),
+        "store": drop("nothing is kept there for later", default=False),
+        "verbosity": drop("there is no such setting", "medium"),
     },
 )
 
@@ -60,7 +60,7 @@ EMBEDDINGS = ParameterRules(
     {
         "dimensions": Rule("rename", "outputDimensionality", low=1),
         "task_type": Rule("rename", "taskType"),
-        "encoding_format": Rule("transform", why="the gateway encodes: numbers are all it gives", default="float"),
+        "encoding_format": Rule("transform", reason="the gateway encodes: numbers are all it gives", default="float"),
         "user": _NO_END_USER,
         "metadata": _NO_LABELS,
     },

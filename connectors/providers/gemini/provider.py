@@ -13,13 +13,13 @@ from urllib.parse import quote
 from pydantic import Field, model_validator
 
 from connectors.http_client import Response
-from connectors.providers.gemini.embeddings import from_embeddings, to_embeddings
-from connectors.providers.gemini.errors import refusal
-from connectors.providers.gemini.request import to_chat
-from connectors.providers.gemini.response import ResponseReader, whole
+from connectors.providers.gemini.embeddings import read_embeddings, write_embeddings
+from connectors.providers.gemini.errors import read_error
+from connectors.providers.gemini.request import write_chat
+from connectors.providers.gemini.response import GeminiStreamDecoder, read_completion
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest, StreamDecoder
 
 HOST = "https://generativelanguage.googleapis.com/v1beta"
 
@@ -37,7 +37,7 @@ class GeminiSettings(ProviderSettings):
     """What to block from which probability on, as HARM_CATEGORY_…: BLOCK_…; Google's defaults for what is not here."""
 
     @model_validator(mode="after")
-    def _google_needs_a_key(self) -> GeminiSettings:
+    def _check_key(self) -> GeminiSettings:
         if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
             raise ValueError("api_key is needed for the Gemini API; Google AI Studio makes one")
         return self
@@ -58,11 +58,11 @@ class Gemini(HttpProvider):
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Translate the request; the model stands in the path."""
-        model = resource(call.model)
+        model = resource_name(call.model)
         if call.operation == "embeddings":
-            body, changes = to_embeddings(call, model)
+            body, changes = write_embeddings(call, model)
             return ProviderRequest(f"/{model}:batchEmbedContents", body, changes=changes)
-        body, changes = to_chat(call)
+        body, changes = write_chat(call)
         if self._safety:
             body["safetySettings"] = self._safety
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
@@ -70,18 +70,18 @@ class Gemini(HttpProvider):
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401, ARG002 - JSON of any shape
         """Translate the answer."""
-        return from_embeddings(call, body) if call.operation == "embeddings" else whole(call, body)
+        return read_embeddings(call, body) if call.operation == "embeddings" else read_completion(call, body)
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """Every event of a stream is a response as a whole answer would be, with the next piece in it."""
-        return ResponseReader(call)
+        return GeminiStreamDecoder(call)
 
     def to_error(self, response: Response) -> ProviderError:
         """Google's errors hold their reason and their hint in ``details``."""
-        return refusal(response.status, response.headers, response.content)
+        return read_error(response.status, response.headers, response.content)
 
 
-def resource(model: str) -> str:
+def resource_name(model: str) -> str:
     """Write a model's full name as it stands in a path; no name can leave its place there."""
     collection = next((prefix for prefix in COLLECTIONS if model.startswith(prefix)), "")
     return (collection or COLLECTIONS[0]) + quote(model.removeprefix(collection), safe="")

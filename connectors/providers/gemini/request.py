@@ -9,9 +9,9 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.providers.gemini.messages import to_contents
+from connectors.providers.gemini.messages import write_contents
 from connectors.providers.gemini.parameters import CHAT, THINKING
-from connectors.providers.parameters import Applied, invalid
+from connectors.providers.parameters import AppliedParameters, invalid_parameter
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -22,7 +22,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 """OpenAI's tool choices in Google's words. VALIDATED is AUTO with calls that are sure to fit their schema."""
 
 
-def to_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
+def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """Write the body.
 
     Raises:
@@ -31,7 +31,7 @@ def to_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """
     model = call.model.rpartition("/")[2]
     applied = CHAT.apply(call.body, model)
-    contents, system = to_contents(call.body.get("messages") or [], model, applied.changes)
+    contents, system = write_contents(call.body.get("messages") or [], model, applied.changes)
     config = {**applied.passed, **_transformed(applied, model)}
     body: JsonObject = {"contents": contents}
     if system:
@@ -44,7 +44,7 @@ def to_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     return body, applied.changes
 
 
-def _transformed(applied: Applied, model: str) -> JsonObject:
+def _transformed(applied: AppliedParameters, model: str) -> JsonObject:
     asked = applied.transform
     config: JsonObject = {}
     if "stop" in asked:
@@ -59,7 +59,7 @@ def _transformed(applied: Applied, model: str) -> JsonObject:
 def _stops(stop: object) -> list[Any]:
     stops = stop if isinstance(stop, list) else [stop]
     if len(stops) > MAX_STOPS:
-        raise invalid("stop", f"stop must hold at most {MAX_STOPS} texts for gemini")
+        raise invalid_parameter("stop", f"stop must hold at most {MAX_STOPS} texts for gemini")
     return stops
 
 
@@ -79,21 +79,23 @@ def _response_format(form: Mapping[str, Any], model: str) -> JsonObject:
 def _thinking(effort: object, model: str) -> JsonObject:
     efforts = next(efforts for pattern, efforts in THINKING if fnmatch.fnmatchcase(model, pattern))
     if not isinstance(effort, str) or effort not in efforts:
-        raise invalid("reasoning_effort", f"reasoning_effort must be one of {', '.join(efforts)} for gemini/{model}")
+        raise invalid_parameter(
+            "reasoning_effort", f"reasoning_effort must be one of {', '.join(efforts)} for gemini/{model}"
+        )
     return efforts[effort] if effort == "none" else {**efforts[effort], "includeThoughts": True}
 
 
-def _tools(applied: Applied, model: str) -> JsonObject:
+def _tools(applied: AppliedParameters, model: str) -> JsonObject:
     tools, choice = applied.transform.get("tools") or [], applied.transform.get("tool_choice")
     if not tools:
         if choice not in (None, "auto", "none"):
-            raise invalid("tool_choice", "tool_choice needs tools")
+            raise invalid_parameter("tool_choice", "tool_choice needs tools")
         return {}
     if "parallel_tool_calls" in applied.transform:
         raise _unsupported("parallel_tool_calls", model, "it can't be kept from calling several tools at once")
     written: JsonObject = {"tools": [{"functionDeclarations": [_declaration(tool, model) for tool in tools]}]}
     strict = any(tool["function"].get("strict") for tool in tools)
-    config = _calling(choice if choice is not None else "auto", model, strict=strict)
+    config = _calling_config(choice if choice is not None else "auto", model, strict=strict)
     if choice is not None or strict:
         written["toolConfig"] = {"functionCallingConfig": config}
     return written
@@ -112,7 +114,7 @@ def _declaration(tool: Mapping[str, Any], model: str) -> JsonObject:
     return declaration
 
 
-def _calling(choice: Any, model: str, *, strict: bool) -> JsonObject:  # noqa: ANN401 - as the caller wrote it
+def _calling_config(choice: Any, model: str, *, strict: bool) -> JsonObject:  # noqa: ANN401 - as the caller wrote it
     if isinstance(choice, str) and choice in MODES:
         return {"mode": "VALIDATED" if strict and choice == "auto" else MODES[choice]}
     kind = choice.get("type") if isinstance(choice, dict) else None
@@ -135,4 +137,4 @@ def _name(tool: Any, model: str) -> str:  # noqa: ANN401 - as the caller wrote i
 
 
 def _unsupported(param: str, model: str, why: str) -> ProviderError:
-    return invalid(param, f"{param} is not supported by gemini/{model}: {why}")
+    return invalid_parameter(param, f"{param} is not supported by gemini/{model}: {why}")

@@ -13,8 +13,14 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.gemini.candidate import counts, delta_of, filter_results, finish_of, logprobs_of
-from connectors.providers.gemini.errors import in_stream
+from connectors.providers.gemini.candidate import (
+    finish_reason_of,
+    read_delta,
+    read_filter_results,
+    read_logprobs,
+    read_usage,
+)
+from connectors.providers.gemini.errors import read_stream_error
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from connectors.providers.wire.json_access import as_text, object_at, objects_of
@@ -24,7 +30,7 @@ from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
 
 
-class ResponseReader:
+class GeminiStreamDecoder:
     """Reads the responses of one call, in order; a ``Decoder``. There is no end marker but the finish reasons."""
 
     def __init__(self, call: ProviderCall) -> None:
@@ -50,7 +56,7 @@ class ResponseReader:
             yield from self._event(event.data)
         if not self._open or any(self._open.values()):
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
-        yield self.last()
+        yield self.usage_chunk()
 
     def _event(self, data: str) -> list[JsonObject]:
         try:
@@ -71,20 +77,20 @@ class ResponseReader:
         if not isinstance(response, dict):
             raise ProviderError("server", "HTTP 200, but not with a response of Gemini's", http_status=200)
         if response.get("error"):
-            raise in_stream(response)
-        self._note(response)
+            raise read_stream_error(response)
+        self._read_head(response)
         candidates = objects_of(response.get("candidates"))
         chunks = [chunk for place, item in enumerate(candidates) for chunk in self._candidate(place, item)]
         blocked = object_at(response, "promptFeedback").get("blockReason")
         if isinstance(blocked, str) and not (candidates or self._open):
-            chunks = self._blocked(blocked, response["promptFeedback"])
+            chunks = self._blocked_answer(blocked, response["promptFeedback"])
         return chunks
 
-    def last(self) -> JsonObject:
+    def usage_chunk(self) -> JsonObject:
         """Make the chunk that brings the usage, after all others."""
         return self._chunk() | {"usage": openai_usage(self.usage, "cached_tokens", "reasoning_tokens")}
 
-    def _note(self, response: JsonObject) -> None:
+    def _read_head(self, response: JsonObject) -> None:
         """Keep what a stream has once: its id and its model. Of the usage the last one counts."""
         if not self._head:
             self._head = {
@@ -95,35 +101,37 @@ class ResponseReader:
             }
         usage = response.get("usageMetadata")
         if isinstance(usage, dict):
-            self.native_usage, self.usage = usage, counts(usage)
+            self.native_usage, self.usage = usage, read_usage(usage)
 
     def _candidate(self, place: int, candidate: JsonObject) -> list[JsonObject]:
         index = candidate.get("index")
         index = index if type(index) is int and index >= 0 else place
-        delta, calls = delta_of(candidate, self._calls.get(index, 0), self._call_id(index))
+        delta, calls = read_delta(candidate, self._calls.get(index, 0), self._call_id(index))
         self._calls[index] = self._calls.get(index, 0) + calls
-        extra = logprobs_of(candidate)
+        extra = read_logprobs(candidate)
         chunks = []
         if delta or extra or index not in self._open:
-            chunks.append(self._chunk({"index": index, "delta": self._begun(index, delta), **extra}))
+            chunks.append(self._chunk({"index": index, "delta": self._first_delta(index, delta), **extra}))
         reason = candidate.get("finishReason")
         if isinstance(reason, str) and reason:
-            results = filter_results(candidate)
-            chunks.append(self._ended(index, reason, finish_of(reason, called=self._calls[index] > 0), results))
+            results = read_filter_results(candidate)
+            chunks.append(
+                self._last_chunk(index, reason, finish_reason_of(reason, called=self._calls[index] > 0), results)
+            )
         return chunks
 
-    def _blocked(self, reason: str, feedback: JsonObject) -> list[JsonObject]:
+    def _blocked_answer(self, reason: str, feedback: JsonObject) -> list[JsonObject]:
         """Say that the question was not let through: an answer without words, as OpenAI's filter gives it."""
-        begun = self._chunk({"index": 0, "delta": self._begun(0, {})})
-        return [begun, self._ended(0, reason, "content_filter", filter_results(feedback))]
+        begun = self._chunk({"index": 0, "delta": self._first_delta(0, {})})
+        return [begun, self._last_chunk(0, reason, "content_filter", read_filter_results(feedback))]
 
-    def _begun(self, index: int, delta: JsonObject) -> JsonObject:
+    def _first_delta(self, index: int, delta: JsonObject) -> JsonObject:
         if index in self._open:
             return delta
         self._open[index] = True
         return {"role": "assistant", **delta}
 
-    def _ended(self, index: int, native: str, reason: str, results: JsonObject) -> JsonObject:
+    def _last_chunk(self, index: int, native: str, reason: str, results: JsonObject) -> JsonObject:
         self._open[index] = False
         self.finish_reasons.append(native)
         return self._chunk(
@@ -138,19 +146,19 @@ class ResponseReader:
         return "call_" + hashlib.sha256(f"{self._head['id']}/{index}".encode()).hexdigest()[:20]
 
 
-def whole(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_completion(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Translate an answer that came in one piece.
 
     Raises:
         ProviderError: server, if it holds no answer.
 
     """
-    reader, assembly = ResponseReader(call), ChunkAssembler()
+    reader, assembly = GeminiStreamDecoder(call), ChunkAssembler()
     for chunk in reader.read(body):
         assembly.add(chunk)
-    if not assembly.finish_reasons:
+    if not assembly.is_finished:
         raise ProviderError("server", "HTTP 200, but no candidate that came to its end", http_status=200)
-    assembly.add(reader.last())
+    assembly.add(reader.usage_chunk())
     answer = assembly.body
     for call_made in (made for choice in answer["choices"] for made in choice["message"].get("tool_calls", ())):
         del call_made["index"]  # a whole answer's calls are counted by their place

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.wire.embeddings import embeddings_body, text_inputs
 from schemas.events.parts import Change, Usage
@@ -20,7 +20,7 @@ MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 """A model's name on the Hub: it becomes a part of the path, so nothing else may."""
 
 
-def path(call: ProviderCall) -> str:
+def pipeline_path(call: ProviderCall) -> str:
     """Where the model is.
 
     Raises:
@@ -29,13 +29,15 @@ def path(call: ProviderCall) -> str:
     """
     model, _, provider = call.model.partition(":")
     if provider not in {"", "hf-inference"}:
-        raise invalid("model", f"embeddings through huggingface are made by hf-inference only, not by {provider}")
+        raise invalid_parameter(
+            "model", f"embeddings through huggingface are made by hf-inference only, not by {provider}"
+        )
     if not MODEL.fullmatch(model):
-        raise invalid("model", "the model's name must be that of a model on the Hub, as org/name")
+        raise invalid_parameter("model", "the model's name must be that of a model on the Hub, as org/name")
     return PATH.format(model=model)
 
 
-def content(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
+def write_inputs(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     """Write the inputs: always a list, so that a list comes back.
 
     Raises:
@@ -47,7 +49,7 @@ def content(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     return {"inputs": texts}, [change] if call.body.get("encoding_format") == "base64" else []
 
 
-def read(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
+def read_vectors(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
     """Read a list of vectors; nobody says how many tokens they cost.
 
     Raises:

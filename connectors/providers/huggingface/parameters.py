@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.openai_compatible.parameters import CHAT, PLATFORM
-from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, dropped, refused
+from connectors.providers.openai_compatible.parameters import CHAT_RULES, PLATFORM_RULES
+from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, drop, refuse
 from schemas.events.vocabulary import Operation
 
-CHAT_RULES: Mapping[str, Rule] = {
-    **PLATFORM,
-    **{name: CHAT[name] for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")},
+SHARED_CHAT_RULES: Mapping[str, Rule] = {
+    **PLATFORM_RULES,
+    **{name: CHAT_RULES[name] for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")},
     **dict.fromkeys(("max_tokens", "seed", "tools", "tool_choice", "tool_prompt", "response_format", "logprobs"), PASS),
     "stop": TRANSFORM,
     "top_logprobs": Rule("pass", low=0, high=5),
@@ -24,15 +24,15 @@ CHAT_RULES: Mapping[str, Rule] = {
 PIPELINE_ONLY = ("normalize", "prompt_name", "truncate", "truncation_direction")
 
 ROUTER: Mapping[Operation, ParameterRules] = {
-    "chat": ParameterRules("huggingface", CHAT_RULES, unknown=PASS),
+    "chat": ParameterRules("huggingface", SHARED_CHAT_RULES, unknown=PASS),
     "embeddings": ParameterRules(
         "huggingface",
         {
             **dict.fromkeys(PIPELINE_ONLY, PASS),
-            "encoding_format": Rule("transform", why="the gateway encodes, the provider gives numbers only"),
-            "dimensions": refused("its vectors have the size of the model"),
-            "user": PLATFORM["user"],
-            "metadata": PLATFORM["metadata"],
+            "encoding_format": Rule("transform", reason="the gateway encodes, the provider gives numbers only"),
+            "dimensions": refuse("its vectors have the size of the model"),
+            "user": PLATFORM_RULES["user"],
+            "metadata": PLATFORM_RULES["metadata"],
         },
     ),
 }
@@ -41,12 +41,12 @@ TGI: Mapping[Operation, ParameterRules] = {
     "chat": ParameterRules(
         "huggingface",
         {
-            **CHAT_RULES,
+            **SHARED_CHAT_RULES,
             "guideline": PASS,
-            "n": refused("it gives one answer", 1),
-            "logit_bias": refused("it has no such setting", {}),
-            "parallel_tool_calls": dropped("a model calls as many tools as it likes", default=True),
-            "reasoning_effort": dropped("its models have no such setting"),
+            "n": refuse("it gives one answer", 1),
+            "logit_bias": refuse("it has no such setting", {}),
+            "parallel_tool_calls": drop("a model calls as many tools as it likes", default=True),
+            "reasoning_effort": drop("its models have no such setting"),
         },
     ),
 }
@@ -57,8 +57,8 @@ TEI: Mapping[Operation, ParameterRules] = {
         {
             "encoding_format": PASS,
             "dimensions": Rule("pass", low=1),
-            "user": PLATFORM["user"],
-            "metadata": PLATFORM["metadata"],
+            "user": PLATFORM_RULES["user"],
+            "metadata": PLATFORM_RULES["metadata"],
         },
     ),
 }

@@ -16,9 +16,9 @@ from connectors.http_client import Response
 from connectors.providers.huggingface import embeddings as pipeline
 from connectors.providers.huggingface.parameters import ROUTER, TEI, TGI
 from connectors.providers.openai_compatible.messages import SERVER_NAMES
-from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.provider import PATHS, OpenAICompatibleProvider, OpenAICompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import ParameterRules, invalid
+from connectors.providers.parameters import ParameterRules, invalid_parameter
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
 from connectors.providers.wire.http_provider import ProviderRequest
@@ -33,11 +33,11 @@ SERVERS: Mapping[str, Mapping[Operation, ParameterRules]] = {"router": ROUTER, "
 TOO_LONG = re.compile(r"must have less than \d+ tokens|must be <= \d+")
 """TGI and TEI: the only sign that the input is beyond what the model takes."""
 
-WAIT = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
+RESET_S = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
 """Of a limit that is used up, the seconds until it is renewed: IETF's draft of the ratelimit header, as the Hub has."""
 
 
-class HuggingFaceSettings(CompatibleSettings):
+class HuggingFaceSettings(OpenAICompatibleSettings):
     """How to reach the router, or a server of one's own."""
 
     kind: Literal["huggingface"] = "huggingface"
@@ -48,7 +48,7 @@ class HuggingFaceSettings(CompatibleSettings):
     """The organization that pays, instead of the key's owner."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> HuggingFaceSettings:
+    def _check_server(self) -> HuggingFaceSettings:
         routed = self.base_url.rstrip("/") == HOST
         if routed and self.server != "router":
             raise ValueError(f"base_url is needed for server: {self.server}")
@@ -69,15 +69,15 @@ class HuggingFaceSettings(CompatibleSettings):
 class HuggingFaceChoice(ChoiceReader):
     """TGI says in its own words why it stopped."""
 
-    words: ClassVar[Mapping[str, str]] = {"eos_token": "stop", "stop_sequence": "stop"}
+    finish_reasons: ClassVar[Mapping[str, str]] = {"eos_token": "stop", "stop_sequence": "stop"}
 
 
-class HuggingFace(Compatible):
+class HuggingFace(OpenAICompatibleProvider):
     """The router, or one server."""
 
     Settings: ClassVar[type[ProviderSettings]] = HuggingFaceSettings
     message_names = SERVER_NAMES
-    choices = HuggingFaceChoice
+    choice_reader = HuggingFaceChoice
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         assert isinstance(settings, HuggingFaceSettings)
@@ -86,7 +86,7 @@ class HuggingFace(Compatible):
         self._server = settings.server
         self.parameters = SERVERS[settings.server]
 
-    def _piped(self, call: ProviderCall) -> bool:
+    def _uses_pipeline(self, call: ProviderCall) -> bool:
         return self._server == "router" and call.operation == "embeddings"
 
     def path(self, call: ProviderCall) -> str:
@@ -102,9 +102,9 @@ class HuggingFace(Compatible):
         """
         if call.operation not in self.parameters:
             part = "messages" if call.operation == "chat" else "input"
-            raise invalid(part, f"{call.operation} can't be had at a server of the kind {self._server}")
-        if self._piped(call):
-            return self._pipe(call)
+            raise invalid_parameter(part, f"{call.operation} can't be had at a server of the kind {self._server}")
+        if self._uses_pipeline(call):
+            return self._pipeline_request(call)
         outgoing, stop = super().to_request(call), call.body.get("stop")
         if stop is None:
             return outgoing
@@ -112,14 +112,20 @@ class HuggingFace(Compatible):
         body = outgoing.body | {"stop": [stop] if isinstance(stop, str) else stop}
         return ProviderRequest(outgoing.path, body, changes=[*outgoing.changes, *changes])
 
-    def _pipe(self, call: ProviderCall) -> ProviderRequest:
+    def _pipeline_request(self, call: ProviderCall) -> ProviderRequest:
         applied = self.parameters[call.operation].apply(call.body, call.model)
-        content, changes = pipeline.content(call)
-        return ProviderRequest(pipeline.path(call), {**content, **applied.passed}, changes=[*applied.changes, *changes])
+        content, changes = pipeline.write_inputs(call)
+        return ProviderRequest(
+            pipeline.pipeline_path(call), {**content, **applied.passed}, changes=[*applied.changes, *changes]
+        )
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """See ``Compatible``."""
-        return pipeline.read(call, body) if self._piped(call) else super().from_response(call, body, response)
+        return (
+            pipeline.read_vectors(call, body)
+            if self._uses_pipeline(call)
+            else super().from_response(call, body, response)
+        )
 
     def to_error(self, response: Response) -> ProviderError:
         """Read what only these servers say: a length in words, a limit in IETF's header, a model without provider."""
@@ -129,6 +135,6 @@ class HuggingFace(Compatible):
         elif "not supported by any provider" in error.message:
             error.error_type = "not_found"
         if error.retry_after_s is None:
-            waits = [float(seconds) for seconds in WAIT.findall(response.headers.get("ratelimit", ""))]
+            waits = [float(seconds) for seconds in RESET_S.findall(response.headers.get("ratelimit", ""))]
             error.retry_after_s = max(waits, default=None)
         return error

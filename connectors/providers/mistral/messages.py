@@ -11,13 +11,13 @@ import re
 import string
 from typing import Any
 
-from connectors.providers.openai_compatible.messages import without
-from connectors.providers.parameters import invalid
+from connectors.providers.openai_compatible.messages import messages_without
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.wire.json_access import as_object
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
-NAMES: dict[str, frozenset[str]] = {
+FIELDS_BY_ROLE: dict[str, frozenset[str]] = {
     "system": frozenset({"role", "content"}),
     "user": frozenset({"role", "content"}),
     "assistant": frozenset({"role", "content", "tool_calls", "prefix"}),
@@ -43,7 +43,7 @@ def tool_call_id(given: str) -> str:
     return "".join(letters)
 
 
-def to_messages(messages: list[JsonObject]) -> tuple[list[JsonObject], list[Change]]:
+def write_messages(messages: list[JsonObject]) -> tuple[list[JsonObject], list[Change]]:
     """Translate the messages.
 
     Raises:
@@ -51,27 +51,27 @@ def to_messages(messages: list[JsonObject]) -> tuple[list[JsonObject], list[Chan
 
     """
     written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
-    lost = set[str]().union(*(_lost(before, after) for before, after in zip(messages, written, strict=True)))
-    changes = [without(lost)] if lost else []
-    if any(_said(before) != _said(after) for before, after in zip(messages, written, strict=True)):
+    lost = set[str]().union(*(_removed_fields(before, after) for before, after in zip(messages, written, strict=True)))
+    changes = [messages_without(lost)] if lost else []
+    if any(_comparable(before) != _comparable(after) for before, after in zip(messages, written, strict=True)):
         changes.append(Change(param="messages", action="transformed", detail="in Mistral's words"))
     return written, changes
 
 
-def _lost(before: JsonObject, after: JsonObject) -> set[str]:
+def _removed_fields(before: JsonObject, after: JsonObject) -> set[str]:
     names = {name for name, value in before.items() if value is not None} - after.keys()
-    return names - {"reasoning_content", "extra_content"} if own_thoughts(before) is not None else names
+    return names - {"reasoning_content", "extra_content"} if own_reasoning(before) is not None else names
 
 
-def _said(message: JsonObject) -> JsonObject:
+def _comparable(message: JsonObject) -> JsonObject:
     return {name: message.get(name) for name in ("role", "content", "tool_calls", "tool_call_id")}
 
 
 def _message(message: JsonObject, at: str) -> JsonObject:
     role = ROLES.get(message["role"], message["role"])
-    if role not in NAMES:
-        raise invalid(f"{at}.role", f"{at}.role must be system, user, assistant or tool for mistral")
-    written = {name: value for name, value in message.items() if name in NAMES[role] and value is not None}
+    if role not in FIELDS_BY_ROLE:
+        raise invalid_parameter(f"{at}.role", f"{at}.role must be system, user, assistant or tool for mistral")
+    written = {name: value for name, value in message.items() if name in FIELDS_BY_ROLE[role] and value is not None}
     written["role"] = role
     if isinstance(message.get("content"), list):
         written["content"] = [_part(part, f"{at}.content[{n}]") for n, part in enumerate(message["content"])]
@@ -79,12 +79,12 @@ def _message(message: JsonObject, at: str) -> JsonObject:
         written["tool_call_id"] = tool_call_id(written["tool_call_id"])
     if "tool_calls" in written:
         written["tool_calls"] = [_call(call, f"{at}.tool_calls[{n}]") for n, call in enumerate(written["tool_calls"])]
-    return _with_thoughts(message, written)
+    return _with_reasoning(message, written)
 
 
 def _call(call: JsonObject, at: str) -> JsonObject:
     if not isinstance(call.get("function"), dict):
-        raise invalid(at, f"{at} must be a function's: mistral has no other tools of the caller's")
+        raise invalid_parameter(at, f"{at} must be a function's: mistral has no other tools of the caller's")
     return {"id": tool_call_id(str(call.get("id", ""))), "type": "function", "function": call["function"]}
 
 
@@ -103,10 +103,10 @@ def _file(file: Any, at: str) -> JsonObject:  # noqa: ANN401 - JSON of any shape
     if isinstance(file, dict) and isinstance(file.get("file_data"), str):
         name = {"document_name": file["filename"]} if file.get("filename") else {}
         return {"type": "document_url", "document_url": file["file_data"], **name}
-    raise invalid(at, f"{at} must hold the file itself as file_data: mistral can't see files at OpenAI")
+    raise invalid_parameter(at, f"{at} must hold the file itself as file_data: mistral can't see files at OpenAI")
 
 
-def own_thoughts(message: JsonObject) -> JsonObject | None:
+def own_reasoning(message: JsonObject) -> JsonObject | None:
     """Mistral's own reasoning, to give back, and no other's: models that do not reason refuse it."""
     extra, reasoning = as_object(message.get("extra_content")), message.get("reasoning_content")
     own = extra.get("mistral")
@@ -115,8 +115,8 @@ def own_thoughts(message: JsonObject) -> JsonObject | None:
     return {**own, "type": "thinking", "thinking": [{"type": "text", "text": reasoning}]}
 
 
-def _with_thoughts(message: JsonObject, written: JsonObject) -> JsonObject:
-    thoughts = own_thoughts(message)
+def _with_reasoning(message: JsonObject, written: JsonObject) -> JsonObject:
+    thoughts = own_reasoning(message)
     if thoughts is None:
         return written
     said = written.get("content") or []

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.openai_compatible.parameters import PENALTY, PLATFORM
-from connectors.providers.parameters import PASS, ParameterRules, Rule, refused
+from connectors.providers.openai_compatible.parameters import PENALTY, PLATFORM_RULES
+from connectors.providers.parameters import PASS, ParameterRules, Rule, refuse
 from schemas.events.vocabulary import Operation
 
 PARAMETERS: Mapping[Operation, ParameterRules] = {
     "chat": ParameterRules(
         "mistral",
         {
-            **PLATFORM,
+            **PLATFORM_RULES,
             **dict.fromkeys(("max_tokens", "stop", "n", "metadata", "prediction", "prompt_cache_key"), PASS),
             **dict.fromkeys(("tools", "parallel_tool_calls", "response_format"), PASS),
             **dict.fromkeys(("random_seed", "safe_prompt", "prompt_mode", "guardrails"), PASS),
@@ -26,10 +26,10 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
             "presence_penalty": PENALTY,
             "seed": Rule("rename", "random_seed", low=0),
             "max_completion_tokens": Rule("rename", "max_tokens"),
-            "reasoning_effort": Rule("transform", why="none and high only"),
-            "logprobs": refused("it gives no log probabilities", default=False),
-            "top_logprobs": refused("it gives no log probabilities", 0),
-            "logit_bias": refused("it has no such setting", {}),
+            "reasoning_effort": Rule("transform", reason="none and high only"),
+            "logprobs": refuse("it gives no log probabilities", default=False),
+            "top_logprobs": refuse("it gives no log probabilities", 0),
+            "logit_bias": refuse("it has no such setting", {}),
         },
     ),
     "embeddings": ParameterRules(
@@ -37,7 +37,7 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
         {
             **dict.fromkeys(("encoding_format", "output_dimension", "output_dtype", "metadata"), PASS),
             "dimensions": Rule("rename", "output_dimension", low=1),
-            "user": PLATFORM["user"],
+            "user": PLATFORM_RULES["user"],
         },
     ),
 }

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from connectors.http_client import Response
-from connectors.providers.mistral.messages import to_messages
+from connectors.providers.mistral.messages import write_messages
 from connectors.providers.mistral.parameters import EFFORTS, PARAMETERS
-from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.provider import OpenAICompatibleProvider, OpenAICompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from connectors.providers.wire.embeddings import text_inputs
@@ -28,14 +28,14 @@ from schemas.json_types import JsonObject
 HOST = "https://api.mistral.ai/v1"
 
 
-class MistralSettings(CompatibleSettings):
+class MistralSettings(OpenAICompatibleSettings):
     """How to reach Mistral."""
 
     kind: Literal["mistral"] = "mistral"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
 
     @model_validator(mode="after")
-    def _needs_a_key(self) -> MistralSettings:
+    def _check_key(self) -> MistralSettings:
         if self.base_url.rstrip("/") == HOST and not self.has_key:
             raise ValueError("api_key is needed for Mistral itself")
         return self
@@ -44,48 +44,50 @@ class MistralSettings(CompatibleSettings):
 class MistralChoice(ChoiceReader):
     """Reads content that is a list of parts: what was thought, and what is said."""
 
-    words: ClassVar[Mapping[str, str]] = {"model_length": "length"}
+    finish_reasons: ClassVar[Mapping[str, str]] = {"model_length": "length"}
 
     def __init__(self) -> None:
         super().__init__()
-        self._signed: JsonObject = {}
+        self._signature: JsonObject = {}
 
-    def read_part(self, part: JsonObject) -> None:
+    def read_message(self, part: JsonObject) -> None:
         """Tell thinking from text. What is neither (references) has no place in OpenAI's answer."""
         content = part.get("content")
         if not isinstance(content, list):
             return
         parts = [item for item in content if isinstance(item, dict)]
         thoughts = [item for item in parts if item.get("type") == "thinking"]
-        part["content"] = _texts(item for item in parts if item.get("type") == "text")
+        part["content"] = _join_texts(item for item in parts if item.get("type") == "text")
         if thoughts:
-            self._signed |= next(({"signature": item["signature"]} for item in thoughts if item.get("signature")), {})
-            part["reasoning_content"] = "".join(_thought(item) for item in thoughts)
-            part["extra_content"] = {"mistral": dict(self._signed)}
+            self._signature |= next(
+                ({"signature": item["signature"]} for item in thoughts if item.get("signature")), {}
+            )
+            part["reasoning_content"] = "".join(_thinking_text(item) for item in thoughts)
+            part["extra_content"] = {"mistral": dict(self._signature)}
 
 
-def _thought(item: JsonObject) -> str:
+def _thinking_text(item: JsonObject) -> str:
     inner = item.get("thinking")
-    return _texts(inner) if isinstance(inner, list) else _texts([{"text": inner}])
+    return _join_texts(inner) if isinstance(inner, list) else _join_texts([{"text": inner}])
 
 
-def _texts(items: Any) -> str:  # noqa: ANN401 - JSON of any shape
+def _join_texts(items: Any) -> str:  # noqa: ANN401 - JSON of any shape
     texts = (item.get("text") for item in items if isinstance(item, dict))
     return "".join(text for text in texts if isinstance(text, str))
 
 
-class Mistral(Compatible):
+class Mistral(OpenAICompatibleProvider):
     """Mistral."""
 
     Settings: ClassVar[type[ProviderSettings]] = MistralSettings
     parameters = PARAMETERS
-    choices = MistralChoice
+    choice_reader = MistralChoice
 
-    def streaming(self) -> JsonObject:
+    def stream_parameters(self) -> JsonObject:
         """It has no stream_options, and answers 422 to them."""
         return {"stream": True}
 
-    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
+    def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """Write the messages, or the inputs, which are texts only.
 
         Raises:
@@ -93,7 +95,7 @@ class Mistral(Compatible):
 
         """
         if call.operation == "chat":
-            messages, changes = to_messages(call.body["messages"])
+            messages, changes = write_messages(call.body["messages"])
             return {"messages": messages}, changes
         text_inputs(call, "mistral")
         return {"input": call.body["input"]}, []
@@ -110,7 +112,9 @@ class Mistral(Compatible):
         if effort is None:
             return outgoing
         if effort not in EFFORTS:
-            raise invalid("reasoning_effort", f"reasoning_effort must be none or high for mistral/{call.model}")
+            raise invalid_parameter(
+                "reasoning_effort", f"reasoning_effort must be none or high for mistral/{call.model}"
+            )
         return ProviderRequest(outgoing.path, {**outgoing.body, "reasoning_effort": effort}, changes=outgoing.changes)
 
     def to_error(self, response: Response) -> ProviderError:

@@ -15,22 +15,27 @@ from pydantic import Field, model_validator
 
 from connectors.http_client import Response
 from connectors.providers.openai_compatible.messages import OPENAI_NAMES
-from connectors.providers.openai_compatible.parameters import tables
-from connectors.providers.openai_compatible.provider import PATHS, Compatible, CompatibleSettings, bearer
-from connectors.providers.openai_compatible.stream import ChunkReader
+from connectors.providers.openai_compatible.parameters import openai_tables
+from connectors.providers.openai_compatible.provider import (
+    PATHS,
+    OpenAICompatibleProvider,
+    OpenAICompatibleSettings,
+    bearer_header,
+)
+from connectors.providers.openai_compatible.stream import ChunkStreamDecoder
 from connectors.providers.provider import ProviderCall, ProviderError
 from connectors.providers.settings import BASE_URL, HeaderSecret, ProviderSettings
 from schemas.json_types import JsonObject
 
 HOST = "https://{resource}.openai.azure.com"
 
-PARAMETERS = tables("azure")
+PARAMETERS = openai_tables("azure")
 
-COUNTS_STREAMS_SINCE = "2024-09-01"
+STREAM_USAGE_SINCE = "2024-09-01"
 """The first api-version that takes stream_options; before it a stream has no usage, and asking for it is an error."""
 
 
-class AzureSettings(CompatibleSettings):
+class AzureSettings(OpenAICompatibleSettings):
     """How to reach one Azure OpenAI resource."""
 
     kind: Literal["azure"] = "azure"
@@ -47,13 +52,13 @@ class AzureSettings(CompatibleSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _where(cls, value: Any) -> Any:  # noqa: ANN401 - what a file may hold
+    def _resource_to_base_url(cls, value: Any) -> Any:  # noqa: ANN401 - what a file may hold
         if isinstance(value, dict) and value.get("resource") and not value.get("base_url"):
             return {**value, "base_url": HOST.format(resource=value["resource"])}
         return value
 
     @model_validator(mode="after")
-    def _reachable(self) -> AzureSettings:
+    def _check_address_and_credentials(self) -> AzureSettings:
         if not self.base_url:
             raise ValueError("resource or base_url is needed: the address is https://<resource>.openai.azure.com")
         if self.has_key and self.token:
@@ -62,26 +67,26 @@ class AzureSettings(CompatibleSettings):
             raise ValueError("api_key or token is needed")
         return self
 
-    def behind(self, deployment: str) -> str:
+    def model_of(self, deployment: str) -> str:
         """The model of a deployment; by its name, unless configured."""
         return self.deployments.get(deployment, deployment)
 
     def price_key(self, model: str) -> tuple[str, str]:
         """A deployment has the price of the model behind it."""
-        return "", self.behind(model)
+        return "", self.model_of(model)
 
     def credentials(self) -> dict[str, str]:
         """The key in Azure's own header, or the token."""
         key = {"api-key": self.api_key.get_secret_value()} if self.api_key and self.has_key else {}
-        return key | bearer(self.token)
+        return key | bearer_header(self.token)
 
 
-class Azure(Compatible):
+class Azure(OpenAICompatibleProvider):
     """One Azure OpenAI resource."""
 
     Settings: ClassVar[type[ProviderSettings]] = AzureSettings
     parameters = PARAMETERS
-    packs = True
+    packs_vectors = True
     message_names = OPENAI_NAMES
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
@@ -89,7 +94,7 @@ class Azure(Compatible):
         super().__init__(name, settings)
         self._secrets += [settings.token.get_secret_value()] if settings.token else []
         self._version = settings.api_version
-        self._behind = settings.behind
+        self._model_of = settings.model_of
         self._base = self._base.removesuffix("/v1").removesuffix("/openai")
 
     def path(self, call: ProviderCall) -> str:
@@ -99,47 +104,47 @@ class Azure(Compatible):
         deployment = quote(call.model, safe="")
         return f"/openai/deployments/{deployment}{PATHS[call.operation]}?api-version={self._version}"
 
-    def parameter_table(self, call: ProviderCall) -> str:
+    def parameter_model(self, call: ProviderCall) -> str:
         """A deployment takes what the model behind it takes."""
-        return self._behind(call.model)
+        return self._model_of(call.model)
 
-    def streaming(self) -> JsonObject:
+    def stream_parameters(self) -> JsonObject:
         """Old versions can't count a stream."""
-        if self._version and self._version < COUNTS_STREAMS_SINCE:
+        if self._version and self._version < STREAM_USAGE_SINCE:
             return {"stream": True}
-        return super().streaming()
+        return super().stream_parameters()
 
-    def stream_decoder(self, call: ProviderCall) -> ChunkReader:  # noqa: ARG002 - all its streams are alike
+    def stream_decoder(self, call: ProviderCall) -> ChunkStreamDecoder:  # noqa: ARG002 - all its streams are alike
         """Azure's first chunk is one of its own."""
-        return AzureChunks()
+        return AzureStreamDecoder()
 
     def to_error(self, response: Response) -> ProviderError:
         """Say what the content filter found, beside what it said."""
         error = super().to_error(response)
-        if error.error_type == "content_filter" and (found := findings(response.content)):
+        if error.error_type == "content_filter" and (found := filter_findings(response.content)):
             error.message = f"{error.message} ({found})"
             error.args = (error.message,)
         return error
 
 
-class AzureChunks(ChunkReader):
+class AzureStreamDecoder(ChunkStreamDecoder):
     """Azure begins with what its filter thinks of the prompt, in a chunk without choices, which breaks many clients."""
 
     def __init__(self) -> None:
         super().__init__()
         self._held: JsonObject = {}
 
-    def chunk(self, chunk: JsonObject) -> JsonObject | None:
+    def read_chunk(self, chunk: JsonObject) -> JsonObject | None:
         """Keep the first chunk back, to send what it says with the first that has a choice."""
         if "prompt_filter_results" in chunk and not chunk.get("choices") and not chunk.get("usage"):
             self._held = {"prompt_filter_results": chunk["prompt_filter_results"]}
             return None
         held, self._held = self._held, {}
-        read = super().chunk(chunk)
+        read = super().read_chunk(chunk)
         return {**held, **read} if read is not None else None
 
 
-def findings(content: bytes) -> str:
+def filter_findings(content: bytes) -> str:
     """What the filter objected to: categories with their severity; empty if it does not say."""
     try:
         inner = orjson.loads(content)["error"]["innererror"]["content_filter_result"]

@@ -11,10 +11,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from connectors.providers.openai_compatible.messages import SERVER_NAMES
-from connectors.providers.openai_compatible.parameters import PLATFORM
-from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.parameters import PLATFORM_RULES
+from connectors.providers.openai_compatible.provider import OpenAICompatibleProvider, OpenAICompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.parameters import PASS, ParameterRules, Rule, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, refuse
 from connectors.providers.settings import BASE_URL, ProviderSettings
 from schemas.events.vocabulary import Operation
 
@@ -22,27 +22,27 @@ HOST = "http://127.0.0.1:8080/v1"
 
 PARAMETERS: Mapping[Operation, ParameterRules] = {
     "chat": ParameterRules(
-        "llamacpp", {**PLATFORM, "max_completion_tokens": Rule("rename", "max_tokens", low=1)}, unknown=PASS
+        "llamacpp", {**PLATFORM_RULES, "max_completion_tokens": Rule("rename", "max_tokens", low=1)}, unknown=PASS
     ),
     "embeddings": ParameterRules(
         "llamacpp",
-        {"user": PLATFORM["user"], "dimensions": refused("its vectors have the size of the model")},
+        {"user": PLATFORM_RULES["user"], "dimensions": refuse("its vectors have the size of the model")},
         unknown=PASS,
     ),
 }
 
 
-class LlamaCppSettings(CompatibleSettings):
+class LlamaCppSettings(OpenAICompatibleSettings):
     """How to reach a llama.cpp server."""
 
     kind: Literal["llamacpp"] = "llamacpp"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
 
 
-class LlamaCpp(Compatible):
+class LlamaCpp(OpenAICompatibleProvider):
     """One llama.cpp server."""
 
     Settings: ClassVar[type[ProviderSettings]] = LlamaCppSettings
     parameters = PARAMETERS
     message_names = SERVER_NAMES
-    choices = ChoiceReader
+    choice_reader = ChoiceReader

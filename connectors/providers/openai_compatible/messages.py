@@ -24,9 +24,9 @@ def with_known_names(
         return list(messages), []
     unknown = {name for message in messages for name, value in message.items() if value is not None} - names
     kept = [{name: value for name, value in message.items() if name in names} for message in messages]
-    return kept, [without(unknown)] if unknown else []
+    return kept, [messages_without(unknown)] if unknown else []
 
 
-def without(names: set[str]) -> Change:
+def messages_without(names: set[str]) -> Change:
     """What is missing of the messages, for the record."""
     return Change(param="messages", action="transformed", detail=f"without {', '.join(sorted(names))}")

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from connectors.providers.openai_compatible.messages import OPENAI_NAMES, with_known_names
-from connectors.providers.openai_compatible.parameters import tables
-from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.parameters import openai_tables
+from connectors.providers.openai_compatible.provider import OpenAICompatibleProvider, OpenAICompatibleSettings
 from connectors.providers.provider import ProviderCall
 from connectors.providers.settings import BASE_URL, HeaderText, ProviderSettings
 from schemas.events.parts import Change
@@ -20,10 +20,10 @@ from schemas.json_types import JsonObject
 
 HOST = "https://api.openai.com/v1"
 
-PARAMETERS = tables("openai")
+PARAMETERS = openai_tables("openai")
 
 
-class OpenAISettings(CompatibleSettings):
+class OpenAISettings(OpenAICompatibleSettings):
     """How to reach OpenAI, or a server like it."""
 
     kind: Literal["openai"] = "openai"
@@ -32,7 +32,7 @@ class OpenAISettings(CompatibleSettings):
     project: HeaderText = ""
 
     @model_validator(mode="after")
-    def _openai_needs_a_key(self) -> OpenAISettings:
+    def _check_key(self) -> OpenAISettings:
         if self.base_url.rstrip("/") == HOST and not self.has_key:
             raise ValueError("api_key is needed for OpenAI itself; for a server of your own set base_url")
         return self
@@ -43,7 +43,7 @@ class OpenAISettings(CompatibleSettings):
         return super().credentials() | {name: value for name, value in account.items() if value}
 
 
-class OpenAI(Compatible):
+class OpenAI(OpenAICompatibleProvider):
     """OpenAI's answers come back untouched."""
 
     Settings: ClassVar[type[ProviderSettings]] = OpenAISettings
@@ -51,11 +51,11 @@ class OpenAI(Compatible):
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         super().__init__(name, settings)
-        self.packs = self._base == HOST
+        self.packs_vectors = self._base == HOST
 
-    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
+    def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """What other providers have put into messages is not for OpenAI; a server of one's own may want it back."""
         if self._base == HOST and call.operation == "chat":
             messages, changes = with_known_names(call.body["messages"], OPENAI_NAMES)
             return {"messages": messages}, changes
-        return super().content(call)
+        return super().write_content(call)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.providers.parameters import PASS, ParameterRules, Rule, dropped, refused
+from connectors.providers.parameters import PASS, ParameterRules, Rule, drop, refuse
 from schemas.events.vocabulary import Operation
 
 PENALTY = Rule("pass", low=-2, high=2)
 
-CHAT: Mapping[str, Rule] = {
+CHAT_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("max_completion_tokens", "max_tokens", "stop", "seed", "logit_bias", "logprobs"), PASS),
     **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"), PASS),
     **dict.fromkeys(("response_format", "reasoning_effort", "verbosity", "modalities", "audio", "prediction"), PASS),
@@ -27,18 +27,18 @@ CHAT: Mapping[str, Rule] = {
     "top_logprobs": Rule("pass", low=0, high=20),
 }
 
-RENAMED = {"max_tokens": Rule("rename", "max_completion_tokens", why="reasoning models count their thoughts, too")}
+RENAMED = {"max_tokens": Rule("rename", "max_completion_tokens", reason="reasoning models count their thoughts, too")}
 
 OWN_SAMPLING = "reasoning models sample in their own way"
 NO_SAMPLING: Mapping[str, Rule] = {
     **RENAMED,
-    "temperature": dropped(OWN_SAMPLING, 1),
-    "top_p": dropped(OWN_SAMPLING, 1),
-    "frequency_penalty": dropped(OWN_SAMPLING, 0),
-    "presence_penalty": dropped(OWN_SAMPLING, 0),
-    "logit_bias": refused(OWN_SAMPLING, {}),
-    "logprobs": refused("reasoning models give no log probabilities", default=False),
-    "top_logprobs": refused("reasoning models give no log probabilities", 0),
+    "temperature": drop(OWN_SAMPLING, 1),
+    "top_p": drop(OWN_SAMPLING, 1),
+    "frequency_penalty": drop(OWN_SAMPLING, 0),
+    "presence_penalty": drop(OWN_SAMPLING, 0),
+    "logit_bias": refuse(OWN_SAMPLING, {}),
+    "logprobs": refuse("reasoning models give no log probabilities", default=False),
+    "top_logprobs": refuse("reasoning models give no log probabilities", 0),
 }
 
 REASONING = ("o1", "o1-*", "o3", "o3-*", "o4-*", "ft:o*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
@@ -46,33 +46,33 @@ REASONING = ("o1", "o1-*", "o3", "o3-*", "o4-*", "ft:o*", "gpt-5", "gpt-5-20*", 
 
 MODELS = (*((pattern, NO_SAMPLING) for pattern in REASONING), ("gpt-5*", RENAMED))
 
-EMBEDDINGS: Mapping[str, Rule] = {
+EMBEDDINGS_RULES: Mapping[str, Rule] = {
     "dimensions": Rule("pass", low=1),
     "encoding_format": PASS,
     "user": PASS,
 }
 
 
-def tables(provider: str) -> Mapping[Operation, ParameterRules]:
+def openai_tables(provider: str) -> Mapping[Operation, ParameterRules]:
     """OpenAI's tables for an API that is OpenAI's own. What is not in them passes: OpenAI adds faster than we do."""
-    one_size = ("text-embedding-ada-*", {"dimensions": refused("its vectors have one size")})
+    one_size = ("text-embedding-ada-*", {"dimensions": refuse("its vectors have one size")})
     return {
-        "chat": ParameterRules(provider, CHAT, unknown=PASS, models=MODELS),
-        "embeddings": ParameterRules(provider, EMBEDDINGS, unknown=PASS, models=(one_size,)),
+        "chat": ParameterRules(provider, CHAT_RULES, unknown=PASS, models=MODELS),
+        "embeddings": ParameterRules(provider, EMBEDDINGS_RULES, unknown=PASS, models=(one_size,)),
     }
 
 
-PLATFORM: Mapping[str, Rule] = {
-    **dict.fromkeys(("metadata", "user", "safety_identifier"), dropped("the server keeps no such records")),
-    **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention"), dropped("the server caches in its own way")),
-    "store": dropped("the server stores nothing", default=False),
-    "service_tier": dropped("the server has one tier", "auto"),
-    "verbosity": dropped("its models have no such setting", "medium"),
-    "prediction": dropped("it is a hint for speed that the server does not know"),
-    "modalities": refused("it answers in text", ["text"]),
-    "audio": refused("it answers in text"),
-    "web_search_options": refused("it does not search the web"),
-    "functions": refused("use tools"),
-    "function_call": refused("use tool_choice"),
+PLATFORM_RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(("metadata", "user", "safety_identifier"), drop("the server keeps no such records")),
+    **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention"), drop("the server caches in its own way")),
+    "store": drop("the server stores nothing", default=False),
+    "service_tier": drop("the server has one tier", "auto"),
+    "verbosity": drop("its models have no such setting", "medium"),
+    "prediction": drop("it is a hint for speed that the server does not know"),
+    "modalities": refuse("it answers in text", ["text"]),
+    "audio": refuse("it answers in text"),
+    "web_search_options": refuse("it does not search the web"),
+    "functions": refuse("use tools"),
+    "function_call": refuse("use tool_choice"),
 }
 """What belongs to OpenAI's platform rather than to a model: the same answer at every server of open models."""

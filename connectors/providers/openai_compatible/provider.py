@@ -12,12 +12,12 @@ from pydantic import Field, SecretStr
 
 from connectors.http_client import Response
 from connectors.providers.openai_compatible.messages import with_known_names
-from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, from_response
-from connectors.providers.openai_compatible.stream import ChunkReader
+from connectors.providers.openai_compatible.response import ChoiceReader, UnchangedChoice, read_answer
+from connectors.providers.openai_compatible.stream import ChunkStreamDecoder
 from connectors.providers.parameters import ParameterRules
 from connectors.providers.provider import ProviderAnswer, ProviderCall
 from connectors.providers.settings import BASE_URL, HeaderName, HeaderSecret, ProviderSettings
-from connectors.providers.wire.http_provider import Decoder, HttpProvider, ProviderRequest
+from connectors.providers.wire.http_provider import HttpProvider, ProviderRequest, StreamDecoder
 from schemas.events.parts import Change
 from schemas.events.vocabulary import Operation
 from schemas.json_types import JsonObject
@@ -25,10 +25,10 @@ from schemas.json_types import JsonObject
 PATHS: dict[Operation, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
 
 
-PACKED = "base64"
+PACKED_ENCODING = "base64"
 
 
-class CompatibleSettings(ProviderSettings):
+class OpenAICompatibleSettings(ProviderSettings):
     """How to reach a server that speaks OpenAI's API. Each kind gives ``base_url`` its own default."""
 
     base_url: str = Field(pattern=BASE_URL)
@@ -43,23 +43,23 @@ class CompatibleSettings(ProviderSettings):
 
     def credentials(self) -> dict[str, str]:
         """The headers that say who we are."""
-        return bearer(self.api_key)
+        return bearer_header(self.api_key)
 
 
-class Compatible(HttpProvider):
+class OpenAICompatibleProvider(HttpProvider):
     """One server that speaks OpenAI's API."""
 
     parameters: Mapping[Operation, ParameterRules]
     """What becomes of each parameter; every kind has its own tables."""
     message_names: ClassVar[frozenset[str] | None] = None
     """What a message may hold; None: whatever the caller wrote."""
-    packs: bool = False
+    packs_vectors: bool = False
     """Whether it surely gives vectors in base64, which are a third of the bytes of numbers written out."""
-    choices: ClassVar[type[ChoiceReader]] = AsIs
+    choice_reader: ClassVar[type[ChoiceReader]] = UnchangedChoice
     """How a choice is read: by default as it is."""
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
-        assert isinstance(settings, CompatibleSettings)
+        assert isinstance(settings, OpenAICompatibleSettings)
         headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         super().__init__(
             name, settings, {**headers, **settings.credentials()}, settings.api_key, *settings.headers.values()
@@ -69,15 +69,15 @@ class Compatible(HttpProvider):
         """Where the call goes, behind the base URL."""
         return PATHS[call.operation]
 
-    def parameter_table(self, call: ProviderCall) -> str:
+    def parameter_model(self, call: ProviderCall) -> str:
         """Whose rules hold for the call's parameters: the model's own."""
         return call.model
 
-    def streaming(self) -> JsonObject:
+    def stream_parameters(self) -> JsonObject:
         """How a stream is asked for. Whoever streams always asks for the usage."""
         return {"stream": True, "stream_options": {"include_usage": True}}
 
-    def content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
+    def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
         """Write what is no parameter: the messages or the inputs."""
         if call.operation == "embeddings":
             return {"input": call.body["input"]}, []
@@ -86,24 +86,24 @@ class Compatible(HttpProvider):
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Write the caller's body with the provider's name for the model, by the table of parameters."""
-        applied = self.parameters[call.operation].apply(call.body, self.parameter_table(call))
-        content, changes = self.content(call)
-        streaming = self.streaming() if call.stream else {}
+        applied = self.parameters[call.operation].apply(call.body, self.parameter_model(call))
+        content, changes = self.write_content(call)
+        streaming = self.stream_parameters() if call.stream else {}
         body = {"model": call.model, **content, **applied.passed, **streaming}
-        if self.packs and call.operation == "embeddings" and body.get("encoding_format") != PACKED:
-            body["encoding_format"] = PACKED
+        if self.packs_vectors and call.operation == "embeddings" and body.get("encoding_format") != PACKED_ENCODING:
+            body["encoding_format"] = PACKED_ENCODING
             changes.append(Change(param="encoding_format", action="transformed", detail="base64, which is smaller"))
         return ProviderRequest(self.path(call), body, changes=[*applied.changes, *changes])
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """Read an answer, which is in OpenAI's shape already but for some words."""
-        return from_response(call.operation, body, response, self.choices)
+        return read_answer(call.operation, body, response, self.choice_reader)
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:  # noqa: ARG002 - all its streams are alike
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:  # noqa: ARG002 - all its streams are alike
         """Its chunks are the ones that everybody else's are made into."""
-        return ChunkReader(self.choices)
+        return ChunkStreamDecoder(self.choice_reader)
 
 
-def bearer(secret: SecretStr | None) -> dict[str, str]:
+def bearer_header(secret: SecretStr | None) -> dict[str, str]:
     """The usual header for a key or a token; none without one."""
     return {"authorization": f"Bearer {secret.get_secret_value()}"} if secret and secret.get_secret_value() else {}

@@ -17,41 +17,43 @@ from schemas.events.parts import Usage
 from schemas.events.vocabulary import Operation
 from schemas.json_types import JsonObject
 
-CONTENTS: dict[Operation, str] = {"chat": "choices", "embeddings": "data"}
+REQUIRED_LIST: dict[Operation, str] = {"chat": "choices", "embeddings": "data"}
 """The list that an answer must hold."""
 
 
 class ChoiceReader:
     """Reads one choice of an answer, whole or in deltas, into OpenAI's words: one for each choice."""
 
-    words: ClassVar[Mapping[str, str]] = {}
+    finish_reasons: ClassVar[Mapping[str, str]] = {}
     """Why it ended, in OpenAI's words, where the server has its own."""
 
     def __init__(self) -> None:
         self._tags = ThinkTags()
-        self._called = False
+        self._has_tool_calls = False
 
     def read(self, choice: JsonObject, part: JsonObject) -> None:
         """Read a choice with its message or delta, in place. One with a finish_reason is the choice's last."""
-        self.read_part(part)
+        self.read_message(part)
         reason = choice.get("finish_reason")
-        self._split(part, last=isinstance(reason, str))
+        self._split_reasoning(part, last=isinstance(reason, str))
         for call in _calls(part):
-            self._called = True
-            _mend(call)
+            self._has_tool_calls = True
+            _complete_call(call)
         if isinstance(reason, str):
-            said = "tool_calls" if self._called and self.words.get(reason, reason) == "stop" else reason
-            choice["finish_reason"] = self.words.get(said, said)
+            said = (
+                "tool_calls" if self._has_tool_calls and self.finish_reasons.get(reason, reason) == "stop" else reason
+            )
+            choice["finish_reason"] = self.finish_reasons.get(said, said)
             if choice["finish_reason"] != reason:
                 choice["native_finish_reason"] = reason
 
-    def read_part(self, part: JsonObject) -> None:
+    def read_message(self, part: JsonObject) -> None:
         """Find the reasoning where newer vLLM and Ollama put it; kinds with places of their own say more."""
         reasoning = part.pop("reasoning", None)
         if isinstance(reasoning, str) and not part.get("reasoning_content"):
             part["reasoning_content"] = reasoning
 
-    def _split(self, part: JsonObject, *, last: bool) -> None:
+    def _split_reasoning(self, part: JsonObject, *, last: bool) -> None:
         text = part.get("content")
         if not isinstance(text, str) and not (last and self._tags.pending):
             return
@@ -61,7 +63,7 @@ class ChoiceReader:
             part["reasoning_content"] = as_text(part.get("reasoning_content")) + reasoning
 
 
-class AsIs(ChoiceReader):
+class UnchangedChoice(ChoiceReader):
     """OpenAI's own choices need no reading."""
 
     def read(self, choice: JsonObject, part: JsonObject) -> None:
@@ -73,7 +75,7 @@ def _calls(part: JsonObject) -> list[JsonObject]:
     return objects_of(calls)
 
 
-def _mend(call: JsonObject) -> None:
+def _complete_call(call: JsonObject) -> None:
     """Some servers give the arguments as an object, and leave out the type."""
     function = call.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
@@ -82,11 +84,11 @@ def _mend(call: JsonObject) -> None:
         call.setdefault("type", "function")
 
 
-def from_response(
+def read_answer(
     operation: Operation,
     body: Any,  # noqa: ANN401 - JSON of any shape
     response: Response,
-    choices: type[ChoiceReader] = AsIs,
+    choices: type[ChoiceReader] = UnchangedChoice,
 ) -> ProviderAnswer:
     """Read an answer in OpenAI's shape.
 
@@ -94,10 +96,10 @@ def from_response(
         ProviderError: the 200 holds no answer.
 
     """
-    if not isinstance(body, dict) or not isinstance(body.get(CONTENTS[operation]), list):
+    if not isinstance(body, dict) or not isinstance(body.get(REQUIRED_LIST[operation]), list):
         reason = parse_error(200, {}, response.content).message if isinstance(body, dict) and "error" in body else ""
         raise ProviderError(
-            "server", f"HTTP 200, but the body has no {CONTENTS[operation]} {reason}".rstrip(), http_status=200
+            "server", f"HTTP 200, but the body has no {REQUIRED_LIST[operation]} {reason}".rstrip(), http_status=200
         )
     reasons = _finish_reasons(body) if operation == "chat" else ()
     for choice in body["choices"] if operation == "chat" else ():

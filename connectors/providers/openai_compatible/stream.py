@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from connectors.providers.openai_compatible.response import AsIs, ChoiceReader, read_usage
+from connectors.providers.openai_compatible.response import ChoiceReader, UnchangedChoice, read_usage
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.errors import parse_error
 from connectors.providers.wire.json_access import parse_event
@@ -32,10 +32,10 @@ STATUS: dict[str, int] = {
 """What HTTP would have said, had an error come before the stream: by its type or code. Else 500."""
 
 
-class ChunkReader:
+class ChunkStreamDecoder:
     """Reads one stream."""
 
-    def __init__(self, choices: type[ChoiceReader] = AsIs) -> None:
+    def __init__(self, choices: type[ChoiceReader] = UnchangedChoice) -> None:
         self.finish_reasons: list[str] = []
         self.usage = Usage()
         self.native_usage: JsonObject | None = None
@@ -43,8 +43,8 @@ class ChunkReader:
         self._choices: dict[int, ChoiceReader] = defaultdict(choices)
         self._open: set[int] = set()
         self._head: JsonObject = {}
-        self._done = False
-        self._counted = False
+        self._is_done = False
+        self._sent_usage = False
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
         """See ``Decoder``."""
@@ -53,9 +53,9 @@ class ChunkReader:
     def finish(self) -> Iterator[JsonObject]:
         """See ``Decoder``. A stream is over with [DONE], or for servers without it when every choice has ended."""
         yield from self._chunks(self._events.finish())
-        if self._open or not (self._done or self.finish_reasons):
+        if self._open or not (self._is_done or self.finish_reasons):
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
-        if self.native_usage is not None and not self._counted:
+        if self.native_usage is not None and not self._sent_usage:
             yield {**self._head, "choices": [], "usage": self.native_usage}
 
     def _chunks(self, events: Iterable[ServerSentEvent]) -> Iterator[JsonObject]:
@@ -63,14 +63,14 @@ class ChunkReader:
 
     def _read(self, data: str) -> JsonObject | None:
         if data.strip() == "[DONE]":
-            self._done = True
+            self._is_done = True
             return None
         chunk = parse_event(data)
         if chunk.get("error"):
-            raise stream_error(chunk)
-        return self.chunk(chunk)
+            raise read_stream_error(chunk)
+        return self.read_chunk(chunk)
 
-    def chunk(self, chunk: JsonObject) -> JsonObject | None:
+    def read_chunk(self, chunk: JsonObject) -> JsonObject | None:
         """Read one chunk; None if it is to be held back.
 
         Raises:
@@ -80,31 +80,31 @@ class ChunkReader:
         chunk.pop("obfuscation", None)  # padding that hides the length of a token on the wire, and nothing else
         choices = chunk.setdefault("choices", []) or []
         if not _is_list_of_objects(choices):
-            raise _no_chunk()
-        self._count(chunk, alone=not choices)
+            raise _not_a_chunk()
+        self._read_usage(chunk, alone=not choices)
         for choice in choices:
-            self._choice(choice)
+            self._read_choice(choice)
         self._head = self._head or {
             name: chunk[name] for name in ("id", "object", "created", "model") if chunk.get(name) is not None
         }
         return {**chunk, "id": self._head.get("id", "")}
 
-    def _count(self, chunk: JsonObject, *, alone: bool) -> None:
+    def _read_usage(self, chunk: JsonObject, *, alone: bool) -> None:
         """Take the usage from a chunk that has more to say: it is told once, at the end, by itself."""
         usage = chunk.get("usage")
         if isinstance(usage, dict):
             self.native_usage, self.usage = usage, read_usage(usage)
-            self._counted = alone
+            self._sent_usage = alone
         if not alone:
             chunk.pop("usage", None)
 
-    def _choice(self, choice: JsonObject) -> None:
+    def _read_choice(self, choice: JsonObject) -> None:
         index, reason = choice.setdefault("index", 0), choice.get("finish_reason")
         delta = choice.get("delta")
         if delta is None:  # Azure's filter, which reports on what it let through before
             delta = choice["delta"] = {}
         if not isinstance(index, int) or not _is_delta(delta):
-            raise _no_chunk()
+            raise _not_a_chunk()
         if isinstance(reason, str):
             self.finish_reasons.append(reason)
             self._open.discard(index)
@@ -133,11 +133,11 @@ def _is_call(call: JsonObject) -> bool:
     return isinstance(call.get("index", 0), int) and all(text is None or isinstance(text, str | dict) for text in texts)
 
 
-def _no_chunk() -> ProviderError:
+def _not_a_chunk() -> ProviderError:
     return ProviderError("server", "the stream holds an event that is no chunk", http_status=200)
 
 
-def stream_error(chunk: JsonObject) -> ProviderError:
+def read_stream_error(chunk: JsonObject) -> ProviderError:
     """Read an error that comes in a stream, after its 200."""
     said = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
     names = [said.get(name) for name in ("code", "type", "error_type")]

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from connectors.providers.openai_compatible.messages import SERVER_NAMES
-from connectors.providers.openai_compatible.parameters import PLATFORM
-from connectors.providers.openai_compatible.provider import Compatible, CompatibleSettings
+from connectors.providers.openai_compatible.parameters import PLATFORM_RULES
+from connectors.providers.openai_compatible.provider import OpenAICompatibleProvider, OpenAICompatibleSettings
 from connectors.providers.openai_compatible.response import ChoiceReader
 from connectors.providers.parameters import PASS, ParameterRules
 from connectors.providers.settings import BASE_URL, ProviderSettings
@@ -21,22 +21,22 @@ from schemas.events.vocabulary import Operation
 HOST = "http://127.0.0.1:8000/v1"
 
 PARAMETERS: Mapping[Operation, ParameterRules] = {
-    "chat": ParameterRules("vllm", PLATFORM, unknown=PASS),
-    "embeddings": ParameterRules("vllm", {"user": PLATFORM["user"]}, unknown=PASS),
+    "chat": ParameterRules("vllm", PLATFORM_RULES, unknown=PASS),
+    "embeddings": ParameterRules("vllm", {"user": PLATFORM_RULES["user"]}, unknown=PASS),
 }
 
 
-class VLLMSettings(CompatibleSettings):
+class VLLMSettings(OpenAICompatibleSettings):
     """How to reach a vLLM server."""
 
     kind: Literal["vllm"] = "vllm"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
 
 
-class VLLM(Compatible):
+class VLLM(OpenAICompatibleProvider):
     """One vLLM server."""
 
     Settings: ClassVar[type[ProviderSettings]] = VLLMSettings
     parameters = PARAMETERS
     message_names = SERVER_NAMES
-    choices = ChoiceReader
+    choice_reader = ChoiceReader

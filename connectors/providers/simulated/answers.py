@@ -9,7 +9,7 @@ import struct
 
 import orjson
 
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderAnswer
 from connectors.providers.wire.embeddings import embeddings_body
 from connectors.providers.wire.usage import openai_usage
@@ -22,12 +22,12 @@ CHARS_PER_TOKEN = 4
 WORDS = ("the", "water", "runs", "down", "to", "the", "gate", "and", "waits", "until", "the", "river", "is", "high")
 
 
-def tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Guess the tokens of a text; at least one."""
     return max(1, math.ceil(len(text) / CHARS_PER_TOKEN))
 
 
-MOST_DIMENSIONS = 8192
+MAX_DIMENSIONS = 8192
 """Of an embedding."""
 
 
@@ -39,10 +39,10 @@ def chat_answer(body: JsonObject, model: str, serial: str, reply_tokens: int, *,
         message, text, reason = _tool_call(tool, serial)
     else:
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
-        text, reason = _cut(_reply(body, texts, reply_tokens, echo=echo), limit)
+        text, reason = _truncate(_reply(body, texts, reply_tokens, echo=echo), limit)
         message = {"role": "assistant", "content": text, "refusal": None}
     count = body.get("n") or 1
-    usage = Usage(input_tokens=sum(map(tokens, texts)), output_tokens=tokens(text) * count)
+    usage = Usage(input_tokens=sum(map(estimate_tokens, texts)), output_tokens=estimate_tokens(text) * count)
     answer_id = f"chatcmpl-sim-{serial}"
     answer = {
         "id": answer_id,
@@ -70,7 +70,7 @@ def _reply(body: JsonObject, texts: list[str], reply_tokens: int, *, echo: bool)
     if form.get("type") == "json_object":
         return "{}"
     if form.get("type") == "json_schema":
-        return orjson.dumps(smallest(form.get("json_schema", {}).get("schema", {}))).decode()
+        return orjson.dumps(smallest_value(form.get("json_schema", {}).get("schema", {}))).decode()
     if echo:
         told = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") in ("user", "tool")]
         return _content(told[-1]) if told else ""
@@ -79,8 +79,8 @@ def _reply(body: JsonObject, texts: list[str], reply_tokens: int, *, echo: bool)
     return " ".join(words)
 
 
-def _cut(text: str, limit: object) -> tuple[str, str]:
-    if isinstance(limit, int) and tokens(text) > limit:
+def _truncate(text: str, limit: object) -> tuple[str, str]:
+    if isinstance(limit, int) and estimate_tokens(text) > limit:
         return text[: limit * CHARS_PER_TOKEN], "length"
     return text, "stop"
 
@@ -93,7 +93,7 @@ def _required_tool(body: JsonObject) -> JsonObject | None:
     choice = body.get("tool_choice")
     tools = [tool.get("function", {}) for tool in body.get("tools") or () if isinstance(tool, dict)]
     if choice == "required":
-        called = _called(body)
+        called = _tools_called(body)
         return next((tool for tool in tools if tool.get("name") not in called), tools[-1]) if tools else None
     if isinstance(choice, dict):
         name = (choice.get("function") or {}).get("name")
@@ -101,7 +101,7 @@ def _required_tool(body: JsonObject) -> JsonObject | None:
     return None
 
 
-def _called(body: JsonObject) -> set[str]:
+def _tools_called(body: JsonObject) -> set[str]:
     """Name what was called since the user spoke last."""
     names: set[str] = set()
     for message in body.get("messages", ()):
@@ -113,7 +113,7 @@ def _called(body: JsonObject) -> set[str]:
 
 
 def _tool_call(tool: JsonObject, serial: str) -> tuple[JsonObject, str, str]:
-    arguments = orjson.dumps(smallest(tool.get("parameters") or {})).decode()
+    arguments = orjson.dumps(smallest_value(tool.get("parameters") or {})).decode()
     call = {
         "id": f"call_sim_{serial[:16]}",
         "type": "function",
@@ -122,10 +122,17 @@ def _tool_call(tool: JsonObject, serial: str) -> tuple[JsonObject, str, str]:
     return {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}, arguments, "tool_calls"
 
 
-_SMALLEST: dict[str, object] = {"string": "", "integer": 0, "number": 0, "boolean": False, "null": None, "array": []}
+_SMALLEST_VALUES: dict[str, object] = {
+    "string": "",
+    "integer": 0,
+    "number": 0,
+    "boolean": False,
+    "null": None,
+    "array": [],
+}
 
 
-def smallest(schema: object) -> object:
+def smallest_value(schema: object) -> object:
     """Make the smallest value that a plain JSON schema takes: required properties only, first choices first."""
     if not isinstance(schema, dict):
         return {}
@@ -135,17 +142,17 @@ def smallest(schema: object) -> object:
         return schema["enum"][0]
     for choice in ("anyOf", "oneOf"):
         if schema.get(choice):
-            return smallest(schema[choice][0])
+            return smallest_value(schema[choice][0])
     kind = schema.get("type", "object")
     kind = kind[0] if isinstance(kind, list) and kind else kind
     if kind != "object":
         return (
-            schema.get("minimum", _SMALLEST.get(str(kind)))
+            schema.get("minimum", _SMALLEST_VALUES.get(str(kind)))
             if kind in ("integer", "number")
-            else _SMALLEST.get(str(kind))
+            else _SMALLEST_VALUES.get(str(kind))
         )
     properties = schema.get("properties", {})
-    return {name: smallest(properties.get(name, {})) for name in schema.get("required", ())}
+    return {name: smallest_value(properties.get(name, {})) for name in schema.get("required", ())}
 
 
 def embeddings_answer(body: JsonObject, model: str, dimensions: int) -> ProviderAnswer:
@@ -157,10 +164,12 @@ def embeddings_answer(body: JsonObject, model: str, dimensions: int) -> Provider
     """
     inputs = _inputs(body.get("input"))
     size = body.get("dimensions") or dimensions
-    if size > MOST_DIMENSIONS:
-        raise invalid("dimensions", f"dimensions must be at most {MOST_DIMENSIONS} for simulated models, not {size}.")
+    if size > MAX_DIMENSIONS:
+        raise invalid_parameter(
+            "dimensions", f"dimensions must be at most {MAX_DIMENSIONS} for simulated models, not {size}."
+        )
     vectors = [unit_vector(item, size) for item in inputs]
-    usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else tokens(item) for item in inputs))
+    usage = Usage(input_tokens=sum(len(item) if isinstance(item, list) else estimate_tokens(item) for item in inputs))
     answer = embeddings_body(model, vectors, usage.input_tokens)
     return ProviderAnswer(answer, 200, usage, response_model=model)
 

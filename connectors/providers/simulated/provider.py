@@ -22,16 +22,16 @@ from pydantic import Field, ValidationError
 
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
-from connectors.providers.simulated.answers import MOST_DIMENSIONS, chat_answer, embeddings_answer
-from connectors.providers.wire.chunk_assembly import chunks_of
+from connectors.providers.simulated.answers import MAX_DIMENSIONS, chat_answer, embeddings_answer
+from connectors.providers.wire.chunk_assembly import split_into_chunks
 from schemas.events.vocabulary import ErrorType
 from schemas.json_types import JsonObject
 from schemas.validation_messages import describe, path_of
 
-CUT_AFTER = 3
+CUT_AFTER_CHUNKS = 3
 """Chunks that the model ``cut`` brings before it breaks off."""
 
-REMEMBERED = 10_000
+COUNTED_REQUESTS = 10_000
 """Of how many different requests we know how often they were asked."""
 _DRAWS = struct.Struct(">4I")
 
@@ -52,7 +52,7 @@ STATUS: dict[ErrorType, int | None] = {
 }
 
 
-class Mood(ProviderSettings):
+class SimulatedSettings(ProviderSettings):
     """How to behave: for every call in the configuration, for one call in the model's name."""
 
     kind: Literal["simulated"] = "simulated"
@@ -69,21 +69,21 @@ class Mood(ProviderSettings):
     reply_tokens: int = Field(default=32, ge=1, le=100_000)
     chunk_ms: float = Field(default=0.0, ge=0)
     """Between two words of a stream."""
-    dimensions: int = Field(default=8, ge=1, le=MOST_DIMENSIONS)
+    dimensions: int = Field(default=8, ge=1, le=MAX_DIMENSIONS)
     """Of an embedding, unless the request says."""
 
 
 class Simulated:
     """Answers without a network."""
 
-    Settings: ClassVar[type[ProviderSettings]] = Mood
+    Settings: ClassVar[type[ProviderSettings]] = SimulatedSettings
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
-        assert isinstance(settings, Mood)
+        assert isinstance(settings, SimulatedSettings)
         self.name = name
-        self._mood = settings
-        self._asked: OrderedDict[bytes, int] = OrderedDict()
-        self._next_free = 0.0
+        self._settings = settings
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+        self._next_slot_s = 0.0
 
     async def complete(self, call: ProviderCall) -> ProviderAnswer:
         """Make up the answer, or the failure, when its time has come.
@@ -93,14 +93,14 @@ class Simulated:
 
         """
         behaviour, mood = self._behaviour(call.model)
-        self._limit(mood)
+        self._check_rate_limit(mood)
         content = hashlib.blake2b(orjson.dumps(call.body), digest_size=12).digest()
-        jitter, stall, fail, which = _drawn(content, self._nth(content))
-        await _pass_time(mood.latency_ms + jitter * mood.jitter_ms, hang=behaviour == "hang" or stall < mood.hang_rate)
+        jitter, stall, fail, which = _draw(content, self._count_call(content))
+        await _wait(mood.latency_ms + jitter * mood.jitter_ms, hang=behaviour == "hang" or stall < mood.hang_rate)
         misfortune = mood.failures[int(which * len(mood.failures))] if fail < mood.failure_rate else ""
         failure = behaviour.removeprefix("fail-") if behaviour.startswith("fail-") else misfortune
         if failure:
-            raise _failure(failure, self.name)
+            raise _make_error(failure, self.name)
         if call.operation == "embeddings":
             return embeddings_answer(call.body, call.model, mood.dimensions)
         return chat_answer(call.body, call.model, content.hex(), mood.reply_tokens, echo=behaviour == "echo")
@@ -114,8 +114,8 @@ class Simulated:
         """
         behaviour, mood = self._behaviour(call.model)
         answer = await self.complete(call)
-        for number, chunk in enumerate(chunks_of(answer.body)):
-            if behaviour == "cut" and number > CUT_AFTER:
+        for number, chunk in enumerate(split_into_chunks(answer.body)):
+            if behaviour == "cut" and number > CUT_AFTER_CHUNKS:
                 raise ProviderError("server", f"{self.name} (simulated): the stream breaks off", http_status=200)
             if mood.chunk_ms and number:
                 await asyncio.sleep(mood.chunk_ms / 1000)
@@ -125,26 +125,26 @@ class Simulated:
     async def close(self) -> None:
         """Do nothing: there is nothing open."""
 
-    def _behaviour(self, model: str) -> tuple[str, Mood]:
+    def _behaviour(self, model: str) -> tuple[str, SimulatedSettings]:
         name, _, query = model.partition("?")
-        return name, _overridden(self._mood, query) if query else self._mood
+        return name, _override(self._settings, query) if query else self._settings
 
-    def _nth(self, content: bytes) -> int:
+    def _count_call(self, content: bytes) -> int:
         """Count how often this was asked: a retry is another draw."""
-        nth = self._asked.pop(content, 0)
-        self._asked[content] = nth + 1
-        if len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
+        nth = self._counts.pop(content, 0)
+        self._counts[content] = nth + 1
+        if len(self._counts) > COUNTED_REQUESTS:
+            self._counts.popitem(last=False)
         return nth
 
-    def _limit(self, mood: Mood) -> None:
+    def _check_rate_limit(self, mood: SimulatedSettings) -> None:
         """Let calls through at the rate, with one second's worth at once (GCRA)."""
         if mood.rate_limit_rps is None:
             return
         now = time.monotonic()
         interval = 1 / mood.rate_limit_rps
         burst = max(1.0, interval)
-        due = max(self._next_free, now)
+        due = max(self._next_slot_s, now)
         if due + interval - now > burst + 1e-9:
             raise ProviderError(
                 "rate_limited",
@@ -152,40 +152,40 @@ class Simulated:
                 http_status=429,
                 retry_after_s=due + interval - now - burst,
             )
-        self._next_free = due + interval
+        self._next_slot_s = due + interval
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(mood: str, query: str) -> Mood:
+def _parse_query(mood: str, query: str) -> SimulatedSettings:
     changes: dict[str, object] = dict(parse_qsl(query))
     if "failures" in changes:
         changes["failures"] = str(changes["failures"]).split(",")
-    return Mood.model_validate({**orjson.loads(mood), **changes})
+    return SimulatedSettings.model_validate({**orjson.loads(mood), **changes})
 
 
-def _overridden(mood: Mood, query: str) -> Mood:
+def _override(mood: SimulatedSettings, query: str) -> SimulatedSettings:
     try:
-        return _parsed(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
+        return _parse_query(mood.model_dump_json(exclude={"api_key", "api_keys"}), query)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         told = f"simulated model: {path_of(fault)} {describe(fault)}"
         raise ProviderError("invalid_request", told, http_status=400) from None
 
 
-def _drawn(content: bytes, nth: int) -> list[float]:
+def _draw(content: bytes, nth: int) -> list[float]:
     """Four numbers from 0 up to 1, the same for the same call: a generator with a seed costs ten times as much."""
     drawn = hashlib.blake2b(content + nth.to_bytes(4, "big"), digest_size=_DRAWS.size).digest()
     return [number / 2**32 for number in _DRAWS.unpack(drawn)]
 
 
-async def _pass_time(delay_ms: float, *, hang: bool) -> None:
+async def _wait(delay_ms: float, *, hang: bool) -> None:
     if hang:
         await asyncio.Event().wait()
     if delay_ms:
         await asyncio.sleep(delay_ms / 1000)
 
 
-def _failure(name: str, provider: str) -> ProviderError:
+def _make_error(name: str, provider: str) -> ProviderError:
     kind = next((known for known in get_args(ErrorType) if known == name), None)
     if kind is None:
         return ProviderError("not_found", f"{provider} (simulated): there is no failure named {name}", http_status=404)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from schemas.json_types import JsonObject
 
-HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_filter_results")
+COMPLETION_FIELDS = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_filter_results")
 """What a completion has beside its choices and its usage; the last is Azure's."""
 
 
@@ -21,7 +21,7 @@ class ChunkAssembler:
 
     def add(self, chunk: JsonObject) -> None:
         """One chunk. Its choices may be empty, as in the one that brings the usage."""
-        for name in HEAD:
+        for name in COMPLETION_FIELDS:
             if chunk.get(name) is not None:
                 self._head.setdefault(name, chunk[name])
         if isinstance(chunk.get("usage"), dict):
@@ -52,7 +52,7 @@ class ChunkAssembler:
                 _merge(choice, name, part[name])
 
     @property
-    def finish_reasons(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether every choice that began has said why it ended."""
         return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
 
@@ -89,23 +89,23 @@ def _merge(choice: JsonObject, name: str, value: object) -> None:
         choice[name] = dict(value) if isinstance(value, dict) else value  # never the chunk's own
 
 
-def chunks_of(body: JsonObject) -> Iterator[JsonObject]:
+def split_into_chunks(body: JsonObject) -> Iterator[JsonObject]:
     """Take a whole completion apart, word by word, as a stream would have brought it; the usage comes last, alone."""
     head: JsonObject = {"object": "chat.completion.chunk"}
     head |= {name: body[name] for name in ("id", "created", "model", "system_fingerprint") if name in body}
     for choice in body.get("choices") or ():
         index, message = choice.get("index", 0), choice.get("message") or {}
-        yield {**head, "choices": [_part(index, {"role": "assistant", "content": ""})]}
+        yield {**head, "choices": [_choice(index, {"role": "assistant", "content": ""})]}
         for name in ("reasoning_content", "content", "refusal"):
             for piece in re.findall(r"\S+\s*|\s+", message.get(name) or ""):
-                yield {**head, "choices": [_part(index, {name: piece})]}
+                yield {**head, "choices": [_choice(index, {name: piece})]}
         calls = [{"index": number, **call} for number, call in enumerate(message.get("tool_calls") or ())]
         if calls:
-            yield {**head, "choices": [_part(index, {"tool_calls": calls})]}
-        yield {**head, "choices": [_part(index, {}, choice.get("finish_reason"))]}
+            yield {**head, "choices": [_choice(index, {"tool_calls": calls})]}
+        yield {**head, "choices": [_choice(index, {}, choice.get("finish_reason"))]}
     if body.get("usage") is not None:
         yield {**head, "choices": [], "usage": body["usage"]}
 
 
-def _part(index: int, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
+def _choice(index: int, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
     return {"index": index, "delta": delta, "finish_reason": finish_reason}

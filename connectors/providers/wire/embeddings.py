@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from connectors.providers.parameters import invalid
+from connectors.providers.parameters import invalid_parameter
 from connectors.providers.provider import ProviderCall
 from schemas.json_types import JsonObject
 
@@ -20,7 +20,7 @@ def text_inputs(call: ProviderCall, provider: str) -> list[str]:
     inputs = given if isinstance(given, list) else [given]
     texts = [text for text in inputs if isinstance(text, str)]
     if len(texts) < len(inputs):
-        raise invalid("input", f"input must be text for {provider}/{call.model}, which accepts no token ids")
+        raise invalid_parameter("input", f"input must be text for {provider}/{call.model}, which accepts no token ids")
     return texts
 
 

@@ -160,17 +160,17 @@ def _text(value: object) -> str:
 def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
     """Find when the provider says that trying again makes sense, in seconds from now; None if it does not say."""
     for name, unit in RETRY_AFTER_HEADERS:
-        seconds = _sane(_number(headers.get(name), unit))
+        seconds = _plausible(_number(headers.get(name), unit))
         if seconds is not None:
             return seconds
-    date = _sane(_until(headers.get("retry-after", ""), time.time() if now_s is None else now_s))
+    date = _plausible(_seconds_until(headers.get("retry-after", ""), time.time() if now_s is None else now_s))
     if date is not None:
         return date
-    resets = [_sane(_reset(headers, kind)) for kind in ("requests", "tokens")]
+    resets = [_plausible(_rate_limit_reset_s(headers, kind)) for kind in ("requests", "tokens")]
     return max((reset for reset in resets if reset is not None), default=None)
 
 
-def _sane(seconds: float | None) -> float | None:
+def _plausible(seconds: float | None) -> float | None:
     if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= MAX_RETRY_AFTER_S:
         return None
     return seconds
@@ -183,7 +183,7 @@ def _number(text: str | None, unit: float) -> float | None:
         return None
 
 
-def _until(date: str, now_s: float) -> float | None:
+def _seconds_until(date: str, now_s: float) -> float | None:
     try:
         moment = email.utils.parsedate_to_datetime(date)
     except ValueError:
@@ -198,7 +198,7 @@ _GO_STEP = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def _reset(headers: Mapping[str, str], kind: str) -> float | None:
+def _rate_limit_reset_s(headers: Mapping[str, str], kind: str) -> float | None:
     """Read the reset of a limit that is used up: OpenAI's Go duration (6m0s), or Azure's bare seconds."""
     if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() != "0":
         return None

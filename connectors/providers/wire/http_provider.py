@@ -60,7 +60,7 @@ class _SerializedRequest:
         return self.body if self.changes else b""
 
 
-class Decoder(Protocol):
+class StreamDecoder(Protocol):
     """Reads one stream of a provider into OpenAI's chunks."""
 
     finish_reasons: list[str]
@@ -121,7 +121,7 @@ class HttpProvider:
         """
         raise NotImplementedError
 
-    def stream_decoder(self, call: ProviderCall) -> Decoder:
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """Make the reader of one stream."""
         raise NotImplementedError
 
@@ -144,19 +144,19 @@ class HttpProvider:
         """
         sending = None
         try:
-            sending = self._sending(call)
+            sending = self._serialize(call)
             response = await self._client.post(
                 sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
             )
             response = dataclasses.replace(response, content=self._scrubber.scrub(response.content))
             if response.status != OK:
-                raise self._refused(response)
-            answer = self.from_response(call, _json(response), response)
-            return _with_record(answer, sending, response)
+                raise self._read_error(response)
+            answer = self.from_response(call, _parse_body(response), response)
+            return _with_request_record(answer, sending, response)
         except NoResponseError as error:
-            raise self._failed(_unanswered(error), sending) from error
+            raise self._with_request(_to_provider_error(error), sending) from error
         except ProviderError as error:
-            raise self._failed(error, sending) from None
+            raise self._with_request(error, sending) from None
 
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
@@ -168,13 +168,13 @@ class HttpProvider:
         assembly, decoder, sending = ChunkAssembler(), self.stream_decoder(call), None
         until_s = asyncio.get_running_loop().time() + max(call.timeout_s - MARGIN_S, call.timeout_s / 2)
         try:
-            sending = self._sending(call)
+            sending = self._serialize(call)
             async with self._client.stream(
                 sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
             ) as response:
                 if response.status != OK:
                     refused = await response.read()
-                    raise self._refused(dataclasses.replace(refused, content=self._scrubber.scrub(refused.content)))
+                    raise self._read_error(dataclasses.replace(refused, content=self._scrubber.scrub(refused.content)))
                 async for data in response.chunks(until_s):
                     for chunk in decoder.feed(self._scrubber.scrub(data)):
                         assembly.add(chunk)
@@ -182,31 +182,31 @@ class HttpProvider:
                 for chunk in decoder.finish():
                     assembly.add(chunk)
                     yield chunk
-                yield _with_record(_streamed(assembly, decoder), sending, response)
+                yield _with_request_record(_assembled_answer(assembly, decoder), sending, response)
         except NoResponseError as error:
-            raise self._failed(_with_partial(_unanswered(error), assembly, decoder), sending) from error
+            raise self._with_request(_with_partial(_to_provider_error(error), assembly, decoder), sending) from error
         except ProviderError as error:
-            raise self._failed(_with_partial(error, assembly, decoder), sending) from None
+            raise self._with_request(_with_partial(error, assembly, decoder), sending) from None
 
     async def close(self) -> None:
         """Give back the connections."""
         await self._client.close()
 
-    def _sending(self, call: ProviderCall) -> _SerializedRequest:
+    def _serialize(self, call: ProviderCall) -> _SerializedRequest:
         outgoing = self.to_request(call)
         url, body = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
         return _SerializedRequest(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
 
-    def _refused(self, response: Response) -> ProviderError:
+    def _read_error(self, response: Response) -> ProviderError:
         error = self.to_error(response)
         error.rates = rate_state(response.headers)
         return error
 
-    def _failed(self, error: ProviderError, sending: _SerializedRequest | None) -> ProviderError:
+    def _with_request(self, error: ProviderError, sending: _SerializedRequest | None) -> ProviderError:
         """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
         if sending is not None:
             error.sent, error.changes = sending.sent, sending.changes
-        error.message = self._scrubber.message(error.message)
+        error.message = self._scrubber.scrub_message(error.message)
         error.args = (error.message,)
         return error
 
@@ -215,14 +215,14 @@ class HttpProvider:
         return SecretScrubber(self._secrets)
 
 
-def _json(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
+def _parse_body(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError:
         raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=OK) from None
 
 
-def _streamed(assembly: ChunkAssembler, decoder: Decoder) -> ProviderAnswer:
+def _assembled_answer(assembly: ChunkAssembler, decoder: StreamDecoder) -> ProviderAnswer:
     body = assembly.body
     return ProviderAnswer(
         body=body,
@@ -235,18 +235,18 @@ def _streamed(assembly: ChunkAssembler, decoder: Decoder) -> ProviderAnswer:
     )
 
 
-def _with_partial(error: ProviderError, assembly: ChunkAssembler, decoder: Decoder) -> ProviderError:
+def _with_partial(error: ProviderError, assembly: ChunkAssembler, decoder: StreamDecoder) -> ProviderError:
     """Keep what had come: it is paid for."""
     error.partial, error.usage = assembly.body, decoder.usage
     return error
 
 
-def _with_record(
+def _with_request_record(
     answer: ProviderAnswer, sending: _SerializedRequest, response: Response | StreamedResponse
 ) -> ProviderAnswer:
     rates = rate_state(response.headers)
     return dataclasses.replace(answer, sent=sending.sent, changes=sending.changes, rates=rates)
 
 
-def _unanswered(error: NoResponseError) -> ProviderError:
+def _to_provider_error(error: NoResponseError) -> ProviderError:
     return ProviderError(error.error_type, str(error), http_status=error.http_status)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from connectors.providers.resilience import Budget, RateState
 from connectors.providers.wire.errors import go_duration_s
 
-LONGEST_RESET_S = 24 * 3600.0
+MAX_RESET_S = 24 * 3600.0
 """A reset beyond this is a mistake."""
 MINUTE_S = 60.0
 
@@ -56,14 +56,14 @@ def _budget(headers: Mapping[str, str], name: str, now_s: float | None) -> Budge
     remaining = headers.get(name.format("remaining"))
     if remaining is None:  # the usual case, and cheap
         return None
-    limit, left = _count(headers.get(name.format("limit"))), _count(remaining)
+    limit, left = _parse_count(headers.get(name.format("limit"))), _parse_count(remaining)
     if limit is None or left is None or limit <= 0 or left > limit:
         return None
     reset_s = _reset_s(headers.get(name.format("reset"), ""), time.time() if now_s is None else now_s)
-    return Budget(limit, left, reset_s if 0 < reset_s <= LONGEST_RESET_S else MINUTE_S)
+    return Budget(limit, left, reset_s if 0 < reset_s <= MAX_RESET_S else MINUTE_S)
 
 
-def _count(text: str | None) -> float | None:
+def _parse_count(text: str | None) -> float | None:
     """Read a number of requests or tokens; -1, which Azure has sent, is none."""
     return float(text) if text is not None and text.strip().isdecimal() else None
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 REPLACEMENT = "***"
-_SHORTEST = 6
+_MIN_SECRET_CHARS = 6
 """Of a secret that is looked for: a shorter one would be found in the middle of innocent words."""
-_HALF_HIDDEN = re.compile(r"[A-Za-z0-9_-]{1,16}(\*{3,}|…|\.{4,}|•{3,})[A-Za-z0-9_-]{1,16}")
+_PARTLY_MASKED_KEY = re.compile(r"[A-Za-z0-9_-]{1,16}(\*{3,}|…|\.{4,}|•{3,})[A-Za-z0-9_-]{1,16}")
 """A key as some providers show it, its ends in clear."""
 
 
@@ -22,7 +22,9 @@ class SecretScrubber:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         words = {word for secret in secrets for word in (secret, *secret.split())}  # "Bearer sk-…" is two
-        spelled = {way for word in words if len(word) >= _SHORTEST for way in (word, quote(word), quote_plus(word))}
+        spelled = {
+            way for word in words if len(word) >= _MIN_SECRET_CHARS for way in (word, quote(word), quote_plus(word))
+        }
         spelled -= {"Bearer", "Basic"}
         self._texts = sorted(spelled, key=len, reverse=True)
         self._bytes = [text.encode() for text in self._texts]
@@ -34,8 +36,8 @@ class SecretScrubber:
                 content = content.replace(secret, REPLACEMENT.encode())
         return content
 
-    def message(self, text: str) -> str:
+    def scrub_message(self, text: str) -> str:
         """Return an error's words without them, and without what is left of a key that the provider has half hidden."""
         for secret in self._texts:
             text = text.replace(secret, REPLACEMENT)
-        return _HALF_HIDDEN.sub(REPLACEMENT, text)
+        return _PARTLY_MASKED_KEY.sub(REPLACEMENT, text)

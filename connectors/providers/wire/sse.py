@@ -13,7 +13,7 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 class ServerSentEvent(NamedTuple):
     """One event."""
 
-    event: str
+    name: str
     """Its name; empty if it has none."""
     data: str
 

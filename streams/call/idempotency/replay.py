@@ -6,7 +6,7 @@ import dataclasses
 
 import orjson
 
-from connectors.providers.wire.chunk_assembly import chunks_of
+from connectors.providers.wire.chunk_assembly import split_into_chunks
 from schemas.events.catalog import RequestRouted
 from streams.call.attempts import RequestEnd, is_client_retry
 from streams.call.chunk_writer import ChunkWriter
@@ -37,7 +37,7 @@ async def replay_stream(routed: RequestRouted, end: RequestEnd, emit: Emit, else
     usage = wants_usage(body_for_target(routed))
     writer = ChunkWriter(routed.request, last.attempt, emit, else_dead_letter, usage=usage)
     try:
-        for chunk in chunks_of(orjson.loads(last.body)):
+        for chunk in split_into_chunks(orjson.loads(last.body)):
             writer.write(chunk)
     finally:
         await writer.close()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import orjson
 
-from connectors.providers.wire.chunk_assembly import chunks_of
+from connectors.providers.wire.chunk_assembly import split_into_chunks
 from schemas.events.parts import Request
 from streams.ingress.replies.reader import Reply, ReplyChunk
 from streams.ingress.translators.translator import ChunkEvents, EventWriter
@@ -64,7 +64,7 @@ class StreamBuffer:
         """Take the reply: nothing comes after it. An answer of which no chunk came is taken apart here."""
         self._end = reply
         if reply.streamed and not self._chunks and reply.status == 200:  # noqa: PLR2004 - HTTP's OK
-            self._chunks = [orjson.dumps(chunk) for chunk in chunks_of(orjson.loads(reply.body))]
+            self._chunks = [orjson.dumps(chunk) for chunk in split_into_chunks(orjson.loads(reply.body))]
         self._notify()
 
     def _notify(self) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.providers.call_limits import DEFAULTS, UNLIMITED, Configured, Limits, LimitTable
+from connectors.providers.call_limits import BUILT_IN_LIMITS, UNLIMITED, ConfiguredLimits, Limits, LimitTable
 
-CONFIGURED = TypeAdapter(Configured)
+CONFIGURED = TypeAdapter(ConfiguredLimits)
 
 
 def limits(kind: str, model: str, configured: Any = None) -> Limits:
@@ -47,14 +47,14 @@ def test_what_a_provider_takes_is_known_without_configuration(kind: str, model: 
 
 
 def test_a_narrow_pattern_of_a_kind_comes_before_a_wide_one_that_says_the_same() -> None:
-    for index, default in enumerate(DEFAULTS):
-        for earlier in DEFAULTS[:index]:
+    for index, default in enumerate(BUILT_IN_LIMITS):
+        for earlier in BUILT_IN_LIMITS[:index]:
             if earlier.kind == default.kind and earlier.models == "*":
                 assert not earlier.limits.model_fields_set & default.limits.model_fields_set, default
 
 
 def test_every_figure_has_its_source() -> None:
-    assert all(default.source and default.limits.model_fields_set for default in DEFAULTS)
+    assert all(default.source and default.limits.model_fields_set for default in BUILT_IN_LIMITS)
 
 
 def test_the_configuration_comes_first_field_by_field() -> None:
@@ -96,5 +96,5 @@ def test_the_page_has_the_table() -> None:
             *("" if (most := getattr(default.limits, name)) is None else f"{most:,}" for name in names),
             default.source,
         ]
-        for default in DEFAULTS
+        for default in BUILT_IN_LIMITS
     ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.http_client import Response
-from connectors.providers.anthropic.errors import read_refusal, reset_s
+from connectors.providers.anthropic.errors import read_error, reset_s
 
 NOON_S = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 USED_UP = {"anthropic-ratelimit-requests-remaining": "0"}
@@ -39,7 +39,7 @@ def test_the_wait_ends_when_the_last_limit_that_is_used_up_is_full_again(
 def test_the_providers_own_hint_counts_more_than_its_resets() -> None:
     reset = {**USED_UP, "anthropic-ratelimit-requests-reset": "2999-01-01T00:00:00Z"}
 
-    error = read_refusal(Response(429, {"retry-after": "7", **reset}, b"{}"))
+    error = read_error(Response(429, {"retry-after": "7", **reset}, b"{}"))
 
     assert error.retry_after_s == 7.0
 
@@ -48,4 +48,4 @@ def test_the_providers_own_hint_counts_more_than_its_resets() -> None:
     "content", [b"", b"<html>", b"[]", b'{"error": "x"}', b'{"error": {"details": {"error_code": []}}}']
 )
 def test_a_body_of_any_shape_is_read_by_its_status(content: bytes) -> None:
-    assert read_refusal(Response(529, {}, content)).error_type == "capacity"
+    assert read_error(Response(529, {}, content)).error_type == "capacity"

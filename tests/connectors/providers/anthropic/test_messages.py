@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers.anthropic.messages import conversation, tool_id
+from connectors.providers.anthropic.messages import tool_id, write_messages
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -13,7 +13,7 @@ CACHED = {"type": "ephemeral"}
 
 def told(*messages: JsonObject) -> tuple[JsonObject, list[str]]:
     changes: list[Change] = []
-    return conversation(messages, changes), [change.detail for change in changes[1:]]
+    return write_messages(messages, changes), [change.detail for change in changes[1:]]
 
 
 def calling(arguments: str) -> JsonObject:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.providers.anthropic import models
-from connectors.providers.anthropic.models import MODELS, Traits, traits_of
+from connectors.providers.anthropic.models import MODELS, ModelTraits, traits_of
 
 
 @pytest.mark.parametrize(
@@ -18,16 +18,16 @@ from connectors.providers.anthropic.models import MODELS, Traits, traits_of
         ("claude-opus-4-6", models.CLAUDE_4_6),
         ("claude-opus-4-8", models.CLAUDE_4_7),
         ("claude-opus-5", models.CLAUDE_5),
-        ("claude-opus-5-5", models.ALWAYS_THINKS),
+        ("claude-opus-5-5", models.ALWAYS_THINKING),
         ("claude-sonnet-5", models.CLAUDE_5),
         ("claude-sonnet-5-5", models.SONNET_5_5),
         ("claude-haiku-5-5", models.CLAUDE_5),
-        ("claude-fable-5-1", models.ALWAYS_THINKS),
-        ("claude-opus-9", models.ALWAYS_THINKS),
+        ("claude-fable-5-1", models.ALWAYS_THINKING),
+        ("claude-opus-9", models.ALWAYS_THINKING),
         ("some-other-model", models.CLAUDE_4),
     ],
 )
-def test_a_name_says_what_a_model_takes(model: str, traits: Traits) -> None:
+def test_a_name_says_what_a_model_takes(model: str, traits: ModelTraits) -> None:
     assert traits_of(model) == traits
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.providers.anthropic.request import translate
+from connectors.providers.anthropic.request import write_request
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -18,7 +18,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 
 def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JsonObject, list[Change]]:
     body = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}
-    return translate(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
+    return write_request(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
 
 
 def test_the_newer_name_of_the_limit_counts_more() -> None:
@@ -109,6 +109,6 @@ def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: Js
 
 def tried(call: ProviderCall) -> tuple[JsonObject, list[Change]] | ProviderError:
     try:
-        return translate(call, 8192, "2023-06-01")
+        return write_request(call, 8192, "2023-06-01")
     except ProviderError as error:
         return error

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.anthropic.response import completion
+from connectors.providers.anthropic.response import read_completion
 from connectors.providers.provider import ProviderAnswer, ProviderError
 from schemas.events.parts import Usage
 
 
 def answer(content: list[Any], stop_reason: str | None = "end_turn", **more: Any) -> ProviderAnswer:
     message = {"type": "message", "id": "m1", "content": content, "stop_reason": stop_reason, **more}
-    return completion(message, 7, by_tool=False)
+    return read_completion(message, 7, by_tool=False)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_a_usage_that_is_no_usage_counts_nothing(usage: object) -> None:
 @pytest.mark.parametrize("body", [None, [], {}, {"content": "text"}, {"type": "error", "error": {}}])
 def test_a_200_without_a_message_is_the_servers_fault(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
-        completion(body, 7, by_tool=False)
+        read_completion(body, 7, by_tool=False)
 
     assert caught.value.error_type == "server"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from connectors.providers.anthropic.stream import MessageReader
+from connectors.providers.anthropic.stream import MessageStreamDecoder
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
@@ -17,8 +17,8 @@ def sse(*events: object) -> bytes:
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
 
 
-def read(*events: object) -> tuple[MessageReader, list[JsonObject]]:
-    reader = MessageReader(7, by_tool=False)
+def read(*events: object) -> tuple[MessageStreamDecoder, list[JsonObject]]:
+    reader = MessageStreamDecoder(7, by_tool=False)
     return reader, reader.feed(sse(*events)) + reader.finish()
 
 
@@ -36,7 +36,7 @@ def test_counts_grow_and_what_a_later_event_leaves_out_still_holds() -> None:
 
 
 def test_usage_is_known_also_of_a_stream_that_breaks() -> None:
-    reader = MessageReader(7, by_tool=False)
+    reader = MessageStreamDecoder(7, by_tool=False)
     reader.feed(sse(START))
 
     with pytest.raises(ProviderError, match="broke off"):

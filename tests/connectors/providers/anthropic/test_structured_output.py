@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.providers.anthropic.models import traits_of
-from connectors.providers.anthropic.structured_output import ANSWER_TOOL, closed, write_format
+from connectors.providers.anthropic.structured_output import ANSWER_TOOL, close_objects, write_format
 from connectors.providers.provider import ProviderError
 from schemas.json_types import JsonObject
 
@@ -69,7 +69,9 @@ def test_a_tool_of_the_callers_with_our_name_is_refused() -> None:
 def test_a_schema_is_closed_at_every_depth_and_told_what_is_not_enforced() -> None:
     inner = {"type": "object", "properties": {"maximum": {"type": "integer", "maximum": 9, "description": "Big."}}}
 
-    taken = closed({"type": "object", "$defs": {"d": inner}, "enum": [{"type": "object"}], "anyOf": [True, inner]})
+    taken = close_objects(
+        {"type": "object", "$defs": {"d": inner}, "enum": [{"type": "object"}], "anyOf": [True, inner]}
+    )
 
     told = {"maximum": {"type": "integer", "description": 'Big. {"maximum":9}'}}
     closed_inner = {"type": "object", "properties": told, "additionalProperties": False}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from connectors.providers.bedrock.errors import exception, refusal
+from connectors.providers.bedrock.errors import read_error, read_exception
 from schemas.events.vocabulary import ErrorType
 
 
@@ -13,14 +13,14 @@ def body(message: str) -> bytes:
 
 
 def test_a_throttling_that_speaks_of_tokens_is_no_full_context() -> None:
-    error = refusal(429, {"x-amzn-errortype": "ThrottlingException"}, body("Too many tokens, please wait."))
+    error = read_error(429, {"x-amzn-errortype": "ThrottlingException"}, body("Too many tokens, please wait."))
 
     assert error.error_type == "rate_limited"
 
 
 @pytest.mark.parametrize("name", ["ThrottlingException", "throttlingException", "a.b#ThrottlingException:http://x"])
 def test_an_exception_is_known_by_its_name_in_every_spelling(name: str) -> None:
-    assert refusal(400, {"x-amzn-errortype": name}, b"").error_type == "rate_limited"
+    assert read_error(400, {"x-amzn-errortype": name}, b"").error_type == "rate_limited"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_exception_is_known_by_its_name_in_every_spelling(name: str) -> None:
     ],
 )
 def test_a_validation_is_told_apart_by_its_text(message: str, expected: ErrorType) -> None:
-    error = refusal(400, {"x-amzn-errortype": "ValidationException"}, body(message))
+    error = read_error(400, {"x-amzn-errortype": "ValidationException"}, body(message))
 
     assert error.error_type == expected
     assert str(error) == error.message == message
@@ -52,7 +52,7 @@ def test_a_validation_is_told_apart_by_its_text(message: str, expected: ErrorTyp
     ],
 )
 def test_without_a_name_the_status_decides(status: int, content: bytes, expected: ErrorType) -> None:
-    error = refusal(status, {}, content)
+    error = read_error(status, {}, content)
 
     assert error.error_type == expected
     assert error.http_status == status
@@ -72,7 +72,7 @@ def test_without_a_name_the_status_decides(status: int, content: bytes, expected
     ],
 )
 def test_each_exception_of_a_stream_has_its_class(name: str, expected: ErrorType) -> None:
-    error = exception(name, b"not json")
+    error = read_exception(name, b"not json")
 
     assert error.error_type == expected
     assert error.http_status == 200

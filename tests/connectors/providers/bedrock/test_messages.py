@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers.bedrock.messages import Conversation
+from connectors.providers.bedrock.messages import ConverseMessages
 from connectors.providers.provider import ProviderError
 from schemas.json_types import JsonObject
 
@@ -13,12 +13,12 @@ PDF = "data:application/pdf;base64,JVBERi0="
 
 
 def said(*messages: JsonObject) -> list[JsonObject]:
-    return Conversation([HI, *messages], CLAUDE).messages
+    return ConverseMessages([HI, *messages], CLAUDE).messages
 
 
 def refused(*messages: JsonObject) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        Conversation(messages, CLAUDE)
+        ConverseMessages(messages, CLAUDE)
     assert caught.value.error_type == "invalid_request"
     return caught.value
 
@@ -42,7 +42,7 @@ def test_all_results_of_one_turn_go_back_in_one_message() -> None:
 
 def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
     call = {**CALL, "id": "a/b"}
-    conversation = Conversation(
+    conversation = ConverseMessages(
         [
             HI,
             {"role": "assistant", "content": "", "tool_calls": [call]},
@@ -59,7 +59,9 @@ def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
 
 
 def test_what_the_system_says_later_stands_first_and_that_is_on_record() -> None:
-    conversation = Conversation([HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}], CLAUDE)
+    conversation = ConverseMessages(
+        [HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}], CLAUDE
+    )
 
     assert conversation.system == [{"text": "Be brief."}]
     assert [(change.param, change.action) for change in conversation.changes] == [("messages", "transformed")]
@@ -97,7 +99,7 @@ def test_what_may_be_cached_ends_where_the_caller_says() -> None:
     long = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     system = {"role": "system", "content": [{**long, "cache_control": {"type": "ephemeral"}}]}
 
-    conversation = Conversation([system, {"role": "user", "content": [long]}], CLAUDE)
+    conversation = ConverseMessages([system, {"role": "user", "content": [long]}], CLAUDE)
 
     assert conversation.system == [{"text": "long"}, {"cachePoint": {"type": "default"}}]
     assert conversation.messages[0]["content"] == [{"text": "long"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
@@ -107,7 +109,7 @@ def test_what_may_be_cached_ends_where_the_caller_says() -> None:
 def test_a_model_that_cant_be_told_what_to_cache_is_not_and_that_is_on_record() -> None:
     part = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
 
-    conversation = Conversation([{"role": "user", "content": [part]}], "us.meta.llama3-3-70b-instruct-v1:0")
+    conversation = ConverseMessages([{"role": "user", "content": [part]}], "us.meta.llama3-3-70b-instruct-v1:0")
 
     assert conversation.messages[0]["content"] == [{"text": "long"}]
     assert [change.action for change in conversation.changes] == ["dropped"]
@@ -127,7 +129,7 @@ def test_a_results_content_holds_no_mark_of_the_cache_but_ends_before_one() -> N
 def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: object) -> None:
     message = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "extra_content": extra}
 
-    conversation = Conversation([HI, message], CLAUDE)
+    conversation = ConverseMessages([HI, message], CLAUDE)
 
     assert conversation.messages[1]["content"] == [{"text": "Hello!"}]
     assert [change.action for change in conversation.changes] == ["dropped"]
@@ -136,7 +138,7 @@ def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: obj
 def test_blank_text_is_left_out_and_that_is_on_record() -> None:
     parts = [{"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}]
 
-    conversation = Conversation([{"role": "user", "content": parts}], CLAUDE)
+    conversation = ConverseMessages([{"role": "user", "content": parts}], CLAUDE)
 
     assert conversation.messages[0]["content"] == [{"text": "hi"}]
     assert [change.action for change in conversation.changes] == ["dropped"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.bedrock.models import can_name_tool, structured_by, think, top_k
+from connectors.providers.bedrock.models import can_name_tool, reasoning_fields, structured_by, top_k_fields
 from connectors.providers.provider import ProviderError
 
 SONNET_4_5 = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -44,7 +44,7 @@ def test_a_model_is_held_to_a_schema_in_its_own_way(model: str, expected: str) -
     ],
 )
 def test_a_model_is_told_how_hard_to_think_in_its_own_words(model: str, effort: str, expected: Any) -> None:
-    assert think(model, effort, None) == expected
+    assert reasoning_fields(model, effort, None) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_an_effort_that_a_model_does_not_have_is_refused_by_name(
     model: str, effort: str, max_tokens: int | None
 ) -> None:
     with pytest.raises(ProviderError) as caught:
-        think(model, effort, max_tokens)
+        reasoning_fields(model, effort, max_tokens)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", "reasoning_effort")
 
 
 def test_top_k_has_a_name_of_its_own_at_each_family() -> None:
-    assert top_k(SONNET_4_5, 5) == {"top_k": 5}
-    assert top_k(NOVA_2, 5) == {"inferenceConfig": {"topK": 5}}
+    assert top_k_fields(SONNET_4_5, 5) == {"top_k": 5}
+    assert top_k_fields(NOVA_2, 5) == {"inferenceConfig": {"topK": 5}}
     with pytest.raises(ProviderError) as caught:
-        top_k(LLAMA, 5)
+        top_k_fields(LLAMA, 5)
     assert caught.value.param == "top_k"
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from connectors.providers import parse_settings
 from connectors.providers.bedrock.provider import Bedrock, BedrockSettings
-from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
+from connectors.providers.bedrock.sigv4 import Credentials, RequestToSign, sign
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.json_types import JsonObject
 from tests.connectors.wire_double import Wire, wire
@@ -48,7 +48,7 @@ async def test_the_signature_is_over_what_the_server_receives(model: str) -> Non
         _, headers, body = double.requests[0]
         path = double.targets[0]
     now = dt.datetime(2015, 8, 30, 12, 36, tzinfo=dt.UTC)
-    received = Request("POST", path, "", {"host": headers["host"]}, body)
+    received = RequestToSign("POST", path, "", {"host": headers["host"]}, body)
     expected = sign(received, Credentials(KEY_ID, SECRET, TOKEN), "eu-central-1", "bedrock", now)
     assert path == f"/model/{quote(model, safe='')}/converse"
     assert {name: headers[name] for name in expected} == expected

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from connectors.providers.bedrock.sigv4 import Credentials, Request, sign
+from connectors.providers.bedrock.sigv4 import Credentials, RequestToSign, sign
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 CREDENTIALS = Credentials("AKIDEXAMPLE", SECRET)
@@ -16,8 +16,8 @@ LETTERS = "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 def a_request(
     method: str = "GET", path: str = "/", query: str = "", headers: dict[str, str] | None = None, body: bytes = b""
-) -> Request:
-    return Request(method, path, query, {"host": "example.amazonaws.com", **(headers or {})}, body)
+) -> RequestToSign:
+    return RequestToSign(method, path, query, {"host": "example.amazonaws.com", **(headers or {})}, body)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ def a_request(
     ],
     ids=["get", "post", "utf8", "space", "unreserved", "query-order", "header-trim", "body"],
 )
-def test_a_request_of_awss_test_suite_has_the_signature_that_is_published(request_: Request, signature: str) -> None:
+def test_a_request_of_awss_test_suite_has_the_signature_that_is_published(
+    request_: RequestToSign, signature: str
+) -> None:
     headers = sign(request_, CREDENTIALS, "us-east-1", "service", NOW)
 
     assert headers["x-amz-date"] == "20150830T123600Z"
@@ -52,7 +54,7 @@ def test_a_request_of_awss_test_suite_has_the_signature_that_is_published(reques
 
 def test_the_example_of_awss_documentation_has_the_header_that_is_printed_there() -> None:
     headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "host": "iam.amazonaws.com"}
-    request = Request("GET", "/", "Action=ListUsers&Version=2010-05-08", headers, b"")
+    request = RequestToSign("GET", "/", "Action=ListUsers&Version=2010-05-08", headers, b"")
 
     signed = sign(request, CREDENTIALS, "us-east-1", "iam", NOW)
 
@@ -79,7 +81,7 @@ def test_the_example_of_awss_documentation_has_the_header_that_is_printed_there(
 def test_a_path_that_is_encoded_once_on_the_wire_is_signed_as_botocore_signs_it(model: str, signature: str) -> None:
     credentials = Credentials("AKIDEXAMPLE", SECRET, "token/1=")
     host = {"host": "bedrock-runtime.eu-central-1.amazonaws.com"}
-    request = Request("POST", f"/model/{model}/converse", "", host, b'{"messages":[]}')
+    request = RequestToSign("POST", f"/model/{model}/converse", "", host, b'{"messages":[]}')
 
     headers = sign(request, credentials, "eu-central-1", "bedrock", NOW)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.providers.bedrock.stream import ConverseDecoder
+from connectors.providers.bedrock.stream import ConverseStreamDecoder
 from connectors.providers.provider import ProviderError
 from schemas.json_types import JsonObject
 from tests.connectors.providers.event_frames import event, exception, frame
@@ -15,16 +15,16 @@ START = event("messageStart", role="assistant")
 STOP = event("messageStop", stopReason="end_turn")
 
 
-def a_decoder(*, by_tool: bool = False) -> ConverseDecoder:
-    return ConverseDecoder("r1", "m", 1, by_tool=by_tool)
+def a_decoder(*, by_tool: bool = False) -> ConverseStreamDecoder:
+    return ConverseStreamDecoder("r1", "m", 1, by_tool=by_tool)
 
 
-def deltas(decoder: ConverseDecoder, *frames: bytes) -> list[Any]:
+def deltas(decoder: ConverseStreamDecoder, *frames: bytes) -> list[Any]:
     chunks = [chunk for data in frames for chunk in decoder.feed(data)]
     return [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
 
 
-def read_whole(decoder: ConverseDecoder, data: bytes) -> list[JsonObject] | ProviderError:
+def read_whole(decoder: ConverseStreamDecoder, data: bytes) -> list[JsonObject] | ProviderError:
     try:
         return decoder.feed(data) + decoder.finish()
     except ProviderError as error:

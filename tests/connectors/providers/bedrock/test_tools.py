@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.providers.bedrock.parameters import CHAT
-from connectors.providers.bedrock.tools import ANSWER_TOOL, Tools, answers_by_tool
+from connectors.providers.bedrock.tools import ANSWER_TOOL, ConverseTools, answers_by_tool
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.json_types import JsonObject
 
@@ -17,8 +17,8 @@ SPEC = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object", "pr
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
 
 
-def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) -> Tools:
-    return Tools(model, CHAT.apply(asked, model), uses_tools=uses_tools)
+def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) -> ConverseTools:
+    return ConverseTools(model, CHAT.apply(asked, model), uses_tools=uses_tools)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_strict_tool_is_strict_where_it_can_be_and_else_that_is_on_record() ->
 
     assert written(tools=[strict]).config["tools"][0]["toolSpec"]["strict"] is True
     applied = CHAT.apply({"tools": [strict]}, NOVA)
-    assert "strict" not in Tools(NOVA, applied, uses_tools=False).config["tools"][0]["toolSpec"]
+    assert "strict" not in ConverseTools(NOVA, applied, uses_tools=False).config["tools"][0]["toolSpec"]
     assert [change.action for change in applied.changes] == ["dropped", "transformed"]
 
 

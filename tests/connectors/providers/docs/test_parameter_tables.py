@@ -4,18 +4,18 @@ import pytest
 
 from connectors.providers import KINDS
 from connectors.providers.docs import parameter_tables as tables
-from connectors.providers.docs.__main__ import BEGIN, END, PAGE, with_tables
-from connectors.providers.parameters import PASS, ParameterRules, Rule, dropped, refused
+from connectors.providers.docs.__main__ import BEGIN, END, PAGE, insert_tables
+from connectors.providers.parameters import PASS, ParameterRules, Rule, drop, refuse
 
 
 def test_the_page_is_in_step_with_the_providers() -> None:
     text = PAGE.read_text("utf-8")
 
-    assert with_tables(text) == text, "run `make docs`"
+    assert insert_tables(text) == text, "run `make docs`"
 
 
 def test_the_page_keeps_what_people_wrote_around_the_tables() -> None:
-    made = with_tables(f"before\n{BEGIN}\nWHAT WAS\n{END}\nafter\n")
+    made = insert_tables(f"before\n{BEGIN}\nWHAT WAS\n{END}\nafter\n")
 
     assert made.startswith(f"before\n{BEGIN}\n")
     assert made.endswith(f"{END}\nafter\n")
@@ -25,18 +25,18 @@ def test_the_page_keeps_what_people_wrote_around_the_tables() -> None:
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
 def test_a_page_without_its_marks_is_said_to_be_so(text: str) -> None:
     with pytest.raises(ValueError, match="needs the lines"):
-        with_tables(text)
+        insert_tables(text)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"simulated"}))
 def test_every_kind_has_its_table_of_chat(kind: str) -> None:
-    assert "chat" in tables.parameters(kind)
-    assert f"`{kind}`" in tables.page()
+    assert "chat" in tables.rules_of_kind(kind)
+    assert f"`{kind}`" in tables.render_tables()
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"simulated"}))
 def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
-    tables_of_kind = tables.parameters(kind).values()
+    tables_of_kind = tables.rules_of_kind(kind).values()
 
     rules = [
         rule
@@ -45,7 +45,7 @@ def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
         for rule in rules.values()
     ]
 
-    assert [rule for rule in rules if rule.action in {"drop", "error"} and not rule.why] == []
+    assert [rule for rule in rules if rule.action in {"drop", "error"} and not rule.reason] == []
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,23 @@ def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
         (Rule("rename", "p", low=0.01, high=0.99), "as `p`, 0.01 to 0.99"),
         (Rule("transform"), "rewritten"),
         (Rule("transform", "stop_sequences"), "rewritten as `stop_sequences`"),
-        (dropped("why"), "dropped"),
-        (refused("why"), "refused"),
-        (refused("why", default=1), "only `1`"),
-        (refused("why", default=0), "refused"),
+        (drop("why"), "dropped"),
+        (refuse("why"), "refused"),
+        (refuse("why", default=1), "only `1`"),
+        (refuse("why", default=0), "refused"),
     ],
 )
 def test_a_cell_says_what_becomes_of_a_parameter(rule: Rule, said: str) -> None:
-    assert tables.cell(rule) == said
+    assert tables.render_rule(rule) == said
 
 
 def test_the_notes_give_reasons_and_exceptions_once() -> None:
-    fixed = {"dimensions": refused("fixed")}
+    fixed = {"dimensions": refuse("fixed")}
     table = ParameterRules(
-        "p", {"a": dropped("why"), "b": dropped("why"), "own": PASS}, models=(("v1-*", fixed), ("v2-*", fixed))
+        "p", {"a": drop("why"), "b": drop("why"), "own": PASS}, models=(("v1-*", fixed), ("v2-*", fixed))
     )
 
-    assert list(tables.notes(table, ["a", "b"])) == [
+    assert list(tables.render_notes(table, ["a", "b"])) == [
         "Beyond OpenAI's: `own` as is.",
         "`a`, `b` dropped (why).",
         "For `v1-*`, `v2-*`: `dimensions` refused (fixed).",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers.gemini.embeddings import from_embeddings
+from connectors.providers.gemini.embeddings import read_embeddings
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
@@ -17,12 +17,12 @@ def a_call(body: JsonObject) -> ProviderCall:
 )
 def test_embeddings_that_are_none_are_the_servers_fault(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
-        from_embeddings(a_call({"input": "a"}), body)
+        read_embeddings(a_call({"input": "a"}), body)
 
     assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
 
 
 def test_an_answer_without_a_count_of_tokens_says_so() -> None:
-    answer = from_embeddings(a_call({"input": "a"}), {"embeddings": [{"values": [1.0]}]})
+    answer = read_embeddings(a_call({"input": "a"}), {"embeddings": [{"values": [1.0]}]})
 
     assert (answer.usage, answer.native_usage) == (Usage(), None)

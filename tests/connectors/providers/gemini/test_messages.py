@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.providers.gemini.messages import to_contents
+from connectors.providers.gemini.messages import write_contents
 from connectors.providers.provider import ProviderError
 from schemas.events.parts import Change
 from schemas.json_types import JsonObject
@@ -24,7 +24,7 @@ HI: list[JsonObject] = [{"role": "user", "content": "hi"}]
 )
 def test_a_message_that_gemini_can_not_take_is_refused(messages: list[JsonObject]) -> None:
     with pytest.raises(ProviderError) as caught:
-        to_contents(messages, "gemini-2.5-flash", [])
+        write_contents(messages, "gemini-2.5-flash", [])
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", "messages")
 
@@ -35,7 +35,7 @@ def test_sound_and_files_go_along_as_data() -> None:
         {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}},
     ]
 
-    contents, _ = to_contents([{"role": "user", "content": content}], "gemini-2.5-flash", [])
+    contents, _ = write_contents([{"role": "user", "content": content}], "gemini-2.5-flash", [])
 
     assert contents[0]["parts"] == [
         {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}},
@@ -47,7 +47,7 @@ def test_an_older_model_takes_a_call_back_without_a_signature() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": ""}}
     changes: list[Change] = []
 
-    contents, _ = to_contents([*HI, {"role": "assistant", "tool_calls": [call]}], "gemini-2.5-flash", changes)
+    contents, _ = write_contents([*HI, {"role": "assistant", "tool_calls": [call]}], "gemini-2.5-flash", changes)
 
     assert contents[1]["parts"] == [{"functionCall": {"id": "1", "name": "f", "args": {}}}]
     assert changes == []
@@ -56,14 +56,14 @@ def test_an_older_model_takes_a_call_back_without_a_signature() -> None:
 def test_words_of_the_system_stand_apart_wherever_they_were_said() -> None:
     late = {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}
 
-    contents, system = to_contents([*HI, late], "gemini-2.5-flash", [])
+    contents, system = write_contents([*HI, late], "gemini-2.5-flash", [])
 
     assert contents == [{"role": "user", "parts": [{"text": "hi"}]}]
     assert system == [{"text": "Be brief."}]
 
 
 def test_an_answer_that_was_a_refusal_is_said_as_words() -> None:
-    contents, _ = to_contents([*HI, {"role": "assistant", "refusal": "No."}], "gemini-2.5-flash", [])
+    contents, _ = write_contents([*HI, {"role": "assistant", "refusal": "No."}], "gemini-2.5-flash", [])
 
     assert contents[1] == {"role": "model", "parts": [{"text": "No."}]}
 
@@ -71,7 +71,7 @@ def test_an_answer_that_was_a_refusal_is_said_as_words() -> None:
 def test_a_signature_comes_back_even_without_words() -> None:
     signed = {"role": "assistant", "content": "", "extra_content": {"google": {"thought_signature": "c2ln"}}}
 
-    contents, _ = to_contents([*HI, signed], "gemini-3-flash-preview", [])
+    contents, _ = write_contents([*HI, signed], "gemini-3-flash-preview", [])
 
     assert contents[1]["parts"] == [{"text": "", "thoughtSignature": "c2ln"}]
 
@@ -79,6 +79,6 @@ def test_a_signature_comes_back_even_without_words() -> None:
 def test_names_of_speakers_are_dropped_and_that_is_on_record() -> None:
     changes: list[Change] = []
 
-    to_contents([{"role": "user", "content": "hi", "name": "ann"}], "gemini-2.5-flash", changes)
+    write_contents([{"role": "user", "content": "hi", "name": "ann"}], "gemini-2.5-flash", changes)
 
     assert [(change.param, change.action) for change in changes] == [("messages.name", "dropped")]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from connectors.providers import parse_settings
-from connectors.providers.gemini.provider import HOST, Gemini, GeminiSettings, resource
+from connectors.providers.gemini.provider import HOST, Gemini, GeminiSettings, resource_name
 from connectors.providers.provider import ProviderCall
 
 KEY = "AIza-secret-0123456789"
@@ -39,4 +39,4 @@ def test_the_key_is_in_no_url() -> None:
     ],
 )
 def test_a_models_name_stays_in_its_place_in_the_path(model: str, path: str) -> None:
-    assert resource(model) == path
+    assert resource_name(model) == path

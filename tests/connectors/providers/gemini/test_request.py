@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.providers.gemini.request import to_chat
+from connectors.providers.gemini.request import write_chat
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.json_types import JsonObject
 from tests.connectors.providers.requests import chat_bodies
@@ -18,7 +18,7 @@ TOOL = {"type": "function", "function": FUNCTION}
 
 
 def written(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
-    return to_chat(ProviderCall("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
+    return write_chat(ProviderCall("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.providers.gemini.candidate import FINISH_REASONS
-from connectors.providers.gemini.response import ResponseReader, whole
+from connectors.providers.gemini.response import GeminiStreamDecoder, read_completion
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
 from schemas.json_types import JsonObject
 
@@ -16,7 +16,7 @@ CALL = ProviderCall("r1", "chat", "gemini-2.5-flash", {"messages": [{"role": "us
 
 
 def answered(*candidates: JsonObject, **more: Any) -> ProviderAnswer:
-    return whole(CALL, {"candidates": list(candidates), **more})
+    return read_completion(CALL, {"candidates": list(candidates), **more})
 
 
 @pytest.mark.parametrize(("native", "reason"), [*FINISH_REASONS.items(), ("A_NEW_WORD", "error")])
@@ -51,7 +51,7 @@ def test_calls_without_an_id_get_one_that_is_theirs_alone_and_the_same_at_every_
 @pytest.mark.parametrize("body", [None, [], {}, {"candidates": []}, {"candidates": [{"content": {}}]}, {"usage": 1}])
 def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
-        whole(CALL, body)
+        read_completion(CALL, body)
 
     assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
 
@@ -79,7 +79,7 @@ def candidates_of(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @given(st.lists(st.one_of(ANYTHING, candidates_of(ANYTHING)), max_size=3))
 def test_a_stream_of_anything_raises_nothing_but_our_own_error(events: list[Any]) -> None:
-    reader, failure = ResponseReader(CALL), None
+    reader, failure = GeminiStreamDecoder(CALL), None
 
     try:
         for event in events:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.providers.huggingface.embeddings import path, read
+from connectors.providers.huggingface.embeddings import pipeline_path, read_vectors
 from connectors.providers.provider import ProviderCall, ProviderError
 
 
@@ -15,10 +15,10 @@ def a_call(model: str = "org/model", **body: Any) -> ProviderCall:
 @pytest.mark.parametrize("model", ["../../v1/chat", "org/..", "a/b/c", "org/model?x=1", "org/mo del", ""])
 def test_what_is_no_models_name_gets_no_path(model: str) -> None:
     with pytest.raises(ProviderError, match="model"):
-        path(a_call(model))
+        pipeline_path(a_call(model))
 
 
 @pytest.mark.parametrize("body", [None, {}, "x", [1.0], [["a"]], [[[0.1]]], [None]])
 def test_what_is_no_list_of_vectors_is_the_servers_fault(body: object) -> None:
     with pytest.raises(ProviderError, match="no list of vectors"):
-        read(a_call(), body)
+        read_vectors(a_call(), body)

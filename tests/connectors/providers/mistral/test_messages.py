@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.providers.mistral.messages import TOOL_CALL_ID, to_messages, tool_call_id
+from connectors.providers.mistral.messages import TOOL_CALL_ID, tool_call_id, write_messages
 
 
 @given(st.text())
@@ -24,7 +24,7 @@ def test_a_call_and_its_result_still_belong_together() -> None:
     call = {"id": "call_abc123", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     result = {"role": "tool", "tool_call_id": "call_abc123", "content": "42"}
 
-    messages, changes = to_messages([{"role": "assistant", "content": None, "tool_calls": [call]}, result])
+    messages, changes = write_messages([{"role": "assistant", "content": None, "tool_calls": [call]}, result])
 
     assert messages[0]["tool_calls"][0]["id"] == messages[1]["tool_call_id"] != "call_abc123"
     assert [(change.param, change.action) for change in changes] == [("messages", "transformed")]
@@ -33,13 +33,13 @@ def test_a_call_and_its_result_still_belong_together() -> None:
 def test_messages_that_mistral_takes_as_they_are_are_no_change() -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
 
-    assert to_messages(messages) == (messages, [])
+    assert write_messages(messages) == (messages, [])
 
 
 def test_the_reasoning_of_another_provider_is_not_mistrals() -> None:
     said = {"role": "assistant", "content": "a", "reasoning_content": "b", "extra_content": {"anthropic": {}}}
 
-    messages, changes = to_messages([said])
+    messages, changes = write_messages([said])
 
     assert messages == [{"role": "assistant", "content": "a"}]
     assert changes[0].detail == "without extra_content, reasoning_content"

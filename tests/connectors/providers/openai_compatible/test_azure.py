@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connectors.providers import parse_settings
-from connectors.providers.openai_compatible.azure import Azure, AzureSettings, findings
+from connectors.providers.openai_compatible.azure import Azure, AzureSettings, filter_findings
 from connectors.providers.provider import ProviderCall, ProviderError
 from schemas.json_types import JsonObject
 from tests.connectors.wire_double import wire
@@ -95,7 +95,7 @@ async def test_the_token_is_in_no_error_even_if_the_server_repeats_it() -> None:
     )
 )
 def test_no_body_can_break_the_reading_of_what_the_filter_found(body: object) -> None:
-    findings(json.dumps(body).encode())
+    filter_findings(json.dumps(body).encode())
 
 
 def test_a_deployment_takes_what_the_model_behind_it_takes() -> None:

@@ -6,16 +6,16 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.providers import make_provider, parse_settings
-from connectors.providers.openai_compatible.provider import Compatible
+from connectors.providers.openai_compatible.provider import OpenAICompatibleProvider
 from connectors.providers.provider import ProviderCall
 from schemas.json_types import JsonObject
 
 CHAT: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def a(kind: str, **settings: Any) -> Compatible:
+def a(kind: str, **settings: Any) -> OpenAICompatibleProvider:
     made = make_provider("p", parse_settings({"kind": kind, **settings}))
-    assert isinstance(made, Compatible)
+    assert isinstance(made, OpenAICompatibleProvider)
     return made
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.http_client import Response
-from connectors.providers.openai_compatible.response import ChoiceReader, from_response, read_usage
+from connectors.providers.openai_compatible.response import ChoiceReader, read_answer, read_usage
 from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
 
@@ -66,7 +66,7 @@ def test_no_message_can_break_the_reading_of_it(message: Any, reason: Any) -> No
 @pytest.mark.parametrize("kind", ["chat", "embeddings"])
 @given(body=st.fixed_dictionaries({"choices": st.lists(ANYTHING), "data": st.lists(ANYTHING), "usage": ANYTHING}))
 def test_no_answer_can_break_it_either(kind: Any, body: JsonObject) -> None:
-    answer = from_response(kind, body, Response(200, {}, b""), ChoiceReader)
+    answer = read_answer(kind, body, Response(200, {}, b""), ChoiceReader)
 
     assert answer.body is body
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.providers.openai_compatible.response import ChoiceReader
-from connectors.providers.openai_compatible.stream import ChunkReader, stream_error
+from connectors.providers.openai_compatible.stream import ChunkStreamDecoder, read_stream_error
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from schemas.events.parts import Usage
@@ -20,8 +20,8 @@ def chunk(delta: Any, reason: str | None = None, index: int = 0, **more: Any) ->
     return {"id": "c1", "model": "m", "choices": [{"index": index, "delta": delta, "finish_reason": reason}], **more}
 
 
-def read(*events: Any, done: bool = True) -> tuple[list[JsonObject], ChunkReader]:
-    reader = ChunkReader(ChoiceReader)
+def read(*events: Any, done: bool = True) -> tuple[list[JsonObject], ChunkStreamDecoder]:
+    reader = ChunkStreamDecoder(ChoiceReader)
     texts = [event if isinstance(event, str) else json.dumps(event) for event in events]
     lines = [f"data: {text}\n\n" for text in [*texts, *(["[DONE]"] if done else [])]]
     return [*reader.feed("".join(lines).encode()), *reader.finish()], reader
@@ -166,6 +166,6 @@ def test_a_field_that_changes_its_type_in_the_middle_of_a_stream_breaks_nothing(
 def test_an_error_after_the_200_has_the_class_that_it_would_have_had_before(
     said: JsonObject, expected: ErrorType
 ) -> None:
-    error = stream_error(said)
+    error = read_stream_error(said)
 
     assert (error.error_type, error.http_status, error.message) == (expected, 200, "m")

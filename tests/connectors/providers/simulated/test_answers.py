@@ -9,7 +9,7 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from connectors.providers.provider import ProviderError
-from connectors.providers.simulated.answers import chat_answer, embeddings_answer, smallest
+from connectors.providers.simulated.answers import chat_answer, embeddings_answer, smallest_value
 from schemas.json_types import JsonObject
 
 SCHEMA = {
@@ -121,7 +121,7 @@ def test_odd_messages_have_an_answer_too(odd: JsonObject) -> None:
     ],
 )
 def test_the_smallest_value_of_a_schema(schema: object, value: object) -> None:
-    assert smallest(schema) == value
+    assert smallest_value(schema) == value
 
 
 def test_embeddings_are_unit_vectors_that_follow_from_the_input() -> None:

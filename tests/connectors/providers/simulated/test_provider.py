@@ -119,7 +119,7 @@ async def test_a_rate_below_one_per_second_lets_single_calls_through() -> None:
 
 
 async def test_what_was_asked_long_ago_is_forgotten_so_that_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.providers.simulated.provider.REMEMBERED", 3)
+    monkeypatch.setattr("connectors.providers.simulated.provider.COUNTED_REQUESTS", 3)
     provider = simulated()
 
     for number in range(10):

@@ -22,7 +22,7 @@ SCRUBBER = SecretScrubber([f"Bearer {KEY}", "abc"])
     ],
 )
 def test_an_error_is_freed_of_the_key_whole_or_half_hidden(said: str, kept: str) -> None:
-    assert SCRUBBER.message(said) == kept
+    assert SCRUBBER.scrub_message(said) == kept
 
 
 def test_a_body_is_freed_of_it_and_stays_json() -> None:

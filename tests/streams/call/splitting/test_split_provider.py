@@ -13,7 +13,7 @@ from connectors.providers.call_limits import Limits
 from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from connectors.providers.simulated.answers import embeddings_answer
-from connectors.providers.simulated.provider import Mood, Simulated
+from connectors.providers.simulated.provider import Simulated, SimulatedSettings
 from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import OnOversize
@@ -29,10 +29,10 @@ from tests.factories import admitted, read, record, routed
 class Watched:
     """The simulated provider, with an eye on its calls and a hand in them."""
 
-    Settings: ClassVar[type[ProviderSettings]] = Mood
+    Settings: ClassVar[type[ProviderSettings]] = SimulatedSettings
 
     def __init__(self, act: Callable[[ProviderCall], Awaitable[None]] | None = None) -> None:
-        self.simulated = Simulated("sim", Mood())
+        self.simulated = Simulated("sim", SimulatedSettings())
         self.act = act
         self.calls: list[ProviderCall] = []
         self.at_once = self.most_at_once = 0
@@ -74,7 +74,7 @@ def a_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> ProviderCall
 
 def within(provider: Provider, limits: Limits, room: asyncio.Semaphore | None = None) -> SplittingProvider:
     place = room or asyncio.Semaphore(100)
-    return SplittingProvider("sim", provider, Mood(limits={"*": limits}), lambda: place)
+    return SplittingProvider("sim", provider, SimulatedSettings(limits={"*": limits}), lambda: place)
 
 
 def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.providers.provider import ProviderAnswer, ProviderError
 from connectors.providers.resilience import Budget, RateState
-from connectors.providers.simulated.provider import Mood, Simulated
+from connectors.providers.simulated.provider import Simulated, SimulatedSettings
 from schemas.events.parts import Usage
 from streams.call.traffic.bulkhead import Bulkhead
 from streams.call.traffic.circuit_breaker import StateChange
@@ -35,7 +35,7 @@ class Watched:
     def __init__(self, room: int = 5, **settings: Any) -> None:
         self.clock = Clock()
         self.changes: list[StateChange] = []
-        mood = Mood.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
+        mood = SimulatedSettings.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
         self.room = Bulkhead(room)
         self.gate = TargetController(
             "sim", Simulated("sim", mood), mood, room=self.room, on_change=self.changes.append, clock=self.clock
@@ -153,7 +153,7 @@ async def test_who_waited_for_room_while_it_opened_is_passed_over_and_leaves_the
 
 
 async def test_a_call_waits_for_its_turn_within_the_rate_limit_and_says_how_long() -> None:
-    mood = Mood.model_validate({"rate_limit": {"requests_per_minute": 600}})
+    mood = SimulatedSettings.model_validate({"rate_limit": {"requests_per_minute": 600}})
     gate = TargetController("sim", Simulated("sim", mood), mood)
     for _ in range(60):
         assert isinstance(await gate.acquire(0.01), Permit)
@@ -236,7 +236,7 @@ async def test_a_callers_own_mistake_makes_a_target_no_slower() -> None:
 
 
 async def test_the_batch_lane_gets_its_share_of_what_a_target_takes() -> None:
-    mood = Mood(max_in_flight=4)
+    mood = SimulatedSettings(max_in_flight=4)
     gate = TargetController("sim", Simulated("sim", mood), mood, batch_share=0.5)
 
     turns = [await gate.acquire(0.01, lane="batch") for _ in range(3)]
@@ -246,7 +246,7 @@ async def test_the_batch_lane_gets_its_share_of_what_a_target_takes() -> None:
 
 
 async def test_what_the_batch_lane_gives_back_is_its_own_share() -> None:
-    mood = Mood(max_in_flight=2)
+    mood = SimulatedSettings(max_in_flight=2)
     gate = TargetController("sim", Simulated("sim", mood), mood, batch_share=0.5)
 
     for _ in range(3):
@@ -256,7 +256,7 @@ async def test_what_the_batch_lane_gives_back_is_its_own_share() -> None:
 
 
 async def test_who_finds_too_many_at_a_provider_that_stalls_is_passed_over_but_not_of_the_batch_lane() -> None:
-    slots, mood = DynamicThreshold(4, 0.5), Mood(max_in_flight=1)
+    slots, mood = DynamicThreshold(4, 0.5), SimulatedSettings(max_in_flight=1)
     gate = TargetController("sim", Simulated("sim", mood), mood, slots=slots)
     assert isinstance(await gate.acquire(1.0), Permit)
     slots.in_use = 3

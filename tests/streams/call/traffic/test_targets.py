@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from connectors.providers.provider import ProviderCall, ProviderError
-from connectors.providers.simulated.provider import Mood, Simulated
+from connectors.providers.simulated.provider import Simulated, SimulatedSettings
 from schemas.events.parts import Target
 from schemas.kafka.headers import last_value
 from schemas.kafka.records import ProducerRecord
@@ -16,7 +16,7 @@ from tests.eventually import eventually
 from tests.factories import now_ms, read, record, routed
 from tests.streams.call.scripted_provider import Log, answer, down, fragile, work
 
-MOOD = Mood.model_validate({"max_in_flight": 1, "breaker": {"min_calls": 1}})
+MOOD = SimulatedSettings.model_validate({"max_in_flight": 1, "breaker": {"min_calls": 1}})
 CALL = ProviderCall("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from connectors.providers.anthropic.messages import tool_id
-from connectors.providers.anthropic.request import translate
+from connectors.providers.anthropic.request import write_request
 from connectors.providers.provider import ProviderCall, ProviderError
 from streams.ingress.translators.anthropic.request import chat_body
 from streams.ingress.translators.errors import UntranslatableError
@@ -118,7 +118,7 @@ def sayable(body: JSON) -> tuple[JSON, JSON]:
     """A request without what Anthropic refuses by name, and what it becomes there."""
     while True:
         try:
-            wire, _ = translate(ProviderCall("r1", "chat", "claude-sonnet-4-5", body, 5.0), 8192, "2023-06-01")
+            wire, _ = write_request(ProviderCall("r1", "chat", "claude-sonnet-4-5", body, 5.0), 8192, "2023-06-01")
         except ProviderError as error:
             body = without(body, error.param or "")
         else:
