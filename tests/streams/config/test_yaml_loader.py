@@ -49,7 +49,7 @@ def test_what_is_merged_in_may_be_said_again() -> None:
         ('key: "sk-secret\\q"', "line 1, column 17: can't be read as YAML: found unknown escape character …"),
         ("a: 1\n--- sk-secret", "line 2, column 1: can't be read as YAML: a second document begins here"),
         ("a: &a {secret: *a}", "line 1, column 4: can't be read as YAML: what stands here holds itself, by an alias"),
-        ("[" * 2000, "can't be read as YAML: it is nested too deeply"),
+        ("[" * 1000, "can't be read as YAML: it is nested too deeply"),
         ("a: \x01sk-secret", "can't be read as YAML: it holds a character that can not be there"),
     ],
 )

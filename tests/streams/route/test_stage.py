@@ -67,10 +67,12 @@ def test_without_a_configuration_there_is_something_to_try() -> None:
     assert names(planned("sim/echo", Settings())) == ["sim/echo"]
 
 
+WEIGHTED = settings(mix={"targets": ["sim/a", "sim/b", "sim/c"], "policy": "weighted"})
+
+
 @given(st.uuids())
 def test_a_weighted_draw_is_the_same_for_the_same_request(request_id: object) -> None:
-    configured = settings(mix={"targets": ["sim/a", "sim/b", "sim/c"], "policy": "weighted"})
-    drawn = [names(planned("mix", configured, request_id=str(request_id))) for _ in range(2)]
+    drawn = [names(planned("mix", WEIGHTED, request_id=str(request_id))) for _ in range(2)]
 
     assert drawn[0] == drawn[1]
     assert sorted(drawn[0]) == ["sim/a", "sim/b", "sim/c"]
