@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import PRODUCT, ROOT, modules, tracked, tree
+from tests.source_tree import PRODUCT, ROOT, modules, tracked, tree
 
 MAX_FILES = 15
 MIRRORED = ("streams", "connectors", "schemas")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import ROOT, docstrings, modules, tracked
+from tests.source_tree import ROOT, docstrings, modules, tracked
 
 QUESTION_WORDS = {"What", "Who", "How", "Where", "Whether", "Which", "When", "Why", "Whose"}
 BANNED = re.compile(

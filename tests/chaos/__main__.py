@@ -1,4 +1,4 @@
-"""`make chaos`: the whole gateway on three brokers, under load, while everything that can go wrong does."""
+"""`make chaos`: run the gateway on three brokers under load, inject faults, and check every request."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from tests.chaos.run import run
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def seconds(text: str) -> float:
-    """A duration such as 90s, 30m or 2h."""
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration such as 90s, 30m or 2h."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 30m or 2h")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 90s, 30m or 2h")
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-def names(text: str) -> list[str]:
-    """Names of faults, or parts of them: `kill` is every fault that kills."""
+def parse_faults(text: str) -> list[str]:
+    """Return the faults whose names contain one of these words: `kill` selects every fault that kills."""
     chosen = [name for name in FAULTS if any(part in name for part in text.split(","))]
     if not chosen:
-        raise argparse.ArgumentTypeError(f"no fault is named so; there are: {', '.join(FAULTS)}")
+        raise argparse.ArgumentTypeError(f"no fault has such a name; the faults are: {', '.join(FAULTS)}")
     return chosen
 
 
 def schedule(chosen: list[str], duration_s: float | None, seed: int | None) -> Iterator[str]:
-    """Each once and in order; with a duration again and again until it is over; with a seed shuffled."""
-    end, draw = time.monotonic() + (duration_s or 0), random.Random(seed)
+    """Yield each fault once and in order; with a duration, repeat until it is over; with a seed, shuffle."""
+    end, shuffler = time.monotonic() + (duration_s or 0), random.Random(seed)
     while True:
-        for name in draw.sample(chosen, len(chosen)) if seed is not None else chosen:
+        for name in shuffler.sample(chosen, len(chosen)) if seed is not None else chosen:
             yield name
             if duration_s is not None and time.monotonic() > end:
                 return
@@ -52,37 +52,46 @@ def schedule(chosen: list[str], duration_s: float | None, seed: int | None) -> I
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """What it takes."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--duration", type=seconds, help="go on until it is over, for example 30m; else each once")
-    parser.add_argument("--faults", type=names, default=list(FAULTS), help="names or parts of names, by commas")
-    parser.add_argument("--seed", type=int, help="shuffle the faults; the same seed, the same order")
-    parser.add_argument("--rate", type=float, default=20.0, help="requests a second")
-    parser.add_argument("--json", action="store_true", help="print the result for a program")
-    parser.add_argument("--keep", action="store_true", help="keep the processes' logs also when all is well")
+    parser.add_argument(
+        "--duration",
+        type=parse_duration,
+        help="repeat the faults for this time, such as 30m [default: each fault once]",
+    )
+    parser.add_argument(
+        "--faults",
+        type=parse_faults,
+        default=list(FAULTS),
+        help="comma-separated names of faults, or parts of names [default: all]",
+    )
+    parser.add_argument("--seed", type=int, help="shuffle the faults; the same seed gives the same order")
+    parser.add_argument("--rate", type=float, default=20.0, help="requests per second [default: 20]")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--keep", action="store_true", help="keep the processes' logs even if every claim holds")
     return parser
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether the ledger holds."""
-    asked = make_parser().parse_args()
-    console = Console(stderr=asked.json, highlight=False)
+    """Run, print the result, and return the exit code: 0 if the ledger holds."""
+    arguments = make_parser().parse_args()
+    console = Console(stderr=arguments.json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="sluice-chaos-"))
-    logging.basicConfig(filename=folder / "harness.log", force=True)  # what its own Kafka clients complain of
+    logging.basicConfig(filename=folder / "harness.log", force=True)  # of the harness' own Kafka clients
     began = time.monotonic()
 
-    def say(message: str) -> None:
+    def print_progress(message: str) -> None:
         console.print(f"{time.monotonic() - began:6.0f} s  {message}", markup=False, soft_wrap=True)
 
-    faults = schedule(asked.faults, asked.duration, asked.seed)
-    result = asyncio.run(run(folder, faults, rate=asked.rate, seed=asked.seed or 0, say=say))
-    report.show(result, console)
-    if asked.json:
-        sys.stdout.write(report.as_json(result) + "\n")
-    if result.ledger.holds and not asked.keep:
+    faults = schedule(arguments.faults, arguments.duration, arguments.seed)
+    result = asyncio.run(run(folder, faults, rate=arguments.rate, seed=arguments.seed or 0, progress=print_progress))
+    report.print_report(result, console)
+    if arguments.json:
+        sys.stdout.write(report.to_json(result) + "\n")
+    if result.ledger.holds and not arguments.keep:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        console.print(f"what the processes said is in {folder}", soft_wrap=True)
+        console.print(f"the logs of all processes are in {folder}", soft_wrap=True)
     return 0 if result.ledger.holds else 1
 
 

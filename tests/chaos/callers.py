@@ -1,4 +1,4 @@
-"""Callers as they are in life: over HTTP, whole and streamed, some of whom hang up; and services on Kafka."""
+"""Callers over HTTP (whole, streamed, and some that disconnect) and services on Kafka."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from aiokafka.errors import KafkaError
 from schemas.events.request_id import named_request_id
 from schemas.kafka.topics import HOUR, Topic
 
-Way = Literal["http", "stream", "leaving", "kafka", "hot"]
+CallerKind = Literal["http", "stream", "disconnecting", "kafka", "hot"]
 REPLIES = Topic("llm.replies.chaos", (), HOUR, 4)
 TOPICS = {"kafka": ("llm.requests.v1", "default"), "hot": ("llm.requests.hot.v1", "hot")}
-"""Where each kind of service asks, and as which tenant."""
-PATIENCE_S = 60.0
-"""How long a caller lets a request take."""
-AGAIN_S = 0.3
-LEAVES_WITHIN_S = 0.4
+"""Request topic and tenant of each kind of service."""
+TIMEOUT_S = 60.0
+"""Timeout of each request."""
+RETRY_DELAY_S = 0.3
+DISCONNECT_WITHIN_S = 0.4
 
 
 @dataclass(slots=True)
-class Ask:
-    """One request, and what its caller was told."""
+class SentRequest:
+    """One request, and the reply that its caller got."""
 
     name: str
-    way: Way
+    kind: CallerKind
     model: str
     sent_at: float
     tenant: str = "default"
-    padding: int = 0
-    """Characters of prompt more than it needs."""
+    padding_chars: int = 0
+    """Extra characters of the prompt."""
     accepted: bool = False
-    """Its caller knows that it is on the log."""
+    """Set once its caller knows that it is on the log."""
     status: int | None = None
-    """The HTTP status, or the one in a reply's header; None: there was no answer."""
+    """HTTP status, or the status in the reply's header; None without a reply."""
     code: str = ""
     text: str = ""
-    """Of the answer, as its caller put it together."""
+    """Text of the answer, assembled by its caller."""
     answered_at: float | None = None
     replies: int = 0
-    broken: int = 0
-    """How often the connection broke, or the gateway asked to be asked again."""
+    retries: int = 0
+    """Broken connections, and answers that ask for a retry."""
 
     @property
     def request_id(self) -> str:
@@ -57,90 +57,90 @@ class Ask:
 
     @property
     def body(self) -> bytes:
-        text = f"{'water ' * (self.padding // 6)}Where does it go? [request {self.name}]"
+        text = f"{'water ' * (self.padding_chars // 6)}Where does it go? [request {self.name}]"
         return json.dumps(
             {
                 "model": self.model,
                 "messages": [{"role": "user", "content": text}],
-                **({"stream": True} if self.way == "stream" else {}),
+                **({"stream": True} if self.kind == "stream" else {}),
             }
         ).encode()
 
-    def answer(self, status: int, code: str = "", text: str = "") -> None:
-        """Take a reply."""
+    def record_reply(self, status: int, code: str = "", text: str = "") -> None:
+        """Store a reply."""
         self.status, self.code, self.text, self.answered_at = status, code, text, time.time()
         self.replies += 1
 
 
-class AskAgain(Exception):  # noqa: N818 - an outcome rather than a fault
-    """The connection broke, or a door said that it closes: the other one may know."""
+class RetryableError(Exception):
+    """The connection broke, or an ingress is stopping: the other ingress may have the answer."""
 
 
 class HttpCaller:
-    """Asks under an Idempotency-Key, and again at the other door if the connection breaks: so a client should."""
+    """Sends requests with an Idempotency-Key, and retries at the other ingress if the connection breaks."""
 
-    def __init__(self, doors: Sequence[str], draw: random.Random) -> None:
-        self._doors = doors
-        self._draw = draw
-        self._turn = 0
+    def __init__(self, base_urls: Sequence[str], random_: random.Random) -> None:
+        self._base_urls = base_urls
+        self._random = random_
+        self._attempts = 0
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         self._client = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def call(self, ask: Ask) -> None:
-        if ask.way == "leaving":
-            await self._leave(ask)
+    async def call(self, request: SentRequest) -> None:
+        if request.kind == "disconnecting":
+            await self._disconnect_early(request)
             return
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             try:
-                await asyncio.wait_for(self._once(ask), PATIENCE_S + 5)
-            except (AskAgain, aiohttp.ClientError, TimeoutError):
-                ask.broken += 1
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.wait_for(self._attempt(request), TIMEOUT_S + 5)
+            except (RetryableError, aiohttp.ClientError, TimeoutError):
+                request.retries += 1
+                await asyncio.sleep(RETRY_DELAY_S)
             else:
                 return
 
-    async def _leave(self, ask: Ask) -> None:
-        """Hang up before there can be an answer; nobody knows whether the request was accepted."""
-        with contextlib.suppress(AskAgain, aiohttp.ClientError, TimeoutError):
-            await asyncio.wait_for(self._once(ask), self._draw.uniform(0.0, LEAVES_WITHIN_S))
+    async def _disconnect_early(self, request: SentRequest) -> None:
+        """Disconnect before an answer can exist; the caller does not learn whether the request was accepted."""
+        with contextlib.suppress(RetryableError, aiohttp.ClientError, TimeoutError):
+            await asyncio.wait_for(self._attempt(request), self._random.uniform(0.0, DISCONNECT_WITHIN_S))
 
-    async def _once(self, ask: Ask) -> None:
-        self._turn += 1
-        url = f"{self._doors[self._turn % len(self._doors)]}/v1/chat/completions"
+    async def _attempt(self, request: SentRequest) -> None:
+        self._attempts += 1
+        url = f"{self._base_urls[self._attempts % len(self._base_urls)]}/v1/chat/completions"
         headers = {
             "content-type": "application/json",
-            "idempotency-key": ask.name,
-            "x-request-timeout": str(int(PATIENCE_S)),
+            "idempotency-key": request.name,
+            "x-request-timeout": str(int(TIMEOUT_S)),
         }
-        async with self._client.post(url, data=ask.body, headers=headers) as answer:
-            # a refusal at the door is under an id of its own
-            ask.accepted |= answer.headers.get("x-request-id") == ask.request_id
+        async with self._client.post(url, data=request.body, headers=headers) as answer:
+            # a request that the ingress rejects has another id
+            request.accepted |= answer.headers.get("x-request-id") == request.request_id
             if answer.content_type == "text/event-stream":
-                ask.answer(answer.status, *await _drained(answer))
+                request.record_reply(answer.status, *await _read_stream(answer))
                 return
-            code, text = _read(await answer.read())
+            code, text = _parse_response(await answer.read())
         if code in {"restarting", "broker_unavailable"}:
-            raise AskAgain(code)
-        ask.answer(answer.status, code, text)
+            raise RetryableError(code)
+        request.record_reply(answer.status, code, text)
 
 
-def _read(body: bytes) -> tuple[str, str]:
-    """The code of the error, if it is one, and the text of the answer, if it is one."""
+def _parse_response(body: bytes) -> tuple[str, str]:
+    """Return the error's code and the answer's text; either may be empty."""
     document = json.loads(body)
     if error := document.get("error"):
         return str(error["code"]), ""
     return "", str(document["choices"][0]["message"]["content"])
 
 
-async def _drained(answer: aiohttp.ClientResponse) -> tuple[str, str]:
-    """The same of a stream, read to its end.
+async def _read_stream(answer: aiohttp.ClientResponse) -> tuple[str, str]:
+    """Read a stream to its end; return the error's code and the answer's text.
 
     Raises:
-        AskAgain: it has none.
+        RetryableError: the stream breaks off.
 
     """
     text = ""
@@ -154,16 +154,16 @@ async def _drained(answer: aiohttp.ClientResponse) -> tuple[str, str]:
         if error := chunk.get("error"):
             return str(error["code"]), text
         text += "".join(choice["delta"].get("content") or "" for choice in chunk["choices"])
-    raise AskAgain("cut")
+    raise RetryableError("cut")
 
 
 class KafkaCaller:
-    """A service: its requests go out acknowledged, its replies come to a topic of its own."""
+    """A service on Kafka: sends with acknowledgement, and reads replies from its own topic."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._waiting: dict[bytes, Ask] = {}
-        self._reading: asyncio.Task[None] | None = None
+        self._pending: dict[bytes, SentRequest] = {}
+        self._reader_task: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -176,43 +176,43 @@ class KafkaCaller:
         await self._consumer.start()
         self._consumer.assign([TopicPartition(REPLIES.name, partition) for partition in range(REPLIES.partitions)])
         await self._consumer.seek_to_beginning()
-        self._reading = asyncio.create_task(self._read())
+        self._reader_task = asyncio.create_task(self._consume_replies())
 
     async def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._reader_task is not None:
+            self._reader_task.cancel()
+            await asyncio.gather(self._reader_task, return_exceptions=True)
         for client in (self._producer, self._consumer):
             if client is not None:
                 await client.stop()
 
-    async def call(self, ask: Ask) -> None:
-        """Send it; the reply is taken where it comes in."""
+    async def call(self, request: SentRequest) -> None:
+        """Send a request; ``_consume_replies`` stores its reply."""
         assert self._producer is not None
-        topic, _ = TOPICS[ask.way]
-        correlation = ask.name.encode()
-        self._waiting[correlation] = ask
+        topic, _ = TOPICS[request.kind]
+        correlation = request.name.encode()
+        self._pending[correlation] = request
         headers = [
-            ("request_id", ask.name.encode()),
+            ("request_id", request.name.encode()),
             ("reply-topic", REPLIES.name.encode()),
             ("correlation-id", correlation),
-            ("deadline-ms", str(int(PATIENCE_S * 1000)).encode()),
+            ("deadline-ms", str(int(TIMEOUT_S * 1000)).encode()),
         ]
         try:
-            await self._producer.send_and_wait(topic, ask.body, key=correlation, headers=headers)
+            await self._producer.send_and_wait(topic, request.body, key=correlation, headers=headers)
         except KafkaError:
-            ask.broken += 1  # it may be on the log all the same: the ledger looks
+            request.retries += 1  # it may be on the log nevertheless, which the ledger checks
         else:
-            ask.accepted = True
+            request.accepted = True
 
-    async def _read(self) -> None:
+    async def _consume_replies(self) -> None:
         assert self._consumer is not None
         while True:
             try:
                 record = await self._consumer.getone()
             except KafkaError:
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_DELAY_S)
                 continue
-            said = {name: (value or b"").decode() for name, value in record.headers}
-            if ask := self._waiting.get(said.get("correlation-id", "").encode()):
-                ask.answer(int(said["sluice-status"]), *_read(record.value))
+            headers = {name: (value or b"").decode() for name, value in record.headers}
+            if request := self._pending.get(headers.get("correlation-id", "").encode()):
+                request.record_reply(int(headers["sluice-status"]), *_parse_response(record.value))

@@ -1,4 +1,4 @@
-"""Three brokers of Apache Kafka, and who among them leads."""
+"""Cluster of three Apache Kafka brokers, whose nodes can be killed, stopped and paused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NODES = (1, 2, 3)
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports of loopback, all different, that nobody listens on."""
+    """Return distinct free ports of the loopback interface."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))
@@ -29,8 +29,8 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class Cluster:
-    """Each node is broker and controller at once; with three, any one may be away."""
+class KafkaCluster:
+    """Three nodes, each of them broker and controller; any one of them may be down."""
 
     def __init__(self, folder: Path) -> None:
         ports = free_ports(2 * len(NODES))
@@ -50,12 +50,12 @@ class Cluster:
 
     async def start(self) -> None:
         await asyncio.gather(*(broker.start() for broker in self._brokers.values()))
-        await self.until_whole()
+        await self.wait_until_in_sync()
 
     async def stop(self) -> None:
         await asyncio.gather(*(broker.stop() for broker in self._brokers.values()))
 
-    # --- what happens to one node
+    # --- operations on one node
 
     def kill(self, node: int) -> None:
         self._brokers[node].kill()
@@ -71,10 +71,10 @@ class Cluster:
         assert pid is not None, f"broker {node} does not run"
         os.kill(pid, number)
 
-    # --- who is who
+    # --- roles
 
     def controller(self) -> int:
-        """The node that leads the quorum; clients are told any of them, so its own note is read."""
+        """Return the leader of the controller quorum, from the nodes' files, because clients' metadata names any node."""
         notes = [
             json.loads((self._folder / f"broker-{node}/data/__cluster_metadata-0/quorum-state").read_text("utf-8"))
             for node in NODES
@@ -86,7 +86,7 @@ class Cluster:
             (described,) = await client.describe_topics([topic])
         return next(int(part["leader"]) for part in described["partitions"] if part["partition"] == partition)
 
-    async def until_whole(self, within_s: float = 90.0) -> None:
+    async def wait_until_in_sync(self, within_s: float = 90.0) -> None:
         """Every node is there, and every partition has all its copies in sync again."""
         await eventually(self._is_whole, within=within_s, every=0.3)
 

@@ -1,4 +1,4 @@
-"""The disk under ClickHouse's files: a small one of its own where we may mount one, so that it can be full."""
+"""Disk of ClickHouse's files, which can be filled: a small tmpfs where the harness may mount one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK = b"\0" * (1024 * 1024)
 
 
 class Disk:
-    """Full means ENOSPC where it is mounted; elsewhere the process may write no file at all any more (EFBIG)."""
+    """A disk that can be full: ENOSPC on the tmpfs; without a mount, the process can't write any file (EFBIG)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -21,7 +21,7 @@ class Disk:
         self.mounted = False
 
     def mount(self) -> None:
-        """Needs root, and leave to mount; without either the disk is the machine's."""
+        """Mount the tmpfs; without root or the permission to mount, use the machine's disk."""
         command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(self._folder)]
         with contextlib.suppress(OSError):
             self.mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -31,7 +31,7 @@ class Disk:
             subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
 
     def fill(self, pid: int) -> None:
-        """Leave no room for the files of the process that writes here."""
+        """Leave no space for the files of this process."""
         if not self.mounted:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             return
@@ -44,7 +44,7 @@ class Disk:
                     raise
 
     def free(self, pid: int) -> None:
-        """There is room again."""
+        """Make space again."""
         if self.mounted:
             self._balloon.unlink()
         else:

@@ -1,4 +1,4 @@
-"""What is left of a run, read from where it lies: every record of every topic, and every row of ClickHouse."""
+"""Reads the evidence of a run: every record of every topic, and every row of ClickHouse."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topic, Topics
 from streams.pipeline.request_identity import request_id_of
 
-Place = tuple[str, int, int]
-"""Topic, partition, offset: who a record is."""
+RecordId = tuple[str, int, int]
+"""Topic, partition, offset."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class FinalState:
     """One ``RequestSettled``."""
 
     outcome: str
@@ -37,59 +37,59 @@ class Attempt:
     expires_at: int = 0
     finished: bool = False
     error_type: str = ""
-    overtaken: bool = False
-    """Its end was not on the log yet, and its time was over, when another worker began the next attempt."""
+    superseded: bool = False
+    """Expired without a result on the log when another worker started the next attempt."""
 
     @property
     def in_doubt(self) -> bool:
-        """Whether nobody but its worker could know what became of it, when it mattered."""
-        return self.overtaken or not self.finished
+        """Return whether its result was unknown to other workers when they had to decide."""
+        return self.superseded or not self.finished
 
 
 @dataclass(slots=True)
-class OnTheLog:
-    """What the topics hold."""
+class LogContents:
+    """Contents of the topics."""
 
-    sizes: dict[Place, int] = field(default_factory=dict)
-    """Of every record that audit reads, in bytes."""
+    sizes: dict[RecordId, int] = field(default_factory=dict)
+    """Size in bytes of every record that audit reads."""
     requests: set[str] = field(default_factory=set)
-    """The id of every request that is on a request topic."""
-    ends: dict[str, list[End]] = field(default_factory=dict)
+    """Ids of the requests on request topics."""
+    final_states: dict[str, list[FinalState]] = field(default_factory=dict)
     attempts: dict[str, dict[tuple[int, str], Attempt]] = field(default_factory=dict)
     """By request, then by number and worker."""
-    dead: list[Place] = field(default_factory=list)
-    """Where each dead letter was before it died."""
+    dead_letters: list[RecordId] = field(default_factory=list)
+    """Source record of each dead letter."""
     replies: Counter[str] = field(default_factory=Counter)
     """By correlation id."""
 
 
-async def read_log(bootstrap: str, topics: Topics, replies: Topic) -> OnTheLog:
-    """Read all topics from their beginning to their end."""
-    found = OnTheLog()
+async def read_log(bootstrap: str, topics: Topics, replies: Topic) -> LogContents:
+    """Read all topics from beginning to end."""
+    found = LogContents()
     requests = {topic.name for topic in topics.all_requests}
     async for record in _records(bootstrap, [*topics.audited, *topics.dead_letters, replies]):
         if record.topic == replies.name:
             found.replies[headers.text(record.headers, "correlation-id")] += 1
             continue
-        place = (record.topic, record.partition, record.offset)
-        found.sizes[place] = len(record.value or b"")
+        record_id = (record.topic, record.partition, record.offset)
+        found.sizes[record_id] = len(record.value or b"")
         if record.topic in requests:
             found.requests.add(request_id_of(record, topics))
         elif record.topic.endswith("-dlt"):
-            found.dead.append(_original(record))
+            found.dead_letters.append(_source_of(record))
         else:
-            take(found, record)
+            add_event(found, record)
     return found
 
 
-def take(found: OnTheLog, record: ConsumerRecord) -> None:
-    """Note what an event says, in the order of its partition."""
+def add_event(found: LogContents, record: ConsumerRecord) -> None:
+    """Add an event. Events of one partition must come in the order of the log."""
     try:
         event = decode(record.value or b"")
     except UndecodableError:
-        return  # a planted one; its row and its dead letter are counted
+        return  # injected; its row and its dead letter are checked
     if isinstance(event, RequestSettled):
-        found.ends.setdefault(event.request.request_id, []).append(End(event.outcome, event.replayed))
+        found.final_states.setdefault(event.request.request_id, []).append(FinalState(event.outcome, event.replayed))
     elif isinstance(event, AttemptWithdrawn):
         found.attempts[event.request.request_id].pop((event.attempt, event.worker), None)
     elif isinstance(event, AttemptStarted | AttemptFinished):
@@ -101,11 +101,11 @@ def take(found: OnTheLog, record: ConsumerRecord) -> None:
         attempt.expires_at = event.expires_at
         for (number, worker), other in attempts.items():
             if number < event.attempt and worker != event.worker and not other.finished:
-                other.overtaken |= other.expires_at <= event.started_at
+                other.superseded |= other.expires_at <= event.started_at
 
 
-def _original(record: ConsumerRecord) -> Place:
-    """Where a dead letter was, by the text headers that Connect would write."""
+def _source_of(record: ConsumerRecord) -> RecordId:
+    """Return the source of a dead letter, from the text headers that Kafka Connect would write."""
     topic, partition, offset = (
         headers.text(record.headers, f"__connect.errors.{name}") for name in ("topic", "partition", "offset")
     )
@@ -113,38 +113,38 @@ def _original(record: ConsumerRecord) -> Place:
 
 
 async def _records(bootstrap: str, topics: list[Topic]) -> AsyncIterator[ConsumerRecord]:
-    places = [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
+    partitions = [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        consumer.assign(places)
+        consumer.assign(partitions)
         await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(places)
-        left = {place for place in places if ends[place] > 0}
-        while left:
-            for place, records in (await consumer.getmany(timeout_ms=1000)).items():
+        ends = await consumer.end_offsets(partitions)
+        unread = {partition for partition in partitions if ends[partition] > 0}
+        while unread:
+            for partition, records in (await consumer.getmany(timeout_ms=1000)).items():
                 for record in records:
                     yield record
-                if records and records[-1].offset + 1 >= ends[place]:
-                    left.discard(place)
+                if records and records[-1].offset + 1 >= ends[partition]:
+                    unread.discard(partition)
     finally:
         await consumer.stop()
 
 
 @dataclass(slots=True)
-class InClickHouse:
-    """What the deduplicating views show."""
+class StoredRows:
+    """Rows of the deduplicating views."""
 
-    events: dict[Place, list[int]] = field(default_factory=dict)
-    """Sizes of the rows at each place: one for each."""
+    events: dict[RecordId, list[int]] = field(default_factory=dict)
+    """Sizes of the rows of each record: one if all is well."""
     requests: dict[str, list[str]] = field(default_factory=dict)
-    """Outcomes by request: one for each."""
+    """Outcomes of each request: one if all is well."""
     unsettled: int = 0
 
 
-def read_rows(clickhouse: str) -> InClickHouse:
-    """Read the views ``events``, ``requests`` and ``unsettled`` whole."""
-    found = InClickHouse()
+def read_rows(clickhouse: str) -> StoredRows:
+    """Read the views ``events``, ``requests`` and ``unsettled``."""
+    found = StoredRows()
     for topic, partition, offset, size in _rows(
         clickhouse, "SELECT kafka_topic, kafka_partition, kafka_offset, bytes FROM events"
     ):
@@ -156,7 +156,7 @@ def read_rows(clickhouse: str) -> InClickHouse:
 
 
 def count(clickhouse: str, sql: str) -> int:
-    """The one figure that a query answers."""
+    """Return the number that a query selects."""
     return int(next(_rows(clickhouse, sql))[0])
 
 

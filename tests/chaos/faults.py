@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Each fault strikes, holds as long as it must, and is healed when it returns."""
+"""Faults by name. ``inject`` returns when the fault is undone."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from typing import Protocol
 from aiokafka import AIOKafkaProducer
 
 from tests.chaos.cluster import NODES
-from tests.chaos.double import Mode
 from tests.chaos.gateway import INGRESSES, WORKERS
-from tests.chaos.scene import Scene
+from tests.chaos.mock_provider import Mode
+from tests.chaos.testbed import Testbed
 
 STAGES = ("filter", "route", "call", "reply", "ingress", "audit")
-PAST_THE_SESSION_S = 15.0
-"""Longer than the group's session timeout (10 s) and the broker's (3 s): others have taken over by then."""
+LONGER_THAN_SESSION_S = 15.0
+"""Longer than the session timeouts of the group (10 s) and of a broker (3 s): others have taken over by then."""
 
 
 class Fault(Protocol):
-    """One thing that goes wrong."""
+    """One fault."""
 
-    async def happen(self, scene: Scene) -> None:
-        """Strike, hold, and heal."""
+    async def inject(self, testbed: Testbed) -> None:
+        """Cause the fault, hold it, and undo it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """One process of a stage gets a signal; whoever supervises it starts it again."""
+class SignalProcess:
+    """Sends a signal to one process of a stage, which its supervisor restarts."""
 
     stage: str
     number: signal.Signals
 
-    async def happen(self, scene: Scene) -> None:
-        names = [name for name in scene.gateway.processes if name.partition("-")[0] == self.stage]
-        scene.gateway.processes[scene.draw.choice(names)].signal(self.number)
+    async def inject(self, testbed: Testbed) -> None:
+        names = [name for name in testbed.gateway.processes if name.partition("-")[0] == self.stage]
+        testbed.gateway.processes[testbed.random.choice(names)].signal(self.number)
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """One process of a stage stands still past its session timeout, and then goes on as if nothing had been."""
+class PauseProcess:
+    """Pauses one process of a stage past its session timeout (SIGSTOP, then SIGCONT)."""
 
     stage: str
-    for_s: float = PAST_THE_SESSION_S
+    for_s: float = LONGER_THAN_SESSION_S
 
-    async def happen(self, scene: Scene) -> None:
-        process = scene.gateway.processes[f"{self.stage}-{scene.draw.randrange(2)}"]
+    async def inject(self, testbed: Testbed) -> None:
+        process = testbed.gateway.processes[f"{self.stage}-{testbed.random.randrange(2)}"]
         process.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(self.for_s)
@@ -57,192 +57,194 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
-    """A process is stopped for so long."""
+class StopProcess:
+    """Stops a process for a time."""
 
     name: str
     for_s: float
 
-    async def happen(self, scene: Scene) -> None:
-        process = scene.gateway.processes[self.name]
+    async def inject(self, testbed: Testbed) -> None:
+        process = testbed.gateway.processes[self.name]
         await process.stop()
         await asyncio.sleep(self.for_s)
         await process.start()
 
 
 @dataclass(frozen=True, slots=True)
-class DiskFull:
-    """ClickHouse's disk has no room left, for longer than the buffer before it lasts: long prompts see to that."""
+class FillDisk:
+    """Fills ClickHouse's disk for longer than audit's buffer lasts, which long prompts fill."""
 
     for_s: float = 30.0
     prompts: int = 120
     characters: int = 60_000
 
-    async def happen(self, scene: Scene) -> None:
-        audit = scene.gateway.processes["audit"]
-        await asyncio.to_thread(scene.disk.fill, audit.pid)
+    async def inject(self, testbed: Testbed) -> None:
+        audit = testbed.gateway.processes["audit"]
+        await asyncio.to_thread(testbed.disk.fill, audit.pid)
         try:
-            for _ in range(self.prompts):  # five events of each hold it: 36 MB, and the buffer takes twice 8 MiB
-                scene.load.ask("kafka", "again", self.characters)
+            for _ in range(
+                self.prompts
+            ):  # five events of each request hold its prompt: 36 MB; the buffer takes 2 x 8 MiB
+                testbed.load.send("kafka", "again", self.characters)
                 await asyncio.sleep(self.for_s / self.prompts)
         finally:
-            scene.disk.free(audit.pid)
+            testbed.disk.free(audit.pid)
 
 
 @dataclass(frozen=True, slots=True)
 class KillBroker:
-    """kill -9 of a broker: any, the leader of a partition of outcomes, or the controller. Back after a while."""
+    """Kills a broker with SIGKILL and restarts it: any, the leader of a partition of outcomes, or the controller."""
 
     which: str
     for_s: float = 5.0
 
-    async def happen(self, scene: Scene) -> None:
-        node = await _node(scene, self.which)
-        scene.cluster.kill(node)
+    async def inject(self, testbed: Testbed) -> None:
+        node = await _choose_broker(testbed, self.which)
+        testbed.cluster.kill(node)
         await asyncio.sleep(self.for_s)
-        await scene.cluster.start_one(node)
-        await scene.cluster.until_whole()
+        await testbed.cluster.start_one(node)
+        await testbed.cluster.wait_until_in_sync()
 
 
 @dataclass(frozen=True, slots=True)
-class StopBroker:
-    """A broker ends in order and comes back, as for an upgrade."""
+class RestartBroker:
+    """Restarts a broker gracefully, as for an upgrade."""
 
-    async def happen(self, scene: Scene) -> None:
-        await _restart_broker(scene, scene.draw.choice(NODES))
+    async def inject(self, testbed: Testbed) -> None:
+        await _restart_broker(testbed, testbed.random.choice(NODES))
 
 
 @dataclass(frozen=True, slots=True)
 class PauseBroker:
-    """A broker stands still: its connections stay open, and nothing answers on them."""
+    """Pauses a broker: its connections stay open without an answer."""
 
     which: str = "leader"
-    for_s: float = PAST_THE_SESSION_S
+    for_s: float = LONGER_THAN_SESSION_S
 
-    async def happen(self, scene: Scene) -> None:
-        node = await _node(scene, self.which)
-        scene.cluster.signal(node, signal.SIGSTOP)
+    async def inject(self, testbed: Testbed) -> None:
+        node = await _choose_broker(testbed, self.which)
+        testbed.cluster.signal(node, signal.SIGSTOP)
         try:
             await asyncio.sleep(self.for_s)
         finally:
-            scene.cluster.signal(node, signal.SIGCONT)
-        await scene.cluster.until_whole()
+            testbed.cluster.signal(node, signal.SIGCONT)
+        await testbed.cluster.wait_until_in_sync()
 
 
 @dataclass(frozen=True, slots=True)
 class RollingRestart:
-    """Every process and every broker is restarted in order, one after the other."""
+    """Restarts every process and every broker gracefully, one by one."""
 
-    async def happen(self, scene: Scene) -> None:
+    async def inject(self, testbed: Testbed) -> None:
         for name in (*INGRESSES, *WORKERS):
-            await scene.gateway.processes[name].restart()
-            await scene.gateway.until_ready()
+            await testbed.gateway.processes[name].restart()
+            await testbed.gateway.wait_until_ready()
         for node in NODES:
-            await _restart_broker(scene, node)
+            await _restart_broker(testbed, node)
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """The provider behaves so for a while."""
+class DegradeProvider:
+    """Switches the mock provider's behaviour for a time."""
 
     mode: Mode
     for_s: float = 12.0
 
-    async def happen(self, scene: Scene) -> None:
-        await scene.provider.become(self.mode)
+    async def inject(self, testbed: Testbed) -> None:
+        await testbed.provider.set_mode(self.mode)
         await asyncio.sleep(self.for_s)
-        await scene.provider.become("ok")
+        await testbed.provider.set_mode("ok")
 
 
 @dataclass(frozen=True, slots=True)
-class Skew:
-    """One process of each of some stages has a wrong clock for a while."""
+class SkewClocks:
+    """Gives one process of each named stage a wrong wall clock for a time."""
 
     ahead_s: Mapping[str, float]
     for_s: float = 15.0
 
-    async def happen(self, scene: Scene) -> None:
-        processes = scene.gateway.processes
+    async def inject(self, testbed: Testbed) -> None:
+        processes = testbed.gateway.processes
         await asyncio.gather(*(processes[name].restart(skew_s) for name, skew_s in self.ahead_s.items()))
-        await scene.gateway.until_ready()
+        await testbed.gateway.wait_until_ready()
         await asyncio.sleep(self.for_s)
         await asyncio.gather(*(processes[name].restart() for name in self.ahead_s))
 
 
 @dataclass(frozen=True, slots=True)
-class HangUps:
-    """A crowd of callers asks and hangs up."""
+class Disconnects:
+    """Sends requests whose callers disconnect."""
 
     callers: int = 60
 
-    async def happen(self, scene: Scene) -> None:
+    async def inject(self, testbed: Testbed) -> None:
         for number in range(self.callers):
-            scene.load.ask("leaving", ("again", "once")[number % 2])
+            testbed.load.send("disconnecting", ("again", "once")[number % 2])
             await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)
 class HotTenant:
-    """One tenant asks for as much as all others in a minute, at once."""
+    """Sends a burst of one tenant: as many requests as all others in 20 s at 20 requests/s."""
 
     requests: int = 400
 
-    async def happen(self, scene: Scene) -> None:
+    async def inject(self, testbed: Testbed) -> None:
         for number in range(self.requests):
-            scene.load.ask("hot", ("again", "once")[number % 2])
+            testbed.load.send("hot", ("again", "once")[number % 2])
 
 
 @dataclass(frozen=True, slots=True)
-class Poison:
-    """A record that nobody can read, on every topic that a stage reads."""
+class UndecodableRecords:
+    """Writes undecodable records to every topic that a stage reads."""
 
-    async def happen(self, scene: Scene) -> None:
-        topics = scene.topics
+    async def inject(self, testbed: Testbed) -> None:
+        topics = testbed.topics
         read = [topic for stage in ("filter", "route", "call", "reply") for topic in topics.sources_of(stage)]
-        async with AIOKafkaProducer(bootstrap_servers=scene.cluster.bootstrap_servers) as producer:
+        async with AIOKafkaProducer(bootstrap_servers=testbed.cluster.bootstrap_servers) as producer:
             for topic in (*read, topics.attempts, topics.feedback, topics.health):
-                for value in (b"\x00\x00\x00\x00\x01poison", b"\x00\x00", b"\xff\xfe no text"):
-                    kept = await producer.send_and_wait(topic.name, value, key=b"poison")
-                    scene.poison.add((kept.topic, kept.partition, kept.offset))
+                for value in (b"\x00\x00\x00\x00\x01poison", b"\x00\x00", b"\xff\xfe not UTF-8"):
+                    written = await producer.send_and_wait(topic.name, value, key=b"poison")
+                    testbed.poison.add((written.topic, written.partition, written.offset))
 
 
-async def _node(scene: Scene, which: str) -> int:
+async def _choose_broker(testbed: Testbed, which: str) -> int:
     match which:
         case "leader":
-            return await scene.cluster.leader(scene.topics.outcomes.name)
+            return await testbed.cluster.leader(testbed.topics.outcomes.name)
         case "controller":
-            return scene.cluster.controller()
+            return testbed.cluster.controller()
         case _:
-            return scene.draw.choice(NODES)
+            return testbed.random.choice(NODES)
 
 
-async def _restart_broker(scene: Scene, node: int) -> None:
-    await scene.cluster.stop_one(node)
-    await scene.cluster.start_one(node)
-    await scene.cluster.until_whole()
+async def _restart_broker(testbed: Testbed, node: int) -> None:
+    await testbed.cluster.stop_one(node)
+    await testbed.cluster.start_one(node)
+    await testbed.cluster.wait_until_in_sync()
 
 
 FAULTS: Mapping[str, Fault] = {
-    **{f"kill-{stage}": Signal(stage, signal.SIGKILL) for stage in STAGES},
-    **{f"term-{stage}": Signal(stage, signal.SIGTERM) for stage in STAGES},
-    **{f"pause-{stage}": Pause(stage) for stage in ("filter", "call", "reply")},
+    **{f"kill-{stage}": SignalProcess(stage, signal.SIGKILL) for stage in STAGES},
+    **{f"term-{stage}": SignalProcess(stage, signal.SIGTERM) for stage in STAGES},
+    **{f"pause-{stage}": PauseProcess(stage) for stage in ("filter", "call", "reply")},
     "kill-broker": KillBroker("any"),
     "kill-leader": KillBroker("leader"),
     "kill-controller": KillBroker("controller"),
-    "term-broker": StopBroker(),
+    "term-broker": RestartBroker(),
     "pause-broker": PauseBroker(),
     "rolling-restart": RollingRestart(),
-    "audit-away": Away("audit", 30.0),
-    "disk-full": DiskFull(),
-    "provider-down": Provider("down"),
-    "provider-slow": Provider("slow"),
-    "provider-limiting": Provider("limiting"),
-    "provider-failing": Provider("failing"),
-    "provider-hanging": Provider("hanging"),
-    "provider-cutting": Provider("cutting"),
-    "hang-ups": HangUps(),
-    "clock-skew": Skew({"ingress-1": 20.0, "filter-1": -20.0, "call-1": 30.0, "reply-1": -30.0}),
-    "poison": Poison(),
+    "audit-away": StopProcess("audit", 30.0),
+    "disk-full": FillDisk(),
+    "provider-down": DegradeProvider("down"),
+    "provider-slow": DegradeProvider("slow"),
+    "provider-limiting": DegradeProvider("limiting"),
+    "provider-failing": DegradeProvider("failing"),
+    "provider-hanging": DegradeProvider("hanging"),
+    "provider-cutting": DegradeProvider("cutting"),
+    "hang-ups": Disconnects(),
+    "clock-skew": SkewClocks({"ingress-1": 20.0, "filter-1": -20.0, "call-1": 30.0, "reply-1": -30.0}),
+    "poison": UndecodableRecords(),
     "hot-tenant": HotTenant(),
 }
-"""Every fault there is, in the order in which it happens unless a seed shuffles it."""
+"""All faults, in the order of a run without a seed."""

@@ -1,6 +1,6 @@
-"""The ledger: what was asked against what is on the log, what callers got, what the provider saw, and what was stored.
+"""The ledger: compares requests with the log, with callers' replies, with the provider's calls and with ClickHouse.
 
-Pure. Each line of it says what must hold, how many things were looked at, and which of them it does not hold for.
+Pure. Each line has a claim, the number of things checked, and those that break the claim.
 """
 
 from __future__ import annotations
@@ -9,36 +9,36 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.callers import TOPICS, Ask
-from tests.chaos.double import ANSWER, Call
-from tests.chaos.evidence import Attempt, InClickHouse, OnTheLog, Place
+from tests.chaos.callers import TOPICS, SentRequest
+from tests.chaos.evidence import Attempt, LogContents, RecordId, StoredRows
+from tests.chaos.mock_provider import ANSWER, ReceivedCall
 
 OK = 200
-RETRIED = "again"
-"""The model whose calls are made again when they are in doubt."""
+RETRIED_MODEL = "again"
+"""Model whose calls in doubt are retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that a run has left."""
+    """Everything that a run has left."""
 
-    asks: Sequence[Ask]
-    log: OnTheLog
-    rows: InClickHouse
-    calls: Mapping[str, Sequence[Call]]
-    """The provider's, by the name in the prompt."""
-    poison: frozenset[Place] = frozenset()
-    """What was planted to be unreadable."""
+    requests: Sequence[SentRequest]
+    log: LogContents
+    rows: StoredRows
+    calls: Mapping[str, Sequence[ReceivedCall]]
+    """Calls that the provider received, by the request's name in the prompt."""
+    poison: frozenset[RecordId] = frozenset()
+    """Records that were injected to be undecodable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One thing that must hold."""
+class LedgerLine:
+    """One claim, and the things that break it."""
 
     claim: str
-    looked_at: int
+    checked: int
     broken: Sequence[str] = ()
-    """Those that it does not hold for; empty when all is well."""
+    """Names of the things that break the claim."""
 
     @property
     def holds(self) -> bool:
@@ -47,56 +47,70 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All lines, and what is counted besides."""
+    """All claims, and counts."""
 
-    lines: Sequence[Line]
+    lines: Sequence[LedgerLine]
     counts: Mapping[str, int] = field(default_factory=dict)
-    """What is allowed and told: repeats that a crash made, calls that were doubtful, what callers saw."""
+    """Numbers without a claim: repeats after a crash, calls in doubt, errors that callers got."""
 
     @property
     def holds(self) -> bool:
         return all(line.holds for line in self.lines)
 
 
-def drawn_up(found: Evidence) -> Ledger:
-    """Draw up the ledger of a run."""
-    lines = (*_ends(found), *_replies(found), *_calls(found), *_rows(found), _letters(found))
-    return Ledger(lines, _counts(found))
+def draw_up(found: Evidence) -> Ledger:
+    """Check the evidence of a run."""
+    lines = (
+        *_check_final_states(found),
+        *_check_replies(found),
+        *_check_calls(found),
+        *_check_rows(found),
+        _check_dead_letters(found),
+    )
+    return Ledger(lines, _count(found))
 
 
-# --- every accepted request has one end
+# --- every accepted request has one final state
 
 
-def _ends(found: Evidence) -> Iterable[Line]:
+def _check_final_states(found: Evidence) -> Iterable[LedgerLine]:
     log = found.log
-    told = {ask.request_id for ask in found.asks if ask.accepted}
-    yield Line("requests that a caller saw accepted are on the log", len(told), sorted(told - log.requests))
-    ended = {request_id for request_id, ends in log.ends.items() if any(not end.replayed for end in ends)}
-    yield Line("accepted requests are settled", len(log.requests), sorted(log.requests - ended))
-    several = [request_id for request_id, ends in log.ends.items() if len({end.outcome for end in ends}) > 1]
-    yield Line("a request has one final state, even if it is written twice", len(log.ends), sorted(several))
+    accepted = {request.request_id for request in found.requests if request.accepted}
+    yield LedgerLine(
+        "requests that a caller saw accepted are on the log", len(accepted), sorted(accepted - log.requests)
+    )
+    ended = {request_id for request_id, ends in log.final_states.items() if any(not end.replayed for end in ends)}
+    yield LedgerLine("accepted requests are settled", len(log.requests), sorted(log.requests - ended))
+    several = [request_id for request_id, ends in log.final_states.items() if len({end.outcome for end in ends}) > 1]
+    yield LedgerLine(
+        "a request has one final state, even if it is written twice", len(log.final_states), sorted(several)
+    )
 
 
-# --- who waits gets a reply
+# --- every waiting caller gets a reply
 
 
-def _replies(found: Evidence) -> Iterable[Line]:
-    http = [ask for ask in found.asks if ask.way in {"http", "stream"}]
-    yield Line("HTTP callers that stay get a response", len(http), [ask.name for ask in http if ask.status is None])
-    kafka = [ask for ask in found.asks if ask.way in TOPICS and ask.request_id in found.log.requests]
-    silent = [ask.name for ask in kafka if not found.log.replies[ask.name]]
-    yield Line("Kafka callers get their reply", len(kafka), silent)
-    answers = [ask for ask in found.asks if ask.status == OK and not ask.code]
-    garbled = [f"{ask.name}: {ask.text!r}" for ask in answers if ask.text != ANSWER]
-    yield Line("answers are complete and in order", len(answers), garbled)
+def _check_replies(found: Evidence) -> Iterable[LedgerLine]:
+    http = [request for request in found.requests if request.kind in {"http", "stream"}]
+    yield LedgerLine(
+        "HTTP callers that stay get a response", len(http), [request.name for request in http if request.status is None]
+    )
+    kafka = [
+        request for request in found.requests if request.kind in TOPICS and request.request_id in found.log.requests
+    ]
+    silent = [request.name for request in kafka if not found.log.replies[request.name]]
+    yield LedgerLine("Kafka callers get their reply", len(kafka), silent)
+    answers = [request for request in found.requests if request.status == OK and not request.code]
+    garbled = [f"{request.name}: {request.text!r}" for request in answers if request.text != ANSWER]
+    yield LedgerLine("answers are complete and in order", len(answers), garbled)
 
 
 # --- nothing is paid twice
 
 
-def _calls(found: Evidence) -> Iterable[Line]:
-    """More than one call is right where one failed; one more that was paid only where one was in doubt, and `retry`."""
-    ids = {ask.name: ask.request_id for ask in found.asks}
+def _check_calls(found: Evidence) -> Iterable[LedgerLine]:
+    """Check calls: several are allowed after a failure; a second paid one only with `retry` and after one in doubt."""
+    ids = {request.name: request.request_id for request in found.requests}
     unknown, unrecorded, twice, doubled = [], [], [], []
     for name, calls in found.calls.items():
         attempts = found.log.attempts.get(ids.get(name, ""), {})
@@ -105,80 +119,86 @@ def _calls(found: Evidence) -> Iterable[Line]:
         if len(calls) > len(attempts):
             unrecorded.append(f"{name}: {len(calls)} calls, {len(attempts)} attempts")
         excused = sum(_may_be_paid_again(attempt) for attempt in attempts.values())
-        paid = sum(call.fate == "paid" for call in calls)
-        if calls[0].model != RETRIED:
+        paid = sum(call.status == "paid" for call in calls)
+        if calls[0].model != RETRIED_MODEL:
             doubled += [name] if len(calls) > 1 else []
         elif paid > 1 + excused:
             twice.append(f"{name}: paid {paid} times, {excused} excused")
-    yield Line("every provider call belongs to a request", len(found.calls), unknown)
-    yield Line("every provider call is on the log", sum(map(len, found.calls.values())), unrecorded)
-    retried = sum(calls[0].model == RETRIED for calls in found.calls.values())
-    yield Line("`retry`: paid twice only if in doubt", retried, twice)
-    yield Line("`fail`: never called twice", len(found.calls) - retried, doubled)
+    yield LedgerLine("every provider call belongs to a request", len(found.calls), unknown)
+    yield LedgerLine("every provider call is on the log", sum(map(len, found.calls.values())), unrecorded)
+    retried = sum(calls[0].model == RETRIED_MODEL for calls in found.calls.values())
+    yield LedgerLine("`retry`: paid twice only if in doubt", retried, twice)
+    yield LedgerLine("`fail`: never called twice", len(found.calls) - retried, doubled)
 
 
 def _may_be_paid_again(attempt: Attempt) -> bool:
-    """A crash or a pause left it in doubt, or it ended without an answer though the provider may have made one."""
+    """Return whether a crash or a pause left it in doubt, or it failed although the provider may have answered."""
     return attempt.in_doubt or attempt.error_type in {"timeout", "network"}
 
 
-# --- everything is stored, once
+# --- every record is stored once
 
 
-def _rows(found: Evidence) -> Iterable[Line]:
+def _check_rows(found: Evidence) -> Iterable[LedgerLine]:
     log, rows = found.log, found.rows
-    yield Line("every record on the log has a row", len(log.sizes), _named(log.sizes.keys() - rows.events.keys()))
-    yield Line("every row has a record on the log", len(rows.events), _named(rows.events.keys() - log.sizes.keys()))
-    several = [place for place, sizes in rows.events.items() if len(sizes) > 1]
-    yield Line("no record has two rows", len(rows.events), _named(several))
+    yield LedgerLine("every record on the log has a row", len(log.sizes), _names(log.sizes.keys() - rows.events.keys()))
+    yield LedgerLine(
+        "every row has a record on the log", len(rows.events), _names(rows.events.keys() - log.sizes.keys())
+    )
+    several = [record for record, sizes in rows.events.items() if len(sizes) > 1]
+    yield LedgerLine("no record has two rows", len(rows.events), _names(several))
     both = log.sizes.keys() & rows.events.keys()
-    yield Line(
-        "rows have the size of their record", len(both), _named(p for p in both if rows.events[p][0] != log.sizes[p])
+    yield LedgerLine(
+        "rows have the size of their record", len(both), _names(r for r in both if rows.events[r][0] != log.sizes[r])
     )
     wrong = [
         f"{request_id}: {rows.requests.get(request_id, [])}"
-        for request_id, ends in log.ends.items()
+        for request_id, ends in log.final_states.items()
         if rows.requests.get(request_id, []) != [end.outcome for end in ends if not end.replayed][:1]
     ]
-    yield Line("every settled request is one row of `requests`", len(log.ends), wrong)
-    yield Line("`unsettled` is empty", 1, [f"{rows.unsettled} rows"] if rows.unsettled else [])
+    yield LedgerLine("every settled request is one row of `requests`", len(log.final_states), wrong)
+    yield LedgerLine("`unsettled` is empty", 1, [f"{rows.unsettled} rows"] if rows.unsettled else [])
 
 
-def _named(places: Iterable[Place]) -> list[str]:
-    return ["/".join(map(str, place)) for place in sorted(places)]
+def _names(records: Iterable[RecordId]) -> list[str]:
+    return ["/".join(map(str, record)) for record in sorted(records)]
 
 
-def _letters(found: Evidence) -> Line:
-    stray = {place for place in found.log.dead if place not in found.poison}
-    return Line("only injected records are dead letters", len(found.log.dead), _named(stray))
+def _check_dead_letters(found: Evidence) -> LedgerLine:
+    stray = {record for record in found.log.dead_letters if record not in found.poison}
+    return LedgerLine("only injected records are dead letters", len(found.log.dead_letters), _names(stray))
 
 
-# --- what is allowed, and told
+# --- counts
 
 
-def _counts(found: Evidence) -> dict[str, int]:
+def _count(found: Evidence) -> dict[str, int]:
     log, calls = found.log, [call for of_one in found.calls.values() for call in of_one]
     attempts = [attempt for of_one in log.attempts.values() for attempt in of_one.values()]
-    outcomes = [ends[0].outcome for request_id, ends in log.ends.items() if request_id in log.requests]
-    told = Counter(ask.code for ask in found.asks if ask.code)
+    outcomes = [ends[0].outcome for request_id, ends in log.final_states.items() if request_id in log.requests]
+    codes = Counter(request.code for request in found.requests if request.code)
     return {
-        "requests sent": len(found.asks),
+        "requests sent": len(found.requests),
         "requests accepted": len(log.requests),
         **{f"requests {outcome}": outcomes.count(outcome) for outcome in sorted(set(outcomes))},
-        **{f"callers that got {code}": count for code, count in sorted(told.items())},
-        "rejected by the ingress": len(log.ends.keys() - log.requests),
+        **{f"callers that got {code}": count for code, count in sorted(codes.items())},
+        "rejected by the ingress": len(log.final_states.keys() - log.requests),
         "final states written again": sum(
-            max(0, sum(not end.replayed for end in ends) - 1) for ends in log.ends.values()
+            max(0, sum(not end.replayed for end in ends) - 1) for ends in log.final_states.values()
         ),
         "replies written again": sum(max(0, times - 1) for times in log.replies.values()),
-        "HTTP callers that had to retry": sum(ask.broken > 0 for ask in found.asks if ask.way not in TOPICS),
-        "Kafka sends without acknowledgement": sum(ask.broken > 0 for ask in found.asks if ask.way in TOPICS),
+        "HTTP callers that had to retry": sum(
+            request.retries > 0 for request in found.requests if request.kind not in TOPICS
+        ),
+        "Kafka sends without acknowledgement": sum(
+            request.retries > 0 for request in found.requests if request.kind in TOPICS
+        ),
         "provider calls": len(calls),
-        "provider calls paid": sum(call.fate == "paid" for call in calls),
+        "provider calls paid": sum(call.status == "paid" for call in calls),
         "attempts in doubt": sum(attempt.in_doubt for attempt in attempts),
         "requests paid more than once": sum(
-            sum(call.fate == "paid" for call in of_one) > 1 for of_one in found.calls.values()
+            sum(call.status == "paid" for call in of_one) > 1 for of_one in found.calls.values()
         ),
         "log records": len(log.sizes),
-        "dead letters": len(log.dead),
+        "dead letters": len(log.dead_letters),
     }

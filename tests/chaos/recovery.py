@@ -1,56 +1,58 @@
-"""How a fault was lived through, as its callers saw it. Pure."""
+"""Recovery from a fault, as callers saw it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.callers import Ask
+from tests.chaos.callers import SentRequest
 
 _ANSWERED = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """When a fault struck, was healed by whoever caused it, and when a later request was in ClickHouse: epoch seconds.
+class FaultTimes:
+    """When a fault started, was undone by the harness, and when a later request was in ClickHouse; epoch seconds.
 
-    A kill is healed at once: that the process comes back is the gateway's matter.
+    A kill is undone at once, because the process is restarted by its supervisor.
     """
 
     fault: str
-    struck: float
-    healed: float
+    started: float
+    ended: float
     stored: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The same in seconds, with what became of the requests of this time."""
+    """Recovery times in seconds, and counts of the requests from this fault until the next one."""
 
     fault: str
     lasted_s: float
-    """From the strike until it was healed."""
+    """From the start of the fault until it was undone."""
     first_s: float | None
-    """From the strike until a request that came after it was answered."""
+    """From the start of the fault until a later request was answered."""
     longest_s: float
-    """The longest that any request of this time waited for its reply."""
+    """Longest time from a request to its reply."""
     stored_s: float | None
-    """From the healing until a request that came after it was in ClickHouse."""
+    """From the end of the fault until a later request was in ClickHouse."""
     requests: int
     not_answered: int
-    """Requests of this time with another end than an answer: refused, failed or expired."""
+    """Requests that were refused, failed or expired."""
 
 
-def recovery(mark: Mark, until: float, asks: Sequence[Ask]) -> Recovery:
-    """What the callers between a fault and the next one saw; those who hung up saw nothing."""
-    these = [ask for ask in asks if mark.struck <= ask.sent_at < until and ask.way != "leaving"]
-    replied = [(ask, ask.answered_at) for ask in these if ask.answered_at is not None]
+def measure_recovery(times: FaultTimes, until: float, requests: Sequence[SentRequest]) -> Recovery:
+    """Measure the requests between a fault and the next one, without those whose callers disconnect."""
+    measured = [
+        request for request in requests if times.started <= request.sent_at < until and request.kind != "disconnecting"
+    ]
+    replied = [(request, request.answered_at) for request in measured if request.answered_at is not None]
     return Recovery(
-        mark.fault,
-        mark.healed - mark.struck,
-        min((at - mark.struck for ask, at in replied if ask.status == _ANSWERED), default=None),
-        max((at - ask.sent_at for ask, at in replied), default=0.0),
-        None if mark.stored is None else mark.stored - mark.healed,
-        len(these),
-        sum(ask.status not in {None, _ANSWERED} for ask in these),
+        times.fault,
+        times.ended - times.started,
+        min((at - times.started for request, at in replied if request.status == _ANSWERED), default=None),
+        max((at - request.sent_at for request, at in replied), default=0.0),
+        None if times.stored is None else times.stored - times.ended,
+        len(measured),
+        sum(request.status not in {None, _ANSWERED} for request in measured),
     )

@@ -1,37 +1,47 @@
-"""What is told about a fault is what its callers saw."""
+"""Tests of the recovery times, from the requests of callers."""
 
 from __future__ import annotations
 
-from tests.chaos.callers import Ask, Way
-from tests.chaos.recovery import Mark, recovery
+from tests.chaos.callers import CallerKind, SentRequest
+from tests.chaos.recovery import FaultTimes, measure_recovery
 
-STRUCK = 1000.0
-
-
-def ask(sent_at: float, answered_at: float | None, status: int | None = 200, way: Way = "http") -> Ask:
-    return Ask("one", way, "again", sent_at, status=status, answered_at=answered_at)
+STARTED = 1000.0
 
 
-def test_the_first_answer_is_that_of_a_request_that_came_after_the_strike() -> None:
-    asks = [ask(STRUCK - 1, STRUCK + 1), ask(STRUCK + 2, STRUCK + 3, 502), ask(STRUCK + 2, STRUCK + 7)]
-
-    told = recovery(Mark("kill", STRUCK, STRUCK, STRUCK + 9), STRUCK + 60, asks)
-
-    assert told.first_s == 7
-    assert told.longest_s == 5
-    assert told.stored_s == 9
-    assert (told.requests, told.not_answered) == (2, 1)
+def request(
+    sent_at: float, answered_at: float | None, status: int | None = 200, kind: CallerKind = "http"
+) -> SentRequest:
+    return SentRequest("one", kind, "again", sent_at, status=status, answered_at=answered_at)
 
 
-def test_what_comes_after_the_next_fault_is_not_counted() -> None:
-    told = recovery(Mark("kill", STRUCK, STRUCK, None), STRUCK + 5, [ask(STRUCK + 6, STRUCK + 7)])
+def test_first_answer_is_of_a_request_sent_after_the_fault_started() -> None:
+    requests = [
+        request(STARTED - 1, STARTED + 1),
+        request(STARTED + 2, STARTED + 3, 502),
+        request(STARTED + 2, STARTED + 7),
+    ]
 
-    assert told.first_s is None
-    assert told.stored_s is None
-    assert told.requests == 0
+    measured = measure_recovery(FaultTimes("kill", STARTED, STARTED, STARTED + 9), STARTED + 60, requests)
+
+    assert measured.first_s == 7
+    assert measured.longest_s == 5
+    assert measured.stored_s == 9
+    assert (measured.requests, measured.not_answered) == (2, 1)
 
 
-def test_who_hung_up_saw_nothing() -> None:
-    told = recovery(Mark("kill", STRUCK, STRUCK, None), STRUCK + 5, [ask(STRUCK + 1, None, None, "leaving")])
+def test_requests_after_the_next_fault_are_not_counted() -> None:
+    measured = measure_recovery(
+        FaultTimes("kill", STARTED, STARTED, None), STARTED + 5, [request(STARTED + 6, STARTED + 7)]
+    )
 
-    assert told.requests == 0
+    assert measured.first_s is None
+    assert measured.stored_s is None
+    assert measured.requests == 0
+
+
+def test_requests_of_callers_that_disconnect_are_not_counted() -> None:
+    measured = measure_recovery(
+        FaultTimes("kill", STARTED, STARTED, None), STARTED + 5, [request(STARTED + 1, None, None, "disconnecting")]
+    )
+
+    assert measured.requests == 0

@@ -1,6 +1,6 @@
-"""Python imports this at its start when it is told to by PYTHONPATH: a process whose wall clock is wrong.
+"""Skews the wall clock of a Python process, which imports this module at its start from PYTHONPATH.
 
-Only the clock that a wrong clock changes: time.time and time.time_ns. Monotonic time goes on as in life.
+Only time.time and time.time_ns are shifted; monotonic clocks are not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A provider that is none: a real HTTP server that does as it is told, and keeps a note of every call by request."""
+"""Mock provider: a real HTTP server with switchable behaviour, which records every call by the name of its request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any, Literal
 from aiohttp import web
 
 Mode = Literal["ok", "slow", "limiting", "failing", "hanging", "cutting", "down"]
-Fate = Literal["open", "paid", "refused", "cut"]
-"""Paid: the answer was made, and would be on the bill, whether or not its caller was still there to read it."""
+CallStatus = Literal["open", "paid", "refused", "cut"]
+"""Paid: the provider generated the answer and would bill it, even if no client read it."""
 
-NAMED = re.compile(r"\[request ([^\]]+)\]")
-"""How a prompt names its request: nothing else of a request reaches a provider of this kind."""
+REQUEST_NAME = re.compile(r"\[request ([^\]]+)\]")
+"""The request's name in a prompt: no other part of a request's identity reaches such a provider."""
 WORDS = ("Water ", "finds ", "its ", "way ", "through ", "every ", "gate.")
 ANSWER = "".join(WORDS)
 LATENCY_S = (0.05, 0.4)
@@ -28,23 +28,23 @@ RETRY_AFTER_S = 2
 
 
 @dataclass(slots=True)
-class Call:
-    """One call that came in."""
+class ReceivedCall:
+    """One call that the provider received."""
 
     model: str
-    at: float
-    fate: Fate = "open"
+    received_at: float
+    status: CallStatus = "open"
 
 
-class ProviderDouble:
-    """Speaks OpenAI's chat completions, whole and streamed."""
+class MockProvider:
+    """HTTP server with OpenAI's chat completions, whole and streamed."""
 
     def __init__(self, port: int, seed: int = 0) -> None:
         self.port = port
         self.mode: Mode = "ok"
-        self.calls: dict[str, list[Call]] = defaultdict(list)
-        """By the name in the prompt."""
-        self._draw = random.Random(seed)
+        self.calls: dict[str, list[ReceivedCall]] = defaultdict(list)
+        """By the request's name in the prompt."""
+        self._random = random.Random(seed)
         self._runner: web.AppRunner | None = None
         self._released = asyncio.Event()
 
@@ -65,8 +65,8 @@ class ProviderDouble:
         if runner is not None:
             await runner.cleanup()
 
-    async def become(self, mode: Mode) -> None:
-        """From now on; whoever hangs is let go when it is over."""
+    async def set_mode(self, mode: Mode) -> None:
+        """Change the behaviour, and release the calls that hang."""
         self.mode = mode
         self._released.set()
         self._released = asyncio.Event()
@@ -77,26 +77,26 @@ class ProviderDouble:
 
     async def _complete(self, http: web.Request) -> web.StreamResponse:
         body = await http.json()
-        found = NAMED.search(body["messages"][-1]["content"])
-        call = Call(body["model"], time.time())
+        found = REQUEST_NAME.search(body["messages"][-1]["content"])
+        call = ReceivedCall(body["model"], time.time())
         self.calls[found[1] if found else ""].append(call)
-        if refusal := self._refusal():
-            call.fate = "refused"
-            return refusal
+        if error := self._error_response():
+            call.status = "refused"
+            return error
         if self.mode == "hanging":
             await self._released.wait()
-            call.fate = "cut"
+            call.status = "cut"
             raise web.HTTPServiceUnavailable
-        await asyncio.sleep(SLOW_S if self.mode == "slow" else self._draw.uniform(*LATENCY_S))
+        await asyncio.sleep(SLOW_S if self.mode == "slow" else self._random.uniform(*LATENCY_S))
         cutting = self.mode == "cutting"
         if body.get("stream"):
             return await self._stream(http, call, cutting=cutting)
         if cutting:
-            return self._cut(http, call)
-        call.fate = "paid"
-        return web.json_response(_answer(call.model))
+            return self._abort(http, call)
+        call.status = "paid"
+        return web.json_response(_completion(call.model))
 
-    def _refusal(self) -> web.Response | None:
+    def _error_response(self) -> web.Response | None:
         if self.mode == "limiting":
             error = {"message": "Slow down.", "type": "rate_limit_error", "code": "rate_limit_exceeded"}
             return web.json_response({"error": error}, status=429, headers={"retry-after": str(RETRY_AFTER_S)})
@@ -105,14 +105,14 @@ class ProviderDouble:
             return web.json_response({"error": error}, status=500)
         return None
 
-    async def _stream(self, http: web.Request, call: Call, *, cutting: bool) -> web.StreamResponse:
+    async def _stream(self, http: web.Request, call: ReceivedCall, *, cutting: bool) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-        call.fate = "cut" if cutting else "paid"  # from the first token on it costs
-        with contextlib.suppress(ConnectionError):  # its caller was killed
+        call.status = "cut" if cutting else "paid"  # the first token is billed already
+        with contextlib.suppress(ConnectionError):  # the call worker was killed
             await response.prepare(http)
             for number, word in enumerate(WORDS):
                 if cutting and number == len(WORDS) // 2:
-                    self._cut(http, call)
+                    self._abort(http, call)
                     return response
                 await response.write(_event(_chunk(call.model, {"content": word})))
                 await asyncio.sleep(0.02)
@@ -121,17 +121,17 @@ class ProviderDouble:
             await response.write(b"data: [DONE]\n\n")
         return response
 
-    def _cut(self, http: web.Request, call: Call) -> web.Response:
-        call.fate = "cut"
+    def _abort(self, http: web.Request, call: ReceivedCall) -> web.Response:
+        call.status = "cut"
         if http.transport is not None:
             http.transport.abort()
         return web.Response()
 
 
-def _answer(model: str) -> dict[str, Any]:
+def _completion(model: str) -> dict[str, Any]:
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}
     return {
-        "id": "chatcmpl-double",
+        "id": "chatcmpl-mock",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
@@ -142,7 +142,7 @@ def _answer(model: str) -> dict[str, Any]:
 
 def _chunk(model: str, delta: dict[str, str] | None = None, finish: str | None = None) -> dict[str, Any]:
     return {
-        "id": "chatcmpl-double",
+        "id": "chatcmpl-mock",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": model,
