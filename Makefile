@@ -37,11 +37,11 @@ $(MODEL): $(UV) deploy/local-model.txt
 	@CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF" $(UV) pip sync --require-hashes --python .venv-model/bin/python deploy/local-model.txt
 	@touch $@
 
-test: $(SETUP) ## run all tests, on a real Kafka and the real ClickHouse engine
-	@$(BIN)/pytest
+test: test-fast ## run all tests: the unit tests in parallel, then those on a real Kafka and ClickHouse engine
+	@$(BIN)/pytest -m "flow or local_model"
 
-test-fast: $(SETUP) ## run the unit tests (about 90 s on two idle cores)
-	@$(BIN)/pytest -m "not flow and not local_model"
+test-fast: $(SETUP) ## run the unit tests, in parallel (about 90 s on two idle cores)
+	@$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal -m "not flow and not local_model"
 
 test-model: $(SETUP) $(MODEL) ## run the tests that call the local model
 	@$(BIN)/pytest -m local_model

@@ -74,7 +74,7 @@ class KafkaCluster:
     # --- roles
 
     def controller(self) -> int:
-        """Return the leader of the controller quorum, from the nodes' files, because clients' metadata names any node."""
+        """Return the leader of the controller quorum, read from the nodes' files: clients' metadata names any node."""
         notes = [
             json.loads((self._folder / f"broker-{node}/data/__cluster_metadata-0/quorum-state").read_text("utf-8"))
             for node in NODES

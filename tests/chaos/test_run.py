@@ -1,4 +1,4 @@
-"""The short version of `make chaos`: three brokers, two workers of each stage; kills a worker and a broker under load."""
+"""The short version of `make chaos`: three brokers, two workers of each stage, one worker and one broker killed."""
 
 from __future__ import annotations
 
