@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,11 +20,16 @@ from connectors.kafka.connection import translate_errors
 from schemas.kafka.stages import RUNNABLE, STAGES
 from streams import logging as logs
 from streams.call.idempotency import worker_id as incarnation
-from streams.config.settings import ConfigurationError, Settings
+from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
+from streams.pipeline.authorization import Authorizer
+from streams.pipeline.request_builder import RequestBuilder
 from streams.pipeline.stage import Stage
 from streams.provisioning.topics import verify_topics
 from streams.runtime import health
 from streams.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from streams.filter.config import FilterConfig
 
 log = structlog.get_logger()
 
@@ -42,7 +48,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         case "filter":
             from streams.filter.stage import FilterStage
 
-            return FilterStage(settings)
+            return FilterStage(filter_config(settings))
         case "route":
             from streams.route.stage import RouteStage
 
@@ -67,6 +73,28 @@ def make_stage(name: str, settings: Settings) -> Stage:
             return open_audit_stage(settings)
         case _:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
+
+
+def filter_config(settings: Settings) -> FilterConfig:
+    """Return the parts of the configuration that the filter stage uses."""
+    from streams.filter.config import FilterConfig
+    from streams.policy.rules import CompiledPolicies
+
+    return FilterConfig(
+        topics=settings.topics,
+        partitions=settings.kafka.partitions,
+        builder=request_builder(settings),
+        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
+        policies=CompiledPolicies(settings.policies, settings.tenants),
+        batch_models=frozenset(name for name, model in settings.models.items() if model.lane == "batch"),
+        accepts_anonymous=not settings.keys or ANONYMOUS_TENANT in settings.tenants,
+        config_hash=settings.hash,
+    )
+
+
+def request_builder(settings: Settings) -> RequestBuilder:
+    """Return the builder of requests, the same for HTTP and Kafka."""
+    return RequestBuilder(settings.tenants, deadline_s=settings.deadline_s, batch_deadline_s=settings.batch_deadline_s)
 
 
 async def run(names: Sequence[str], settings: Settings) -> int:

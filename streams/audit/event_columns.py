@@ -23,6 +23,7 @@ from schemas.events.catalog import (
     TargetStateChanged,
 )
 from schemas.events.parts import Plan
+from schemas.kafka.request_headers import MAX_TIMEOUT_MS
 from streams.audit.shared_columns import (
     changes_json,
     deadline_attributes,
@@ -34,7 +35,6 @@ from streams.audit.shared_columns import (
     usage_columns,
 )
 from streams.audit.tables import Columns
-from streams.pipeline.request_metadata import MAX_DEADLINE_MS
 
 
 def _request_received(events: Sequence[RequestReceived]) -> Columns:
@@ -45,7 +45,7 @@ def _request_received(events: Sequence[RequestReceived]) -> Columns:
         "operation": [request.operation for request in requests],
         "trace_id": [trace_id(request.traceparent) for request in requests],
         "attributes": [
-            deadline_attributes(request) if 0 < request.deadline_at - request.received_at <= MAX_DEADLINE_MS else {}
+            deadline_attributes(request) if 0 < request.deadline_at - request.received_at <= MAX_TIMEOUT_MS else {}
             for request in requests
         ],
     }

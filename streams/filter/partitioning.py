@@ -1,6 +1,6 @@
-"""Which partition a request takes through the stages: the same at every delivery, and with those that it came with.
+"""Choice of the partition that a request takes through the pipeline: the same at every delivery.
 
-What shares a partition shares batches, in every hop to the end; what is scattered by its key costs a batch each.
+Requests that share a partition share a batch in every stage. Requests that are scattered by key cost a batch each.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from schemas.events.request_id import is_named
 from schemas.kafka.records import ConsumerRecord
 
 STICKY_RUN = 64
-"""So many records in a row stay together; then it is another partition's turn, lest one have all of a topic's work."""
+"""Consecutive records that stay together. Then the next partition is used, so that all partitions share the load."""
 
 
 def choose_partition(request: Request, record: ConsumerRecord, partitions: int) -> int | None:
-    """Say where a request goes on; None: where its id belongs.
+    """Return the partition of a request, or None if the hash of its id decides.
 
     Args:
-        request: as its record says.
+        request: the request of the record.
         record: on a request topic.
-        partitions: of every topic of the pipeline.
+        partitions: number of partitions of every topic of the pipeline.
 
     Returns:
-        For a request that our ingress brought: the partition that it chose, which is in turn. For one whose id is its
-        place on the log, a run of neighbours together. Whoever may come twice in two places goes by the id.
+        For a request from the ingress: the partition that the ingress chose in rotation. For a request whose id is
+        derived from its position in the log: the partition of its run of consecutive records. A request that may be
+        sent again, and so arrive on another partition, is placed by its id.
 
     """
     if is_named(request.request_id):

@@ -27,14 +27,17 @@ from streams.ingress.replies.pending import PendingReplies
 from streams.ingress.replies.reader import Reply, ReplyChunk
 from streams.ingress.replies.stream_buffer import StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
-from streams.ingress.requests.builder import ReplyAddress, own_partitions
 from streams.ingress.requests.publisher import FailFastPublisher, RequestPublisher
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
+from streams.ingress.requests.reply_address import ReplyAddress, own_partitions
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.router import FastPathRouter
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
 from streams.ingress.translators.responses.translator import ResponsesTranslator
 from streams.ingress.translators.translator import ApiTranslator, OpenAITranslator
+from streams.pipeline.authorization import Authorizer
+from streams.pipeline.request_builder import RequestBuilder
+from streams.policy.rules import CompiledPolicies
 
 CHAT: dict[str, ApiTranslator] = {
     "/v1/chat/completions": OpenAITranslator(),
@@ -65,6 +68,9 @@ class Ingress:
         self._context = IngressContext(
             publisher=FailFastPublisher(log),
             settings=settings,
+            builder=RequestBuilder(
+                settings.tenants, deadline_s=settings.deadline_s, batch_deadline_s=settings.batch_deadline_s
+            ),
             address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings), turns),
             authenticator=keyring,
             pending=self._pending,
@@ -77,10 +83,12 @@ class Ingress:
             streams=StreamBuffers(),
             partitioner=turns,
         )
-        feedback = FeedbackEndpoint(keyring, log, settings)
+        feedback = FeedbackEndpoint(
+            keyring, log, topics.feedback, CompiledPolicies(settings.policies, settings.tenants)
+        )
         polling = PollingEndpoint(keyring, answers, lookup)
         resuming = ResumeEndpoint(keyring, self._context.streams)
-        models = ModelsEndpoint(keyring, settings)
+        models = ModelsEndpoint(keyring, Authorizer(settings.tenants, settings.keys, settings.models))
         probes = ProbeEndpoints(Readiness(missing), metrics)
         chats = [(path, OperationEndpoint("chat", self._context, front)) for path, front in CHAT.items()]
         operations = [

@@ -1,21 +1,28 @@
-"""What a tenant's policy makes of a body: which rules it breaks, and the body with nothing left that must not go on."""
+"""Evaluation of a tenant's policy: the rules that a body violates, and the body with masks in place of matches."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import PolicyAction
-from streams.config.settings import Entity, Policy
+from schemas.json_types import JsonObject
+from streams.config.settings import Entity, Policy, Tenant
 from streams.policy.body_text import BodyTextVisitor, UnscannableContentError
 from streams.policy.deny_rules import CompiledDenyRule
 from streams.policy.pii_detectors import detector
 
+DEFAULT_POLICY = Tenant().policy
+"""Name of the policy of a tenant that is not configured."""
+
+_NO_POLICY = Policy()
+
 
 class CompiledPolicy:
-    """A policy, compiled. Made once per tenant and worker."""
+    """A policy with compiled deny rules and PII detectors."""
 
     def __init__(self, policy: Policy) -> None:
         self.deny = tuple(CompiledDenyRule(rule.name, rule.keywords, rule.pattern) for rule in policy.deny)
@@ -25,18 +32,35 @@ class CompiledPolicy:
             if entity in policy.pii
         )
         self.strict = bool(self.deny) or any(action != "allow" for _, action, _ in self.pii)
-        """Whether anything can be refused or changed."""
+        """Whether the policy can block or change a request."""
+
+
+class CompiledPolicies:
+    """Compiled policies of all tenants. Each policy is compiled on first use and kept."""
+
+    def __init__(self, policies: Mapping[str, Policy], tenants: Mapping[str, Tenant]) -> None:
+        self._policies = policies
+        self._policy_names = {name: tenant.policy for name, tenant in tenants.items()}
+        self._compiled: dict[str, CompiledPolicy] = {}
+
+    def for_tenant(self, tenant: str) -> CompiledPolicy:
+        """Return the policy of a tenant; a policy that is not configured allows everything."""
+        name = self._policy_names.get(tenant, DEFAULT_POLICY)
+        compiled = self._compiled.get(name)
+        if compiled is None:
+            compiled = self._compiled[name] = CompiledPolicy(self._policies.get(name, _NO_POLICY))
+        return compiled
 
 
 @frozen_slots
 class PolicyVerdict:
-    """What became of a body."""
+    """Result of evaluating a policy on a body."""
 
-    document: dict[str, Any]
-    """With the masks in it; meaningless if blocked."""
+    document: JsonObject
+    """The body with masks; meaningless if blocked."""
     actions: tuple[PolicyAction, ...] = ()
     blocked: str | None = None
-    """The first rule that refuses it, in the order of the policy."""
+    """The first rule that blocks the body, in the order of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +74,47 @@ class _Mask:
         return f"<{self.rule.removeprefix('pii.')}>"
 
 
-class _Screening:
-    """One body on its way through the rules."""
+class _Evaluation:
+    """Matches found so far in one body."""
 
-    def __init__(self, rules: CompiledPolicy) -> None:
-        self._rules = rules
-        self.found: Counter[str] = Counter()
+    def __init__(self, policy: CompiledPolicy) -> None:
+        self._policy = policy
+        self.matches: Counter[str] = Counter()
         self.unmaskable: set[str] = set()
+        """Rules that matched a field name."""
 
-    def text(self, text: str) -> str:
-        """Count what is found, and mask what has to be."""
-        for deny in self._rules.deny:
+    def mask_text(self, text: str) -> str:
+        """Count the matches in a text, and return it with masks."""
+        for deny in self._policy.deny:
             if deny.matches(text):
-                self.found[deny.rule] += 1
+                self.matches[deny.rule] += 1
         masks = []
-        for rule, action, detect in self._rules.pii:
+        for rule, action, detect in self._policy.pii:
             spans = list(detect(text))
             if spans:
-                self.found[rule] += len(set(spans))
+                self.matches[rule] += len(set(spans))
                 masks += [_Mask(*span, rule) for span in spans if action == "mask"]
         return apply_masks(text, masks) if masks else text
 
-    def name(self, name: str) -> None:
-        """Look at a field's name. A mask there would change what the body means, so the request is refused instead."""
-        before = self.found.copy()
-        if self.text(name) != name:
-            self.unmaskable |= {rule for rule in self.found if self.found[rule] > before[rule]}
+    def check_field_name(self, name: str) -> None:
+        """Count the matches in a field's name. A mask there would change the structure, so the request is blocked."""
+        before = self.matches.copy()
+        if self.mask_text(name) != name:
+            self.unmaskable |= {rule for rule in self.matches if self.matches[rule] > before[rule]}
 
 
 def apply_masks(text: str, masks: list[_Mask]) -> str:
-    """Put labels in place of what was found. Where finds overlap all of them go, under the longest one's label.
+    """Return the text with a label in place of each match. Overlapping matches are replaced together.
 
-    Of two that are equally long the earlier names it, then the one whose rule comes first.
+    The longest match of such a group decides the label; of two equally long ones the earlier one, then the one whose
+    rule comes first.
     """
-    pieces, done = [], 0
+    pieces, end = [], 0
     for group in _merge_overlapping(masks):
         longest = max(group, key=lambda mask: mask.end - mask.start)
-        pieces += [text[done : group[0].start], longest.label]
-        done = max(mask.end for mask in group)
-    return "".join([*pieces, text[done:]])
+        pieces += [text[end : group[0].start], longest.label]
+        end = max(mask.end for mask in group)
+    return "".join([*pieces, text[end:]])
 
 
 def _merge_overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
@@ -103,46 +129,46 @@ def _merge_overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
     return groups
 
 
-def evaluate(document: dict[str, Any], rules: CompiledPolicy) -> PolicyVerdict:
-    """Hold a body against the rules.
+def evaluate(document: JsonObject, policy: CompiledPolicy) -> PolicyVerdict:
+    """Evaluate a policy on a body.
 
     Raises:
-        UnscreenableError: it holds what no rule can see.
+        UnscannableContentError: the body holds content that no rule can read.
 
     """
-    if not rules.deny and not rules.pii:
+    if not policy.deny and not policy.pii:
         return PolicyVerdict(document)
-    if rules.strict and _is_tokens(document.get("input")):
-        raise UnscannableContentError("input holds token ids, which this tenant's policy can't read; send text instead")
-    screening = _Screening(rules)
-    rewritten = BodyTextVisitor(screening.text, screening.name).visit(document)
-    blocking = [deny.rule for deny in rules.deny if screening.found[deny.rule]]
+    if policy.strict and _is_tokens(document.get("input")):
+        raise UnscannableContentError("The policy can't read token ids in input. Send text instead.")
+    evaluation = _Evaluation(policy)
+    masked = BodyTextVisitor(evaluation.mask_text, evaluation.check_field_name).visit(document)
+    blocking = [deny.rule for deny in policy.deny if evaluation.matches[deny.rule]]
     blocking += [
         rule
-        for rule, action, _ in rules.pii
-        if screening.found[rule] and (action == "block" or rule in screening.unmaskable)
+        for rule, action, _ in policy.pii
+        if evaluation.matches[rule] and (action == "block" or rule in evaluation.unmaskable)
     ]
     if blocking:
-        actions = (PolicyAction(rule=rule, action="block", count=screening.found[rule]) for rule in blocking)
-        return PolicyVerdict(document, tuple(actions), blocking[0])
-    found = (
-        PolicyAction(rule=rule, action=action, count=screening.found[rule])
-        for rule, action, _ in rules.pii
-        if screening.found[rule]
+        blocks = (PolicyAction(rule=rule, action="block", count=evaluation.matches[rule]) for rule in blocking)
+        return PolicyVerdict(document, tuple(blocks), blocking[0])
+    actions = (
+        PolicyAction(rule=rule, action=action, count=evaluation.matches[rule])
+        for rule, action, _ in policy.pii
+        if evaluation.matches[rule]
     )
-    return PolicyVerdict(rewritten, tuple(found))
+    return PolicyVerdict(masked, tuple(actions))
 
 
 def _is_tokens(value: object) -> bool:
     return isinstance(value, list) and not all(isinstance(item, str) for item in value)
 
 
-def redact(text: str, rules: CompiledPolicy) -> str:
-    """A text from beside the body, with a label for whatever a rule masks or refuses: it is kept, never refused."""
-    for deny in rules.deny:
+def redact(text: str, policy: CompiledPolicy) -> str:
+    """Return a text from outside the body with a label for each match that a rule masks or blocks. It never blocks."""
+    for deny in policy.deny:
         if deny.matches(text):
             return f"<{deny.rule}>"
     return apply_masks(
         text,
-        [_Mask(*span, rule) for rule, action, detect in rules.pii if action != "allow" for span in detect(text)],
+        [_Mask(*span, rule) for rule, action, detect in policy.pii if action != "allow" for span in detect(text)],
     )

@@ -62,7 +62,8 @@ def _weighted_rank(request_id: str, place: int, target: WeightedTarget) -> float
 
 
 def _unknown_model(admitted: RequestAdmitted, settings: Settings) -> Failure:
-    known = Authorizer(settings).allowed_models(admitted.request.tenant, admitted.request.key_id)
+    authorizer = Authorizer(settings.tenants, settings.keys, settings.models)
+    known = authorizer.allowed_models(admitted.request.tenant, admitted.request.key_id)
     more = ", …" if len(known) > MODELS_LISTED else ""
     there_is = f"there is: {', '.join(known[:MODELS_LISTED])}{more}" if known else "no model is configured for you"
     return Failure(

@@ -21,9 +21,9 @@ from mode import CrashingSupervisor
 
 from connectors.kafka.connection import KafkaAddress
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from schemas.kafka.request_headers import MAX_TIMEOUT_MS
 from schemas.kafka.topics import Topics
 from streams.logging import stack_summary
-from streams.pipeline.request_metadata import MAX_DEADLINE_MS
 from streams.pipeline.stage import AsyncStage, SinkStage, Stage, TransformStage
 from streams.runtime import driver
 from streams.runtime.async_runner import AsyncRunner, InFlightLimit
@@ -44,7 +44,7 @@ MAX_REDELIVERY_SPAN = 200_000
 STALL_TIMEOUT_S = 300.0
 """A worker that has records under way and finishes none for so long is stuck: deciding takes no time. One that works
 waits for the longest call on top, and one that stores waits for its store as long as it takes."""
-MAX_CALL_S = MAX_DEADLINE_MS / 1000
+MAX_CALL_S = MAX_TIMEOUT_MS / 1000
 
 
 class StageRunner(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import uuid
 from typing import Annotated
@@ -18,13 +17,13 @@ from schemas.events.catalog import FeedbackGiven
 from schemas.events.request_id import new_request_id
 from schemas.kafka.headers import cloudevent_headers
 from schemas.kafka.records import ProducerRecord
+from schemas.kafka.topics import Topic
 from schemas.validation_messages import describe, path_of
-from streams.config.settings import Settings
 from streams.ingress.errors import bad_request, unavailable
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.ingress.requests.body import read_body
 from streams.ingress.requests.publisher import RequestPublisher
-from streams.policy.rules import CompiledPolicy, redact
+from streams.policy.rules import CompiledPolicies, redact
 
 BODY_LIMIT_BYTES = 64 * 1024
 
@@ -49,11 +48,17 @@ class FeedbackBody(BaseModel):
 class FeedbackEndpoint:
     """Writes judgements to the log, their words as the tenant's policy leaves them."""
 
-    def __init__(self, keyring: ApiKeyAuthenticator, log: RequestPublisher, settings: Settings) -> None:
-        self._keyring = keyring
-        self._log = log
-        self._topic = settings.topics.feedback.name
-        self._rules = functools.cache(lambda tenant: CompiledPolicy(settings.policy(tenant)))
+    def __init__(
+        self,
+        authenticator: ApiKeyAuthenticator,
+        publisher: RequestPublisher,
+        topic: Topic,
+        policies: CompiledPolicies,
+    ) -> None:
+        self._authenticator = authenticator
+        self._publisher = publisher
+        self._topic = topic
+        self._policies = policies
 
     async def post(self, http: Request) -> Response:
         """Accept a judgement: 202 once the broker has it.
@@ -63,15 +68,15 @@ class FeedbackEndpoint:
 
         """
         headers = dict(http.scope["headers"])
-        caller = self._keyring.authenticate(headers)
-        judgement = _parse(await read_body(http.receive, headers, BODY_LIMIT_BYTES))
-        rules = self._rules(caller.tenant)
+        caller = self._authenticator.authenticate(headers)
+        feedback = _parse(await read_body(http.receive, headers, BODY_LIMIT_BYTES))
+        policy = self._policies.for_tenant(caller.tenant)
         event = FeedbackGiven(
-            request_id=str(judgement.request_id),
+            request_id=str(feedback.request_id),
             tenant=caller.tenant,
-            label=redact(judgement.label, rules),
-            score=judgement.score,
-            comment=redact(judgement.comment, rules),
+            label=redact(feedback.label, policy),
+            score=feedback.score,
+            comment=redact(feedback.comment, policy),
             given_at=time.time_ns() // 1_000_000,
         )
         await self._publish(event)
@@ -83,7 +88,9 @@ class FeedbackEndpoint:
         serial = f"/{new_request_id()}"
         headers = cloudevent_headers(event, event.request_id, "ingress", event.given_at, "", serial=serial)
         try:
-            await self._log.send(ProducerRecord(self._topic, event.request_id.encode(), encode(event), headers))
+            await self._publisher.send(
+                ProducerRecord(self._topic.name, event.request_id.encode(), encode(event), headers)
+            )
         except KafkaFaultError as error:
             raise unavailable("broker_unavailable", "The event log did not acknowledge it. Send it again.") from error
 

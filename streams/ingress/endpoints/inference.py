@@ -17,7 +17,7 @@ from schemas.avro.codec import encode
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.catalog import RequestReceived
 from schemas.events.parts import Failure, Request
-from schemas.events.request_id import is_named
+from schemas.events.request_id import is_named, named_request_id
 from schemas.events.vocabulary import Operation
 from schemas.kafka.headers import cloudevent_headers
 from schemas.kafka.records import ProducerRecord
@@ -34,11 +34,13 @@ from streams.ingress.replies.sse import has_begun, respond_stream
 from streams.ingress.replies.stream_buffer import StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
 from streams.ingress.requests.body import ClientDisconnectedError, read_body
-from streams.ingress.requests.builder import ReplyAddress, build_request, prefers_async, with_reply_address
 from streams.ingress.requests.publisher import PublisherUnavailableError, RequestPublisher
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
+from streams.ingress.requests.reply_address import ReplyAddress, with_reply_address
+from streams.ingress.requests.request_headers import prefers_async, read_metadata
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.translators.translator import ApiTranslator
+from streams.pipeline.request_builder import RequestBuilder
 
 _STREAM = b'"stream"'
 """A body without these bytes gets no stream; with them it may. The filter knows: this saves others the price."""
@@ -55,6 +57,7 @@ class IngressContext:
 
     publisher: RequestPublisher
     settings: Settings
+    builder: RequestBuilder
     address: ReplyAddress
     authenticator: ApiKeyAuthenticator
     pending: PendingReplies
@@ -145,12 +148,15 @@ class OperationEndpoint:
         return AcceptedRequest(request, asked, body)
 
     def _parse_request(self, headers: dict[bytes, bytes], caller: Principal, request_id: str) -> Request:
-        return build_request(
-            headers,
-            operation=self._operation,
-            caller=caller,
-            request_id=request_id,
-            settings=self._context.settings,
+        """Return the request of these headers; the idempotency key, if there is one, decides its id."""
+        metadata = read_metadata(headers, self._operation)
+        key = metadata.idempotency_key
+        return self._context.builder.build(
+            metadata,
+            request_id=named_request_id(caller.tenant, key) if key else request_id,
+            tenant=caller.tenant,
+            key_id=caller.key_id,
+            source="http",
         )
 
     async def _wait_for_reply(self, call: AcceptedRequest, receive: Receive, send: Send) -> None:

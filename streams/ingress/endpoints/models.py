@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.events.parts import Failure
-from streams.config.settings import Settings
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.pipeline.authorization import Authorizer
@@ -16,14 +15,14 @@ from streams.pipeline.authorization import Authorizer
 class ModelsEndpoint:
     """The list, and each of its entries."""
 
-    def __init__(self, keyring: ApiKeyAuthenticator, settings: Settings) -> None:
-        self._keyring = keyring
-        self._permissions = Authorizer(settings)
+    def __init__(self, authenticator: ApiKeyAuthenticator, authorizer: Authorizer) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
 
     async def list(self, http: Request) -> Response:
         """All of them, in the order of the configuration."""
-        caller = self._keyring.authenticate(dict(http.scope["headers"]))
-        names = self._permissions.allowed_models(caller.tenant, caller.key_id)
+        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
+        names = self._authorizer.allowed_models(caller.tenant, caller.key_id)
         return _json({"object": "list", "data": [_document(name) for name in names]})
 
     async def get(self, http: Request) -> Response:
@@ -33,9 +32,9 @@ class ModelsEndpoint:
             RefusedError: 404, there is none of this name, or this caller may not use it: which, is not told.
 
         """
-        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
         name = http.path_params["model"]
-        if name not in self._permissions.allowed_models(caller.tenant, caller.key_id):
+        if name not in self._authorizer.allowed_models(caller.tenant, caller.key_id):
             message = "There is no model of this name for you; GET /v1/models lists those that there are."
             raise ApiError(
                 Failure(status=404, type=INVALID_REQUEST_ERROR, code="model_not_found", message=message, param="model")

@@ -12,7 +12,7 @@ from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.kafka.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
 from schemas.kafka.records import ConsumerRecord
 from streams.ingress.errors import retry_after
-from streams.ingress.requests.builder import CORRELATION
+from streams.ingress.requests.reply_address import CORRELATION
 from streams.ingress.translators.translator import ApiTranslator
 
 

@@ -15,6 +15,7 @@ from schemas.events.parts import Header, ReplyTo, Request
 from schemas.events.request_id import named_request_id, recorded_request_id
 from schemas.kafka import headers as wire
 from schemas.kafka.headers import dead_letter_headers
+from schemas.kafka.request_headers import REPLY_HEADER_STYLES, REQUEST_NAMES
 from streams.audit import tables as columns
 from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.request_identity import request_id_of
@@ -60,13 +61,8 @@ TOLD = Request(
 )
 """A canary in every field that a caller can fill."""
 NAMED_BY_CALLERS = (
-    *wire.REQUEST_NAMES,
-    *(
-        name
-        for dialect in wire.REPLY_HEADER_STYLES
-        for name in (dialect.topic, dialect.partition, dialect.correlation)
-        if name
-    ),
+    *REQUEST_NAMES,
+    *(name for style in REPLY_HEADER_STYLES for name in (style.topic, style.partition, style.correlation) if name),
     *(name for name, _ in wire.cloudevent_headers(SETTLED, ID, "reply", NOW, "t")),
     *(name for name, _ in dead_letter_headers("t", 0, 0, 0, (), stage="s", group="g", error="e", reason="r")),
     *("operation", "deadline-ms", "whatever"),

@@ -13,6 +13,7 @@ from schemas.events.catalog import RequestAdmitted, RequestReceived, RequestSett
 from schemas.events.parts import PolicyAction
 from schemas.kafka.headers import Headers, last_value
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.app import filter_config
 from streams.config.settings import Settings
 from streams.filter.stage import FilterStage
 from tests.factories import chat, make_request, read
@@ -32,7 +33,7 @@ STRICT: dict[str, Any] = {
 
 
 def made(**configuration: Any) -> FilterStage:
-    return FilterStage(Settings.model_validate(configuration), clock=lambda: NOW)
+    return FilterStage(filter_config(Settings.model_validate(configuration)), clock=lambda: NOW)
 
 
 def record(value: bytes | str | None, headers: Headers = SPRING, topic: str = "llm.requests.v1") -> ConsumerRecord:

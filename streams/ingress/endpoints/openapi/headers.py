@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from schemas.events.vocabulary import Lane, Outcome
+from schemas.kafka.request_headers import MAX_IDEMPOTENCY_KEY_CHARACTERS, MAX_TIMEOUT_MS
 from streams.ingress.middleware import ID_HEADERS
-from streams.pipeline.request_metadata import MAX_DEADLINE_MS, MAX_NAME_CHARACTERS
 
 JSON = dict[str, Any]
 
@@ -20,13 +20,13 @@ def parameter(name: str, schema: JSON, description: str, place: str = "header") 
 ASKING: list[JSON] = [
     parameter(
         "Idempotency-Key",
-        {"type": "string", "maxLength": MAX_NAME_CHARACTERS},
+        {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY_CHARACTERS},
         "Names the request within its tenant: for a day, the same name gets the recorded answer.",
     ),
     parameter(
         "X-Request-Timeout",
         {"type": "number", "exclusiveMinimum": 0},
-        f"Seconds that the caller waits; {MAX_DEADLINE_MS // 1000} count for anything above.",
+        f"Seconds that the caller waits; {MAX_TIMEOUT_MS // 1000} count for anything above.",
     ),
     parameter("X-Sluice-Lane", {"enum": list(get_args(Lane))}, "Whether this may come after all that is waited for."),
     parameter("Prefer", {"type": "string"}, "respond-async: answer 202 at once, and ask for the answer later."),

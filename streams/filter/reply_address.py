@@ -1,0 +1,27 @@
+"""Check of a reply address: no caller can make Sluice write to a topic of the pipeline."""
+
+from __future__ import annotations
+
+from schemas.events.parts import Failure, ReplyTo, Request
+from schemas.kafka.topics import Topics
+from schemas.openai.errors import invalid
+
+MAX_PARTITION = 2**31 - 1
+MAX_ECHOED_BYTES = 64 * 1024
+"""Of the key and of the correlation, each. Both are part of every event of a request, beside a body of any size."""
+
+
+def check_reply_address(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure | None:
+    """Return why a reply to this address is not allowed, or None if it is."""
+    is_ingress = request.source == "http" and reply_to.topic == topics.ingress_replies.name
+    if not is_ingress and not topics.is_reply(reply_to.topic):
+        return invalid("reply_topic_not_allowed", f"replies go only to topics named {topics.prefix}replies.<client>")
+    if not is_ingress and request.stream_topic and not topics.is_reply(request.stream_topic):
+        return invalid("reply_topic_not_allowed", f"chunks go only to topics named {topics.prefix}replies.<client>")
+    if reply_to.partition is not None and not 0 <= reply_to.partition <= MAX_PARTITION:
+        return invalid("invalid_header", "the reply partition is not a valid partition number")
+    echoed = (reply_to.key, *(header.value for header in reply_to.correlation))
+    if any(len(value or b"") > MAX_ECHOED_BYTES for value in echoed):
+        message = f"the record's key or its correlation id is larger than {MAX_ECHOED_BYTES} bytes"
+        return invalid("invalid_header", message)
+    return None
