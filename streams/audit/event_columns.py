@@ -30,7 +30,6 @@ from streams.audit.shared_columns import (
     lane_attributes,
     outcome_columns,
     policy_actions,
-    requester_columns,
     trace_id,
     usage_columns,
 )
@@ -73,7 +72,7 @@ def _request_routed(events: Sequence[RequestRouted]) -> Columns:
 
 
 def _decision(events: Sequence[RequestAdmitted | RequestRouted]) -> Columns:
-    return requester_columns([event.request for event in events]) | {
+    return {
         "request_model": [event.model for event in events],
         "labels": [event.labels for event in events],
         "policy_actions": [policy_actions(event.actions) for event in events],
@@ -128,7 +127,7 @@ def _attempt_finished(events: Sequence[AttemptFinished]) -> Columns:
 
 
 def _attempt_columns(events: Sequence[AttemptStarted | AttemptWithdrawn | AttemptFinished]) -> Columns:
-    return requester_columns([event.request for event in events]) | {
+    return {
         "stage": "call",
         "provider": [event.provider for event in events],
         "provider_model": [event.model for event in events],

@@ -18,7 +18,7 @@ from schemas.kafka.topics import Topics
 from streams.audit.event_columns import COLUMN_BUILDERS
 from streams.audit.record_columns import original_record, position_columns, source_columns, text
 from streams.audit.request_columns import build_request_columns
-from streams.audit.shared_columns import requester_columns, trace_id
+from streams.audit.shared_columns import RequesterColumns, trace_id
 from streams.audit.tables import EVENTS, REQUESTS, Columns, Rows
 from streams.config.settings import ANONYMOUS_TENANT
 from streams.pipeline.request_identity import identify
@@ -59,15 +59,20 @@ class RowBuilder:
 
     def build(self, records: Iterable[ConsumerRecord]) -> RowBatches:
         """Both rows of each record. Never raises: what can't be read becomes a row that says so."""
-        groups = _group(records)
-        events = [(alike.records, position_columns(alike.records) | self._event_columns(alike)) for alike in groups]
+        groups, requesters = _group(records), RequesterColumns()
+        events = [
+            (alike.records, position_columns(alike.records) | self._event_columns(alike, requesters))
+            for alike in groups
+        ]
         ended = [
             _settled_requests(alike)
             for alike in groups
             if alike.kind is RequestSettled and alike.topic == self._outcomes
         ]
         requests = [
-            (alike.records, build_request_columns(alike.records, alike.read)) for alike in ended if alike.records
+            (alike.records, build_request_columns(alike.records, alike.read, requesters))
+            for alike in ended
+            if alike.records
         ]
         return RowBatches(EVENTS.build_rows(events), REQUESTS.build_rows(requests))
 
@@ -76,14 +81,16 @@ class RowBuilder:
         told = {"event_type": "Unstorable", "attributes": {"reason": reason}}
         return EVENTS.build_rows([([record], position_columns([record]) | told)])
 
-    def _event_columns(self, alike: RecordGroup) -> Columns:
+    def _event_columns(self, alike: RecordGroup, requesters: RequesterColumns) -> Columns:
         if alike.topic in self._dead:
-            return self._dead_letter_columns(alike, self._dead[alike.topic])
+            return self._dead_letter_columns(alike, self._dead[alike.topic], requesters)
         if alike.topic in self._requests:
             return self._request_topic_columns(alike)
         if alike.kind is str:
             return {"event_type": "Undecodable", "attributes": [{"reason": reason} for reason in alike.read]}
         told = COLUMN_BUILDERS[alike.kind](alike.read)
+        if hasattr(alike.kind, "request"):
+            told |= requesters.columns([event.request for event in alike.read])
         return {"event_type": alike.kind.__name__} | told | source_columns(alike.records, told.get("stage", ""))
 
     def _request_topic_columns(self, alike: RecordGroup) -> Columns:
@@ -124,11 +131,11 @@ class RowBuilder:
     def _known_tenant(self, event: RequestReceived | None) -> str:
         return event.request.tenant if event is not None and event.request.tenant in self._tenants else ANONYMOUS_TENANT
 
-    def _dead_letter_columns(self, alike: RecordGroup, topic: str) -> Columns:
+    def _dead_letter_columns(self, alike: RecordGroup, topic: str, requesters: RequesterColumns) -> Columns:
         """Dead letters: what they were and why they died. Their text, if it may be kept, is with the originals."""
         originals = [original_record(record, topic) for record in alike.records]
         reasons = [text(record, "kafka_dlt-exception-message") for record in alike.records]
-        return self._original_requester(alike, topic, originals) | {
+        return self._original_requester(alike, topic, originals, requesters) | {
             "event_type": "DeadLettered",
             "event_time": [record.timestamp_ms for record in alike.records],
             "stage": self._reader.get(topic, ""),
@@ -147,14 +154,16 @@ class RowBuilder:
             ],
         }
 
-    def _original_requester(self, alike: RecordGroup, topic: str, originals: Sequence[ConsumerRecord]) -> Columns:
+    def _original_requester(
+        self, alike: RecordGroup, topic: str, originals: Sequence[ConsumerRecord], requesters: RequesterColumns
+    ) -> Columns:
         is_received = alike.kind is RequestReceived
         if topic in self._requests:
             return self._requester_columns(topic, originals, alike.read if is_received else [None] * len(originals))
         if alike.kind is str or is_received:
             return {}
         if hasattr(alike.kind, "request"):
-            return requester_columns([event.request for event in alike.read])
+            return requesters.columns([event.request for event in alike.read])
         return {"tenant": [getattr(event, "tenant", "") for event in alike.read]}
 
 

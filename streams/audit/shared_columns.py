@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import orjson
 
-from schemas.avro.compiled import is_interned
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import Change, Failure, PolicyAction, Request, Usage
 from streams.audit.tables import Columns
@@ -22,36 +21,37 @@ _REQUESTER_COLUMNS = (
     "key_id",
     "operation",
 )
-_MAX_CACHED = 2048
-_cache: dict[int, tuple[Request, tuple[str, ...]]] = {}
-"""Of requests told lately, by identity: they are held here, so that none is another's."""
 
 
-def requester_columns(requests: Sequence[Request]) -> Columns:
-    """Who asked, and under which names it can be found again; at least one request."""
-    return dict(zip(_REQUESTER_COLUMNS, map(list, zip(*map(requester, requests), strict=True)), strict=True))
+class RequesterColumns:
+    """Columns of the requesters of one batch, computed once for each ``Request`` object.
 
+    The events of a request share one object, because the Avro reader interns it. Objects are known by their ``id()``,
+    so the events of the batch must outlive this.
+    """
 
-def requester(request: Request) -> tuple[str, ...]:
-    """The same of one request. Made once for all events that share it."""
-    known = _cache.get(id(request))
-    if known is not None and known[0] is request:
-        return known[1]
-    told = (
-        request.tenant,
-        request.request_id,
-        request.idempotency_key,
-        correlation(request),
-        trace_id(request.traceparent),
-        request.source,
-        request.key_id,
-        request.operation,
-    )
-    if is_interned(request):
-        if len(_cache) >= _MAX_CACHED:
-            _cache.clear()
-        _cache[id(request)] = request, told
-    return told
+    def __init__(self) -> None:
+        self._values: dict[int, tuple[str, ...]] = {}
+
+    def columns(self, requests: Sequence[Request]) -> Columns:
+        """Return tenant, key, ids and trace of each request; at least one request is needed."""
+        values = zip(*map(self._values_of, requests), strict=True)
+        return dict(zip(_REQUESTER_COLUMNS, map(list, values), strict=True))
+
+    def _values_of(self, request: Request) -> tuple[str, ...]:
+        values = self._values.get(id(request))
+        if values is None:
+            values = self._values[id(request)] = (
+                request.tenant,
+                request.request_id,
+                request.idempotency_key,
+                correlation(request),
+                trace_id(request.traceparent),
+                request.source,
+                request.key_id,
+                request.operation,
+            )
+        return values
 
 
 def deadline_attributes(request: Request) -> dict[str, str]:
@@ -78,8 +78,7 @@ def usage_columns(usages: Sequence[Usage]) -> Columns:
 def outcome_columns(events: Sequence[RequestSettled]) -> Columns:
     """How requests ended, which the event says as well as the fat row."""
     return (
-        requester_columns([event.request for event in events])
-        | usage_columns([event.usage for event in events])
+        usage_columns([event.usage for event in events])
         | _failed([event.failure for event in events])
         | {
             "request_model": [event.model for event in events],

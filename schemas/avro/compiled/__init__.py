@@ -5,8 +5,7 @@ request is written six times and read twelve times on its way. Straight from byt
 bytes are Avro's; a test holds both ways against fastavro, which also reads what older versions have written.
 """
 
-from schemas.avro.compiled.parts import is_interned
 from schemas.avro.compiled.reader import compile_reader
 from schemas.avro.compiled.writer import compile_writer
 
-__all__ = ["compile_reader", "compile_writer", "is_interned"]
+__all__ = ["compile_reader", "compile_writer"]

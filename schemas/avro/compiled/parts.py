@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.avro.compiled.interning import InternTable
-from schemas.events.parts import Request
 
 Schema = Any
 """A parsed JSON tree of an Avro schema, without logical types."""
@@ -13,11 +12,6 @@ INTERNED: dict[str, InternTable[Any]] = {"Request": InternTable(key=37), "Plan":
 """The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
 LOW_7_BITS = 0x7F
 """The bits of a byte that count; the eighth says whether another byte follows."""
-
-
-def is_interned(part: Request) -> bool:
-    """Whether this is kept, and so may come again as the same object: what is large is not."""
-    return id(part) in INTERNED["Request"].by_id
 
 
 def intern_functions() -> dict[str, Any]:

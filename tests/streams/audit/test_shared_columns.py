@@ -1,41 +1,27 @@
 from __future__ import annotations
 
-import pytest
-
-from schemas.avro.codec import decode, encode
-from schemas.avro.compiled.interning import MAX_ENTRY_BYTES
-from schemas.events.catalog import RequestReceived
-from schemas.events.parts import Header, ReplyTo, Request
-from streams.audit import shared_columns as told
+from schemas.events.parts import Header, ReplyTo
+from streams.audit.shared_columns import RequesterColumns
 from tests.factories import make_request
 
 
-def as_read(**fields: object) -> Request:
-    event = decode(encode(RequestReceived(request=make_request(**fields), body=b"{}")))
-    assert isinstance(event, RequestReceived)
-    return event.request
+def test_requester_columns_have_a_value_for_each_request() -> None:
+    requests = [make_request(tenant=tenant) for tenant in ("acme", "globex", "acme")]
+
+    assert RequesterColumns().columns(requests)["tenant"] == ["acme", "globex", "acme"]
 
 
-def test_the_events_of_a_request_share_what_is_told_of_it() -> None:
-    request = as_read(tenant="acme")
+def test_requester_columns_are_computed_once_for_each_request_object() -> None:
+    requesters, request = RequesterColumns(), make_request()
 
-    assert told.requester_columns([request, request])["tenant"] == ["acme", "acme"]
-    assert told.requester(request) is told.requester(request)
+    first, second = (requesters.columns([request])["trace_id"] for _ in range(2))
 
-
-def test_of_a_large_request_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "_cache", {})
-    waits = ReplyTo(topic="llm.replies.me", correlation=(Header(name="c", value=b"\xff" * MAX_ENTRY_BYTES),))
-
-    assert told.requester_columns([as_read(reply_to=waits)])["correlation_id"] == ["ff" * MAX_ENTRY_BYTES]
-    assert not told._cache
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert first[0] is second[0]
 
 
-def test_another_request_is_told_as_what_it_is_when_many_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "_cache", {})
-    monkeypatch.setattr(told, "_MAX_CACHED", 2)
+def test_binary_correlation_id_is_written_in_hexadecimal() -> None:
+    reply_to = ReplyTo(topic="llm.replies.me", correlation=(Header(name="c", value=b"\xff\x00"),))
 
-    assert [told.requester_columns([as_read(tenant=f"t{n}")])["tenant"] for n in range(5)] == [
-        [f"t{n}"] for n in range(5)
-    ]
-    assert len(told._cache) <= 2
+    assert RequesterColumns().columns([make_request(reply_to=reply_to)])["correlation_id"] == ["ff00"]
