@@ -30,6 +30,7 @@ from streams.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from streams.filter.config import FilterConfig
+    from streams.route.config import RouteConfig
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         case "route":
             from streams.route.stage import RouteStage
 
-            return RouteStage(settings)
+            return RouteStage(route_config(settings))
         case "call":
             from connectors.kafka.clients.follower import TopicFollower
             from connectors.kafka.clients.history import TopicHistoryReader
@@ -66,7 +67,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         case "reply":
             from streams.reply.stage import ReplyStage
 
-            return ReplyStage(settings)
+            return ReplyStage(settings.topics.outcomes.dead_letters)
         case "audit":
             from streams.audit.factory import open_audit_stage
 
@@ -88,6 +89,19 @@ def filter_config(settings: Settings) -> FilterConfig:
         policies=CompiledPolicies(settings.policies, settings.tenants),
         batch_models=frozenset(name for name, model in settings.models.items() if model.lane == "batch"),
         accepts_anonymous=not settings.keys or ANONYMOUS_TENANT in settings.tenants,
+        config_hash=settings.hash,
+    )
+
+
+def route_config(settings: Settings) -> RouteConfig:
+    """Return the parts of the configuration that the route stage uses."""
+    from streams.route.config import RouteConfig
+
+    return RouteConfig(
+        topics=settings.topics,
+        models=settings.models,
+        providers=frozenset(settings.providers),
+        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
         config_hash=settings.hash,
     )
 

@@ -1,40 +1,44 @@
-"""One reply per caller."""
+"""Deduplication of replies: one reply per request and waiting caller."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+
+from cachetools import FIFOCache
 
 from schemas.events.catalog import RequestSettled
 from schemas.events.parts import ReplyTo
 
-MAX_REMEMBERED = 100_000
-"""Replies that a worker remembers, about 20 MB."""
+MAX_REPLIES = 100_000
+"""Replies that a worker remembers, about 40 MB."""
 
 
 def reply_key(settled: RequestSettled, reply_to: ReplyTo) -> bytes:
-    """Name who waits for what. A caller that asks the same again, later, waits anew."""
+    """Return a key of the request and its caller. A retry by the caller at a later time has another key."""
     request = settled.request
     correlation = [(header.name, header.value) for header in reply_to.correlation]
-    waits = (request.request_id, request.received_at, reply_to.topic, reply_to.partition, reply_to.key, correlation)
-    return hashlib.blake2b(repr(waits).encode(), digest_size=16).digest()
+    fields = (request.request_id, request.received_at, reply_to.topic, reply_to.partition, reply_to.key, correlation)
+    return hashlib.blake2b(repr(fields).encode(), digest_size=16).digest()
 
 
 class ReplyDeduplicator:
-    """The callers that were replied to lately, each with the place of the record that did it."""
+    """Remembers the latest replies, each with the position of the outcome that caused it.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._seen: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+    Args:
+        max_replies: replies remembered.
 
-    def is_first(self, caller: bytes, place: tuple[int, int]) -> bool:
-        """Whether the record at this place is the one that replies.
+    """
 
-        Read again it replies again: what it wrote the first time may have been lost with the partition.
+    def __init__(self, max_replies: int = MAX_REPLIES) -> None:
+        self._positions: FIFOCache[bytes, tuple[int, int]] = FIFOCache(max_replies)
+
+    def is_first(self, key: bytes, position: tuple[int, int]) -> bool:
+        """Return whether the outcome at this position (partition and offset) is the one to reply to.
+
+        An outcome that is read again is replied to again: its first reply may have been lost when the partition was
+        revoked.
         """
-        if caller in self._seen:
-            return self._seen[caller] == place
-        self._seen[caller] = place
-        if len(self._seen) > self._size:
-            self._seen.popitem(last=False)
-        return True
+        first = self._positions.get(key)
+        if first is None:
+            self._positions[key] = position
+        return first is None or first == position

@@ -1,4 +1,4 @@
-"""Reply record and headers."""
+"""Reply to a caller: its record and headers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OK = 200
 
 
 def build_reply(
-    settled: RequestSettled, reply_to: ReplyTo, else_dead_letter: str, origin: ConsumerRecord
+    settled: RequestSettled, reply_to: ReplyTo, dead_letter_topic: str, source_record: ConsumerRecord
 ) -> ProducerRecord:
-    """Address the end of a request to its caller. Of the request's own headers only the correlation goes along."""
+    """Build the reply to a request. Of the request's own headers, it only has the correlation."""
     value = b"" if settled.failure else _body(settled)
     if len(value) > MAX_RECORD_BYTES:
         settled = dataclasses.replace(settled, outcome="failed", failure=_too_large(len(value)))
@@ -29,22 +29,22 @@ def build_reply(
         error_body(settled.failure) if settled.failure else value,
         (*((header.name, header.value) for header in reply_to.correlation), *reply_headers(settled)),
         reply_to.partition,
-        else_dead_letter,
-        source_record=origin,
+        dead_letter_topic,
+        source_record=source_record,
     )
 
 
 def _body(settled: RequestSettled) -> bytes:
-    """Write the answer as its caller asked for it."""
+    """Return the answer in the encoding that its caller asked for."""
     if settled.request.operation == "embeddings" and wants_float_encoding(settled.input):
         return unpack_vectors(settled.output)
     return settled.output.encode()
 
 
 def _too_large(size: int) -> Failure:
-    """Vectors fit into a record when they are packed, and their numbers written out may not."""
+    """Return the failure of an answer whose vectors fit into a record as base64, but not as numbers."""
     message = (
-        f"the answer has {size} bytes with its numbers written out, and a reply holds {MAX_RECORD_BYTES}; "
+        f"the answer has {size} bytes with its vectors as numbers, and a reply holds {MAX_RECORD_BYTES}; "
         "ask for encoding_format base64, or for less at once"
     )
     return Failure(
@@ -53,9 +53,9 @@ def _too_large(size: int) -> Failure:
 
 
 def reply_headers(settled: RequestSettled) -> Headers:
-    """Say in text headers what a caller needs to know before it reads the value."""
+    """Return the text headers that a caller needs before it reads the value."""
     request, failure = settled.request, settled.failure
-    said = {
+    text_headers = {
         headers.REQUEST_ID: request.request_id,
         headers.STATUS: str(failure.status if failure else _OK),
         headers.OUTCOME: settled.outcome,
@@ -67,13 +67,13 @@ def reply_headers(settled: RequestSettled) -> Headers:
         "ce_time": headers.rfc3339(settled.settled_at),
     }
     if failure:
-        said[headers.ERROR] = failure.code
+        text_headers[headers.ERROR] = failure.code
     if failure and failure.retry_after_ms is not None:
-        said[headers.RETRY_AFTER] = str(failure.retry_after_ms)
+        text_headers[headers.RETRY_AFTER] = str(failure.retry_after_ms)
     if request.stream_topic:
-        said[headers.STREAMED] = "true"
+        text_headers[headers.STREAMED] = "true"
     if settled.provider:
-        said[headers.SERVED_BY] = f"{settled.provider}/{settled.provider_model}"
+        text_headers[headers.SERVED_BY] = f"{settled.provider}/{settled.provider_model}"
     if request.traceparent:
-        said["traceparent"] = request.traceparent
-    return tuple((name, value.encode()) for name, value in said.items())
+        text_headers["traceparent"] = request.traceparent
+    return tuple((name, value.encode()) for name, value in text_headers.items())

@@ -1,4 +1,4 @@
-"""Reply: the end of a request goes back to where its caller waits, as an answer or as OpenAI's error object."""
+"""Reply stage: sends the outcome of a request to its caller, as the answer or as OpenAI's error object."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from collections.abc import Sequence
 from schemas.avro.codec import UndecodableError, decode
 from schemas.events.catalog import RequestSettled
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
-from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError, TransformStage
-from streams.reply.deduplication import MAX_REMEMBERED, ReplyDeduplicator, reply_key
+from streams.reply.deduplication import MAX_REPLIES, ReplyDeduplicator, reply_key
 from streams.reply.message import build_reply
 
 
 class ReplyStage(TransformStage):
-    """The stage: ``RequestSettled`` in, one reply out if somebody waits.
+    """Consumes ``RequestSettled``; produces one reply if the request has a reply address.
 
-    A call stage that crashes may settle a request twice: two records, one reply. What stays possible is a crash of this
-    worker between a reply and its commit: then the same record is read again, and replied to again.
+    A call stage that crashes may settle a request twice: two outcomes, one reply. A second reply is possible if this
+    worker crashes between a reply and its commit, because the outcome is then read and replied to again.
+
+    Args:
+        dead_letter_topic: for replies that can't be written.
+        max_replies: replies remembered for the deduplication.
+
     """
 
     name = "reply"
 
-    def __init__(self, settings: Settings, remembered: int = MAX_REMEMBERED) -> None:
-        self._dead_letters = settings.topics.outcomes.dead_letters
-        self._replied = ReplyDeduplicator(remembered)
+    def __init__(self, dead_letter_topic: str, max_replies: int = MAX_REPLIES) -> None:
+        self._dead_letter_topic = dead_letter_topic
+        self._deduplicator = ReplyDeduplicator(max_replies)
 
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
-        """Write the reply, once for every request and caller."""
+        """Return the reply, once for every request and caller.
+
+        Raises:
+            DeadLetterError: the record is not the outcome of a request.
+
+        """
         try:
             event = decode(record.value or b"")
         except UndecodableError as error:
@@ -35,8 +44,8 @@ class ReplyStage(TransformStage):
         if not isinstance(event, RequestSettled):
             raise DeadLetterError(f"{type(event).__name__} does not belong on {record.topic}")
         reply_to = event.request.reply_to
-        if reply_to is None or not self._replied.is_first(
-            reply_key(event, reply_to), (record.partition, record.offset)
-        ):
+        if reply_to is None:
             return []
-        return [build_reply(event, reply_to, self._dead_letters, record)]
+        if not self._deduplicator.is_first(reply_key(event, reply_to), (record.partition, record.offset)):
+            return []
+        return [build_reply(event, reply_to, self._dead_letter_topic, record)]

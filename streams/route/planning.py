@@ -1,4 +1,4 @@
-"""Alias -> ordered targets."""
+"""Route planning: from the model name of a request to an ordered list of targets."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 
 from schemas.events.catalog import RequestAdmitted
 from schemas.events.parts import Failure, Plan, Target
-from streams.config.settings import Model, Settings, WeightedTarget
-from streams.pipeline.authorization import Authorizer
+from streams.config.settings import Model, WeightedTarget
+from streams.route.config import RouteConfig
 
 MODELS_LISTED = 5
-"""Of how many models a refusal tells."""
+"""Models that a refusal names at most."""
 
 
-def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
-    """Say which targets to try and in which order, or why there are none.
+def plan(admitted: RequestAdmitted, config: RouteConfig) -> Plan | Failure:
+    """Return the targets to call, in order, or the failure of an unknown model.
 
-    A draw by weight follows from the request's id, so that a record read twice is planned the same way twice.
+    The order of a weighted model follows from the request id, so that a record that is read twice gets the same plan.
     """
-    model = settings.models.get(admitted.model) or _direct_target(admitted.model, settings)
+    model = config.models.get(admitted.model) or _direct_target(admitted.model, config)
     if model is None:
-        return _unknown_model(admitted, settings)
+        return _unknown_model(admitted, config)
     timeout_ms = math.ceil(model.timeout_s * 1000)
     return Plan(
         alias=admitted.model,
@@ -37,16 +37,16 @@ def plan(admitted: RequestAdmitted, settings: Settings) -> Plan | Failure:
     )
 
 
-def _direct_target(name: str, settings: Settings) -> Model | None:
-    """Take ``provider/model`` as it stands, if there is such a provider."""
+def _direct_target(name: str, config: RouteConfig) -> Model | None:
+    """Return a model of one target for a name like ``provider/model``, if the provider is configured."""
     provider, _, model = name.partition("/")
-    return Model(targets=(WeightedTarget(target=name),)) if model and provider in settings.providers else None
+    return Model(targets=(WeightedTarget(target=name),)) if model and provider in config.providers else None
 
 
 def _order_targets(model: Model, request_id: str) -> Sequence[WeightedTarget]:
-    """Put the targets in the order to try them: as written, or drawn by weight without putting back.
+    """Order the targets: as configured, or drawn by weight without replacement.
 
-    By latency is for the call stage to say.
+    The call stage orders the targets of the policy ``latency``.
     """
     if model.policy != "weighted":
         return model.targets
@@ -54,22 +54,21 @@ def _order_targets(model: Model, request_id: str) -> Sequence[WeightedTarget]:
     return [target for _, target in ranked]
 
 
-def _weighted_rank(request_id: str, place: int, target: WeightedTarget) -> float:
-    """Draw an exponential waiting time: who waits least comes first, which is a draw by weight."""
-    digest = hashlib.blake2b(f"{request_id}\0{place}\0{target.target}".encode(), digest_size=8).digest()
-    even = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
-    return -math.log(even) / target.weight
+def _weighted_rank(request_id: str, index: int, target: WeightedTarget) -> float:
+    """Draw an exponentially distributed rank. Sorting by such ranks draws by weight without replacement."""
+    digest = hashlib.blake2b(f"{request_id}\0{index}\0{target.target}".encode(), digest_size=8).digest()
+    uniform = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
+    return -math.log(uniform) / target.weight
 
 
-def _unknown_model(admitted: RequestAdmitted, settings: Settings) -> Failure:
-    authorizer = Authorizer(settings.tenants, settings.keys, settings.models)
-    known = authorizer.allowed_models(admitted.request.tenant, admitted.request.key_id)
-    more = ", …" if len(known) > MODELS_LISTED else ""
-    there_is = f"there is: {', '.join(known[:MODELS_LISTED])}{more}" if known else "no model is configured for you"
+def _unknown_model(admitted: RequestAdmitted, config: RouteConfig) -> Failure:
+    allowed = config.authorizer.allowed_models(admitted.request.tenant, admitted.request.key_id)
+    more = ", …" if len(allowed) > MODELS_LISTED else ""
+    hint = f"there is: {', '.join(allowed[:MODELS_LISTED])}{more}" if allowed else "no model is configured for you"
     return Failure(
         status=404,
         type="invalid_request_error",
         code="model_not_found",
-        message=f"the model {admitted.model[:100]!r} does not exist here; {there_is}",
+        message=f"the model {admitted.model[:100]!r} does not exist here; {hint}",
         param="model",
     )

@@ -12,12 +12,12 @@ from schemas.events.parts import Failure, Header, ReplyTo
 from schemas.kafka.headers import OUTCOME, STATUS, last_value
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.openai.embedding_vectors import pack_vectors
-from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError
 from streams.reply.stage import ReplyStage
 from tests.factories import admitted, make_request, now_ms
 from tests.factories import record as record_of
 
+DEAD_LETTER_TOPIC = "llm.outcomes.v1-dlt"
 ANSWER = '{"id": "chatcmpl-1", "choices": []}'
 CORRELATION = Header(name="kafka_correlationId", value=b"\xff\x00" * 8)
 REPLY_TO = ReplyTo(topic="llm.replies.shop", partition=5, key=b"\xfe", correlation=(CORRELATION,))
@@ -54,7 +54,7 @@ def record(event: RequestSettled, offset: int = 1) -> ConsumerRecord:
 
 
 def reply(event: RequestSettled) -> ProducerRecord:
-    (output,) = ReplyStage(Settings()).process(record(event))
+    (output,) = ReplyStage(DEAD_LETTER_TOPIC).process(record(event))
     return output
 
 
@@ -96,7 +96,7 @@ def test_no_answer_is_an_error_object_with_its_status_in_the_headers() -> None:
 def test_a_reply_topic_that_is_gone_costs_a_dead_letter_with_the_place_of_the_outcome() -> None:
     outcome = record(answered(), offset=7)
 
-    (output,) = ReplyStage(Settings()).process(outcome)
+    (output,) = ReplyStage(DEAD_LETTER_TOPIC).process(outcome)
 
     assert (output.dead_letter_topic, output.source_record) == ("llm.outcomes.v1-dlt", outcome)
 
@@ -113,11 +113,11 @@ def test_a_correlation_that_was_not_sent_does_not_come_back() -> None:
 
 
 def test_nobody_waits_and_nothing_is_written() -> None:
-    assert ReplyStage(Settings()).process(record(answered(reply_to=None))) == []
+    assert ReplyStage(DEAD_LETTER_TOPIC).process(record(answered(reply_to=None))) == []
 
 
 def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
-    stage, event = ReplyStage(Settings()), answered()
+    stage, event = ReplyStage(DEAD_LETTER_TOPIC), answered()
 
     first = stage.process(record(event, offset=1))
     second = stage.process(record(dataclasses.replace(event, replayed=True), offset=2))
@@ -127,7 +127,7 @@ def test_a_request_that_was_settled_twice_is_replied_to_once() -> None:
 
 
 def test_a_record_that_is_read_again_is_replied_to_again() -> None:
-    stage, event = ReplyStage(Settings()), answered()
+    stage, event = ReplyStage(DEAD_LETTER_TOPIC), answered()
 
     assert len(stage.process(record(event, offset=1))) == len(stage.process(record(event, offset=1))) == 1
 
@@ -141,7 +141,7 @@ def test_a_record_that_is_read_again_is_replied_to_again() -> None:
     ],
 )
 def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> None:
-    stage, event = ReplyStage(Settings()), answered()
+    stage, event = ReplyStage(DEAD_LETTER_TOPIC), answered()
     again = dataclasses.replace(event, request=dataclasses.replace(event.request, **change), replayed=True)
 
     stage.process(record(event, offset=1))
@@ -150,7 +150,7 @@ def test_who_asks_the_same_again_is_replied_to_again(change: dict[str, Any]) -> 
 
 
 def test_only_the_latest_replies_are_remembered() -> None:
-    stage, events = ReplyStage(Settings(), remembered=2), [answered() for _ in range(3)]
+    stage, events = ReplyStage(DEAD_LETTER_TOPIC, max_replies=2), [answered() for _ in range(3)]
 
     for offset, event in enumerate(events):
         stage.process(record(event, offset))
@@ -162,7 +162,7 @@ def test_only_the_latest_replies_are_remembered() -> None:
 @pytest.mark.parametrize("value", [None, b"hello", encode(admitted())])
 def test_what_is_no_outcome_is_a_dead_letter(value: bytes | None) -> None:
     with pytest.raises(DeadLetterError):
-        ReplyStage(Settings()).process(ConsumerRecord("llm.outcomes.v1", 0, 0, 0, None, value, ()))
+        ReplyStage(DEAD_LETTER_TOPIC).process(ConsumerRecord("llm.outcomes.v1", 0, 0, 0, None, value, ()))
 
 
 def test_vectors_come_as_their_caller_asked_for_them() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.events.catalog import RequestRouted, RequestSettled
 from schemas.events.parts import Failure, Plan
 from schemas.kafka.headers import last_value
+from streams.app import route_config
 from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError
 from streams.route.planning import plan
@@ -24,7 +25,7 @@ def settings(**models: Any) -> Settings:
 
 
 def planned(model: str, configured: Settings, **request: Any) -> Plan:
-    made = plan(admitted(model, **request), configured)
+    made = plan(admitted(model, **request), route_config(configured))
     assert isinstance(made, Plan)
     return made
 
@@ -89,7 +90,7 @@ def test_weighted_targets_come_first_as_often_as_their_weight_says() -> None:
 
 @pytest.mark.parametrize("unknown", ["gpt-9", "nowhere/model", "sim/", "/echo", ""])
 def test_an_unknown_model_is_refused_with_those_that_exist(unknown: str) -> None:
-    failure = plan(admitted(unknown), settings(one={"targets": ["sim/a"]}, two={"targets": ["sim/b"]}))
+    failure = plan(admitted(unknown), route_config(settings(one={"targets": ["sim/a"]}, two={"targets": ["sim/b"]})))
 
     assert isinstance(failure, Failure)
     assert (failure.status, failure.type, failure.code) == (404, "invalid_request_error", "model_not_found")
@@ -108,7 +109,7 @@ def test_a_refusal_lists_only_models_that_the_caller_may_use_and_not_all() -> No
         }
     )
 
-    failure = plan(admitted("gpt-9", tenant="acme", key_id="k1"), configured)
+    failure = plan(admitted("gpt-9", tenant="acme", key_id="k1"), route_config(configured))
 
     assert isinstance(failure, Failure)
     assert "secret" not in failure.message
@@ -116,7 +117,7 @@ def test_a_refusal_lists_only_models_that_the_caller_may_use_and_not_all() -> No
 
 
 def test_a_long_name_does_not_make_a_long_message() -> None:
-    failure = plan(admitted("x" * 5000), settings())
+    failure = plan(admitted("x" * 5000), route_config(settings()))
 
     assert isinstance(failure, Failure)
     assert len(failure.message) < 300
@@ -124,7 +125,7 @@ def test_a_long_name_does_not_make_a_long_message() -> None:
 
 def test_the_stage_writes_a_routed_request_that_kept_all_of_the_admitted_one() -> None:
     event = admitted("sim/echo")
-    stage = RouteStage(Settings())
+    stage = RouteStage(route_config(Settings()))
 
     (output,) = stage.process(record(event, "llm.admitted.v1"))
 
@@ -139,7 +140,7 @@ def test_the_stage_writes_a_routed_request_that_kept_all_of_the_admitted_one() -
 def test_a_request_keeps_its_lane() -> None:
     event = admitted("demo", lane="batch")
 
-    (output,) = RouteStage(Settings()).process(record(event, "llm.admitted.batch.v1"))
+    (output,) = RouteStage(route_config(Settings())).process(record(event, "llm.admitted.batch.v1"))
 
     assert output.topic == "llm.routed.batch.v1"
     assert last_value(output.headers, "traceparent") == event.request.traceparent.encode()
@@ -149,7 +150,7 @@ def test_a_request_keeps_its_lane() -> None:
 def test_an_unknown_model_settles_the_request_as_refused() -> None:
     event = admitted("gpt-9")
 
-    (output,) = RouteStage(Settings()).process(record(event))
+    (output,) = RouteStage(route_config(Settings())).process(record(event))
 
     (out,) = read(output)
     assert isinstance(out, RequestSettled)
@@ -163,7 +164,7 @@ def test_an_unknown_model_settles_the_request_as_refused() -> None:
 def test_an_overdue_request_settles_as_expired() -> None:
     event = admitted("sim/echo", deadline_at=now_ms() - 1)
 
-    (out,) = read(*RouteStage(Settings()).process(record(event)))
+    (out,) = read(*RouteStage(route_config(Settings())).process(record(event)))
 
     assert out.outcome == "expired"
     assert out.failure.code == "deadline_exceeded"
@@ -171,11 +172,11 @@ def test_an_overdue_request_settles_as_expired() -> None:
 
 def test_a_foreign_event_is_a_dead_letter() -> None:
     with pytest.raises(DeadLetterError, match="RequestRouted"):
-        RouteStage(Settings()).process(record(routed(request_id=make_request().request_id)))
+        RouteStage(route_config(Settings())).process(record(routed(request_id=make_request().request_id)))
 
 
 def test_requests_of_a_model_whose_targets_stand_in_one_order_share_its_plan() -> None:
-    stage = RouteStage(settings(fast={"targets": ["sim/echo"]}))
+    stage = RouteStage(route_config(settings(fast={"targets": ["sim/echo"]})))
 
     first, again, other = [read(*stage.process(record(admitted(name))))[0] for name in ("fast", "fast", "sim/echo")]
 
@@ -184,7 +185,7 @@ def test_requests_of_a_model_whose_targets_stand_in_one_order_share_its_plan() -
 
 
 def test_a_draw_is_made_for_each_request_of_its_own() -> None:
-    stage = RouteStage(settings(drawn={"targets": ["sim/a", "sim/b"], "policy": "weighted"}))
+    stage = RouteStage(route_config(settings(drawn={"targets": ["sim/a", "sim/b"], "policy": "weighted"})))
 
     events = read(*(output for _ in range(64) for output in stage.process(record(admitted("drawn")))))
 
@@ -192,7 +193,7 @@ def test_a_draw_is_made_for_each_request_of_its_own() -> None:
 
 
 def test_however_many_models_are_named_few_plans_are_kept() -> None:
-    stage = RouteStage(settings())
+    stage = RouteStage(route_config(settings()))
 
     for number in range(PLAN_CACHE_SIZE + 2):
         stage.process(record(admitted(f"sim/{number}")))
@@ -201,7 +202,7 @@ def test_however_many_models_are_named_few_plans_are_kept() -> None:
 
 
 def test_the_plan_of_a_model_with_a_very_long_name_is_not_kept() -> None:
-    stage = RouteStage(settings())
+    stage = RouteStage(route_config(settings()))
 
     stage.process(record(admitted("sim/" + "m" * CACHED_NAME_LIMIT)))
 
