@@ -19,7 +19,7 @@ from connectors.kafka import patches
 from connectors.kafka.connection import translate_errors
 from schemas.kafka.stages import RUNNABLE, STAGES
 from streams import logging as logs
-from streams.call.idempotency import worker_id as incarnation
+from streams.call.idempotency.worker_id import current_worker_id
 from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
 from streams.pipeline.authorization import Authorizer
 from streams.pipeline.request_builder import RequestBuilder
@@ -29,6 +29,7 @@ from streams.runtime import health
 from streams.runtime.worker import Worker
 
 if TYPE_CHECKING:
+    from streams.call.config import CallConfig
     from streams.filter.config import FilterConfig
     from streams.route.config import RouteConfig
 
@@ -62,8 +63,8 @@ def make_stage(name: str, settings: Settings) -> Stage:
 
             bootstrap, attempts = settings.kafka.address, settings.topics.attempts.name
             follow = functools.partial(TopicFollower, bootstrap)
-            recall = AnswerLookup(functools.partial(TopicHistoryReader, bootstrap, attempts))
-            return CallStage(settings, incarnation.current_worker_id(), follow=follow, recall=recall)
+            lookup = AnswerLookup(functools.partial(TopicHistoryReader, bootstrap, attempts))
+            return CallStage(call_config(settings), current_worker_id(), follow=follow, answer_lookup=lookup)
         case "reply":
             from streams.reply.stage import ReplyStage
 
@@ -103,6 +104,19 @@ def route_config(settings: Settings) -> RouteConfig:
         providers=frozenset(settings.providers),
         authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
         config_hash=settings.hash,
+    )
+
+
+def call_config(settings: Settings) -> CallConfig:
+    """Return the parts of the configuration that the call stage uses."""
+    from streams.call.config import CallConfig
+
+    return CallConfig(
+        topics=settings.topics,
+        providers=settings.providers,
+        prices=settings.prices,
+        calls_in_flight=settings.calls_in_flight,
+        overload=settings.overload,
     )
 
 

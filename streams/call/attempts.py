@@ -1,4 +1,4 @@
-"""The attempts at a request: their events, and the end that they add up to."""
+"""Events of the attempts at a request, and the end of the request that follows from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.pipeline.settlement import CallResult, settle
 
 @frozen_slots
 class RequestEnd:
-    """How a request ended."""
+    """Final state of a request."""
 
     request: Request
     outcome: Outcome
@@ -28,36 +28,36 @@ class RequestEnd:
     attempts: tuple[AttemptFinished, ...]
     settled_at: int
     fingerprint: str = ""
-    """A fingerprint of what was asked; empty unless the caller named its request."""
+    """Fingerprint of the body; empty unless the caller named its request."""
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes to remember this."""
+        """Approximate memory in bytes."""
         return 1000 + sum(1000 + len(attempt.body) for attempt in self.attempts)
 
 
 def to_finished_event(
     started: AttemptStarted, result: ProviderAnswer | ProviderError, finished_at: int, prices: PriceBook
 ) -> AttemptFinished:
-    """Say how an attempt ended, and what it cost: also one that failed may be paid for.
+    """Return the event of a finished attempt, with its cost: a failed attempt may have a cost, too.
 
     Args:
-        started: how it began.
-        result: what came back.
+        started: the event of its start.
+        result: of the call.
         finished_at: milliseconds since the epoch.
-        prices: what an answer costs.
+        prices: of all models.
 
     """
     if isinstance(result, ProviderAnswer):
         body = orjson.dumps(pack_vectors(result.body) if started.request.operation == "embeddings" else result.body)
         if len(body) <= MAX_ANSWER_BYTES:
-            return _finished_fields(started, result, finished_at, prices, _answered_event(result, body))
-        result = _too_large_event(result, len(body))
-    return _finished_fields(started, result, finished_at, prices, _failed_event(result))
+            return _finished_event(started, result, finished_at, prices, _answer_fields(result, body))
+        result = _too_large_error(result, len(body))
+    return _finished_event(started, result, finished_at, prices, _error_fields(result))
 
 
 def to_withdrawn_event(started: AttemptStarted, withdrawn_at: int) -> AttemptWithdrawn:
-    """Take an attempt back that was not made, at this time in milliseconds since the epoch."""
+    """Return the event that withdraws an attempt whose call was not made; the time is in ms since the epoch."""
     return AttemptWithdrawn(
         request=started.request,
         attempt=started.attempt,
@@ -68,16 +68,16 @@ def to_withdrawn_event(started: AttemptStarted, withdrawn_at: int) -> AttemptWit
     )
 
 
-def _finished_fields(
+def _finished_event(
     started: AttemptStarted,
     result: ProviderAnswer | ProviderError,
     finished_at: int,
     prices: PriceBook,
     fields: dict[str, Any],
 ) -> AttemptFinished:
-    """Put together what every end has, and what only an answer or an error has."""
-    answered_by = result.response_model if isinstance(result, ProviderAnswer) else ""
-    cost = prices.price(started.provider, started.model, result.usage, answered_by)
+    """Join the fields of every finished attempt with those that only an answer or only an error has."""
+    response_model = result.response_model if isinstance(result, ProviderAnswer) else ""
+    cost = prices.price(started.provider, started.model, result.usage, response_model)
     return AttemptFinished(
         request=started.request,
         attempt=started.attempt,
@@ -96,7 +96,7 @@ def _finished_fields(
     )
 
 
-def _answered_event(answer: ProviderAnswer, body: bytes) -> dict[str, Any]:
+def _answer_fields(answer: ProviderAnswer, body: bytes) -> dict[str, Any]:
     return {
         "body": body.decode(),
         "response_id": answer.response_id,
@@ -106,20 +106,20 @@ def _answered_event(answer: ProviderAnswer, body: bytes) -> dict[str, Any]:
     }
 
 
-def _failed_event(error: ProviderError) -> dict[str, Any]:
-    hint_s = error.retry_after_s
+def _error_fields(error: ProviderError) -> dict[str, Any]:
+    retry_after_s = error.retry_after_s
     return {
         "error_type": error.error_type,
         "error_message": error.message,
         "error_param": error.param,
         "body": orjson.dumps(error.partial).decode() if error.partial and error.partial["choices"] else "",
-        "retry_after_ms": None if hint_s is None else math.ceil(hint_s * 1000),
+        "retry_after_ms": None if retry_after_s is None else math.ceil(retry_after_s * 1000),
         "another_key": error.retry_with_other_key,
     }
 
 
-def _too_large_event(answer: ProviderAnswer, size: int) -> ProviderError:
-    """Not to be asked for again, here or elsewhere: it would cost the same and be as large."""
+def _too_large_error(answer: ProviderAnswer, size: int) -> ProviderError:
+    """Return the error of an answer that no record holds. No retry: it would cost the same and be as large."""
     message = f"it has {size} bytes, and a record holds {MAX_ANSWER_BYTES}; ask for less at once"
     error = ProviderError("answer_too_large", message, http_status=answer.http_status)
     error.usage, error.key_index = answer.usage, answer.key_index
@@ -128,20 +128,20 @@ def _too_large_event(answer: ProviderAnswer, size: int) -> ProviderError:
 
 
 def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> RequestSettled:
-    """Settle a request as it ended, be it now, at an earlier delivery of it, or when its caller first asked.
+    """Return the outcome of a request that has ended, now or at an earlier delivery or request of its caller.
 
-    A redelivery of the same request gets the same outcome again. A repeat by its caller, which came in at another
-    time or waits elsewhere, gets it as a replay: a new outcome with its own times, to be replied to but not counted.
+    A redelivery gets the same outcome again. A retry by the caller, which was received at another time or has another
+    reply address, gets it as a replay: an outcome with its own times, which is replied to but not counted.
     """
-    replayed = is_client_retry(routed.request, end.request)
-    called = CallResult(replayed=replayed)
+    is_replay = is_client_retry(routed.request, end.request)
+    called = CallResult(replayed=is_replay)
     if end.attempts:
         last = end.attempts[-1]
         called |= {
             "provider": last.provider,
             "provider_model": last.model,
             "attempts": last.attempt,
-            "called_at": None if replayed else end.attempts[0].started_at,
+            "called_at": None if is_replay else end.attempts[0].started_at,
         }
     if end.outcome == "answered":
         called |= {
@@ -151,11 +151,11 @@ def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> Reques
             "finish_reasons": last.finish_reasons,
             "usage": last.usage,
             "cost_usd": last.cost_usd,
-            "answered_at": None if replayed else last.finished_at,
+            "answered_at": None if is_replay else last.finished_at,
         }
-    return settle(routed, end.outcome, end.failure, now if replayed else end.settled_at, called=called)
+    return settle(routed, end.outcome, end.failure, now if is_replay else end.settled_at, called=called)
 
 
 def is_client_retry(request: Request, first: Request) -> bool:
-    """Whether the caller asked again, rather than the log having delivered its one request again."""
+    """Return whether the caller sent the request again, rather than Kafka having delivered the same one again."""
     return request is not first and (request.received_at != first.received_at or request.reply_to != first.reply_to)

@@ -1,9 +1,9 @@
-"""What a call cost: the configuration's own prices first, then genai-prices' bundled table. Never the network."""
+"""Prices of provider calls: from the configuration, then from genai-prices' bundled table. Never from the network."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from genai_prices import Usage as PricedUsage
@@ -13,7 +13,7 @@ from genai_prices.types import Provider as PricedProvider
 
 from connectors.providers.settings import ProviderSettings
 from schemas.events.parts import Usage
-from streams.config.settings import Price, Settings
+from streams.config.settings import Price
 
 MILLION = Decimal(1_000_000)
 
@@ -25,40 +25,47 @@ GENAI_ID: dict[str, str] = {
     "gemini": "google",
     "mistral": "mistral",
 }
-"""The id in genai-prices of a kind that is one company's, also behind a proxy; of other kinds base_url says whose."""
+"""Id in genai-prices of the provider kinds that belong to one company, also behind a proxy. The prices of other kinds
+follow from their base_url."""
 
 TOKEN_KINDS = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"})
 IGNORED_RATES = frozenset({"web_searches_kcount", "storage_searches_kcount", "cache_write_1h_mtok"})
-"""What these price, our usage never counts."""
+"""Rates of units that the recorded usage does not count."""
 
 RATE_CACHE_SIZE = 4096
-"""Of how many models we keep the rate: callers choose names freely."""
+"""Models whose rate is cached; bounded because callers choose the names."""
 
 Rate = Callable[[Usage], Decimal | None]
 
 
 class PriceBook:
-    """The prices of every configured provider's models, looked up once each."""
+    """Prices of the configured providers' models, looked up once each.
 
-    def __init__(self, settings: Settings) -> None:
-        self._overrides = settings.prices
-        self._providers = settings.providers
+    Args:
+        overrides: configured prices by ``provider/model``.
+        providers: settings by configured name.
+
+    """
+
+    def __init__(self, overrides: Mapping[str, Price], providers: Mapping[str, ProviderSettings]) -> None:
+        self._overrides = overrides
+        self._providers = providers
         self._rate = functools.lru_cache(maxsize=RATE_CACHE_SIZE)(self._find_rate)
 
-    def price(self, provider: str, model: str, usage: Usage, answered_by: str = "") -> Decimal | None:
-        """Price a call, in US dollars; None if its price or its usage is not known, which is not the same as free.
+    def price(self, provider: str, model: str, usage: Usage, response_model: str = "") -> Decimal | None:
+        """Return the cost of a call in US dollars; None if its price or its usage is unknown, which is not free.
 
         Args:
-            provider: by its name in the configuration.
-            model: as the provider was asked for it.
-            usage: what was counted.
-            answered_by: the model by the answer's own word, which counts where the name that was asked for is unpriced.
+            provider: its configured name.
+            model: as sent to the provider.
+            usage: tokens of the call.
+            response_model: model named in the answer, whose price is used if ``model`` has none.
 
         """
         if not usage.input_tokens and not usage.output_tokens:
             return None
         rate = self._rate(provider, model)
-        return (self._rate(provider, answered_by) if rate is _unpriced and answered_by else rate)(usage)
+        return (self._rate(provider, response_model) if rate is _unpriced and response_model else rate)(usage)
 
     def _find_rate(self, provider: str, model: str) -> Rate:
         override = self._overrides.get(f"{provider}/{model}")
@@ -73,7 +80,7 @@ class PriceBook:
 
 
 def _publisher(settings: ProviderSettings, seller: str) -> PricedProvider | None:
-    """Find whose prices a provider has: who it says sells, else by its kind, else by where it is, if anybody's."""
+    """Find the price list of a provider: by the seller that it names, by its kind, or by its base URL."""
     genai_id = seller or GENAI_ID.get(settings.kind)
     if genai_id is None and settings.base_url is None:
         return None
@@ -88,7 +95,7 @@ def _unpriced(_: Usage) -> None:
 
 
 def flat_rate(fresh: Decimal, read: Decimal, written: Decimal, output: Decimal) -> Rate:
-    """Price by four rates per million tokens; input counts the cached tokens too, so they are taken out first."""
+    """Price by four rates per million tokens. Input tokens include the cached ones, which are subtracted first."""
 
     def rate(usage: Usage) -> Decimal:
         cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
@@ -121,7 +128,7 @@ def _published_rate(publisher: PricedProvider, model: str) -> Rate:
 
 
 def tiered_rate(publisher: PricedProvider, model: ModelInfo) -> Rate:
-    """Leave tiers and prices that change with time to genai-prices itself, which takes ten times as long."""
+    """Price by genai-prices itself, ten times slower, where prices have tiers or change with time."""
 
     def rate(usage: Usage) -> Decimal | None:
         counts = PricedUsage(
@@ -131,7 +138,7 @@ def tiered_rate(publisher: PricedProvider, model: ModelInfo) -> Rate:
             cache_write_tokens=usage.cache_creation_input_tokens,
         )
         price = model.calc_price(counts, publisher)
-        # a model that is priced by the hour or the page would seem to be free
+        # a model that is priced by the hour or the page would otherwise seem to be free
         return None if price.model_price.input_mtok is None else price.total_price
 
     return rate

@@ -1,4 +1,4 @@
-"""One call to a provider: its answer or its error comes back, whatever happens, and its chunks go on as they come."""
+"""One call to a provider, with its timeout: returns the answer or the error, and forwards the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -17,44 +17,46 @@ log = structlog.get_logger()
 
 
 async def call_provider(
-    provider: Provider, walk: PlanExecution, started: AttemptStarted, timeout_s: float, else_dead_letter: str
+    provider: Provider, execution: PlanExecution, started: AttemptStarted, timeout_s: float, dead_letter_topic: str
 ) -> ProviderAnswer | ProviderError:
-    """Call a provider for a request, within this time."""
+    """Call a provider within the timeout. Every exception but a cancellation is returned as an error."""
     if timeout_s <= 0:
-        return ProviderError("timeout", "the log took so long that no time was left for the call")
+        return ProviderError("timeout", "writing to Kafka took so long that no time was left for the call")
     call = ProviderCall(
-        request_id=walk.request_id,
-        operation=walk.routed.request.operation,
+        request_id=execution.request_id,
+        operation=execution.routed.request.operation,
         model=started.model,
-        body=walk.body,
+        body=execution.body,
         timeout_s=timeout_s,
-        stream=bool(walk.stream_topic),
-        on_oversize=walk.routed.plan.on_oversize,
+        stream=bool(execution.stream_topic),
+        on_oversize=execution.routed.plan.on_oversize,
     )
     try:
         async with asyncio.timeout(timeout_s):
             if not call.stream:
                 return await provider.complete(call)
-            return await _stream(provider, call, walk, started, else_dead_letter)
+            return await _stream(provider, call, execution, started, dead_letter_topic)
     except ProviderError as error:
         return error
     except TimeoutError:
         return ProviderError("timeout", f"no answer within {timeout_s:.3g} s")
-    except Exception as error:  # noqa: BLE001 - a fault in a provider's adapter must not cost the request its end
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        at = f"{place.filename}:{place.lineno}"
-        log.error("provider adapter failed", request_id=walk.request_id, error=type(error).__name__, at=at)
+    except Exception as error:  # noqa: BLE001 - a bug in a provider's adapter must not leave the request without an end
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        location = f"{frame.filename}:{frame.lineno}"
+        log.error("provider_adapter.crashed", request_id=execution.request_id, error=type(error).__name__, at=location)
         return ProviderError("server", f"the gateway's adapter failed ({type(error).__name__})")
 
 
 async def _stream(
-    provider: Provider, call: ProviderCall, walk: PlanExecution, started: AttemptStarted, else_dead_letter: str
+    provider: Provider, call: ProviderCall, execution: PlanExecution, started: AttemptStarted, dead_letter_topic: str
 ) -> ProviderAnswer:
-    """Hand the chunks on as they come, and drain the stream to its end whether or not anybody listens."""
-    usage = wants_usage(walk.body)
-    writer = ChunkWriter(started.request, started.attempt, walk.emit, else_dead_letter, usage=usage)
+    """Forward the chunks of a stream, and read it to its end even if the client has disconnected."""
+    include_usage = wants_usage(execution.body)
+    writer = ChunkWriter(
+        started.request, started.attempt, execution.emit, dead_letter_topic, include_usage=include_usage
+    )
     try:
         return await forward_stream(provider, call, writer)
     finally:
-        walk.chunks_forwarded += writer.forwarded
+        execution.chunks_forwarded += writer.forwarded
         await writer.close()

@@ -1,17 +1,16 @@
-"""Moved out of streams/call/idempotency/fingerprint.py."""
+"""Body of a routed request."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import orjson
 
 from schemas.events.catalog import RequestRouted
+from schemas.json_types import JsonObject
 from streams.pipeline.stage import DeadLetterError
 
 
-def body_for_target(routed: RequestRouted) -> dict[str, Any]:
-    """Read the body.
+def parse_body(routed: RequestRouted) -> JsonObject:
+    """Parse the body.
 
     Raises:
         DeadLetterError: it is not a JSON object.
@@ -26,7 +25,7 @@ def body_for_target(routed: RequestRouted) -> dict[str, Any]:
     return body
 
 
-def wants_usage(body: dict[str, Any]) -> bool:
-    """Whether a stream shall end with a chunk that holds the usage."""
+def wants_usage(body: JsonObject) -> bool:
+    """Return whether a stream ends with a chunk that has the usage."""
     options = body.get("stream_options") or {}
     return isinstance(options, dict) and bool(options.get("include_usage"))

@@ -24,12 +24,13 @@ from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRoute
 from schemas.events.parts import Usage
 from schemas.events.request_id import named_request_id
 from schemas.kafka.topics import HOUR, Topics
+from streams.app import call_config
 from streams.call.idempotency import ledger as memory
 from streams.call.idempotency import worker_id as incarnation
 from streams.call.idempotency.answer_lookup import AnswerLookup
 from streams.call.idempotency.claims import Claims
 from streams.call.idempotency.fingerprint import fingerprint, with_fingerprint
-from streams.call.request_body import body_for_target
+from streams.call.request_body import parse_body
 from streams.call.stage import CallStage
 from streams.config.deployment import KafkaSettings
 from streams.config.settings import Settings
@@ -72,7 +73,7 @@ async def working(
     settings = Settings(kafka=KafkaSettings(topic_prefix=topics.prefix))
     follow = functools.partial(TopicFollower, broker.bootstrap_servers)
     recall = AnswerLookup(functools.partial(TopicHistoryReader, broker.bootstrap_servers, topics.attempts.name))
-    stage = CallStage(settings, name, follow=follow, recall=recall, providers={"sim": provider})
+    stage = CallStage(call_config(settings), name, follow=follow, answer_lookup=recall, providers={"sim": provider})
     worker = Worker(stage, topics, broker.bootstrap_servers)
     await worker.start()
     try:
@@ -178,7 +179,7 @@ def remember(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hou
     """Put an answer on the log as a worker did so many hours ago, in its request's partition."""
     event = ended(begun(request, DEAD))
     output = with_fingerprint(
-        request_event_record(event, topics.attempts, "call", now_ms()), fingerprint(request, body_for_target(request))
+        request_event_record(event, topics.attempts, "call", now_ms()), fingerprint(request, parse_body(request))
     )
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"}
@@ -222,7 +223,7 @@ async def test_what_a_worker_has_answered_itself_it_finds_again_on_the_log(
     provider.let.set()
 
     async with working(provider, topics, broker) as worker:
-        recall = cast("CallStage", worker.stage)._ledger._answers
+        recall = cast("CallStage", worker.stage)._ledger._answer_lookup
         assert recall is not None
         await put(broker, topics, asked("order-7", received_at=5))
         (first,) = await outcomes(broker, topics, 1)

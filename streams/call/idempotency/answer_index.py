@@ -1,6 +1,6 @@
-"""Where on the log the answers of a day stand: a few bytes for each, bounded in number and time.
+"""In-memory index of recorded answers: request id to offset, a few bytes each, bounded in number and age.
 
-Kept by the minute of their records. What must go, goes by the minute, the oldest first.
+Entries are grouped by the minute of their records and evicted by the minute, the oldest first.
 """
 
 from __future__ import annotations
@@ -17,61 +17,74 @@ _MINUTE_MS = 60_000
 
 
 class AnswerIndex:
-    """Request id to the offset of its answer, in the partitions of one worker."""
+    """Offsets of the answers in the partitions of one worker.
+
+    Args:
+        max_entries: answers kept.
+        retention_minutes: maximum age of an answer.
+        clock: seconds since the epoch.
+
+    """
 
     def __init__(
-        self, limit: int = MAX_ENTRIES, minutes: int = RETENTION_MINUTES, clock: Callable[[], float] = time.time
+        self,
+        max_entries: int = MAX_ENTRIES,
+        retention_minutes: int = RETENTION_MINUTES,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._limit = limit
-        self._span = minutes
+        self._max_entries = max_entries
+        self._retention_minutes = retention_minutes
         self._clock = clock
         self._offsets: dict[int, int] = {}
         self._minutes: dict[int, dict[int, array[int]]] = {}
-        """The keys of each minute, by partition: what to forget with it."""
+        """Keys of each minute by partition, for the eviction."""
 
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def add(self, request_id: str, partition: int, offset: int, at_ms: int) -> bool:
-        """Remember where an answer stands; of two for one request, the later in the log.
+    def add(self, request_id: str, partition: int, offset: int, timestamp_ms: int) -> bool:
+        """Add an answer. Of two answers to one request the one with the higher offset is kept.
 
         Args:
-            request_id: whose answer.
-            partition: of the topic that the answers are on.
-            offset: there.
-            at_ms: the record's time, in milliseconds since the epoch.
+            request_id: of the answered request.
+            partition: of the answer's record.
+            offset: of the answer's record.
+            timestamp_ms: of the answer's record, in milliseconds since the epoch.
 
-        Returns whether it is remembered: not if it is too old, or if there is no room and all others are younger.
+        Returns False if the answer was not added: it is too old, or the index is full of newer answers.
 
         """
         now = int(self._clock() * 1000) // _MINUTE_MS
-        minute = min(at_ms // _MINUTE_MS, now)
-        if minute <= now - self._span:
+        minute = min(timestamp_ms // _MINUTE_MS, now)
+        if minute <= now - self._retention_minutes:
             return False
         key = _key(request_id)
         if self._offsets.get(key, -1) < offset:
             self._offsets[key] = offset
             if minute not in self._minutes:
-                self._forget_until(now - self._span)
+                self._evict_until(now - self._retention_minutes)
             self._minutes.setdefault(minute, {}).setdefault(partition, array("Q")).append(key)
-        while len(self._offsets) > self._limit:
-            self._forget(min(self._minutes))
+        while len(self._offsets) > self._max_entries:
+            self._evict(min(self._minutes))
         return minute in self._minutes
 
     def find(self, request_id: str) -> int | None:
-        """The offset of a request's answer. Rarely it is another one's, or too old: who reads there must look."""
+        """Return the offset of a request's answer.
+
+        In rare cases it is the offset of another request's answer or of one that is too old: check the record there.
+        """
         return self._offsets.get(_key(request_id))
 
     def drop_partition(self, partition: int) -> None:
-        """Forget a partition that another worker has now."""
+        """Forget a partition that was revoked."""
         for keys_by_partition in self._minutes.values():
             self._drop(keys_by_partition.pop(partition, ()))
 
-    def _forget_until(self, last: int) -> None:
+    def _evict_until(self, last: int) -> None:
         for minute in [minute for minute in self._minutes if minute <= last]:
-            self._forget(minute)
+            self._evict(minute)
 
-    def _forget(self, minute: int) -> None:
+    def _evict(self, minute: int) -> None:
         for keys in self._minutes.pop(minute).values():
             self._drop(keys)
 

@@ -1,7 +1,7 @@
-"""The answers of a day to requests that their callers named: found again on ``llm.attempts.v1``, where they stand.
+"""Lookup of recorded answers: finds the answer to a named request on ``llm.attempts.v1`` for a day.
 
-In memory is only where that is. It is learned from what is followed anyway, and for the time before that, after each
-assignment, by looking back through a day beside the work.
+Only an index of the offsets is kept in memory. It is filled from the records that the worker follows anyway and, after
+each assignment, by a scan backwards over the past day, which runs beside the calls.
 """
 
 from __future__ import annotations
@@ -27,67 +27,75 @@ from streams.call.idempotency.fingerprint import fingerprint_of
 
 log = structlog.get_logger()
 
-WAIT_S = 60.0
-"""The longest that a named request waits for the look back; and never more than half of the time that it has."""
-_SCAN_TIMEOUT_S = 0.1
+MAX_SCAN_WAIT_S = 60.0
+"""Maximum time that a named request waits for the scan; it never waits longer than half of its remaining time."""
+_POLL_INTERVAL_S = 0.1
 _RETRY_BACKOFF_S = 0.5
 _SCAN_PAUSE_S = 0.01
-"""Between two batches of the past: the present goes first."""
+"""Pause between two batches of the scan, so that calls come first."""
 
 
 class TopicHistory(Protocol):
-    """What is needed of ``connectors.kafka.clients.history.Lookback``."""
+    """The part of ``connectors.kafka.clients.history.TopicHistoryReader`` that the lookup uses."""
 
     async def read(self, partition: int, offset: int) -> ConsumerRecord | None:
-        """One record, if it is still there."""
+        """Return one record, or None if it has been deleted."""
         ...
 
     def read_backwards(self, partition: int, since_ms: int, until_ms: int) -> AsyncGenerator[list[ConsumerRecord]]:
-        """The records of a span of time, the newest first by the hour."""
+        """Yield the records of a time span, the newest hour first."""
         ...
 
     async def stop(self) -> None:
-        """Let go of it."""
+        """Disconnect."""
         ...
 
 
 class AnswerLookup:
-    """What one worker remembers for a day."""
+    """Finds the answers of the past day in the partitions of one worker.
+
+    Args:
+        open_history: creates a reader of the topic of attempts.
+        index: of the offsets.
+        clock: seconds since the epoch.
+        max_scan_wait_s: maximum time that a request waits for the scan.
+
+    """
 
     def __init__(
         self,
-        look: Callable[[], TopicHistory],
-        bookmarks: AnswerIndex | None = None,
+        open_history: Callable[[], TopicHistory],
+        index: AnswerIndex | None = None,
         clock: Callable[[], float] = time.time,
-        wait_s: float = WAIT_S,
+        max_scan_wait_s: float = MAX_SCAN_WAIT_S,
     ) -> None:
-        self._open_history = look
-        self._answers = look()
+        self._open_history = open_history
+        self._answers = open_history()
         self._scan_lock = asyncio.Lock()
-        self._index = bookmarks if bookmarks is not None else AnswerIndex(clock=clock)
+        self._index = index if index is not None else AnswerIndex(clock=clock)
         self._clock = clock
-        self._wait_s = wait_s
+        self._max_scan_wait_s = max_scan_wait_s
         self._scans: dict[int, asyncio.Task[None]] = {}
 
     def observe(self, record: ConsumerRecord) -> bool:
-        """Take note of a record if it holds an answer that may be asked for again. False: there is no room for it."""
+        """Index a record if it is an answer that may be requested again; return False if the index has no room."""
         request_id = (record.key or b"").decode("latin-1")
         if not is_named(request_id) or not fingerprint_of(record):
             return True
         return self._index.add(request_id, record.partition, record.offset, record.timestamp_ms)
 
     def index_partition(self, partition: int, until_ms: int) -> None:
-        """Begin to look back through a partition, from this time (milliseconds since the epoch) to a day ago."""
+        """Start to scan a partition backwards from a time (milliseconds since the epoch) to a day ago."""
         self._stop_scan(partition)
         self._scans[partition] = asyncio.create_task(self._scan(partition, until_ms))
 
     def forget(self, partition: int) -> None:
-        """Forget a partition that another worker has now."""
+        """Forget a partition that was revoked."""
         self._stop_scan(partition)
         self._index.drop_partition(partition)
 
     async def find(self, request: Request, partition: int) -> RequestEnd | None:
-        """Find the answer that a request had within a day; None if it had none, or if that can't be known in time."""
+        """Return the answer that a request got within a day; None if there is none, or if it can't be read in time."""
         if not is_named(request.request_id):
             return None
         offset = await self._offset(request, partition)
@@ -95,29 +103,29 @@ class AnswerLookup:
             try:
                 record = await self._answers.read(partition, offset)
             except UserError as error:
-                log.warning("answer is out of reach", partition=partition, offset=offset, reason=str(error))
+                log.warning("answer.unreachable", partition=partition, offset=offset, reason=str(error))
                 await asyncio.sleep(_RETRY_BACKOFF_S)
             else:
                 return self._answer(request, record)
         return None
 
     async def stop(self) -> None:
-        """Look no further, and disconnect."""
-        looks = list(self._scans.values())
+        """Stop all scans, and disconnect."""
+        scans = list(self._scans.values())
         for partition in list(self._scans):
             self._stop_scan(partition)
-        await asyncio.gather(*looks, return_exceptions=True)
+        await asyncio.gather(*scans, return_exceptions=True)
         await self._answers.stop()
 
     async def _offset(self, request: Request, partition: int) -> int | None:
-        """Where the answer stands; while the look back is under way, it may still turn up."""
+        """Return the offset of the answer. While the partition is being scanned, wait for it to be found."""
         left_s = request.deadline_at / 1000 - self._clock()
-        until = time.monotonic() + min(self._wait_s, left_s / 2)
+        until = time.monotonic() + min(self._max_scan_wait_s, left_s / 2)
         while (offset := self._index.find(request.request_id)) is None:
-            look = self._scans.get(partition)
-            if look is None or look.done() or time.monotonic() >= until:
+            scan = self._scans.get(partition)
+            if scan is None or scan.done() or time.monotonic() >= until:
                 return None
-            await asyncio.wait({look}, timeout=_SCAN_TIMEOUT_S)
+            await asyncio.wait({scan}, timeout=_POLL_INTERVAL_S)
         return offset
 
     def _answer(self, request: Request, record: ConsumerRecord | None) -> RequestEnd | None:
@@ -132,29 +140,29 @@ class AnswerLookup:
         return RequestEnd(event.request, "answered", None, (event,), event.finished_at, fingerprint_of(record))
 
     async def _scan(self, partition: int, until_ms: int) -> None:
-        """Note the answers of a day, one partition after the other, however often Kafka goes away meanwhile."""
+        """Index the answers of a day, one partition after the other; retry for as long as Kafka is unavailable."""
         async with self._scan_lock:
             while True:
-                past = self._open_history()
+                history = self._open_history()
                 try:
-                    return await self._add_to_index(past, partition, until_ms)
+                    return await self._add_to_index(history, partition, until_ms)
                 except UserError as error:
-                    log.warning("looking back again", partition=partition, reason=str(error))
+                    log.warning("answer_scan.retried", partition=partition, reason=str(error))
                 finally:
-                    await past.stop()
+                    await history.stop()
                 await asyncio.sleep(_RETRY_BACKOFF_S)
 
-    async def _add_to_index(self, past: TopicHistory, partition: int, until_ms: int) -> None:
-        """Read until that is all, or there is no more room for what is older."""
+    async def _add_to_index(self, history: TopicHistory, partition: int, until_ms: int) -> None:
+        """Read until the end, or until the index has no room for older answers."""
         since_ms = int(self._clock() * 1000) - DAY
-        async with aclosing(past.read_backwards(partition, since_ms, until_ms)) as batches:
+        async with aclosing(history.read_backwards(partition, since_ms, until_ms)) as batches:
             async for records in batches:
-                noted = [self.observe(record) for record in records]
-                if not all(noted):
+                added = [self.observe(record) for record in records]
+                if not all(added):
                     return
                 await asyncio.sleep(_SCAN_PAUSE_S)
 
     def _stop_scan(self, partition: int) -> None:
-        look = self._scans.pop(partition, None)
-        if look is not None:
-            look.cancel()
+        scan = self._scans.pop(partition, None)
+        if scan is not None:
+            scan.cancel()

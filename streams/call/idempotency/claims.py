@@ -1,8 +1,9 @@
-"""Who is calling a provider for which request, and how it ended: what keeps a redelivery from being paid for twice.
+"""Claims on requests: which worker calls a provider for a request, and how the request ended.
 
-Kept in memory, from two sources: what this worker does itself, and what ``observe`` reads from ``llm.attempts.v1``,
-whose partitions are those of the requests. Bounded in bytes and time. What a caller may ask for again is found for
-longer, on the log: see ``streams.call.idempotency.answer_lookup``.
+They keep a redelivery from being paid for twice. They are kept in memory, from two sources: this worker's own calls,
+and the records of ``llm.attempts.v1`` and ``llm.outcomes.v1`` passed to ``observe``, which have the partitions of their
+requests. Bounded in bytes and age. Answers to named requests are found for longer, on the log: see
+``streams.call.idempotency.answer_lookup``.
 """
 
 from __future__ import annotations
@@ -22,36 +23,36 @@ from streams.call.idempotency.fingerprint import fingerprint_of
 
 MAX_BYTES = 64 * 1024 * 1024
 TTL_S = 900.0
-ENTRY_OVERHEAD_BYTES = 1000
-"""About what it takes to remember a request without its answer."""
+STATE_OVERHEAD_BYTES = 1000
+"""Approximate memory of a request without its answer."""
 
 
 @frozen_slots
 class Unclaimed:
-    """Nobody is at it. ``attempts`` have failed already."""
+    """No worker calls a provider for the request. ``attempts`` have failed already."""
 
     attempts: tuple[AttemptFinished, ...] = ()
 
 
 @frozen_slots
 class InProgress:
-    """Somebody is at it: wait for ``done``, then look again."""
+    """A worker calls a provider for the request: wait for ``done``, then look it up again."""
 
     done: asyncio.Future[None]
-    until: int | None = None
-    """Milliseconds since the epoch; None if it runs in this worker, where ``done`` comes for certain."""
+    expires_at: int | None = None
+    """Milliseconds since the epoch; None if the request runs in this worker, where ``done`` is always set."""
 
 
 @frozen_slots
 class Completed:
-    """It has had its end."""
+    """The request has ended."""
 
     end: RequestEnd
 
 
 @frozen_slots
 class InDoubt:
-    """Another worker started this attempt, its time is over, and nobody knows what became of it."""
+    """Another worker started this attempt, which has expired with an unknown result."""
 
     started: AttemptStarted
     attempts: tuple[AttemptFinished, ...] = ()
@@ -61,119 +62,127 @@ Claim = Unclaimed | InProgress | Completed | InDoubt
 
 
 @dataclass(slots=True, eq=False)
-class _Entry:
-    """What is known about one request."""
+class _RequestState:
+    """State of one request."""
 
     partition: int
-    touched: float
-    lost: bool = False
+    updated_s: float
+    is_revoked: bool = False
     end: RequestEnd | None = None
-    open: AttemptStarted | None = None
+    open_attempt: AttemptStarted | None = None
     attempts: tuple[AttemptFinished, ...] = ()
     done: asyncio.Future[None] | None = None
 
     @property
     def size(self) -> int:
-        return ENTRY_OVERHEAD_BYTES + (self.end.size if self.end is not None else 0)
+        return STATE_OVERHEAD_BYTES + (self.end.size if self.end is not None else 0)
 
-    def knows(self, event: AttemptStarted | AttemptFinished) -> bool:
-        """Whether the end of this attempt has been told already: the log may be read again from further back."""
+    def has_finished(self, event: AttemptStarted | AttemptFinished) -> bool:
+        """Return whether the end of this attempt is known already: the log may be read again from further back."""
         return any((known.attempt, known.worker) == (event.attempt, event.worker) for known in self.attempts)
 
-    def wait(self) -> asyncio.Future[None]:
+    def done_future(self) -> asyncio.Future[None]:
         if self.done is None:
             self.done = asyncio.get_running_loop().create_future()
         return self.done
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         if self.done is not None and not self.done.done():
             self.done.set_result(None)
         self.done = None
 
 
 class Claims:
-    """The requests of one worker: those that run here, and those that are remembered."""
+    """Requests known to one worker: those that it runs, and those that are idle or run elsewhere.
+
+    Args:
+        max_bytes: approximate memory for the requests that do not run here.
+        ttl_s: how long these are kept.
+        clock: monotonic seconds.
+        is_dead: whether a worker has certainly exited.
+
+    """
 
     def __init__(
         self,
-        limit_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_BYTES,
         ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.monotonic,
-        gone: Callable[[str], bool] = lambda _: False,
+        is_dead: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._limit = limit_bytes
-        self._ttl = ttl_s
+        self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
         self._clock = clock
-        self._is_dead = gone
-        self._running: dict[str, _Entry] = {}
-        self._idle: OrderedDict[str, _Entry] = OrderedDict()
+        self._is_dead = is_dead
+        self._running: dict[str, _RequestState] = {}
+        self._idle: OrderedDict[str, _RequestState] = OrderedDict()
         self._bytes = 0
 
     def lookup(self, request_id: str, now: int) -> Claim:
-        """Say how it stands with a request at ``now``, in milliseconds since the epoch."""
+        """Return the claim on a request at ``now``, in milliseconds since the epoch."""
         if request_id in self._running:
-            return InProgress(self._running[request_id].wait())
-        entry = self._idle.get(request_id)
-        if entry is None:
+            return InProgress(self._running[request_id].done_future())
+        state = self._idle.get(request_id)
+        if state is None:
             return Unclaimed()
-        if entry.end is not None:
-            return Completed(entry.end)
-        if entry.open is None:
-            return Unclaimed(entry.attempts)
-        if now < entry.open.expires_at and not self._is_dead(entry.open.worker):
-            return InProgress(entry.wait(), entry.open.expires_at)
-        return InDoubt(entry.open, entry.attempts)
+        if state.end is not None:
+            return Completed(state.end)
+        if state.open_attempt is None:
+            return Unclaimed(state.attempts)
+        if now < state.open_attempt.expires_at and not self._is_dead(state.open_attempt.worker):
+            return InProgress(state.done_future(), state.open_attempt.expires_at)
+        return InDoubt(state.open_attempt, state.attempts)
 
-    # --- what this worker does
+    # --- claims of this worker
 
     def claim(self, request_id: str, partition: int) -> None:
-        """Begin with a request in this worker; ``release`` must follow, whatever happens."""
-        entry = self._forget(request_id)
-        attempts = entry.attempts if entry is not None else ()
-        self._running[request_id] = _Entry(partition, self._clock(), attempts=attempts)
-        if entry is not None:
-            entry.wake()
+        """Claim a request for this worker; ``release`` must follow in any case."""
+        state = self._forget(request_id)
+        attempts = state.attempts if state is not None else ()
+        self._running[request_id] = _RequestState(partition, self._clock(), attempts=attempts)
+        if state is not None:
+            state.notify()
 
     def release(
         self, request_id: str, end: RequestEnd | None = None, attempts: tuple[AttemptFinished, ...] = ()
     ) -> None:
-        """Leave a request, and wake those who wait for it.
+        """Release the claim on a request, and notify its waiters.
 
         Args:
-            request_id: whose.
-            end: remembered from now on; without one, the next who looks goes on after ``attempts``.
+            request_id: of the claimed request.
+            end: its end, if it has one; otherwise the next claim continues after ``attempts``.
             attempts: those that have failed.
 
         """
-        entry = self._running.pop(request_id)
-        entry.end, entry.attempts = end, attempts
-        entry.wake()
+        state = self._running.pop(request_id)
+        state.end, state.attempts = end, attempts
+        state.notify()
         if end is not None or attempts:
-            self._keep(request_id, entry)
+            self._keep(request_id, state)
 
     def is_revoked(self, request_id: str) -> bool:
-        """Whether the request's partition has gone to another worker since ``take``."""
-        return self._running[request_id].lost
+        """Return whether the partition of a claimed request was revoked after ``claim``."""
+        return self._running[request_id].is_revoked
 
     def revoke(self, partition: int) -> None:
-        """Stop following a partition that another worker has now.
+        """Stop following a partition that was revoked.
 
-        What runs ends its call, and starts no other. Ends stay remembered: the partition may come back.
+        Running requests finish their call and start no other. Ends are kept, because the partition may come back.
         """
-        for entry in self._running.values():
-            entry.lost |= entry.partition == partition
-        for request_id, entry in list(self._idle.items()):
-            if entry.partition == partition and entry.end is None:
-                entry.wake()
+        for state in self._running.values():
+            state.is_revoked |= state.partition == partition
+        for request_id, state in list(self._idle.items()):
+            if state.partition == partition and state.end is None:
+                state.notify()
                 self._forget(request_id)
 
-    # --- what the log says
+    # --- records of other workers
 
     def observe(self, record: ConsumerRecord) -> None:
-        """Take in a record of ``llm.attempts.v1`` or of ``llm.outcomes.v1``, in the log's order.
+        """Apply a record of ``llm.attempts.v1`` or ``llm.outcomes.v1``, in the order of the log.
 
         Raises:
-            UndecodableError: it is no event.
+            UndecodableError: it is not an event.
 
         """
         event = decode(record.value or b"")
@@ -187,70 +196,71 @@ class Claims:
             self.on_settled(event, record.partition)
 
     def on_started(self, event: AttemptStarted, partition: int) -> None:
-        """Take in that some worker is about to call; of what runs or ended here we know better ourselves."""
-        entry = self._entry_of(event.request.request_id, partition)
-        if entry is not None and not entry.knows(event):
-            entry.open = event
+        """Record that another worker starts a call. A request that runs or has ended here is left unchanged."""
+        state = self._open_state(event.request.request_id, partition)
+        if state is not None and not state.has_finished(event):
+            state.open_attempt = event
 
-    def on_finished(self, event: AttemptFinished, partition: int, asked: str = "") -> None:
-        """Take in how an attempt ended; an answer, to what was ``asked``, is the request's end."""
+    def on_finished(self, event: AttemptFinished, partition: int, fingerprint: str = "") -> None:
+        """Record how an attempt ended; an answer is the end of its request, with the fingerprint of its body."""
         request_id = event.request.request_id
-        entry = self._entry_of(request_id, partition)
-        if entry is None or entry.knows(event):
+        state = self._open_state(request_id, partition)
+        if state is None or state.has_finished(event):
             return
         self._forget(request_id)
-        if entry.open is None or entry.open.attempt <= event.attempt:
-            entry.open = None
-        entry.attempts = tuple(sorted((*entry.attempts, event), key=lambda attempt: attempt.attempt))
+        if state.open_attempt is None or state.open_attempt.attempt <= event.attempt:
+            state.open_attempt = None
+        state.attempts = tuple(sorted((*state.attempts, event), key=lambda attempt: attempt.attempt))
         if event.error_type is None:
-            entry.end = RequestEnd(event.request, "answered", None, entry.attempts, event.finished_at, asked)
-        entry.wake()
-        self._keep(request_id, entry)
+            state.end = RequestEnd(event.request, "answered", None, state.attempts, event.finished_at, fingerprint)
+        state.notify()
+        self._keep(request_id, state)
 
     def on_withdrawn(self, event: AttemptWithdrawn) -> None:
-        """Take in that an attempt was not made: who waits for its end need not."""
-        entry = self._idle.get(event.request.request_id)
-        if entry is not None and entry.open is not None and entry.open.worker == event.worker:
-            entry.open = None
-            entry.wake()
+        """Record that an attempt was not made, and notify its waiters."""
+        state = self._idle.get(event.request.request_id)
+        if state is not None and state.open_attempt is not None and state.open_attempt.worker == event.worker:
+            state.open_attempt = None
+            state.notify()
 
     def on_settled(self, event: RequestSettled, partition: int) -> None:
-        """Take in that a request has ended without an answer; of an answer its attempt tells."""
-        entry = self._entry_of(event.request.request_id, partition)
-        if entry is None or event.outcome == "answered":
+        """Record that a request has ended without an answer. An answer is recorded by its attempt."""
+        state = self._open_state(event.request.request_id, partition)
+        if state is None or event.outcome == "answered":
             return
         self._forget(event.request.request_id)
-        entry.open = None
-        entry.end = RequestEnd(event.request, event.outcome, event.failure, entry.attempts, event.settled_at)
-        entry.wake()
-        self._keep(event.request.request_id, entry)
+        state.open_attempt = None
+        state.end = RequestEnd(event.request, event.outcome, event.failure, state.attempts, event.settled_at)
+        state.notify()
+        self._keep(event.request.request_id, state)
 
-    def _entry_of(self, request_id: str, partition: int) -> _Entry | None:
+    def _open_state(self, request_id: str, partition: int) -> _RequestState | None:
+        """Return the state of a request, new if necessary; None if the request runs here or has ended."""
         if request_id in self._running:
             return None
-        entry = self._idle.get(request_id)
-        if entry is None:
-            entry = _Entry(partition, self._clock())
-            self._keep(request_id, entry)
-        return entry if entry.end is None else None
+        state = self._idle.get(request_id)
+        if state is None:
+            state = _RequestState(partition, self._clock())
+            self._keep(request_id, state)
+        return state if state.end is None else None
 
     # --- memory
 
-    def _keep(self, request_id: str, entry: _Entry) -> None:
-        """Remember as the newest; forget the oldest as far as it is too old or all of it is too much."""
-        entry.touched = self._clock()
-        self._idle[request_id] = entry
-        self._bytes += entry.size
-        horizon = entry.touched - self._ttl
+    def _keep(self, request_id: str, state: _RequestState) -> None:
+        """Keep a state as the newest; evict the oldest ones while they are too old or use too many bytes."""
+        state.updated_s = self._clock()
+        self._idle[request_id] = state
+        self._bytes += state.size
+        oldest_allowed_s = state.updated_s - self._ttl_s
         while self._idle:
-            oldest, other = next(iter(self._idle.items()))
-            if self._bytes <= self._limit and other.touched >= horizon:
+            oldest_id, oldest = next(iter(self._idle.items()))
+            if self._bytes <= self._max_bytes and oldest.updated_s >= oldest_allowed_s:
                 return
-            other.wake()
-            self._forget(oldest)
+            oldest.notify()
+            self._forget(oldest_id)
 
-    def _forget(self, request_id: str) -> _Entry | None:
-        entry = self._idle.pop(request_id, None)
-        if entry is not None:
-            self._bytes -= entry.size
-        return entry
+    def _forget(self, request_id: str) -> _RequestState | None:
+        state = self._idle.pop(request_id, None)
+        if state is not None:
+            self._bytes -= state.size
+        return state

@@ -1,4 +1,4 @@
-"""Who a worker is, and whether another one is certainly gone: what it left running is then in doubt at once."""
+"""Worker ids, and the check whether the worker of an id has exited: its open attempts are then in doubt at once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _STARTED_AT = f"{time.time_ns() // 1_000_000:x}"
 
 
 def current_worker_id() -> str:
-    """The name of this process among all that ever were: machine, process id, and when it began."""
+    """Return the id of this process, which is never used again: host name, process id and start time."""
     return f"{os.uname().nodename}/{os.getpid()}/{_STARTED_AT}"
 
 
 def is_dead(worker: str) -> bool:
-    """Whether that process has ended. Only known of those on this machine; of others the answer is always no."""
+    """Return whether that process has certainly exited. On other machines that is unknown, and the result False."""
     node, _, process = worker.partition("/")
-    pid, _, born = process.partition("/")
+    pid, _, started_at = process.partition("/")
     if node != os.uname().nodename or not pid.isdigit():
         return False
     if int(pid) == os.getpid():
-        return born != _STARTED_AT
+        return started_at != _STARTED_AT
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -1,14 +1,13 @@
-"""An embeddings request within a provider's limits: cut into parts that each fit, and the answers joined again. Pure.
+"""Splitting of embeddings requests: plans parts within a provider's limits, and merges their answers. Pure.
 
-The tokens of a text are not counted but bounded: every token of a byte-level tokenizer stands for at least one byte.
-A part may so hold less than it could, and never more than it may. Token ids are counted as they are.
+The tokens of a text are not counted but bounded: every token of a byte-level tokenizer covers at least one byte. A part
+may thus hold less than the limit allows, and never more. Token ids are counted exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
 
 import orjson
 
@@ -16,38 +15,38 @@ from connectors.providers.call_limits import Limits
 from connectors.providers.provider import ProviderAnswer, ProviderError
 from schemas.events.parts import Change, Usage
 from schemas.events.vocabulary import OnOversize
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
 Input = str | list[int]
 
 SPECIAL_TOKENS = 2
-"""That some tokenizers put around a text: its start and its end."""
+"""Tokens that some tokenizers add to a text: its start and its end."""
 
 
-def inputs_of(body: JSON) -> list[Input]:
-    """The inputs of an embeddings body: one text, several texts, one list of token ids, or several of them."""
+def inputs_of(body: JsonObject) -> list[Input]:
+    """Return the inputs of an embeddings body: one text, several texts, one list of token ids, or several of them."""
     value = body.get("input")
     if not isinstance(value, list):
         return [value] if isinstance(value, str) else []
     return [value] if value and isinstance(value[0], int) else value
 
 
-def body_of_split(body: JSON, part: range) -> JSON:
-    """The body that asks for these inputs alone."""
+def body_of_split(body: JsonObject, part: range) -> JsonObject:
+    """Return the body of a call for these inputs only."""
     return {**body, "input": inputs_of(body)[part.start : part.stop]}
 
 
-def plan_splits(body: JSON, limits: Limits, on_oversize: OnOversize, target: str) -> list[range]:
-    """Say which inputs to send in which call: one range if all fit into one, or may not be parted.
+def plan_splits(body: JsonObject, limits: Limits, on_oversize: OnOversize, target: str) -> list[range]:
+    """Return the range of inputs of each call: one range if all fit into one call, or must not be split.
 
     Args:
-        body: in OpenAI's shape.
+        body: in OpenAI's format.
         limits: of one call.
-        on_oversize: whether to split what is too much for one call.
-        target: provider/model, for who is refused.
+        on_oversize: whether to split a request that exceeds the limits.
+        target: provider/model, for the error message.
 
     Raises:
-        ProviderError: context_length or request_too_large, naming the limit; and the input, if it is one alone.
+        ProviderError: context_length or request_too_large, naming the limit, and the input if a single one exceeds it.
 
     """
     inputs = inputs_of(body)
@@ -55,13 +54,13 @@ def plan_splits(body: JSON, limits: Limits, on_oversize: OnOversize, target: str
     for index, item in enumerate(inputs):
         _check_input(index, item, limits, frame, target)
     if on_oversize == "split":
-        return list(_cut(inputs, limits, frame)) or [range(0)]
+        return list(_split_inputs(inputs, limits, frame)) or [range(0)]
     _check_all(inputs, limits, target)
     return [range(len(inputs))]
 
 
-def check_body(body: JSON, limits: Limits, target: str) -> None:
-    """Refuse a body that is larger than the provider reads.
+def check_body(body: JsonObject, limits: Limits, target: str) -> None:
+    """Refuse a body that is larger than the provider accepts.
 
     Raises:
         ProviderError: request_too_large, naming the limit.
@@ -73,18 +72,18 @@ def check_body(body: JSON, limits: Limits, target: str) -> None:
         )
 
 
-def _cut(inputs: Sequence[Input], limits: Limits, frame: int) -> Iterator[range]:
-    """Fill one part after the other, each as full as it may be."""
-    start, tokens, size = 0, 0, frame - 1  # before the first input stands no comma
+def _split_inputs(inputs: Sequence[Input], limits: Limits, frame: int) -> Iterator[range]:
+    """Yield the ranges of inputs, each as large as the limits allow."""
+    start, tokens, size = 0, 0, frame - 1  # there is no comma before the first input
     for index, item in enumerate(inputs):
-        more_tokens = _most_tokens(item) if limits.call_tokens else 0
+        more_tokens = _max_tokens(item) if limits.call_tokens else 0
         more_size = _size(item) if limits.body_bytes else 0
-        full = (
+        is_full = (
             (limits.inputs and index - start == limits.inputs)
             or (limits.call_tokens and tokens + more_tokens > limits.call_tokens)
             or (limits.body_bytes and size + more_size > limits.body_bytes)
         )
-        if full and index > start:
+        if is_full and index > start:
             yield range(start, index)
             start, tokens, size = index, 0, frame - 1
         tokens, size = tokens + more_tokens, size + more_size
@@ -92,13 +91,13 @@ def _cut(inputs: Sequence[Input], limits: Limits, frame: int) -> Iterator[range]
         yield range(start, len(inputs))
 
 
-def _frame(body: JSON, inputs: Sequence[Input]) -> int:
-    """Weigh a body without its inputs, in bytes; one that stands alone may do without the brackets of a list."""
+def _frame(body: JsonObject, inputs: Sequence[Input]) -> int:
+    """Return the size in bytes of a body without its inputs; a single input may come without the brackets of a list."""
     brackets = 0 if body.get("input") is inputs else len("[]")
     return len(orjson.dumps({**body, "input": []})) - brackets
 
 
-def _most_tokens(item: Input) -> int:
+def _max_tokens(item: Input) -> int:
     return len(item.encode()) + SPECIAL_TOKENS if isinstance(item, str) else len(item)
 
 
@@ -107,13 +106,13 @@ def _size(item: Input) -> int:
 
 
 def _check_input(index: int, item: Input, limits: Limits, frame: int, target: str) -> None:
-    """Refuse what no part could hold. A text that may be too long is not refused: only the provider knows."""
+    """Refuse an input that fits into no part. A text that may have too many tokens is left to the provider."""
     if limits.input_chars and isinstance(item, str) and len(item) > limits.input_chars:
         message = _describe_limit(f"input {index} has {len(item)} characters", "input_chars", limits, target)
         raise ProviderError("context_length", message, param="input")
     for name in ("input_tokens", "call_tokens"):
-        most = getattr(limits, name)
-        if most and isinstance(item, list) and len(item) > most:
+        limit = getattr(limits, name)
+        if limit and isinstance(item, list) and len(item) > limit:
             message = _describe_limit(f"input {index} has {len(item)} tokens", name, limits, target)
             raise ProviderError("context_length", message, param="input")
     if limits.body_bytes and (size := frame + _size(item) - 1) > limits.body_bytes:
@@ -122,7 +121,7 @@ def _check_input(index: int, item: Input, limits: Limits, frame: int, target: st
 
 
 def _check_all(inputs: Sequence[Input], limits: Limits, target: str) -> None:
-    """Refuse what is too much for one call, as far as that is certain."""
+    """Refuse inputs that certainly exceed the limits of one call together."""
     if limits.inputs and len(inputs) > limits.inputs:
         message = _describe_limit(f"the request has {len(inputs)} inputs", "inputs", limits, target)
         raise ProviderError("request_too_large", message, param="input")
@@ -132,19 +131,19 @@ def _check_all(inputs: Sequence[Input], limits: Limits, target: str) -> None:
         raise ProviderError("request_too_large", message, param="input")
 
 
-def _describe_limit(what: str, name: str, limits: Limits, target: str) -> str:
-    return f"{what}, and {target} takes at most {getattr(limits, name)} (limit {name})"
+def _describe_limit(fact: str, name: str, limits: Limits, target: str) -> str:
+    return f"{fact}, and {target} takes at most {getattr(limits, name)} (limit {name})"
 
 
 def merge_answers(answers: Sequence[ProviderAnswer], parts: Sequence[range]) -> ProviderAnswer:
-    """One answer out of the parts' answers: the embeddings in the order of the inputs, the usage summed.
+    """Merge the answers of the parts: the embeddings in the order of the inputs, the usage summed.
 
     Args:
-        answers: of every part, in order.
-        parts: the inputs that each was asked for.
+        answers: of all parts, in order.
+        parts: the range of inputs of each.
 
     Raises:
-        ProviderError: server, if an answer holds more or less than what was asked for.
+        ProviderError: server, if an answer has more or fewer embeddings than its part has inputs.
 
     """
     embeddings = [item for answer, part in zip(answers, parts, strict=True) for item in _embeddings(answer, part)]
@@ -162,37 +161,37 @@ def merge_answers(answers: Sequence[ProviderAnswer], parts: Sequence[range]) -> 
         response_model=first.response_model,
         native_usage={"parts": natives} if any(natives) else None,
         sent=b"[" + b",".join(sent) + b"]" if sent else b"",
-        changes=(_split(parts), *dict.fromkeys(change for answer in answers for change in answer.changes)),
+        changes=(_split_change(parts), *dict.fromkeys(change for answer in answers for change in answer.changes)),
     )
 
 
 def sum_usage(answers: Sequence[ProviderAnswer]) -> Usage:
-    """What they cost together, in tokens."""
-    counted = [answer.usage for answer in answers]
+    """Return the total usage of several answers."""
+    usages = [answer.usage for answer in answers]
     names = [field.name for field in fields(Usage)]
-    return Usage(**{name: sum(getattr(usage, name) for usage in counted) for name in names})
+    return Usage(**{name: sum(getattr(usage, name) for usage in usages) for name in names})
 
 
-def _split(parts: Sequence[range]) -> Change:
+def _split_change(parts: Sequence[range]) -> Change:
     sizes = ", ".join(str(len(part)) for part in parts)
     return Change(param="input", action="transformed", detail=f"split into {len(parts)} calls of {sizes} inputs")
 
 
-def _embeddings(answer: ProviderAnswer, part: range) -> list[JSON]:
-    """A part's embeddings in the order of its inputs, which is the order of their indexes where they have them."""
+def _embeddings(answer: ProviderAnswer, part: range) -> list[JsonObject]:
+    """Return the embeddings of a part in the order of its inputs: by their indexes if these are complete."""
     data = answer.body.get("data")
     if not isinstance(data, list) or len(data) != len(part) or not all(isinstance(item, dict) for item in data):
         count = len(data) if isinstance(data, list) else 0
-        raise ProviderError("server", f"asked for {len(part)} embeddings, and {count} came", http_status=200)
-    places = [item.get("index") for item in data]
-    if sorted(place for place in places if isinstance(place, int)) == list(range(len(data))):
+        raise ProviderError("server", f"{len(part)} embeddings were requested, and {count} returned", http_status=200)
+    indexes = [item.get("index") for item in data]
+    if sorted(index for index in indexes if isinstance(index, int)) == list(range(len(data))):
         return sorted(data, key=lambda item: item["index"])
     return data
 
 
-def _sum_tokens(usages: Sequence[JSON]) -> JSON:
-    """Add up the numbers of usage objects, and those of the objects in them."""
-    result: JSON = {}
+def _sum_tokens(usages: Sequence[JsonObject]) -> JsonObject:
+    """Sum the numbers of usage objects, including those of nested objects."""
+    result: JsonObject = {}
     for usage in usages:
         for name, value in usage.items():
             if isinstance(value, dict):

@@ -1,7 +1,8 @@
-"""How many of the requests that a worker has under way one provider may hold: one that stalls leaves room for others.
+"""Dynamic threshold: bounds how many of a worker's requests one provider may hold.
 
-The bound moves with what is free, as that of a switch's shared buffer does (dynamic thresholds): whoever holds most is
-stopped first, and however many stall, something is left. Pure.
+A provider that stalls thus leaves capacity for others. The bound moves with the free capacity, as in the shared buffer
+of a switch (dynamic thresholds): the provider that holds most is stopped first, and some capacity stays free however
+many providers stall. Pure.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import math
 from collections.abc import Iterator
 
 FAST_DRAIN_S = 5.0
-"""Who is through with all that it holds so fast may hold more: that is over before it hurts anybody."""
+"""A provider whose requests drain within this time is exempt: it frees the capacity soon anyway."""
 MAX_RETRY_AFTER_S = 30.0
 
 
 class DynamicThreshold:
-    """So many, in all.
+    """Threshold over the requests that one worker has in flight.
 
     Args:
-        total: requests at once.
-        share: the part of them that one provider may hold while the others hold none; 1: there is no such bound.
+        total: maximum of concurrent requests.
+        share: share of them that one provider may hold while the others hold none; 1 disables the threshold.
 
     """
 
@@ -31,7 +32,7 @@ class DynamicThreshold:
 
     @contextlib.contextmanager
     def track(self) -> Iterator[None]:
-        """Be one of those under way."""
+        """Count a request as in flight."""
         self.in_use += 1
         try:
             yield
@@ -40,18 +41,18 @@ class DynamicThreshold:
 
     @property
     def allowance(self) -> float:
-        """How many a provider may hold now."""
+        """Requests that one provider may hold now."""
         free = self._total - self.in_use
         return self._factor * free if free > 0 else 0.0
 
-    def retry_after_s(self, held: int, turnover_s: float) -> float | None:
-        """Say when one who is too many shall come again; None if it may stay.
+    def retry_after_s(self, held: int, drain_time_s: float) -> float | None:
+        """Return after how many seconds a rejected request may come again; None if it is not rejected.
 
         Args:
-            held: by the provider that it wants.
-            turnover_s: about how long until all of these have ended.
+            held: requests that its provider holds.
+            drain_time_s: estimate of how long these take to end.
 
         """
-        if self._factor == math.inf or held <= self.allowance or turnover_s <= FAST_DRAIN_S:
+        if self._factor == math.inf or held <= self.allowance or drain_time_s <= FAST_DRAIN_S:
             return None
-        return min(turnover_s, MAX_RETRY_AFTER_S)
+        return min(drain_time_s, MAX_RETRY_AFTER_S)

@@ -1,17 +1,20 @@
-"""All targets that a worker has called lately, each with its gate, and the news of them."""
+"""Registry of the targets that a worker has called recently."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from cachetools import LRUCache
 
 from connectors.providers.provider import Provider, ProviderAnswer, ProviderCall, ProviderError
 from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import TargetStateChanged
 from schemas.events.parts import Target
+from schemas.json_types import JsonObject
 from streams.call.traffic.bulkhead import Bulkhead
 from streams.call.traffic.circuit_breaker import StateChange
 from streams.call.traffic.fair_share import DynamicThreshold
@@ -19,19 +22,19 @@ from streams.call.traffic.rate_limit import ConfiguredRateLimit
 from streams.call.traffic.target import TargetController
 
 MAX_TARGETS = 1000
-"""Targets that are remembered: callers may name any model, and so make any number of them."""
+"""Targets kept, the most recently used ones. Callers may name any model, so their number is not bounded otherwise."""
 
 
 class TargetRegistry:
-    """The gates of one worker.
+    """The target controllers of one worker.
 
     Args:
-        providers: by name.
-        settings: of each.
-        worker: who we are.
-        slots: how many requests it has under way.
-        batch_share: the part of each provider's room that the batch lane may have.
+        providers: clients by configured name.
+        settings: by the same name.
+        worker: id of this worker.
         clock: seconds since the epoch.
+        threshold: bounds how many of the worker's requests one provider may hold.
+        batch_share: share of each provider's concurrency limit that the batch lane may use.
 
     """
 
@@ -42,14 +45,14 @@ class TargetRegistry:
         worker: str,
         clock: Callable[[], float] = time.time,
         *,
-        slots: DynamicThreshold | None = None,
+        threshold: DynamicThreshold | None = None,
         batch_share: float = 1.0,
     ) -> None:
         self.state_changes: deque[TargetStateChanged] = deque()
-        """Not yet told to anybody; whoever reads it takes it out."""
+        """Not published yet; the publisher removes them."""
         self._providers = dict(providers)
         self._settings = settings
-        self._threshold = slots
+        self._threshold = threshold
         self._batch_share = batch_share
         self._bulkheads = {name: Bulkhead(settings[name].max_in_flight, batch_share) for name in providers}
         self._rate_limits = {
@@ -57,24 +60,21 @@ class TargetRegistry:
         }
         self._worker = worker
         self._clock = clock
-        self._targets: OrderedDict[tuple[str, str], TargetController] = OrderedDict()
+        self._controllers: LRUCache[tuple[str, str], TargetController] = LRUCache(MAX_TARGETS)
 
     def get(self, target: Target) -> TargetController:
-        """The gate of a target; a new one, in which nothing has happened, if it was not called for long."""
+        """Return the controller of a target; a new one without history if the target was evicted or never called."""
         key = (target.provider, target.model)
-        gate = self._targets.get(key)
-        if gate is None:
-            gate = self._targets[key] = self._create(target)
-            if len(self._targets) > MAX_TARGETS:
-                self._targets.popitem(last=False)
-        else:
-            self._targets.move_to_end(key)
-        return gate
+        try:
+            return self._controllers[key]
+        except KeyError:
+            controller = self._controllers[key] = self._create(target)
+            return controller
 
-    def set_share(self, part: float) -> None:
-        """Keep to this part of all rate limits from now on, above 0 and up to 1: other workers have the rest."""
-        for pace in self._rate_limits.values():
-            pace.share = part
+    def set_share(self, share: float) -> None:
+        """Use this share of all rate limits from now on, above 0 and up to 1; other workers use the rest."""
+        for rate_limit in self._rate_limits.values():
+            rate_limit.share = share
 
     async def close(self) -> None:
         """Close the providers' connections."""
@@ -90,9 +90,9 @@ class TargetRegistry:
             name,
             provider,
             self._settings[name],
-            room=self._bulkheads[name],
-            pace=self._rate_limits[name],
-            slots=self._threshold,
+            bulkhead=self._bulkheads[name],
+            rate_limit=self._rate_limits[name],
+            threshold=self._threshold,
             batch_share=self._batch_share,
             on_change=functools.partial(self._on_state_change, target),
         )
@@ -113,7 +113,7 @@ class TargetRegistry:
 
 
 class _MissingProvider:
-    """Stands for a provider that route knows and this worker does not: they have read different configurations."""
+    """Provider that fails every call: the route stage knows it, but this worker has read another configuration."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
@@ -123,7 +123,7 @@ class _MissingProvider:
     async def complete(self, _: ProviderCall) -> ProviderAnswer:
         raise ProviderError("not_found", f"provider {self.name} is not configured in this worker")
 
-    async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
+    async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
         yield await self.complete(call)
 
     async def close(self) -> None:

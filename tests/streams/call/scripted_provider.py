@@ -11,6 +11,7 @@ from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import AttemptStarted, RequestRouted
 from schemas.events.parts import Usage
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from tests.factories import read, record
@@ -71,7 +72,7 @@ async def down(_: ProviderCall) -> ProviderAnswer:
 def scripted(act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> tuple[CallStage, ScriptedProvider]:
     provider = ScriptedProvider(act)
     settings = Settings.model_validate({**SIM, "prices": {"sim/echo": {"input_mtok": 1, "output_mtok": 2}}})
-    return CallStage(settings, "w1", providers={"sim": provider}, draw=lambda: 0.0), provider
+    return CallStage(call_config(settings), "w1", providers={"sim": provider}, draw=lambda: 0.0), provider
 
 
 def fragile(
@@ -82,7 +83,7 @@ def fragile(
     sim = {"kind": "simulated", "breaker": {"min_calls": 2}, **more}
     settings = Settings.model_validate({"providers": {"sim": sim, "spare": {"kind": "simulated"}}})
     return CallStage(
-        settings, "w1", providers={"sim": provider, "spare": ScriptedProvider(answer)}, draw=lambda: 0.0
+        call_config(settings), "w1", providers={"sim": provider, "spare": ScriptedProvider(answer)}, draw=lambda: 0.0
     ), provider
 
 
@@ -90,7 +91,7 @@ async def work(
     event: RequestRouted | ConsumerRecord, stage: CallStage | None = None, log: Log | None = None
 ) -> Sequence[Any]:
     """The events that the stage writes in the end."""
-    stage = stage or CallStage(Settings.model_validate(SIM), "w1", draw=lambda: 0.0)
+    stage = stage or CallStage(call_config(Settings.model_validate(SIM)), "w1", draw=lambda: 0.0)
     given = record(event) if isinstance(event, RequestRouted) else event
     return read(*await stage.process(given, (log or Log()).emit))
 

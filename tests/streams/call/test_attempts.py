@@ -24,7 +24,8 @@ def started(event: RequestRouted) -> AttemptStarted:
 
 
 def prices(**own: float) -> PriceBook:
-    return PriceBook(Settings.model_validate({"prices": {"sim/m": own} if own else {}}))
+    settings = Settings.model_validate({"prices": {"sim/m": own} if own else {}})
+    return PriceBook(settings.prices, settings.providers)
 
 
 def test_a_tiny_cost_is_plain_decimal_text() -> None:

@@ -41,7 +41,7 @@ class Log:
 def a_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
     reply_to = ReplyTo(topic="replies", partition=2, key=b"k", correlation=(Header(name="c", value=b"\xff"),))
     asked = make_request(**{"reply_to": reply_to, "stream_topic": "replies", **request})
-    return ChunkWriter(asked, 1, log.emit, "letters", usage=usage)
+    return ChunkWriter(asked, 1, log.emit, "letters", include_usage=usage)
 
 
 async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_correlation() -> None:

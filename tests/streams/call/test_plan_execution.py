@@ -34,7 +34,7 @@ def test_known_attempts_are_found_at_their_places_in_the_plan() -> None:
 
     walk = start(event, 1, nowhere, Unclaimed(known))
 
-    assert [(tried.target, tried.retry_after_s) for tried in walk.failures] == [(0, None), (2, 1.5)]
+    assert [(tried.target_index, tried.retry_after_s) for tried in walk.failures] == [(0, None), (2, 1.5)]
     assert walk.attempts == known
 
 
@@ -43,7 +43,7 @@ def test_an_attempt_at_a_target_that_the_plan_no_longer_has_counts_where_the_wal
 
     walk = start(event, 1, nowhere, Unclaimed((failed(event, "b/y", 1), failed(event, "gone/q", 2))))
 
-    assert [tried.target for tried in walk.failures] == [1, 1]
+    assert [tried.target_index for tried in walk.failures] == [1, 1]
 
 
 def test_attempts_whose_end_nobody_knows_are_counted_too() -> None:
@@ -54,7 +54,7 @@ def test_attempts_whose_end_nobody_knows_are_counted_too() -> None:
 
     walk = start(event, 1, nowhere, InDoubt(lost, (failed(event, "a/x", 1),)))
 
-    assert [(tried.target, tried.error_type) for tried in walk.failures] == [
+    assert [(tried.target_index, tried.error_type) for tried in walk.failures] == [
         (0, "server"),
         (1, "timeout"),
         (1, "timeout"),

@@ -25,7 +25,8 @@ def prices(**more: Any) -> PriceBook:
         "hub": {"kind": "huggingface", "api_key": "k"},
         "aws": {"kind": "bedrock", "region": "eu-central-1", "api_key": "k"},
     }
-    return PriceBook(Settings.model_validate({"providers": providers, **more}))
+    settings = Settings.model_validate({"providers": providers, **more})
+    return PriceBook(settings.prices, settings.providers)
 
 
 @pytest.mark.parametrize(

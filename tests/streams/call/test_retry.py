@@ -33,7 +33,7 @@ def test_without_time_nothing_is_called() -> None:
 
     assert given_up == Fail(EXPIRED)
     assert isinstance(given_up, Fail)
-    assert given_up.expired
+    assert given_up.failure is EXPIRED
 
 
 @pytest.mark.parametrize("error_type", sorted(RETRYABLE - {"capacity"}))
@@ -51,7 +51,7 @@ def test_what_the_caller_did_wrong_is_tried_nowhere_else(error_type: ErrorType) 
     given_up = step(AttemptFailure(0, error_type))
 
     assert isinstance(given_up, Fail)
-    assert not given_up.expired
+    assert given_up.failure is not EXPIRED
 
 
 def test_who_is_overloaded_is_left_for_the_next_target() -> None:
@@ -134,13 +134,13 @@ def test_every_walk_ends_in_time_within_its_attempts_and_never_goes_back(
             assert 0 < taken.delay_s <= max(MAX_BACKOFF_S, 1.1 * MAX_RETRY_AFTER_S)
             now += taken.delay_s
         assert now < deadline
-        assert taken.target in range(targets)
-        tried.append(AttemptFailure(taken.target, error_type, "", hint))
+        assert taken.target_index in range(targets)
+        tried.append(AttemptFailure(taken.target_index, error_type, "", hint))
         now += duration
     else:
         pytest.fail("the walk did not end")
 
-    places = [attempt.target for attempt in tried]
+    places = [attempt.target_index for attempt in tried]
     assert places == sorted(places)
     assert all(places.count(place) <= max_attempts for place in places)
 

@@ -12,6 +12,7 @@ from schemas.events.parts import Usage
 from schemas.kafka.headers import last_value
 from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import MAX_ANSWER_BYTES
+from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError, PartitionRevokedError
@@ -55,7 +56,7 @@ async def test_attempts_stay_in_the_requests_partition_and_what_was_begun_ends_o
     log = Log()
     event = routed()
 
-    finished, settled = await CallStage(Settings(), "w1").process(record(event, partition=2), log.emit)
+    finished, settled = await CallStage(call_config(Settings()), "w1").process(record(event, partition=2), log.emit)
 
     for output in (*log.outputs, finished):
         assert (output.topic, output.partition) == ("llm.attempts.v1", 2)
@@ -199,7 +200,7 @@ async def test_a_key_that_is_refused_is_followed_by_another_and_the_events_say_w
 
     settings = Settings.model_validate(SIM)
     keys = KeyRotation([ScriptedProvider(refuse), ScriptedProvider(answer)])
-    stage, log = CallStage(settings, "w1", providers={"sim": keys}), Log()
+    stage, log = CallStage(call_config(settings), "w1", providers={"sim": keys}), Log()
 
     finished, settled = await work(routed(), stage, log)
 

@@ -32,7 +32,7 @@ async def test_an_answer_that_was_seen_is_read_again_where_it_stands() -> None:
 async def test_what_no_caller_named_is_neither_kept_nor_looked_for() -> None:
     request = make_request()
     history, bookmarks = FakeTopicHistory(answer_record(request)), AnswerIndex()
-    recall = recall_of(history, bookmarks=bookmarks)
+    recall = recall_of(history, index=bookmarks)
     recall.observe(history.records[7])
     recall.index_partition(PARTITION, now_ms())
 
@@ -45,7 +45,7 @@ async def test_what_no_caller_named_is_neither_kept_nor_looked_for() -> None:
 async def test_what_is_no_answer_is_not_kept() -> None:
     bookmarks = AnswerIndex()
 
-    recall_of(FakeTopicHistory(), bookmarks=bookmarks).observe(
+    recall_of(FakeTopicHistory(), index=bookmarks).observe(
         answer_record(named_request(), fingerprint="", error_type="server")
     )
 
@@ -79,7 +79,7 @@ async def test_one_that_had_no_answer_is_fresh_when_the_look_back_is_over() -> N
 
 async def test_a_look_back_that_takes_too_long_is_not_waited_for() -> None:
     history = FakeTopicHistory()
-    recall = recall_of(history, wait_s=0.01)
+    recall = recall_of(history, max_scan_wait_s=0.01)
     recall.index_partition(PARTITION, now_ms())
 
     assert await recall.find(named_request(), PARTITION) is None
@@ -175,9 +175,9 @@ async def test_a_partition_that_is_left_is_not_looked_through_and_nobody_waits_f
 
 async def test_it_looks_no_further_back_than_there_is_room() -> None:
     kept = [answer_record(named_request(str(age)), offset=100 - age, age_ms=age * HOUR) for age in range(1, 10)]
-    history, bookmarks = FakeTopicHistory(*kept), AnswerIndex(limit=3)
+    history, bookmarks = FakeTopicHistory(*kept), AnswerIndex(max_entries=3)
     history.released.set()
-    recall = recall_of(history, bookmarks=bookmarks)
+    recall = recall_of(history, index=bookmarks)
 
     recall.index_partition(PARTITION, now_ms())
     await eventually(lambda: history.stops == 1)

@@ -9,7 +9,7 @@ from schemas.events.catalog import AttemptFinished, AttemptStarted
 from schemas.events.parts import Request
 from schemas.kafka.records import ConsumerRecord
 from streams.call.attempts import RequestEnd
-from streams.call.idempotency.claims import ENTRY_OVERHEAD_BYTES, Claims, Completed, InDoubt, InProgress, Unclaimed
+from streams.call.idempotency.claims import STATE_OVERHEAD_BYTES, Claims, Completed, InDoubt, InProgress, Unclaimed
 from tests.factories import make_request, record
 
 NOW = 1_000_000
@@ -60,7 +60,7 @@ async def test_who_comes_while_it_runs_waits_and_then_finds_the_end(request_: Re
     claims.claim(request_.request_id, 1)
     waiting = claims.lookup(request_.request_id, NOW)
     assert isinstance(waiting, InProgress)
-    assert waiting.until is None
+    assert waiting.expires_at is None
     assert not waiting.done.done()
 
     claims.release(request_.request_id, end(request_))
@@ -98,7 +98,7 @@ async def test_an_attempt_of_another_worker_is_waited_for_until_its_time_is_over
 
     waiting = claims.lookup(request_.request_id, NOW + 4999)
     assert isinstance(waiting, InProgress)
-    assert waiting.until == NOW + 5000
+    assert waiting.expires_at == NOW + 5000
     assert claims.lookup(request_.request_id, NOW + 5000) == InDoubt(started(request_))
 
 
@@ -135,7 +135,7 @@ async def test_what_runs_here_is_known_better_than_by_the_log(request_: Request)
 
     claim = claims.lookup(request_.request_id, NOW)
     assert isinstance(claim, InProgress)
-    assert claim.until is None
+    assert claim.expires_at is None
 
 
 def test_a_lost_partition_is_forgotten_but_its_ends(request_: Request) -> None:
@@ -165,8 +165,8 @@ def test_what_runs_on_a_lost_partition_is_told_so(request_: Request) -> None:
 
 def test_the_oldest_ends_are_forgotten_first_when_there_are_too_many_bytes() -> None:
     requests = [make_request() for _ in range(10)]
-    size = ENTRY_OVERHEAD_BYTES + end(requests[0], "x" * 1000).size
-    claims = Claims(limit_bytes=3 * size)
+    size = STATE_OVERHEAD_BYTES + end(requests[0], "x" * 1000).size
+    claims = Claims(max_bytes=3 * size)
 
     for request in requests:
         claims.claim(request.request_id, 1)
@@ -189,7 +189,7 @@ def test_an_end_is_forgotten_when_its_time_is_over(request_: Request) -> None:
 
 
 async def test_what_runs_is_never_forgotten(request_: Request) -> None:
-    claims = Claims(limit_bytes=1, ttl_s=0)
+    claims = Claims(max_bytes=1, ttl_s=0)
     claims.claim(request_.request_id, 1)
 
     claims.observe(record(started(make_request())))
@@ -198,7 +198,7 @@ async def test_what_runs_is_never_forgotten(request_: Request) -> None:
 
 
 def test_memory_is_counted_back_to_nothing() -> None:
-    claims = Claims(limit_bytes=0)
+    claims = Claims(max_bytes=0)
 
     for _ in range(5):
         request = make_request()

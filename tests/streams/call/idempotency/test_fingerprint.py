@@ -13,7 +13,7 @@ from schemas.events.catalog import RequestRouted
 from schemas.events.request_id import named_request_id
 from schemas.kafka.records import ProducerRecord
 from streams.call.idempotency.fingerprint import fingerprint, fingerprint_of, with_fingerprint
-from streams.call.request_body import body_for_target, wants_usage
+from streams.call.request_body import parse_body, wants_usage
 from streams.pipeline.stage import DeadLetterError
 from tests.factories import chat, record, routed
 
@@ -26,7 +26,7 @@ def asking(body: str, request_id: str = NAMED, **more: Any) -> RequestRouted:
 
 
 def print_of(event: RequestRouted) -> str:
-    return fingerprint(event, body_for_target(event))
+    return fingerprint(event, parse_body(event))
 
 
 def test_the_same_question_has_the_same_fingerprint_however_it_is_written() -> None:
@@ -94,7 +94,7 @@ def test_an_answer_that_nobody_can_ask_for_again_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("body", ["[]", "nothing", ""])
 def test_a_body_that_is_no_json_object_is_a_dead_letter(body: str) -> None:
     with pytest.raises(DeadLetterError):
-        body_for_target(asking(body))
+        parse_body(asking(body))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from tests.streams.call.scripted_provider import a_start, answer, never, scripte
 def remembering(history: FakeTopicHistory | None = None) -> tuple[RequestLedger, AnswerLookup]:
     history = history if history is not None else FakeTopicHistory()
     recall = AnswerLookup(lambda: history)
-    return RequestLedger("w1", time.time, Topics(), recall=recall), recall
+    return RequestLedger("w1", time.time, Topics(), answer_lookup=recall), recall
 
 
 def started(request: Request, expires_in_ms: int) -> AttemptStarted:

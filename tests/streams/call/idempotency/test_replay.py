@@ -11,10 +11,11 @@ from schemas.events.parts import ReplyTo
 from schemas.events.request_id import named_request_id
 from schemas.kafka.headers import ATTEMPT, SEQUENCE, last_value
 from schemas.kafka.records import ProducerRecord
+from streams.app import call_config
 from streams.call.attempts import RequestEnd, to_settled_event
 from streams.call.idempotency.fingerprint import fingerprint
 from streams.call.idempotency.replay import end_for_repeat, replay_stream
-from streams.call.request_body import body_for_target
+from streams.call.request_body import parse_body
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.pipeline.failures import IDEMPOTENCY_KEY_REUSED
@@ -44,7 +45,7 @@ def answered(event: RequestRouted) -> RequestEnd:
         finished_at=2,
         body=orjson.dumps(ANSWER).decode(),
     )
-    return RequestEnd(event.request, "answered", None, (attempt,), 2, fingerprint(event, body_for_target(event)))
+    return RequestEnd(event.request, "answered", None, (attempt,), 2, fingerprint(event, parse_body(event)))
 
 
 def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRouted:
@@ -158,7 +159,7 @@ async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, 
 
 
 async def test_a_failed_end_is_remembered_too() -> None:
-    stage = CallStage(Settings.model_validate(SIM), "w1")
+    stage = CallStage(call_config(Settings.model_validate(SIM)), "w1")
     event = routed("sim/fail-invalid_request")
     first = await work(event, stage)
 

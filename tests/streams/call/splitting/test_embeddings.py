@@ -196,7 +196,7 @@ def test_indexes_that_say_nothing_are_given_anew(indexes: tuple[int | None, ...]
 
 @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [{}]}, {"data": [1, 2]}, {"data": [{}, {}, {}]}])
 def test_a_part_with_too_few_or_too_many_embeddings_is_no_answer(body: dict[str, Any]) -> None:
-    with pytest.raises(ProviderError, match="asked for 2 embeddings") as caught:
+    with pytest.raises(ProviderError, match="2 embeddings were requested") as caught:
         merge_answers([ProviderAnswer(body, 200, Usage()), an_answer(0)], [range(2), range(2, 3)])
 
     assert caught.value.error_type == "server"

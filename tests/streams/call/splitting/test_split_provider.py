@@ -18,6 +18,7 @@ from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import OnOversize
 from schemas.openai.embedding_vectors import pack_vectors
+from streams.app import call_config, route_config
 from streams.call.splitting.split_provider import MAX_PARALLEL, SplittingProvider
 from streams.call.stage import CallStage
 from streams.config.settings import Settings
@@ -80,7 +81,7 @@ def within(provider: Provider, limits: Limits, room: asyncio.Semaphore | None = 
 def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:
     settings = {"providers": {"sim": {"kind": "simulated", "limits": limits, **more}}}
     prices = {"prices": {"sim/m": {"input_mtok": 1}}}
-    return CallStage(Settings.model_validate({**settings, **prices}), "w1", providers={"sim": provider})
+    return CallStage(call_config(Settings.model_validate({**settings, **prices})), "w1", providers={"sim": provider})
 
 
 def a_request(inputs: object, *, on_oversize: OnOversize = "split", **more: Any) -> RequestRouted:
@@ -156,7 +157,7 @@ async def test_who_takes_too_little_is_passed_over_for_who_takes_more() -> None:
     small, large = Watched(), Watched()
     providers = {"sim": {"kind": "simulated", "limits": {"input_chars": 3}}, "spare": {"kind": "simulated"}}
     settings = Settings.model_validate({"providers": providers})
-    stage = CallStage(settings, "w1", providers={"sim": small, "spare": large})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": small, "spare": large})
     event = routed("sim/m", "spare/m", body=orjson.dumps(a_body("four")).decode(), operation="embeddings")
 
     _, settled = await ended(stage, event)
@@ -311,6 +312,6 @@ def test_a_models_word_on_oversize_is_in_the_plan() -> None:
     model = {"targets": ["sim/m"], "on_oversize": "reject"}
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated"}}, "models": {"demo": model}})
 
-    planned = plan(admitted("demo"), settings)
+    planned = plan(admitted("demo"), route_config(settings))
 
     assert planned.on_oversize == "reject"  # type: ignore[union-attr]

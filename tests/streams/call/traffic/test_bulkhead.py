@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.providers.provider import ProviderAnswer, ProviderCall
 from schemas.events.vocabulary import Lane
+from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.call.traffic.bulkhead import Bulkhead
 from streams.config.settings import Settings
@@ -101,7 +102,7 @@ async def test_a_provider_has_only_as_many_calls_at_once_as_it_takes() -> None:
         return await answer(call)
 
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 3}}})
-    stage = CallStage(settings, "w1", providers={"sim": ScriptedProvider(count)})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": ScriptedProvider(count)})
 
     await asyncio.gather(*(work(routed(), stage) for _ in range(20)))
 
@@ -111,7 +112,7 @@ async def test_a_provider_has_only_as_many_calls_at_once_as_it_takes() -> None:
 async def test_who_finds_no_room_until_its_deadline_expires_without_a_call() -> None:
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 1}}})
     provider = ScriptedProvider(never)
-    stage = CallStage(settings, "w1", providers={"sim": provider})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": provider})
     first = asyncio.create_task(work(routed(), stage))
     await eventually(lambda: provider.calls)
 
@@ -131,7 +132,7 @@ async def test_a_batch_takes_its_share_of_a_provider_and_interactive_calls_go_pa
         return await answer(call)
 
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 4}}})
-    stage = CallStage(settings, "w1", providers={"sim": ScriptedProvider(held)})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": ScriptedProvider(held)})
 
     def asked(who: str) -> asyncio.Task[Sequence[Any]]:
         lane = "batch" if who == "batch" else "interactive"

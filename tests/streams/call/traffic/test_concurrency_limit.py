@@ -103,7 +103,7 @@ def test_calls_that_were_under_way_together_count_once() -> None:
     limit = AdaptiveConcurrencyLimit(100)
 
     for _ in range(50):
-        limit.on_overload(100, began_s=1.0, now_s=2.0)
+        limit.on_overload(100, started_s=1.0, now_s=2.0)
 
     assert limit.limit == 70
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from schemas.events.catalog import RequestRouted, RequestSettled
+from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.call.traffic.fair_share import FAST_DRAIN_S, MAX_RETRY_AFTER_S, DynamicThreshold
 from streams.config.settings import Settings
@@ -95,7 +96,7 @@ async def in_slots(stage: CallStage, backlog: Sequence[RequestRouted], slots: in
 async def test_a_provider_that_hangs_with_a_long_backlog_keeps_nothing_from_another() -> None:
     hung, well = ScriptedProvider(never), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 100, "overload": {"provider_share": 0.8}})
-    stage = CallStage(settings, "w1", providers={"sim": hung, "spare": well})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": hung, "spare": well})
     backlog = [routed("spare/m" if place % 50 == 49 else "sim/m") for place in range(5000)]
 
     ends = await in_slots(stage, backlog, slots=100)
@@ -114,7 +115,7 @@ async def test_a_provider_that_hangs_with_a_long_backlog_keeps_nothing_from_anot
 async def test_what_is_too_much_for_one_provider_goes_to_the_next_of_the_plan() -> None:
     hung, well = ScriptedProvider(never), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 20})
-    stage = CallStage(settings, "w1", providers={"sim": hung, "spare": well})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": hung, "spare": well})
 
     ends = await in_slots(stage, [routed("sim/m", "spare/m") for _ in range(100)], slots=20)
 
@@ -125,7 +126,7 @@ async def test_what_is_too_much_for_one_provider_goes_to_the_next_of_the_plan() 
 async def test_with_one_provider_there_is_nobody_to_protect_and_the_rest_waits_in_kafka() -> None:
     hung = ScriptedProvider(never)
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated"}}, "calls_in_flight": 10})
-    stage = CallStage(settings, "w1", providers={"sim": hung})
+    stage = CallStage(call_config(settings), "w1", providers={"sim": hung})
     working = [asyncio.create_task(work(routed(), stage)) for _ in range(10)]
 
     await eventually(lambda: len(hung.calls) == 10)

@@ -75,7 +75,7 @@ def test_workers_together_keep_to_the_limit(held: list[int]) -> None:
 def test_a_queue_knows_how_long_all_of_it_takes() -> None:
     pace = ConfiguredRateLimit(RateLimit(requests_per_minute=60))
 
-    assert pace.wait_s(RequestCost(30), 0.0, in_all=True) == pytest.approx(24.0)
+    assert pace.wait_s(RequestCost(30), 0.0, is_total=True) == pytest.approx(24.0)
     assert pace.wait_s(RequestCost(30), 0.0) == 0
 
 

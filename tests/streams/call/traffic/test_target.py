@@ -38,7 +38,7 @@ class Watched:
         mood = SimulatedSettings.model_validate({"breaker": {"min_calls": 2, "probes": 1}, **settings})
         self.room = Bulkhead(room)
         self.gate = TargetController(
-            "sim", Simulated("sim", mood), mood, room=self.room, on_change=self.changes.append, clock=self.clock
+            "sim", Simulated("sim", mood), mood, bulkhead=self.room, on_change=self.changes.append, clock=self.clock
         )
 
     async def enter(self) -> Permit:
@@ -200,7 +200,7 @@ async def test_a_target_that_is_overloaded_gets_fewer_calls_at_once_while_others
     for turn in turns[1:4]:
         watched.gate.release(turn, ANSWER, 60.0)
 
-    assert (await watched.enter()).limit == 7
+    assert (await watched.enter()).in_flight_limit == 7
     assert await watched.gate.acquire(0.01) is None
     assert watched.room.free == 13
 
@@ -257,7 +257,7 @@ async def test_what_the_batch_lane_gives_back_is_its_own_share() -> None:
 
 async def test_who_finds_too_many_at_a_provider_that_stalls_is_passed_over_but_not_of_the_batch_lane() -> None:
     slots, mood = DynamicThreshold(4, 0.5), SimulatedSettings(max_in_flight=1)
-    gate = TargetController("sim", Simulated("sim", mood), mood, slots=slots)
+    gate = TargetController("sim", Simulated("sim", mood), mood, threshold=slots)
     assert isinstance(await gate.acquire(1.0), Permit)
     slots.in_use = 3
     waiting = asyncio.create_task(gate.acquire(60.0))
