@@ -1,1 +1,1 @@
-"""What `make bench` runs. Figures are kept in README.md beside this, with the machine named."""
+"""Benchmarks of `make bench`. README.md in this folder has the results and the machine."""

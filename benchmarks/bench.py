@@ -1,4 +1,4 @@
-"""One run of the benchmark: what stands there to be measured, how it is measured, and what was found."""
+"""One benchmark run: the gateway under test, its options, and the measured rows."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from dataclasses import dataclass, field
 from benchmarks.connection import Connection
 from benchmarks.gateway import Gateway
 from benchmarks.load import Outcome
-from benchmarks.processes import cpu_s, watched
-from benchmarks.provider import Provider
+from benchmarks.processes import cpu_s, sampled_memory
+from benchmarks.provider import ProviderAddress
 
 PROMPT = ("The quick brown fox jumps over the lazy dog. " * 23)[:1000]
 SIMULATED = "sim/echo"
-"""Answers at once, within the call worker."""
+"""Model that answers immediately, inside the call worker."""
 STALLED = "stalled"
-"""An alias for a model of the provider double that never answers."""
+"""Alias of a model of the provider double that never answers."""
 SLOW = "slow"
-"""An alias for a model of the provider double that thinks as long as `--seconds-per-call` says."""
+"""Alias of a model of the provider double that answers after `--seconds-per-call`."""
 
 
-def question(model: str, prompt: str = PROMPT, *, stream: bool = False) -> bytes:
-    """The body of a request."""
-    asked: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    return json.dumps(asked | ({"stream": True} if stream else {})).encode()
+def chat_body(model: str, prompt: str = PROMPT, *, stream: bool = False) -> bytes:
+    """Return the body of a chat request."""
+    body: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    return json.dumps(body | ({"stream": True} if stream else {})).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another gateway, which was started by hand and told to call our provider double."""
+    """Another gateway, started by the user and configured to call our provider double."""
 
     name: str
     url: str
-    """Of its chat completions."""
+    """URL of its chat completions."""
     pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for on the command line; times in seconds."""
+    """Options from the command line; times in seconds."""
 
     seconds: float = 15.0
     warm: float = 30.0
-    """Before the first load: a broker that has just started is still compiling itself."""
+    """Warm-up before the first load, because a new broker's JVM is still compiling."""
     sustained: float = 300.0
     stall: float = 600.0
     calls: int = 2000
@@ -57,7 +57,7 @@ class Options:
 
 @dataclass(slots=True)
 class Row:
-    """What one load has shown. None: it was not measured, or makes no sense here."""
+    """Measurements of one load. None: not measured, or not applicable."""
 
     load: str
     p50_ms: float
@@ -65,46 +65,46 @@ class Row:
     p99_ms: float
     rate: float
     errors: Mapping[str, int]
-    """What came instead of answers, and how often."""
+    """Number of each kind of error."""
     cpu_ms: dict[str, float]
-    """Of each process, per answered request."""
+    """CPU of each process per answered request."""
     client_cpu_ms: float
     memory_mb: dict[str, tuple[float, float, float]]
-    """Resident, of each process: at the start, in the middle, at the end."""
+    """Resident memory of each process at the start, in the middle and at the end."""
     begin_ms: int
     end_ms: int
-    """When, in milliseconds since the epoch."""
+    """Milliseconds since the epoch."""
     added_p50_ms: float | None = None
     added_p99_ms: float | None = None
-    """Over the direct call."""
+    """Latency beyond that of the direct call."""
     stored_p99_ms: float | None = None
-    """From a request's end until it can be queried."""
+    """From the final state of a request until ClickHouse shows it."""
 
-    def over(self, direct: Row) -> None:
-        """Say what was added to the direct call."""
+    def compare_with(self, direct: Row) -> None:
+        """Set the latency added to the direct call."""
         self.added_p50_ms = self.p50_ms - direct.p50_ms
         self.added_p99_ms = self.p99_ms - direct.p99_ms
 
 
 @dataclass(slots=True)
 class Bench:
-    """A gateway, a provider double, and the rows as they come."""
+    """The gateway under test, a provider double, and the rows measured so far."""
 
-    at: Gateway
-    provider: Provider
+    gateway: Gateway
+    provider: ProviderAddress
     options: Options
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def connection(self, body: bytes | None = None) -> Connection:
-        """A new one to the gateway."""
-        return Connection(f"{self.at.http}/v1/chat/completions", body or question(SIMULATED))
+        """Return a new connection to the gateway."""
+        return Connection(f"{self.gateway.http}/v1/chat/completions", body or chat_body(SIMULATED))
 
     async def measure(self, load: str, run: Awaitable[Outcome], pids: Mapping[str, int] | None = None) -> Row:
-        """Run it and keep its row: latency, rate, CPU and memory of these processes, by default the gateway's."""
-        pids = dict(self.at.pids if pids is None else pids)
+        """Run a load and add its row, with CPU and memory of these processes (default: the gateway's)."""
+        pids = dict(self.gateway.pids if pids is None else pids)
         before, own, begin_ms = cpu_s(pids), time.process_time(), _now_ms()
-        async with watched(pids, every_s=0.5) as memory:
+        async with sampled_memory(pids, every_s=0.5) as memory:
             outcome = await run
         own, after = time.process_time() - own, cpu_s(pids)
         requests = max(1, len(outcome.latencies_ms))

@@ -1,4 +1,4 @@
-"""What the gateway's own ClickHouse has of a run: what is settled, and how long it took to get there."""
+"""Queries of the gateway's ClickHouse: settled requests and their ingest delay."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ ANSWERED = """
 SELECT count() AS n, dateDiff('millisecond', min(received_at), max(settled_at)) / 1000 AS seconds
 FROM requests WHERE request_model = '{model}' AND outcome = 'answered'"""
 
-STORED_S = 3.0
-"""After which all that was settled can be queried."""
+STORE_DELAY_S = 3.0
+"""Wait until all settled requests can be queried."""
 
 
-def ask(at: Gateway, sql: str) -> dict[str, float]:
-    """The one row that a query finds."""
+def query_row(gateway: Gateway, sql: str) -> dict[str, float]:
+    """Return the single row of a query."""
     query = urllib.parse.urlencode({"query": sql + " FORMAT JSONEachRow", "database": "sluice"})
-    with urllib.request.urlopen(f"{at.clickhouse}/?{query}", timeout=30) as found:
+    with urllib.request.urlopen(f"{gateway.clickhouse}/?{query}", timeout=30) as found:
         row: dict[str, float] = json.loads(found.read())
         return row
 
 
-def ingest_p99_ms(at: Gateway, begin_ms: int, end_ms: int) -> float | None:
-    """From a request's end to when that can be queried, of all that ended in this time (since the epoch)."""
-    found = ask(at, INGEST.format(begin=begin_ms, end=end_ms))
+def ingest_p99_ms(gateway: Gateway, begin_ms: int, end_ms: int) -> float | None:
+    """Return the 99th percentile from settlement to ingest, of requests settled in this time (since the epoch)."""
+    found = query_row(gateway, INGEST.format(begin=begin_ms, end=end_ms))
     return float(found["p99"]) if int(found["requests"]) else None
 
 
-def answered(at: Gateway, model: str) -> tuple[int, float]:
-    """How many requests for a model are stored as answered, and how long it took from the first to the last of them."""
-    found = ask(at, ANSWERED.format(model=model))
+def count_answered(gateway: Gateway, model: str) -> tuple[int, float]:
+    """Return the number of answered requests of a model, and the seconds from the first to the last."""
+    found = query_row(gateway, ANSWERED.format(model=model))
     return int(found["n"]), float(found["seconds"])

@@ -1,4 +1,4 @@
-"""A gateway of the benchmark's own: `sluice up` in a fresh directory on free ports."""
+"""Gateway under test: `sluice up` in a temporary directory on free ports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where it is, and its processes by name."""
+    """Addresses and processes of the gateway under test."""
 
     http: str
     kafka: str
     clickhouse: str
     pids: dict[str, int]
     environ: Mapping[str, str]
-    """What another process of it needs to know."""
+    """Environment of further processes of it."""
 
 
 def free_port() -> int:
@@ -34,11 +34,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def gateway(config: Mapping[str, object]) -> Iterator[Gateway]:
-    """Run one with this configuration until the block ends."""
+def run_gateway(config: Mapping[str, object]) -> Iterator[Gateway]:
+    """Run a gateway with this configuration until the block exits."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         file = Path(folder) / "sluice.yaml"
-        file.write_text(json.dumps(config), "utf-8")  # which is YAML too
+        file.write_text(json.dumps(config), "utf-8")  # JSON is YAML
         environ = {
             **os.environ,
             "SLUICE_CONFIG": str(file),
@@ -54,10 +54,10 @@ def gateway(config: Mapping[str, object]) -> Iterator[Gateway]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                sys.exit("bench: the gateway did not start; what it said stands above")
-            places = json.loads(line)
-            environ["SLUICE_KAFKA"] = places["kafka"]
-            yield Gateway(places["http"], places["kafka"], places["clickhouse"], places["pids"], environ)
+                sys.exit("bench: the gateway did not start; see its messages above")
+            addresses = json.loads(line)
+            environ["SLUICE_KAFKA"] = addresses["kafka"]
+            yield Gateway(addresses["http"], addresses["kafka"], addresses["clickhouse"], addresses["pids"], environ)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)

@@ -1,7 +1,7 @@
-"""Load: closed loop (so many always in flight) and open loop (so many a second, whatever comes back).
+"""Load generators: closed loop (constant number in flight) and open loop (constant rate).
 
-The client is as thin as one can be, since it shares the machine with what it measures. Open-loop latency counts from
-when a request was due, so that a stall of the gateway is not hidden by a client that waits for it.
+The client does little work, because it shares the machine with the gateway. Open-loop latency is measured from the
+time at which a request was due, so that a stall of the gateway is not hidden (coordinated omission).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from benchmarks.connection import Connection
 
 _OK = 200
 
-Ask = Callable[[Connection], Awaitable[float]]
-"""Asks once; when the answer was there, by the performance counter. Raises ``NoAnswerError`` if it is none."""
+SendRequest = Callable[[Connection], Awaitable[float]]
+"""Sends one request; returns the performance counter at its answer. Raises ``NoAnswerError`` for any other response."""
 
 
 class NoAnswerError(Exception):
-    """What came is no answer that counts. The message says what it is."""
+    """The response is not a valid answer. The message is the kind of error."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run of load saw."""
+    """Latencies and errors of a load."""
 
     latencies_ms: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
-    """What came instead of answers, and how often."""
+    """Number of each kind of error."""
     seconds: float = 0.0
 
     @property
@@ -39,22 +39,22 @@ class Outcome:
         return len(self.latencies_ms) / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """In milliseconds; not a number if nothing was answered."""
+        """Return a percentile in milliseconds; NaN without an answer."""
         ordered = sorted(self.latencies_ms)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
-async def whole(connection: Connection) -> float:
-    """Ask for an answer in one piece."""
-    status = await connection.ask()
+async def send_whole(connection: Connection) -> float:
+    """Send a request without streaming."""
+    status = await connection.send()
     if status != _OK:
         raise NoAnswerError(f"HTTP {status}")
     return time.perf_counter()
 
 
-async def _timed(ask: Ask, connection: Connection, outcome: Outcome, due: float) -> None:
+async def _measure(send: SendRequest, connection: Connection, outcome: Outcome, due: float) -> None:
     try:
-        answered = await ask(connection)
+        answered = await send(connection)
     except (OSError, EOFError, asyncio.LimitOverrunError) as error:
         connection.close()  # the next request opens it again
         outcome.errors[type(error).__name__] += 1
@@ -64,40 +64,44 @@ async def _timed(ask: Ask, connection: Connection, outcome: Outcome, due: float)
         outcome.latencies_ms.append((answered - due) * 1000)
 
 
-async def closed(make: Callable[[], Connection], in_flight: int, seconds: float, ask: Ask = whole) -> Outcome:
-    """So many connections, each of which asks again as soon as it has its answer."""
+async def closed_loop(
+    connect: Callable[[], Connection], in_flight: int, seconds: float, send: SendRequest = send_whole
+) -> Outcome:
+    """Run ``in_flight`` connections that each send the next request after the answer to the last one."""
     outcome, end = Outcome(), time.perf_counter() + seconds
 
-    async def one() -> None:
-        connection = make()
+    async def repeat() -> None:
+        connection = connect()
         while time.perf_counter() < end:
-            await _timed(ask, connection, outcome, time.perf_counter())
+            await _measure(send, connection, outcome, time.perf_counter())
         connection.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(in_flight)))
+    await asyncio.gather(*(repeat() for _ in range(in_flight)))
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-async def opened(make: Callable[[], Connection], rate: float, seconds: float, ask: Ask = whole) -> Outcome:
-    """A request every 1/rate seconds, on a free connection or a new one."""
-    outcome, free, tasks = Outcome(), list[Connection](), set[asyncio.Task[None]]()
+async def open_loop(
+    connect: Callable[[], Connection], rate: float, seconds: float, send: SendRequest = send_whole
+) -> Outcome:
+    """Send a request every 1/rate seconds, on an idle connection or a new one."""
+    outcome, idle, tasks = Outcome(), list[Connection](), set[asyncio.Task[None]]()
 
-    async def one(due: float) -> None:
-        connection = free.pop() if free else make()
-        await _timed(ask, connection, outcome, due)
-        free.append(connection)
+    async def send_one(due: float) -> None:
+        connection = idle.pop() if idle else connect()
+        await _measure(send, connection, outcome, due)
+        idle.append(connection)
 
     started = time.perf_counter()
     for number in range(int(rate * seconds)):
         due = started + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        task = asyncio.create_task(one(due))
+        task = asyncio.create_task(send_one(due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
     outcome.seconds = time.perf_counter() - started
-    for connection in free:
+    for connection in idle:
         connection.close()
     return outcome

@@ -1,4 +1,4 @@
-"""The loads by name, in the order in which they run."""
+"""Loads by name, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from benchmarks import kafka, overload, slow, streaming
 from benchmarks.bench import Bench
-from benchmarks.load import closed, opened
-from benchmarks.peers import compared
+from benchmarks.load import closed_loop, open_loop
+from benchmarks.peers import compare
 
 Load = Callable[[Bench], Awaitable[None]]
 
 
 def _http_closed(in_flight: int) -> Load:
     async def run(bench: Bench) -> None:
-        load = closed(bench.connection, in_flight, bench.options.seconds)
+        load = closed_loop(bench.connection, in_flight, bench.options.seconds)
         await bench.measure(f"HTTP closed loop, {in_flight} in flight", load)
 
     return run
@@ -22,14 +22,14 @@ def _http_closed(in_flight: int) -> Load:
 
 def _http_open(rate: int) -> Load:
     async def run(bench: Bench) -> None:
-        await bench.measure(f"HTTP open loop, {rate}/s", opened(bench.connection, rate, bench.options.seconds))
+        await bench.measure(f"HTTP open loop, {rate}/s", open_loop(bench.connection, rate, bench.options.seconds))
 
     return run
 
 
 async def _sustained(bench: Bench) -> None:
     seconds = bench.options.sustained
-    load = closed(bench.connection, 200, seconds)
+    load = closed_loop(bench.connection, 200, seconds)
     await bench.measure(f"HTTP closed loop, 200 in flight, sustained for {seconds:g} s", load)
 
 
@@ -38,7 +38,7 @@ LOADS: Mapping[str, Load] = {
     "http-100": _http_closed(100),
     "http-open": _http_open(200),
     "kafka-1": kafka.one_in_flight,
-    "compare": compared,
+    "compare": compare,
     "streams": streaming.spread,
     "streams-burst": streaming.burst,
     "slow": slow.beside_short,
@@ -47,4 +47,4 @@ LOADS: Mapping[str, Load] = {
     "stall": overload.stall,
 }
 ON_DEMAND = frozenset({"sustained", "stall"})
-"""Those that run only if they are asked for, or if their time is."""
+"""Loads that run only if the command line names them or their duration."""

@@ -1,4 +1,4 @@
-"""What processes cost: CPU and resident memory, by the operating system's own accounts."""
+"""CPU and resident memory of processes, as the operating system counts them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import psutil
 
 
 def cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    """CPU seconds, user and system, that each has used until now, together with its children."""
+    """Return the CPU seconds of each, user and system, children included."""
     return {name: _tree_s(psutil.Process(pid)) for name, pid in pids.items()}
 
 
 def _tree_s(process: psutil.Process) -> float:
     total = 0.0
     for one in (process, *process.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):  # a child that ends is in its parent's account of children
+        with contextlib.suppress(psutil.NoSuchProcess):  # the parent's times include children that have exited
             times = one.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
 def rss_mb(pids: Mapping[str, int]) -> dict[str, float]:
-    """Resident megabytes of each."""
+    """Return the resident megabytes of each."""
     return {name: psutil.Process(pid).memory_info().rss / 1e6 for name, pid in pids.items()}
 
 
 @contextlib.asynccontextmanager
-async def watched(pids: Mapping[str, int], every_s: float) -> AsyncIterator[list[dict[str, float]]]:
-    """Look at the resident memory at the begin, every so often, and at the end of the block."""
-    seen = [rss_mb(pids)]
+async def sampled_memory(pids: Mapping[str, int], every_s: float) -> AsyncIterator[list[dict[str, float]]]:
+    """Sample the resident memory at the start, every ``every_s`` seconds, and at the end of the block."""
+    samples = [rss_mb(pids)]
 
-    async def look() -> None:
+    async def sample() -> None:
         while True:
             await asyncio.sleep(every_s)
-            seen.append(rss_mb(pids))
+            samples.append(rss_mb(pids))
 
-    looking = asyncio.create_task(look())
+    sampling = asyncio.create_task(sample())
     try:
-        yield seen
+        yield samples
     finally:
-        looking.cancel()
-        seen.append(rss_mb(pids))
+        sampling.cancel()
+        samples.append(rss_mb(pids))

@@ -1,7 +1,7 @@
-"""A provider that answers at once, or when the model's name says: `python -m benchmarks.provider --port 9090`.
+"""Provider double that answers after the time in the model's name: `python -m benchmarks.provider --port 9090`.
 
-It speaks OpenAI's chat completions over HTTP, in a process of its own, and repeats the last message. The model
-`echo?latency_ms=10000` lets its caller wait. It prints its base URL, which a peer can be pointed at.
+It is a separate process with OpenAI's chat completions, and repeats the last message. The model
+`echo?latency_ms=10000` answers after 10 s. It prints its base URL, for the configuration of peers.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ import orjson
 import uvloop
 
 
-class House:
-    """What all connections share: how many calls are under way."""
+class CallCounter:
+    """Number of calls in progress, shared by all connections."""
 
     def __init__(self) -> None:
         self.open = 0
 
 
-class Line(asyncio.Protocol):
+class ProviderConnection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, counter: CallCounter) -> None:
+        self._counter = counter
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._url = self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class is not a subclass
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
@@ -66,23 +66,23 @@ class Line(asyncio.Protocol):
         url, body = self._url, self._body
         self._url = self._body = b""
         if url.endswith(b"/open"):
-            self._write(200, orjson.dumps({"open": self._house.open}))
+            self._write(200, orjson.dumps({"open": self._counter.open}))
         elif url.endswith(b"/chat/completions"):
             self._complete(orjson.loads(body))
         else:
             self._write(404, b'{"error":{"message":"only chat completions"}}')
 
-    def _complete(self, asked: dict[str, object]) -> None:
-        if asked.get("stream"):
-            self._write(400, b'{"error":{"message":"no streams here"}}')
+    def _complete(self, body: dict[str, object]) -> None:
+        if body.get("stream"):
+            self._write(400, b'{"error":{"message":"streaming is not supported"}}')
             return
-        delay_s = latency_s(str(asked["model"]))
-        answered = answer(asked)
+        delay_s = latency_s(str(body["model"]))
+        completion_body = completion(body)
         if not delay_s:
-            self._write(200, answered)
+            self._write(200, completion_body)
             return
-        self._house.open += 1
-        self._waiting = asyncio.get_running_loop().call_later(delay_s, self._answer_late, answered)
+        self._counter.open += 1
+        self._waiting = asyncio.get_running_loop().call_later(delay_s, self._answer_late, completion_body)
 
     def _answer_late(self, answered: bytes) -> None:
         self._end()
@@ -90,7 +90,7 @@ class Line(asyncio.Protocol):
 
     def _end(self) -> None:
         self._waiting = None
-        self._house.open -= 1
+        self._counter.open -= 1
 
     def _write(self, status: int, body: bytes) -> None:
         if self._transport is not None:
@@ -100,13 +100,13 @@ class Line(asyncio.Protocol):
 
 @functools.lru_cache(maxsize=64)
 def latency_s(model: str) -> float:
-    """How long a model thinks."""
+    """Return the latency in a model's name."""
     return float(parse_qs(model.partition("?")[2]).get("latency_ms", ["0"])[0]) / 1000
 
 
-def answer(asked: dict[str, object]) -> bytes:
-    """A completion that repeats the last message."""
-    messages = asked["messages"]
+def completion(body: dict[str, object]) -> bytes:
+    """Return a completion that repeats the last message."""
+    messages = body["messages"]
     assert isinstance(messages, list)
     message = {"role": "assistant", "content": messages[-1]["content"], "refusal": None}
     return orjson.dumps(
@@ -114,7 +114,7 @@ def answer(asked: dict[str, object]) -> bytes:
             "id": "chatcmpl-bench",
             "object": "chat.completion",
             "created": 0,
-            "model": asked["model"],
+            "model": body["model"],
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 250, "completion_tokens": 250, "total_tokens": 500},
         }
@@ -122,40 +122,42 @@ def answer(asked: dict[str, object]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """Where one runs."""
+class ProviderAddress:
+    """Address of a running provider double."""
 
     url: str
-    """Its base URL, to which `/chat/completions` is added."""
+    """Base URL, without `/chat/completions`."""
 
-    def open(self) -> int:
-        """How many calls wait in it now."""
+    def count_open(self) -> int:
+        """Return the number of calls in progress."""
         with urllib.request.urlopen(f"{self.url}/open", timeout=10) as found:
             return int(json.loads(found.read())["open"])
 
 
 @contextlib.contextmanager
-def provider() -> Iterator[Provider]:
-    """Run one in a process of its own, on a free port, until the block ends."""
+def run_provider() -> Iterator[ProviderAddress]:
+    """Run a provider double as a process on a free port until the block exits."""
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.provider"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield Provider(process.stdout.readline().strip())
+        yield ProviderAddress(process.stdout.readline().strip())
     finally:
         process.terminate()
         process.wait(10)
 
 
 async def serve(port: int) -> None:
-    """Serve until the process is ended; the base URL is printed once it listens."""
-    house = House()
-    server = await asyncio.get_running_loop().create_server(lambda: Line(house), "127.0.0.1", port, backlog=4096)
+    """Serve until the process exits; print the base URL when the socket is open."""
+    counter = CallCounter()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: ProviderConnection(counter), "127.0.0.1", port, backlog=4096
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.provider", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="on loopback; 0: a free one")
+    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 chooses a free one")
     with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(serve(parser.parse_args().port))

@@ -1,4 +1,4 @@
-"""What was found, for people and for programs."""
+"""Results as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from rich.table import Table
 
 from benchmarks.bench import Bench, Row
 
-LEFT = frozenset({"load", "of which"})
+LEFT_ALIGNED = frozenset({"load", "by process"})
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """Describe the machine."""
     return f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 def as_json(bench: Bench) -> str:
-    """All of it, in the units that the names say; what was not measured is null."""
-    found = {"machine": machine(), "rows": bench.rows, "notes": bench.notes}
-    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
+    """Return all results; units are in the names, and null means not measured."""
+    document = {"machine": machine(), "rows": bench.rows, "notes": bench.notes}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def show(bench: Bench) -> None:
     """Print the tables."""
     console = Console(width=210, highlight=False)
-    console.print(_table("Sluice: 1 KB prompts, audit on, everything counted", [_figures(row) for row in bench.rows]))
+    console.print(_table("Sluice: 1 KB prompts, audit on, CPU of all processes", [_figures(row) for row in bench.rows]))
     console.print(
         _table("Memory, MB resident: start / middle / end", [_memory(row) for row in bench.rows if row.cpu_ms])
     )
@@ -41,7 +41,7 @@ def _table(title: str, rows: list[dict[str, str]]) -> Table:
     table = Table(title=title)
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
-        table.add_column(name, justify="left" if name in LEFT else "right")
+        table.add_column(name, justify="left" if name in LEFT_ALIGNED else "right")
     for row in rows:
         table.add_row(*(row.get(name, "") for name in names))
     return table
@@ -56,9 +56,9 @@ def _figures(row: Row) -> dict[str, str]:
         "added p50": _figure(row.added_p50_ms),
         "added p99": _figure(row.added_p99_ms),
         "req/s": f"{row.rate:.0f}",
-        "errors": ", ".join(f"{what}: {count}" for what, count in row.errors.items()) or "0",
+        "errors": ", ".join(f"{error}: {count}" for error, count in row.errors.items()) or "0",
         "CPU ms/req": f"{sum(row.cpu_ms.values()):.2f}" if row.cpu_ms else "",
-        "of which": _each(row.cpu_ms) if len(row.cpu_ms) > 1 else "",
+        "by process": _each(row.cpu_ms) if len(row.cpu_ms) > 1 else "",
         "client CPU": f"{row.client_cpu_ms:.2f}",
         "stored p99 ms": _figure(row.stored_p99_ms, 0),
     }

@@ -1,3 +1,5 @@
+"""Tests of the command line of `python -m benchmarks`."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,17 +8,17 @@ from benchmarks.arguments import parse
 from benchmarks.bench import Peer
 
 
-@pytest.mark.parametrize(("name", "bar"), [("sustained", 300), ("stall", 600)])
-def test_a_load_of_minutes_runs_only_if_it_is_asked_for(name: str, bar: float) -> None:
-    usual, longer, alone = parse([]), parse([f"--{name}", "60"]), parse(["--only", name])
+@pytest.mark.parametrize(("name", "target"), [("sustained", 300), ("stall", 600)])
+def test_long_load_runs_only_if_it_or_its_duration_is_named(name: str, target: float) -> None:
+    default, longer, alone = parse([]), parse([f"--{name}", "60"]), parse(["--only", name])
 
-    assert name not in usual.names
+    assert name not in default.names
     assert longer.names[-1] == name
     assert getattr(longer.options, name) == 60
-    assert (alone.names, getattr(alone.options, name)) == ((name,), bar)
+    assert (alone.names, getattr(alone.options, name)) == ((name,), target)
 
 
-def test_a_peer_is_an_address_with_a_process_whose_cpu_counts() -> None:
+def test_peer_has_a_url_and_an_optional_process() -> None:
     arguments = ["--peer", "a=http://127.0.0.1:1", "--peer", "b=http://127.0.0.1:2/gateway/chat", "--peer-pid", "a=7"]
 
     peers = parse(arguments).options.peers
@@ -28,7 +30,7 @@ def test_a_peer_is_an_address_with_a_process_whose_cpu_counts() -> None:
 
 
 @pytest.mark.parametrize("wrong", [["--peer", "a"], ["--peer-pid", "a=7"], ["--only", "nothing"]], ids=" ".join)
-def test_what_makes_no_sense_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_argument_is_a_usage_error_that_names_it(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(wrong)
 

@@ -1,3 +1,5 @@
+"""Tests of the check of a stream's order."""
+
 from __future__ import annotations
 
 import json
@@ -17,14 +19,14 @@ WORDS = [word + " " for word in PROMPT.split()[:-1]] + PROMPT.split()[-1:]
 SWAPPED = [WORDS[1], WORDS[0], *WORDS[2:]]
 
 
-def test_the_words_that_were_asked_for_are_in_order() -> None:
+def test_words_of_the_prompt_are_in_order() -> None:
     assert in_order(events(WORDS) + b"data: [DONE]")
 
 
 @pytest.mark.parametrize(
     "broken",
     [events(WORDS[:-1]), events(SWAPPED), events(WORDS, [1, 0, *range(2, len(WORDS))]), b"data: [DONE]"],
-    ids=["one is missing", "two are swapped", "two numbers are swapped", "there is none"],
+    ids=["one missing", "two swapped", "two numbers swapped", "none"],
 )
-def test_other_words_are_not(broken: bytes) -> None:
+def test_missing_or_swapped_words_are_not_in_order(broken: bytes) -> None:
     assert not in_order(broken)
