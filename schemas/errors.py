@@ -1,7 +1,7 @@
-"""Errors that are written for people."""
+"""Base class of errors whose message is shown to the user as it is."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """One sentence that says what to do, shown as it is. Anything else is a fault of ours and shows its trace."""
+    """Error with a one-sentence message that says what to do. Any other exception is a bug and shows its traceback."""

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, said plainly, without the value: it may be a secret, or somebody's text."""
+"""Messages for pydantic's validation errors, without the value, which may be a secret or personal data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WRONG_VALUE: Mapping[str, str] = {
 
 
 def describe(detail: ErrorDetails) -> str:
-    """What is wrong, to follow the place where. Our own validators' words are sentences of their own."""
+    """Return the predicate of a message whose subject is ``path_of``. Sluice's own validators write theirs."""
     kind = detail["type"]
     if kind in WRONG_TYPE:
         return WRONG_TYPE[kind]
@@ -46,5 +46,5 @@ def describe(detail: ErrorDetails) -> str:
 
 
 def path_of(detail: ErrorDetails) -> str:
-    """Where, with dots. A name that is at fault itself is the last step."""
+    """Return the dotted path of the value at fault. If a key is invalid itself, the path ends with the key."""
     return ".".join(str(step) for step in detail["loc"] if step != "[key]")

@@ -1,1 +1,1 @@
-"""The Avro schemas, generated from the event classes: ``python -m schemas.avro``."""
+"""Avro schemas of the events, generated from their classes by ``python -m schemas.avro``, and the codec."""

@@ -1,4 +1,4 @@
-"""Write the Avro schemas that the event classes describe, or check that the committed ones are the same."""
+"""Generator of the Avro schemas from the event classes. With ``--check`` it compares the committed files only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRIMITIVES: dict[Any, str] = {str: "string", bytes: "bytes", int: "long", float
 
 
 def avro_type(hint: Any, seen: set[str]) -> Any:  # noqa: ANN401 - type hints in, a JSON tree out
-    """The Avro type of a type hint; a record is written out where it is first seen, then named."""
+    """Return the Avro type of a type hint. A record is defined at its first use and named afterwards."""
     if hint in _PRIMITIVES:
         return _PRIMITIVES[hint]
     origin, arguments = get_origin(hint), get_args(hint)
@@ -28,7 +28,7 @@ def avro_type(hint: Any, seen: set[str]) -> Any:  # noqa: ANN401 - type hints in
         (inner,) = (argument for argument in arguments if argument is not NoneType)
         return ["null", avro_type(inner, seen)]
     if origin is Literal:
-        return "string"  # a value added to an Avro enum is unreadable to those who have the old one
+        return "string"  # a reader with an older Avro enum cannot read a value added to it
     if origin is tuple:
         return {"type": "array", "items": avro_type(arguments[0], seen)}
     if origin is dict:
@@ -37,12 +37,12 @@ def avro_type(hint: Any, seen: set[str]) -> Any:  # noqa: ANN401 - type hints in
 
 
 def field(name: str, hint: Any, info: Field[Any], seen: set[str]) -> dict[str, Any]:  # noqa: ANN401 - a type hint
-    """One field, with its default if it has one."""
-    made: dict[str, Any] = {"name": name, "type": avro_type(hint, seen)}
+    """Return the schema of a field, with its default if it has one."""
+    schema: dict[str, Any] = {"name": name, "type": avro_type(hint, seen)}
     default = info.default if info.default_factory is MISSING else info.default_factory()
     if default is not MISSING:
-        made["default"] = _jsonable(default)
-    return made
+        schema["default"] = _jsonable(default)
+    return schema
 
 
 def _jsonable(default: Any) -> Any:  # noqa: ANN401 - any default
@@ -52,7 +52,7 @@ def _jsonable(default: Any) -> Any:  # noqa: ANN401 - any default
 
 
 def record(model: type[Part], seen: set[str]) -> Any:  # noqa: ANN401 - a JSON tree
-    """The record of a class, with its first docstring sentence."""
+    """Return the record schema of a class. Its ``doc`` is the first line of the class's docstring."""
     if model.__name__ in seen:
         return f"{NAMESPACE}.{model.__name__}"
     seen.add(model.__name__)
@@ -67,12 +67,12 @@ def record(model: type[Part], seen: set[str]) -> Any:  # noqa: ANN401 - a JSON t
 
 
 def text(event: type[Event]) -> str:
-    """The .avsc file of an event."""
+    """Return the content of an event's .avsc file."""
     return json.dumps(record(event, set()), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Write what differs, or with --check only say so."""
+    """Write the files that differ. With --check, write nothing and return 1 if any file differs."""
     drifted = []
     for event in EVENTS:
         path = FOLDER / f"{event.__name__}.v{event.version}.avsc"
@@ -80,9 +80,9 @@ def main(arguments: list[str]) -> int:
             drifted.append(path.name)
             if "--check" not in arguments:
                 path.write_text(text(event), "utf-8")
-    done = "differ from the event classes (run `make schemas`)" if "--check" in arguments else "written"
-    said = f"{', '.join(drifted)} {done}" if drifted else "in step with the event classes"
-    sys.stdout.write(f"schemas: {said}\n")
+    action = "differ from the event classes (run `make schemas`)" if "--check" in arguments else "written"
+    summary = f"{', '.join(drifted)} {action}" if drifted else "in step with the event classes"
+    sys.stdout.write(f"schemas: {summary}\n")
     return 1 if drifted and "--check" in arguments else 0
 
 

@@ -1,6 +1,6 @@
-"""Events to bytes and back: Avro in Confluent's framing. The only place that knows the Avro library.
+"""Codec of events: Avro in Confluent's framing. The only module that uses the Avro library.
 
-A record is ``0x00``, the schema's id as four bytes, and bare Avro. Ids come with the package: 100 x event + version.
+A record is ``0x00``, the schema id as four bytes, and plain Avro. Ids are fixed in this package: 100 x event + version.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _FRAME = struct.Struct(">bI")
 
 
 class UndecodableError(ValueError):
-    """These bytes are no event of ours. The message says why, in one sentence, without the bytes."""
+    """The bytes are not an event of Sluice. The message says why in one sentence, without the bytes."""
 
 
 def schema_id(event: type[Event]) -> int:
-    """The id in front of every record of this event."""
+    """Return the schema id of an event's current version."""
     return 100 * event.number + event.version
 
 
 def schema_file(event: type[Event], version: int) -> str:
-    """The name under ``schemas/avro`` of an event's schema."""
+    """Return the file name of an event's schema under ``schemas/avro``."""
     return f"{event.__name__}.v{version}.avsc"
 
 
 def _without_logical_types(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
-    """The schema without logical types: times stay the integers that they are on the wire."""
+    """Return the schema without logical types, so that times are read as integers."""
     if isinstance(schema, dict):
         return {key: _without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
     if isinstance(schema, list):
@@ -88,21 +88,21 @@ _READERS = _Readers()
 
 
 def encode(event: Event) -> bytes:
-    """The record's value."""
+    """Return the record value of an event."""
     kind = type(event)
     return _FRAMES[kind] + _WRITERS[kind](event)
 
 
 def is_framed(value: bytes) -> bool:
-    """Whether this is Avro in Confluent's framing; JSON text never starts with a zero byte."""
+    """Return whether the value is Avro in Confluent's framing. JSON text never starts with a zero byte."""
     return value[:1] == b"\x00"
 
 
 def decode(value: bytes) -> Event:
-    """The event in a record's value, whatever version wrote it.
+    """Return the event in a record's value, of any version.
 
     Raises:
-        UndecodableError: it is not framed, its id is not ours, or its bytes do not fit the schema.
+        UndecodableError: the value is not framed, its schema id is unknown, or its bytes do not fit the schema.
 
     """
     written = _EVENT_BY_FRAME.get(value[: _FRAME.size])
@@ -116,7 +116,7 @@ def decode(value: bytes) -> Event:
     if end > len(value):
         raise UndecodableError(f"the bytes end within a {event.__name__}")
     if end < len(value):
-        raise UndecodableError(f"{len(value) - end} bytes are left over behind {event.__name__}")
+        raise UndecodableError(f"{len(value) - end} bytes follow the {event.__name__}")
     return decoded
 
 

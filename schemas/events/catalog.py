@@ -1,6 +1,7 @@
-"""The facts on the log, one frozen class each.
+"""Event classes, one for each kind of fact on the log.
 
-A request travels as ``Request`` inside every event: written once at the door, never changed on the way.
+Every event of a request contains the same ``Request``, which the ingress or the filter creates and no later stage
+changes. Constructors do not validate: values from outside go through pydantic's ``TypeAdapter``.
 Times are milliseconds since the Unix epoch, durations milliseconds, money US dollars as decimal text.
 A field added later has a default, so that every version can read every other (FULL_TRANSITIVE).
 """
@@ -16,7 +17,7 @@ from schemas.events.vocabulary import ErrorType, Millis, Outcome, TargetState
 
 
 class Event(Part):
-    """A fact on the log. ``number`` is its place in the schema ids: id = 100 x number + version."""
+    """Base class of events. ``number`` is part of the schema id: id = 100 x number + version."""
 
     __slots__ = ()
     number: ClassVar[int]
@@ -25,24 +26,24 @@ class Event(Part):
 
 @frozen_slots(kw_only=True)
 class RequestReceived(Event):
-    """A request came in. Only the filter reads this topic: its body may hold personal data."""
+    """A request arrived. Only the filter reads the body, because it may contain personal data."""
 
     number: ClassVar[int] = 1
     request: Request
     body: bytes
-    """As the caller sent it: not yet known to be text."""
+    """The body as the caller sent it, not necessarily text."""
 
 
 @frozen_slots(kw_only=True)
 class RequestAdmitted(Event):
-    """The request is allowed, and its body now holds only what may be kept."""
+    """The filter admitted the request. Its body is masked by the policy."""
 
     number: ClassVar[int] = 2
     request: Request
     model: str
     body: str
     labels: dict[str, str] = field(default_factory=dict)
-    """OpenAI's ``metadata``: the caller's own labels."""
+    """The caller's labels: ``metadata`` of OpenAI's body."""
     actions: tuple[PolicyAction, ...] = ()
     admitted_at: Millis
     config_hash: str
@@ -50,7 +51,7 @@ class RequestAdmitted(Event):
 
 @frozen_slots(kw_only=True)
 class RequestRouted(Event):
-    """The plan is made."""
+    """The route stage planned the request."""
 
     number: ClassVar[int] = 3
     request: Request
@@ -66,27 +67,27 @@ class RequestRouted(Event):
 
 @frozen_slots(kw_only=True)
 class AttemptStarted(Event):
-    """A provider is about to be called. On the log before the first byte goes out."""
+    """A provider call is about to start. On the log before the first byte is sent."""
 
     number: ClassVar[int] = 4
     request: Request
     attempt: int
-    """Counts from 1 over the whole request."""
+    """Number of the attempt, from 1, over the whole request."""
     provider: str
     model: str
     worker: str
     started_at: Millis
     expires_at: Millis
-    """By then the call has ended, whatever became of its worker."""
+    """The call has ended by this time, even if its worker crashed."""
     waited_ms: int = 0
-    """For its turn at the provider: for room, or for what the rate limits allow."""
+    """Milliseconds that the call waited for the provider's concurrency and rate limits."""
     in_flight_limit: int = 0
-    """How many calls at once this worker allowed the target then."""
+    """This worker's concurrency limit for the target at the start of the call."""
 
 
 @frozen_slots(kw_only=True)
 class AttemptFinished(Event):
-    """The provider answered, or did not. Holds the answer, so that nobody need pay for it again."""
+    """A provider call ended. Contains the answer, so that a redelivered request is not paid for twice."""
 
     number: ClassVar[int] = 5
     request: Request
@@ -100,42 +101,42 @@ class AttemptFinished(Event):
     http_status: int | None = None
     error_message: str = ""
     error_param: str | None = None
-    """The caller's parameter that is at fault; then no provider was called, if there is no status either."""
+    """The caller's parameter at fault. If ``http_status`` is None as well, no provider was called."""
     retry_after_ms: int | None = None
     response_id: str = ""
     response_model: str = ""
     finish_reasons: tuple[str, ...] = ()
-    """The provider's own words."""
+    """The provider's own values."""
     usage: Usage = Usage()
     cost_usd: str | None = None
-    """None: the price is not known, which is not the same as free."""
+    """None if the price is unknown, which does not mean free."""
     body: str = ""
-    """The answer in OpenAI's shape; empty if there was none. With an error, what a stream had brought before it."""
+    """The answer in OpenAI's format; empty if there is none. With an error: the part of a stream before it."""
     sent: str = ""
-    """The body as it went to the provider; empty if it is the routed one but for the model's name."""
+    """The body sent to the provider; empty if it is the routed body except for the model's name."""
     changes: tuple[Change, ...] = ()
     native_usage: str = ""
     """The provider's own usage object, as JSON."""
     key_index: int | None = None
-    """Which of several keys of the provider was used, from 0."""
+    """Index of the provider's API key, from 0, if there are several."""
     another_key: bool = False
-    """The key was refused, and another one was there: worth another try at once."""
+    """The provider refused the key and another key is configured, so that a retry may follow at once."""
 
 
 @frozen_slots(kw_only=True)
 class RequestSettled(Event):
-    """The one end of a request, with all that its row needs."""
+    """The outcome of a request, with all fields of its row. A request has one, apart from replays."""
 
     number: ClassVar[int] = 6
     request: Request
     outcome: Outcome
     failure: Failure | None = None
-    """None exactly when answered."""
+    """None if and only if the outcome is ``answered``."""
     model: str = ""
     input: str = ""
-    """The admitted body; empty when the filter refused it."""
+    """The admitted body; empty if the filter refused the request."""
     output: str = ""
-    """The answer in OpenAI's shape; empty unless answered."""
+    """The answer in OpenAI's format; empty unless answered."""
     labels: dict[str, str] = field(default_factory=dict)
     actions: tuple[PolicyAction, ...] = ()
     provider: str = ""
@@ -152,13 +153,13 @@ class RequestSettled(Event):
     answered_at: Millis | None = None
     settled_at: Millis
     replayed: bool = False
-    """A repeat of a request that had its end already: replied to again, counted once."""
+    """True for a repeat of a settled request: it gets a reply, but is counted once."""
     config_hash: str = ""
 
 
 @frozen_slots(kw_only=True)
 class FeedbackGiven(Event):
-    """Somebody judged an answer."""
+    """A caller rated an answer."""
 
     number: ClassVar[int] = 7
     request_id: str
@@ -171,7 +172,7 @@ class FeedbackGiven(Event):
 
 @frozen_slots(kw_only=True)
 class ConfigurationApplied(Event):
-    """The configuration behind a ``config_hash``, without its secrets."""
+    """The configuration of a ``config_hash`` was applied. Contains the configuration without its secrets."""
 
     number: ClassVar[int] = 8
     config_hash: str
@@ -182,25 +183,25 @@ class ConfigurationApplied(Event):
 
 @frozen_slots(kw_only=True)
 class TargetStateChanged(Event):
-    """A worker leaves a target alone from now on, tries it out, or calls it again as usual."""
+    """The circuit breaker of a target changed its state in one worker."""
 
     number: ClassVar[int] = 9
     provider: str
     model: str
     state: TargetState
     reason: str
-    """An ``ErrorType`` if it opened; else ``probing`` or ``recovered``."""
+    """An ``ErrorType`` if the breaker opened, else ``probing`` or ``recovered``."""
     failure_ratio: float
-    """From 0 to 1, over the window before it opened; 0 in the other states."""
+    """Failures per call, from 0 to 1, in the window before the breaker opened; 0 in the other states."""
     cooldown_ms: int = 0
-    """How long nobody is let through; 0 unless open."""
+    """Milliseconds without calls to the target; 0 unless open."""
     worker: str
     changed_at: Millis
 
 
 @frozen_slots(kw_only=True)
 class AttemptWithdrawn(Event):
-    """No provider was called after all: the request went to another worker before. Its number is free again."""
+    """An announced call did not take place, because the request moved to another worker. Its number may be reused."""
 
     number: ClassVar[int] = 10
     request: Request

@@ -1,4 +1,4 @@
-"""Moved out of schemas/events/catalog.py."""
+"""Records inside events: the request, its plan, usage and failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Header(Part):
 
 @frozen_slots(kw_only=True)
 class ReplyTo(Part):
-    """Where a caller waits: the topic, the partition if it named one, and what must come back as it was sent."""
+    """Reply address of a caller: topic, optional partition and key, and the headers to echo unchanged."""
 
     topic: str
     partition: int | None = None
@@ -37,30 +37,30 @@ class ReplyTo(Part):
 
 @frozen_slots(kw_only=True)
 class Request(Part):
-    """Who asked, when, until when, and where the reply goes. The same in every event of a request."""
+    """Caller, times and reply address of a request. The same in every event of the request."""
 
     request_id: str
     """A UUID: see ``schemas.events.request_id``."""
     tenant: str
     key_id: str = ""
-    """The id of the key that was shown; empty for Kafka callers and in open mode."""
+    """Id of the API key; empty for Kafka callers and if no keys are configured."""
     operation: Operation
     source: Literal["http", "kafka"]
     received_at: Millis
     deadline_at: Millis
-    """After this nobody waits: the request is settled as expired and no provider is called."""
+    """After this time the request is settled as expired, and no provider is called."""
     idempotency_key: str = ""
-    """What the caller named the request, if it did."""
+    """The caller's own name for the request; empty if it has none."""
     traceparent: str = ""
     reply_to: ReplyTo | None = None
     stream_topic: str = ""
-    """Where the answer goes in chunks before the reply, with the reply's correlation; empty if it is wanted whole."""
+    """Topic of the answer's chunks, which carry the reply's correlation; empty without streaming."""
     lane: Lane = "interactive"
 
 
 @frozen_slots(kw_only=True)
 class PolicyAction(Part):
-    """What a rule did to a request. Never the text that it matched."""
+    """Action of a policy rule on a request, without the text that it matched."""
 
     rule: str
     """For example ``pii.CREDIT_CARD`` or ``deny.no-weapons``."""
@@ -70,7 +70,7 @@ class PolicyAction(Part):
 
 @frozen_slots(kw_only=True)
 class Target(Part):
-    """One provider to try, with its own name for the model."""
+    """Provider to try, with its own name for the model."""
 
     provider: str
     model: str
@@ -79,7 +79,7 @@ class Target(Part):
 
 @frozen_slots(kw_only=True)
 class Plan(Part):
-    """All that the call stage needs to know: the targets in order, and how often to try."""
+    """Routing plan for the call stage: the targets in order and the limits of retries."""
 
     alias: str
     """The model name that the caller used."""
@@ -87,15 +87,15 @@ class Plan(Part):
     max_attempts: int
     """Per target, retries included."""
     on_in_doubt: Literal["retry", "fail"] = "retry"
-    """What to do with a call that a crash may have left running at the provider."""
+    """Treatment of a call that may still run at the provider after a worker crashed."""
     on_oversize: OnOversize = "split"
     policy: RoutePolicy = "ordered"
-    """With ``latency`` the call stage puts the targets in order, since it knows how they fare."""
+    """With ``latency`` the call stage orders the targets, because it knows their current load."""
 
 
 @frozen_slots(kw_only=True)
 class Usage(Part):
-    """Tokens, counted inclusively: input holds the cached ones, output the reasoning."""
+    """Token counts. Input includes cached tokens, and output includes reasoning tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -106,24 +106,24 @@ class Usage(Part):
 
 @frozen_slots(kw_only=True)
 class Failure(Part):
-    """Why there is no answer, in the words of OpenAI's error object, with the HTTP status that fits."""
+    """Error of a request without an answer: the fields of OpenAI's error object, and the HTTP status."""
 
     status: int
     type: str
     """For example ``invalid_request_error``."""
     code: str
-    """Ours, stable: for example ``model_not_found``, ``policy_violation``, or an ``ErrorType``."""
+    """Sluice's stable error code, for example ``model_not_found``, ``policy_violation`` or an ``ErrorType``."""
     message: str
     param: str | None = None
     retry_after_ms: int | None = None
-    """When trying again makes sense, if anybody said so."""
+    """Delay before a retry in milliseconds, if it is known."""
 
 
 @frozen_slots(kw_only=True)
 class Change(Part):
-    """How a request as sent differs from the request as asked."""
+    """Difference between the caller's request and the request sent to the provider."""
 
     param: str
     action: Literal["renamed", "transformed", "dropped"]
     detail: str = ""
-    """The provider's name for it, or why it was dropped. Never the value."""
+    """The provider's name for the parameter, or the reason for dropping it. Never the value."""

@@ -1,4 +1,4 @@
-"""Moved out of schemas/events/catalog.py."""
+"""Types and enumerations of event fields."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Operation = Literal["chat", "embeddings"]
 
 
 Outcome = Literal["answered", "refused", "failed", "expired"]
-"""How a request ends. Refused: by us, before any provider was asked. Failed: by every provider asked."""
+"""Result of a request. Refused: by Sluice, before any provider was called. Failed: by every provider called."""
 
 
 Lane = Literal["interactive", "batch"]
-"""Which way a request takes. Interactive: somebody waits. Batch: many at once, behind all who wait."""
+"""Priority class of a request. Batch requests are processed after all interactive ones."""
 
 
 ErrorType = Literal[
@@ -35,16 +35,16 @@ ErrorType = Literal[
     "server",
     "network",
 ]
-"""The classes of a provider's errors; only these decide retry and fallback."""
+"""Classes of provider errors. Retry and fallback depend on nothing else."""
 
 
 TargetState = Literal["closed", "open", "half_open"]
-"""Of a circuit breaker. Closed: calls go through. Open: none do. Half open: a few do, to find out."""
+"""State of a circuit breaker. Closed: calls pass. Open: no call passes. Half open: a few probes pass."""
 
 
 RoutePolicy = Literal["ordered", "weighted", "latency"]
-"""How targets come into their order: as written, drawn by weight, or by who would answer soonest at the call."""
+"""Order of targets: as configured, drawn by weight, or by the lowest expected latency at the time of the call."""
 
 
 OnOversize = Literal["split", "reject"]
-"""What to do with an embeddings request that is too much for one call of a provider."""
+"""Treatment of an embeddings request that exceeds a provider's limits for one call."""

@@ -1,36 +1,39 @@
-"""What stands in one event after the other, as a request and its plan do: read once, and written once."""
+"""Intern table for the parts that many events contain, such as a request: each is decoded and encoded once.
+
+It is a plain dict that is cleared when full, because this is the hot path of every stage.
+"""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
 MAX_ENTRIES = 2048
-"""Of one class, about 4 MB; then all are forgotten, and those that go on are read once more."""
+"""Entries of one class, about 4 MB. A full table is cleared; parts still in use are decoded once more."""
 MAX_ENTRY_BYTES = 1024
-"""Bytes of a part that is kept: callers say how long their names and correlations are."""
+"""Largest size of an interned part in bytes. Callers choose the length of their keys and correlations."""
 
 P = TypeVar("P")
 
 
 class InternTable(Generic[P]):
-    """The parts of one class that were read or written lately, with their bytes. None changes: all may share them.
+    """Recently decoded or encoded parts of one class, with their bytes. Parts are immutable, so events share them.
 
     Args:
-        key: so many of the first bytes find one; of those that begin alike the last is found.
-        most: so many are kept.
+        key: length of the prefix that finds a part. Of parts with the same prefix, the table holds the last.
+        max_entries: number of parts after which the table is cleared.
 
     """
 
-    def __init__(self, key: int, most: int = MAX_ENTRIES) -> None:
+    def __init__(self, key: int, max_entries: int = MAX_ENTRIES) -> None:
         self.key = key
         self.by_key: dict[bytes, tuple[bytes, P]] = {}
-        """Found by its first bytes; whether the rest is the same is the reader's to see."""
+        """Bytes and part by prefix. The reader must compare the remaining bytes."""
         self.by_id: dict[int, tuple[P, bytes]] = {}
-        """Found by its identity, which is another's when it is gone: it is held here, so that it is not."""
-        self._max_entries = most
+        """Part and bytes by ``id()``. The table keeps a reference to the part, so that no other object gets its id."""
+        self._max_entries = max_entries
 
     def add(self, data: bytes, part: P) -> None:
-        """Keep a part and its bytes, all of them, if they are few."""
+        """Add a part with all of its bytes, unless they exceed the largest size."""
         if len(data) > MAX_ENTRY_BYTES:
             return
         if len(self.by_id) >= self._max_entries:

@@ -1,4 +1,4 @@
-"""What the lines that write and those that read have in common."""
+"""Definitions that the generators of readers and writers share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from schemas.avro.compiled.interning import InternTable
 Schema = Any
 """A parsed JSON tree of an Avro schema, without logical types."""
 INTERNED: dict[str, InternTable[Any]] = {"Request": InternTable(key=37), "Plan": InternTable(key=16)}
-"""The classes whose parts are the same in one event after the other. A request is found by its id, with its length."""
+"""Intern table of each interned class. The prefix of a request is its id with its length."""
 LOW_7_BITS = 0x7F
-"""The bits of a byte that count; the eighth says whether another byte follows."""
+"""Mask of the value bits of a varint byte; the eighth bit says whether another byte follows."""
 
 
 def intern_functions() -> dict[str, Any]:
-    """What the lines call that find and keep such parts."""
+    """Return the functions and tables of interning by the names that generated code uses."""
     return {
-        f"{what}_{name}": getattr(known, what)
-        for name, known in INTERNED.items()
-        for what in ("by_key", "by_id", "add")
+        f"{attribute}_{name}": getattr(table, attribute)
+        for name, table in INTERNED.items()
+        for attribute in ("by_key", "by_id", "add")
     }

@@ -1,4 +1,4 @@
-"""Avro to events, straight."""
+"""Generator of readers: Avro bytes directly to events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from schemas.events import catalog, parts
 from schemas.events.catalog import Event
 
 _MAX_CONTINUATION_BYTES = 9
-"""Of the bytes that follow the first: ten hold 64 bits."""
+"""Most bytes of a varint after the first: ten bytes hold 64 bits."""
 
 
 def compile_reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
-    """A function that reads an event from a place on, and says where it ended: maybe behind the end of the bytes.
+    """Return a function that reads an event from an offset on, and returns it with the offset of its end.
 
-    It raises IndexError, ValueError or struct.error where the bytes are none of this schema.
+    That end may exceed the length of the bytes, which the caller must check. The function raises IndexError, ValueError
+    or struct.error if the bytes do not fit the schema.
     """
     names: dict[str, Any] = {
         "varint": _read_varint,
@@ -34,17 +35,19 @@ def compile_reader(schema: Schema) -> Callable[[bytes, int], tuple[Event, int]]:
     return read
 
 
-_OVERLONG_NUMBER = "a number that is written longer than it is"
-"""No writer of Avro does so. What is read goes on as it was written, to readers that may take less than we do."""
+_OVERLONG_NUMBER = "a number with more bytes than it needs"
+"""No Avro writer pads numbers. Sluice passes bytes on as written, and stricter readers may reject such a number."""
 _TIMESTAMP_BYTES = 6
-"""Bytes of a point in time in milliseconds, this century and long before and after."""
+"""Varint bytes of a time in milliseconds, in this century and long before and after it."""
 _MAX_CACHED_TIMESTAMPS = 8192
 _cached_timestamps: dict[bytes, int] = {}
-"""Numbers of so many bytes, read lately: a request's times come again in each of its events."""
+"""Recently read numbers of this length, by their bytes: the times of a request recur in each of its events.
+
+A plain dict that is cleared when full, because this is the hot path."""
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """The unsigned number of two bytes or more that begins before this place, and where it ends."""
+    """Return the varint of two bytes or more whose first byte is before this offset, and the offset of its end."""
     byte = data[at]
     if byte <= LOW_7_BITS:
         if not byte:
@@ -57,11 +60,11 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """The same, byte by byte."""
+    """Return the same, read byte by byte."""
     begin = at - 1
     while data[at] > LOW_7_BITS:
         at += 1
-        if at - begin > _MAX_CONTINUATION_BYTES:  # anybody may write a megabyte of them
+        if at - begin > _MAX_CONTINUATION_BYTES:  # a record may contain a megabyte of continuation bytes
             raise ValueError("a number of more than 64 bits")
     if not data[at]:
         raise ValueError(_OVERLONG_NUMBER)
@@ -78,13 +81,13 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 _READ_NUMBER = ("n = data[at]; at += 1", "if n > 127: n, at = varint(data, at)")
-"""The lines that read an unsigned number into ``n``; most are below 128."""
+"""Lines that read a varint into ``n``. Most values are below 128."""
 
 
 def _value_lines(
-    schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any], literal: frozenset[str] | None = None
+    schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any], allowed: frozenset[str] | None = None
 ) -> Iterator[str]:
-    """The lines that read such a value into a variable."""
+    """Yield the lines that read a value of this schema into a variable."""
     kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
     if kind == "record":
         yield from _record_lines(schema, into, serial, names)
@@ -92,8 +95,8 @@ def _value_lines(
         yield "n = data[at]; at += 1"
         yield f"if n == 0: {into} = None"
         yield "elif n == 2:"
-        yield from indent(_value_lines(schema[1], into, serial, names, literal))
-        yield "else: raise ValueError('no such branch')"
+        yield from indent(_value_lines(schema[1], into, serial, names, allowed))
+        yield "else: raise ValueError('unknown branch of a union')"
     elif kind in {"array", "map"}:
         yield from _collection_lines(kind, schema, into, serial, names)
     elif kind in {"string", "bytes"}:
@@ -102,9 +105,9 @@ def _value_lines(
         yield "n = at + (n >> 1)"
         yield f"{into} = data[at:n]" + (".decode()" if kind == "string" else "")
         yield "at = n"
-        if literal is not None:
-            names[f"{into}_known"] = literal
-            yield f"if {into} not in {into}_known: raise ValueError('an unknown word')"
+        if allowed is not None:
+            names[f"{into}_allowed"] = allowed
+            yield f"if {into} not in {into}_allowed: raise ValueError('an unknown value of an enumeration')"
     elif kind == "long":
         yield from _READ_NUMBER
         yield f"{into} = (n >> 1) ^ -(n & 1)"
@@ -112,7 +115,7 @@ def _value_lines(
         yield f"{into} = double(data, at)[0]; at += 8"
     else:
         yield "n = data[at]; at += 1"
-        yield "if n > 1: raise ValueError('neither true nor false')"
+        yield "if n > 1: raise ValueError('a boolean that is neither 0 nor 1')"
         yield f"{into} = n == 1"
 
 
@@ -122,9 +125,9 @@ def _record_lines(schema: Schema, into: str, serial: Iterator[int], names: dict[
     if kind not in INTERNED:
         yield from lines
         return
-    yield f"known = by_key_{kind}.get(data[at : at + {INTERNED[kind].key}])"
-    yield "if known is not None and data.startswith(known[0], at):"
-    yield f"    {into} = known[1]; at += len(known[0])"
+    yield f"entry = by_key_{kind}.get(data[at : at + {INTERNED[kind].key}])"
+    yield "if entry is not None and data.startswith(entry[0], at):"
+    yield f"    {into} = entry[1]; at += len(entry[0])"
     yield "else:"
     yield f"    {into}b = at"
     yield from indent(lines)
@@ -134,20 +137,20 @@ def _record_lines(schema: Schema, into: str, serial: Iterator[int], names: dict[
 def _construct_lines(schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any]) -> Iterator[str]:
     model: type[parts.Part] = getattr(catalog, schema["name"], None) or getattr(parts, schema["name"])
     hints = get_type_hints(model)
-    places = {field["name"]: f"v{next(serial)}" for field in schema["fields"]}
+    variables = {field["name"]: f"v{next(serial)}" for field in schema["fields"]}
     for field in schema["fields"]:
         hint = hints[field["name"]]
-        known = frozenset(get_args(hint)) if get_origin(hint) is Literal else None
-        yield from _value_lines(field["type"], places[field["name"]], serial, names, known)
+        allowed = frozenset(get_args(hint)) if get_origin(hint) is Literal else None
+        yield from _value_lines(field["type"], variables[field["name"]], serial, names, allowed)
     names[schema["name"]] = model
     yield f"{into} = new({schema['name']})"
-    yield "; ".join(f"{into}.{name} = {place}" for name, place in places.items())
+    yield "; ".join(f"{into}.{name} = {variable}" for name, variable in variables.items())
 
 
 def _collection_lines(
     kind: str, schema: Schema, into: str, serial: Iterator[int], names: dict[str, Any]
 ) -> Iterator[str]:
-    """Blocks of items, each block with its length, the last one empty."""
+    """Yield the lines that read blocks of items. Each block starts with its count; an empty block is the last."""
     one, left = f"v{next(serial)}", f"v{next(serial)}"
     yield f"{into} = {'{}' if kind == 'map' else '[]'}"
     yield "while True:"
@@ -155,7 +158,7 @@ def _collection_lines(
     yield "    if n == 0: break"
     yield f"    {left} = (n >> 1) ^ -(n & 1)"
     yield f"    {one}e = 0"
-    yield f"    if {left} < 0:  # then the block's size in bytes comes first"
+    yield f"    if {left} < 0:  # a negative count is followed by the block's size in bytes"
     yield f"        {left} = -{left}"
     yield from indent(iter(_READ_NUMBER), 2)
     yield f"        {one}e = at + (n >> 1)"
@@ -168,6 +171,6 @@ def _collection_lines(
     else:
         yield from indent(_value_lines(schema["items"], one, serial, names), 2)
         yield f"        {into}.append({one})"
-    yield f"    if {one}e and {one}e != at: raise ValueError('a block that is not as long as it says')"
+    yield f"    if {one}e and {one}e != at: raise ValueError('a block whose size differs from its header')"
     if kind == "array":
         yield f"{into} = tuple({into})"

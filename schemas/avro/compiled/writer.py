@@ -1,4 +1,4 @@
-"""Events to Avro, straight."""
+"""Generator of writers: events directly to Avro bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.events.catalog import Event
 
 
 def compile_writer(schema: Schema) -> Callable[[Event], bytes]:
-    """A function that gives an event's Avro bytes."""
+    """Return a function that returns an event's Avro bytes."""
     lines = ["def write(event):", "    parts = []", "    out = parts.append"]
     lines += [f"    {line}" for line in _value_lines(schema, "event", itertools.count())]
     lines.append("    return join(parts)")
@@ -24,7 +24,7 @@ def compile_writer(schema: Schema) -> Callable[[Event], bytes]:
 
 @functools.lru_cache(maxsize=8192)
 def _encode_long(number: int) -> bytes:
-    """A long as Avro has it: zigzag, seven bits a byte. The same ones come again and again."""
+    """Encode an Avro long: zigzag, seven bits per byte. Cached, because the same numbers recur."""
     rest = (number << 1) ^ (number >> 63)
     data = bytearray()
     while rest > LOW_7_BITS:
@@ -35,7 +35,7 @@ def _encode_long(number: int) -> bytes:
 
 
 def _value_lines(schema: Schema, value: str, serial: Iterator[int]) -> Iterator[str]:
-    """The lines that write what this expression holds."""
+    """Yield the lines that write the value of this expression."""
     kind = schema if isinstance(schema, str) else "union" if isinstance(schema, list) else schema["type"]
     name = f"v{next(serial)}"
     if kind == "record":
@@ -78,8 +78,8 @@ def _record_lines(schema: Schema, value: str, name: str, serial: Iterator[int]) 
         yield from fields
         return
     yield f"{name}o = {value}"
-    yield f"known = by_id_{kind}.get(id({name}o))"
-    yield f"if known is not None and known[0] is {name}o: out(known[1])"
+    yield f"entry = by_id_{kind}.get(id({name}o))"
+    yield f"if entry is not None and entry[0] is {name}o: out(entry[1])"
     yield "else:"
     yield f"    {name}b = len(parts)"
     yield from indent(iter(fields))

@@ -66,7 +66,7 @@ def test_a_foreign_schema_id_is_named() -> None:
 
 
 def test_bytes_left_over_are_counted() -> None:
-    with pytest.raises(UndecodableError, match=r"^3 bytes are left over behind FeedbackGiven$"):
+    with pytest.raises(UndecodableError, match=r"^3 bytes follow the FeedbackGiven$"):
         decode(encode(FEEDBACK) + b"abc")
 
 

@@ -79,7 +79,7 @@ def test_a_copy_is_written_as_what_it_is() -> None:
 
 
 def test_too_many_are_forgotten_together_and_read_again() -> None:
-    known = InternTable[str](KEY, most=2)
+    known = InternTable[str](KEY, max_entries=2)
 
     for number in range(3):
         known.add(b"%d" % number + b" " * KEY, f"part {number}")
