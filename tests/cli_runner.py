@@ -1,4 +1,4 @@
-"""What `sluice` understands, for the tests that hold files and pages to it."""
+"""Parses `sluice` command lines without running them, for tests of files and pages that contain them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from streams.cli.main import main
 
 
 def parse_command(arguments: Sequence[str]) -> dict[str, Any]:
-    """The options before the command's name; nothing is run.
+    """Parse a complete command line and return the options before the command's name.
 
     Raises:
-        click.ClickException: the command, an option or an argument is not one.
+        click.ClickException: a command, an option or an argument is invalid.
 
     """
     context = click.Context(main, info_name="sluice", **main.context_settings)
@@ -29,11 +29,11 @@ def parse_command(arguments: Sequence[str]) -> dict[str, Any]:
         group = command
 
 
-def named(words: Sequence[str]) -> None:
-    """The same for a command in a sentence, which may leave out what it needs.
+def check_names(words: Sequence[str]) -> None:
+    """Check the command and option names of a command in prose, which may lack required arguments.
 
     Raises:
-        click.ClickException: a command or an option of these names does not exist.
+        click.ClickException: a command or an option does not exist.
 
     """
     command: click.Command = main

@@ -1,4 +1,4 @@
-"""What many tests share: a real Kafka, started once and only if one of them asks; topics of one's own on it."""
+"""Shared fixtures: a real Kafka, started once when a test needs it, and separate topics for each test."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from connectors.kafka import ensure_topics, patches
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import Topics
 
-# a slow machine is no fault of the code; and CI tries the same examples each time, so that what lands is what was tried
-hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("here"), derandomize=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+# no deadline, because the machine may be slow; CI tries the same examples in each run
+hypothesis.settings.register_profile("local", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("local"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 patches.apply()  # as a program does before it opens its first Kafka client
 
@@ -27,7 +27,7 @@ pytest_plugins = ["tests.fixtures.clickhouse", "tests.fixtures.gateway", "tests.
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """A function that finds a port on loopback that nobody listens on."""
+    """A function that returns a free port of the loopback interface."""
 
     def find() -> int:
         with socket.socket() as probe:
@@ -41,14 +41,14 @@ def free_port() -> Callable[[], int]:
 async def broker(
     tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 ) -> AsyncIterator[EmbeddedBroker]:
-    """Apache Kafka for the whole run. A test that stops or kills it starts one of its own instead."""
+    """Apache Kafka for the whole test run. A test that stops or kills a broker starts its own."""
     async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), free_port()) as running:
         yield running
 
 
 @pytest_asyncio.fixture
 async def topics(broker: EmbeddedBroker) -> Topics:
-    """Every topic of the pipeline, made on the broker under a prefix that no other test has."""
-    made = Topics(f"t{uuid.uuid4().hex[:8]}.")
-    await ensure_topics(broker.bootstrap_servers, (*made.all, *made.dead_letters), 1)
-    return made
+    """All topics of the pipeline, created with a unique prefix."""
+    created = Topics(f"t{uuid.uuid4().hex[:8]}.")
+    await ensure_topics(broker.bootstrap_servers, (*created.all, *created.dead_letters), 1)
+    return created

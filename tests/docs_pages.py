@@ -1,4 +1,4 @@
-"""The pages for people, and how the tests that hold the code to them read one."""
+"""Documentation pages, and functions that read their sections and tables."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PAGES = {
 
 
 def section(page: str, heading: str) -> str:
-    """What stands under a heading that begins so."""
-    found = re.search(rf"^## {re.escape(heading)}.*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert found is not None, heading
-    return found[1]
+    """Return the text below the heading that begins with these words."""
+    match = re.search(rf"^## {re.escape(heading)}.*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert match is not None, heading
+    return match[1]
 
 
 def rows(text: str) -> list[list[str]]:
-    """The tables' rows, but for their heads."""
+    """Return the table rows whose first cell is code."""
     lines = re.findall(r"^\| (`.*)\|$", text, re.MULTILINE)
     return [[cell.strip() for cell in line.split("|")] for line in lines]
 
 
-def words(text: str) -> set[str]:
-    """What stands between backticks."""
+def code_spans(text: str) -> set[str]:
+    """Return the code spans."""
     return set(re.findall(r"`([^`]+)`", text))

@@ -1,4 +1,4 @@
-"""Every error that a caller can be told of, read from the code: each place that makes a ``Failure`` or has one made."""
+"""Finds every error response in the source code: each call that creates a ``Failure``, directly or by a function."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from streams.ingress.replies import stream_buffer as streaming
 from streams.pipeline.failures import ERROR_MAPPINGS, to_failure
 
 ROOT = Path(__file__).parents[1]
-IN_A_STREAM = 200
-"""The status of a stream that breaks off: it has begun."""
-READ_OTHERWISE = {
-    "streams.pipeline.failures.to_failure",  # from its table
-    "schemas.openai.errors.to_failure",  # from the sentences beside it
-    "streams.ingress.replies.history._error",  # the code is another's, read from the record
+STREAM_STATUS = 200
+"""Status of a stream that breaks off after its start."""
+EXEMPT = {
+    "streams.pipeline.failures.to_failure",  # its table is read instead
+    "schemas.openai.errors.to_failure",  # the codes in ``_sentence`` are read instead
+    "streams.ingress.replies.history._error",  # the code is read from a record
 }
 
 
 class ErrorResponse(NamedTuple):
-    """What a client's code sees of an error."""
+    """Status, type and code of an error response."""
 
     status: int
     type: str
@@ -37,63 +37,63 @@ class ErrorResponse(NamedTuple):
 
 
 class Site(NamedTuple):
-    """A call in the code, and the function around it."""
+    """A call in the source code, and the function around it."""
 
     module: ModuleType
     function: ast.FunctionDef | ast.AsyncFunctionDef | None
     call: ast.Call
 
     @property
-    def place(self) -> str:
-        """Where it is."""
+    def name(self) -> str:
+        """Dotted name of the function."""
         return f"{self.module.__name__}.{self.function.name if self.function else ''}"
 
     @property
     def callee(self) -> Any:
-        """What is called, if it is called by a plain name."""
+        """The called object, if the call uses a plain name."""
         return vars(self.module).get(self.call.func.id) if isinstance(self.call.func, ast.Name) else None
 
     def value(self, node: ast.expr | None) -> Any:
-        """What an argument is, if it is written out or the module's own constant."""
+        """Return the value of an argument that is a literal or a constant of the module."""
         if isinstance(node, ast.Name):
             return vars(self.module).get(node.id)
         return node.value if isinstance(node, ast.Constant) else None
 
     def arguments(self, of: Callable[..., object]) -> dict[str, ast.expr]:
-        """By name."""
+        """Return the arguments by name."""
         named = {keyword.arg: keyword.value for keyword in self.call.keywords if keyword.arg}
         return dict(inspect.signature(of).bind(*self.call.args, **named).arguments)
 
 
 def error_responses() -> set[ErrorResponse]:
-    """All of them.
+    """Return all error responses.
 
     Raises:
-        AssertionError: a place makes one in a way that can't be read.
+        AssertionError: the values of a call can't be determined.
 
     """
     sites = list(_sites("streams", "schemas"))
-    makers: dict[Callable[..., object], Site] = {}
-    found = _of_providers() | _of_bodies() | _of_streams()
+    factories: dict[Callable[..., object], Site] = {}
+    found = _from_providers() | _from_bodies() | _from_streams()
     for site in (site for site in sites if site.callee is Failure):
-        said = _told(site, site.arguments(Failure))
-        maker = vars(site.module).get(site.function.name) if site.function else None
-        if said is not None:
-            found.add(said)
-        elif maker is not None and "code" in inspect.signature(maker).parameters:
-            makers[maker] = site
+        response = _response(site, site.arguments(Failure))
+        factory = vars(site.module).get(site.function.name) if site.function else None
+        if response is not None:
+            found.add(response)
+        elif factory is not None and "code" in inspect.signature(factory).parameters:
+            factories[factory] = site
         else:
-            assert site.place in READ_OTHERWISE, site.place
-    for site in (site for site in sites if site.callee in makers):
-        made = makers[site.callee]
+            assert site.name in EXEMPT, site.name
+    for site in (site for site in sites if site.callee in factories):
+        factory = factories[site.callee]
         given = {name: site.value(node) for name, node in site.arguments(site.callee).items()}
-        said = _told(made, made.arguments(Failure), given)
-        assert said is not None or site.place in READ_OTHERWISE, site.place
-        found |= {said} if said else set()
+        response = _response(factory, factory.arguments(Failure), given)
+        assert response is not None or site.name in EXEMPT, site.name
+        found |= {response} if response else set()
     return found
 
 
-def _told(site: Site, arguments: dict[str, ast.expr], given: dict[str, Any] | None = None) -> ErrorResponse | None:
+def _response(site: Site, arguments: dict[str, ast.expr], given: dict[str, Any] | None = None) -> ErrorResponse | None:
     values = [
         (given or {}).get(node.id, site.value(node)) if isinstance(node, ast.Name) else site.value(node)
         for node in map(arguments.get, ErrorResponse._fields)
@@ -101,9 +101,9 @@ def _told(site: Site, arguments: dict[str, ast.expr], given: dict[str, Any] | No
     return ErrorResponse(*values) if all(isinstance(value, int | str) for value in values) else None
 
 
-def _of_providers() -> set[ErrorResponse]:
-    """A provider's own errors, and what is refused in its stead for one parameter."""
-    found = {ErrorResponse(telling.status, telling.type, telling.code) for telling in ERROR_MAPPINGS.values()}
+def _from_providers() -> set[ErrorResponse]:
+    """Return the errors of providers, and those of parameters that are rejected before a call."""
+    found = {ErrorResponse(mapping.status, mapping.type, mapping.code) for mapping in ERROR_MAPPINGS.values()}
     for site in _sites("streams", "connectors"):
         if site.callee is ProviderError and "param" in (arguments := site.arguments(ProviderError)):
             failure = to_failure(site.value(next(iter(arguments.values()))), "", None, param="n")
@@ -111,8 +111,8 @@ def _of_providers() -> set[ErrorResponse]:
     return found
 
 
-def _of_bodies() -> set[ErrorResponse]:
-    """What may be wrong with a body's shape."""
+def _from_bodies() -> set[ErrorResponse]:
+    """Return the errors of invalid bodies."""
     tree = ast.parse(inspect.getsource(faults._sentence))
     codes = {
         node.value.elts[0].value
@@ -124,21 +124,21 @@ def _of_bodies() -> set[ErrorResponse]:
     return {ErrorResponse(400, "invalid_request_error", str(code)) for code in codes}
 
 
-def _of_streams() -> set[ErrorResponse]:
-    """What stands in a stream that is interrupted, with no place for a status."""
+def _from_streams() -> set[ErrorResponse]:
+    """Return the error in an interrupted stream, which has no status."""
     error = orjson.loads(streaming.INTERRUPTED)["error"]
-    return {ErrorResponse(IN_A_STREAM, error["type"], error["code"])}
+    return {ErrorResponse(STREAM_STATUS, error["type"], error["code"])}
 
 
 def _sites(*packages: str) -> Iterator[Site]:
     for path in sorted(path for package in packages for path in (ROOT / package).rglob("*.py")):
         if path.name == "__main__.py":
-            continue  # it would run
+            continue  # importing it would run it
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         tree = ast.parse(path.read_text("utf-8"))
         functions = {
             inner: node
-            for node in ast.walk(tree)  # outer functions come first, so that the inner one stays
+            for node in ast.walk(tree)  # outer functions come first, so that the inner one wins
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             for inner in ast.walk(node)
         }

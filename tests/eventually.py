@@ -1,4 +1,4 @@
-"""Waiting for a state: asked again and again until it is there or the time is over."""
+"""Polls a condition until it holds or a deadline passes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ async def eventually(check: Callable[[], Awaitable[T]], within: float = ..., eve
 @overload
 async def eventually(check: Callable[[], T], within: float = ..., every: float = ...) -> T: ...
 async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 10.0, every: float = 0.05) -> T:
-    """The first truthy answer of ``check``; an AssertionError raised in it means: not yet.
+    """Return the first truthy result of ``check``. An AssertionError raised by it counts as false.
 
     Raises:
-        AssertionError: ``within`` seconds are over.
+        AssertionError: no truthy result within ``within`` seconds.
 
     """
     deadline = time.monotonic() + within
     while True:
         reason: object
         try:
-            answer = check()
-            result: T = await answer if inspect.isawaitable(answer) else answer
+            value = check()
+            result: T = await value if inspect.isawaitable(value) else value
             if result:
                 return result
-            reason = f"last answer: {result!r}"
+            reason = f"last result: {result!r}"
         except AssertionError as error:
             reason = error
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Events as the pipeline makes them, and the records that hold them."""
+"""Factories of events and records for tests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def admitted(model: str = "demo", body: str | None = None, **request: Any) -> Re
 
 
 def routed(*targets: str, body: str | None = None, timeout_ms: int = 10_000, **more: Any) -> RequestRouted:
-    """A routed request; ``more`` is for the plan or the request, whoever has the field."""
+    """Return a routed request; ``more`` sets fields of the plan or of the request."""
     plan = {name: more.pop(name) for name in ("max_attempts", "on_in_doubt", "policy") if name in more}
     split = [target.partition("/") for target in targets or ("sim/echo",)]
     return RequestRouted(
@@ -74,5 +74,5 @@ def record(event: Event, topic: str = "llm.routed.v1", partition: int = 3, offse
 
 
 def read(*outputs: ProducerRecord) -> list[Any]:
-    """The events in these outputs."""
+    """Decode the events of these records."""
     return [decode(output.value or b"") for output in outputs]

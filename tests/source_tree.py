@@ -1,4 +1,4 @@
-"""The project's own files, for the tests that hold layout and language."""
+"""The project's files, for the tests of layout and language."""
 
 from __future__ import annotations
 

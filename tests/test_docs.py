@@ -16,8 +16,8 @@ from connectors.providers.settings import ProviderSettings
 from streams.config import deployment as sections
 from streams.config import loader as configuration
 from streams.config import settings
-from tests.cli_runner import named, parse_command
-from tests.docs_pages import PAGES, ROOT, rows, section, words
+from tests.cli_runner import check_names, parse_command
+from tests.docs_pages import PAGES, ROOT, code_spans, rows, section
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in FENCE.findall(text)]
@@ -80,7 +80,7 @@ LINES = [
 MENTIONS = [
     (page, said.split()[1:])
     for page, text in PROSE.items()
-    for said in sorted(words(text))
+    for said in sorted(code_spans(text))
     if re.match(r"sluice [a-z-]", said)
 ]
 
@@ -92,7 +92,7 @@ def test_every_command_to_type_is_understood(page: str, arguments: list[str]) ->
 
 @pytest.mark.parametrize(("page", "arguments"), MENTIONS, ids=[" ".join(arguments) for _, arguments in MENTIONS])
 def test_every_command_in_a_sentence_exists(page: str, arguments: list[str]) -> None:
-    named(arguments)
+    check_names(arguments)
 
 
 def anchors(text: str) -> set[str]:
@@ -114,7 +114,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
     fields, said = SECTIONS[heading].model_fields, dict[str, tuple[str, str]]()
     for names, default, meaning in rows(section(CONFIGURATION, heading)):
-        said |= dict.fromkeys(words(names), (default, meaning))
+        said |= dict.fromkeys(code_spans(names), (default, meaning))
 
     assert said.keys() == fields.keys()
     for name, (default, meaning) in said.items():
@@ -126,13 +126,13 @@ def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
 
 @pytest.mark.parametrize(("heading", "model"), [("Settings", Security), ("Tokens", OAuth)])
 def test_every_word_of_kafkas_security_has_its_row(heading: str, model: type[BaseModel]) -> None:
-    said = {name for row in rows(section(PAGES["docs/kafka-security.md"], heading)) for name in words(row[0])}
+    said = {name for row in rows(section(PAGES["docs/kafka-security.md"], heading)) for name in code_spans(row[0])}
 
     assert said == model.model_fields.keys()
 
 
 def test_every_part_of_a_rule_is_named() -> None:
-    text = words(section(CONFIGURATION, "`policies`"))
+    text = code_spans(section(CONFIGURATION, "`policies`"))
 
     assert settings.DenyRule.model_fields.keys() <= text
     assert set(settings.Entity.__args__) <= text  # type: ignore[attr-defined]
@@ -140,7 +140,7 @@ def test_every_part_of_a_rule_is_named() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_provider_has_its_settings_explained(kind: str) -> None:
-    explained = {name for row in rows(section(PAGES["docs/providers.md"], f"`{kind}`")) for name in words(row[0])}
+    explained = {name for row in rows(section(PAGES["docs/providers.md"], f"`{kind}`")) for name in code_spans(row[0])}
 
     own = KINDS[kind].Settings.model_fields.keys() - ProviderSettings.model_fields.keys()
 

@@ -15,8 +15,8 @@ from schemas.events.catalog import EVENTS, AttemptFinished, Event, RequestAdmitt
 from schemas.events.parts import Change
 from streams.audit import tables as columns
 from streams.audit.event_columns import COLUMN_BUILDERS
-from tests.docs_pages import rows, section, words
-from tests.fixtures.rows import MAKER, NOW, REQUEST, SETTLED, TOPICS, by_row, record
+from tests.docs_pages import code_spans, rows, section
+from tests.fixtures.rows import NOW, REQUEST, ROW_BUILDER, SETTLED, TOPICS, by_row, record
 
 TEXT = PAGE.read_text("utf-8")
 OF_A_RECORD = {"DeadLettered", "Undecodable", "Unstorable"}
@@ -43,7 +43,7 @@ COMPLETE = (
 
 def listed_types() -> dict[str, set[str]]:
     """The attributes of each event type, as the page lists them."""
-    return {row[0].strip("`"): words(row[3]) for row in rows(section(TEXT, "Event types"))}
+    return {row[0].strip("`"): code_spans(row[3]) for row in rows(section(TEXT, "Event types"))}
 
 
 def examples() -> list[Event]:
@@ -75,9 +75,9 @@ def test_every_attribute_that_an_event_writes_is_listed_and_no_other() -> None:
 def test_every_attribute_of_a_record_that_is_no_event_is_listed() -> None:
     garbage = record(TOPICS.admitted.name, b"\0")
     dead = record(TOPICS.admitted.dead_letters, b"\0")
-    stub = MAKER.placeholder(garbage, "too large")
+    stub = ROW_BUILDER.placeholder(garbage, "too large")
 
-    made = MAKER.build([garbage, dead]).events
+    made = ROW_BUILDER.build([garbage, dead]).events
 
     written = {
         row["event_type"]: set(row["attributes"]) for part in (made, stub) for row in by_row(columns.EVENTS, part)
@@ -87,7 +87,10 @@ def test_every_attribute_of_a_record_that_is_no_event_is_listed() -> None:
 
 def test_every_attribute_has_its_meaning() -> None:
     explained = {
-        (key, of) for row in rows(section(TEXT, "Attributes")) for key in words(row[0]) for of in words(row[1])
+        (key, of)
+        for row in rows(section(TEXT, "Attributes"))
+        for key in code_spans(row[0])
+        for of in code_spans(row[1])
     }
 
     assert explained == {(key, name) for name, keys in listed_types().items() for key in keys}

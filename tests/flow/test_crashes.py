@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fixtures.gateway import GatewayProcess
-from tests.fixtures.load import IN_FLIGHT, Load, check_the_record, count_accepted
+from tests.fixtures.load import IN_FLIGHT, BackgroundLoad, check_all_recorded, wait_for_accepted
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -28,15 +28,15 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProces
 
 @pytest.mark.parametrize("victim", ["call", "flow", "audit", "broker", "ingress"])
 def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: GatewayProcess, victim: str) -> None:
-    with Load(crashing, "sim/echo?latency_ms=200") as load:
-        count_accepted(load, 200)
+    with BackgroundLoad(crashing, "sim/echo?latency_ms=200") as load:
+        wait_for_accepted(load, 200)
 
         crashing.kill(victim)
 
         before = len(load.accepted)
-        count_accepted(load, before + 200)
+        wait_for_accepted(load, before + 200)
 
-    check_the_record(crashing, load.accepted)
+    check_all_recorded(crashing, load.accepted)
 
 
 def test_waiting_callers_get_their_answers_though_the_call_worker_dies(crashing: GatewayProcess) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.kafka.topics import Topics
 from tests.fixtures.gateway import GatewayProcess
-from tests.fixtures.raw_records import OFFSET_DELTA, Raw, batch, damaged, produce
+from tests.fixtures.raw_records import OFFSET_DELTA, Raw, batch, produce, with_byte
 
 pytestmark = pytest.mark.flow
 
@@ -24,8 +24,8 @@ HOSTILE = {
     "an enormous correlation": batch(
         [Raw(ASKING, [(b"reply-topic", b"llm.replies.x"), (b"correlation-id", bytes(1_000_000))])]
     ),
-    "an offset that lies": damaged(batch([Raw(ASKING)]), OFFSET_DELTA, 0x7E),
-    "bytes that are no snappy": damaged(batch([Raw(ASKING * 9)], "snappy"), 75, 0xFF),
+    "an offset that lies": with_byte(batch([Raw(ASKING)]), OFFSET_DELTA, 0x7E),
+    "bytes that are no snappy": with_byte(batch([Raw(ASKING * 9)], "snappy"), 75, 0xFF),
     "more than may be written again": batch([Raw(b"\x00" + bytes(70_000_000), key=b"k")], "zstd"),
     "a body larger than any": batch([Raw(b" " * 60_000_000 + ASKING)], "lz4"),
     "an event that ends early": batch([Raw(b"\x00\x00\x00\x00\x65\x02")]),

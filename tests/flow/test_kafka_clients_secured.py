@@ -27,9 +27,9 @@ from schemas.kafka.topics import Topics
 from streams.pipeline.stage import TransformStage
 from streams.runtime.worker import Worker
 from tests.eventually import eventually
-from tests.fixtures.certificates import Authority
+from tests.fixtures.certificates import CertificateAuthority
 from tests.fixtures.identity_provider import IdentityProvider
-from tests.fixtures.secured import PASSWORD, USER, WAYS, SecuredBroker
+from tests.fixtures.secured import MECHANISMS, PASSWORD, USER, SecuredBroker
 
 pytestmark = pytest.mark.flow
 
@@ -46,9 +46,9 @@ class Echo(TransformStage):
         return [ProducerRecord(self._to, record.key, record.value, dead_letter_topic=self._letters)]
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_every_client_gets_in(secured: SecuredBroker, way: str) -> None:
-    cluster, topics = secured.cluster(way), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_every_client_gets_in(secured: SecuredBroker, mechanism: str) -> None:
+    cluster, topics = secured.cluster(mechanism), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
     await ensure_topics(cluster, (*topics.all, *topics.dead_letters), 1)
     followed: list[ConsumerRecord] = []
     follower = TopicFollower(cluster, followed.append)
@@ -86,11 +86,11 @@ async def refused(cluster: SecuredKafka) -> str:
     return str(raised.value).replace(str(cluster), "KAFKA")
 
 
-@pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredBroker, way: str) -> None:
-    said = await refused(secured.cluster(way, password="canary-wrong"))
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredBroker, mechanism: str) -> None:
+    said = await refused(secured.cluster(mechanism, password="canary-wrong"))
 
-    assert said == f"Kafka at KAFKA refuses our login by {way}; check username and password under kafka.security"
+    assert said == f"Kafka at KAFKA refuses our login by {mechanism}; check username and password under kafka.security"
 
 
 async def test_a_worker_and_a_producer_say_the_same(secured: SecuredBroker) -> None:
@@ -129,8 +129,8 @@ def closed(protocol: str) -> str:
 
 
 async def test_certificates_that_are_not_trusted_are_told_apart(secured: SecuredBroker) -> None:
-    stranger = Authority(secured.folder, "stranger")
-    certfile, keyfile = stranger.vouch("nobody")
+    stranger = CertificateAuthority(secured.folder, "stranger")
+    certfile, keyfile = stranger.issue("nobody")
     own = {"ssl_certfile": str(certfile), "ssl_keyfile": str(keyfile), "ssl_password": ""}
 
     theirs = await refused(secured.cluster("PLAIN", ssl_cafile=str(stranger.file)))

@@ -18,14 +18,14 @@ from tests.fixtures.secured import PASSWORD, USER, SecuredBroker
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
-WAY = "SCRAM-SHA-512"
-REFUSED = f"refuses our login by {WAY}; check username and password under kafka.security"
+MECHANISM = "SCRAM-SHA-512"
+REFUSED = f"refuses our login by {MECHANISM}; check username and password under kafka.security"
 
 
 def over(secured: SecuredBroker, folder: Path) -> GatewayProcess:
     """A gateway on that Kafka, whose password comes from the environment."""
-    security = {**secured.settings(WAY), "password": "${KAFKA_PASSWORD}"}
-    kafka = {"bootstrap_servers": secured.address(WAY), "security": security, "topic_prefix": "secured."}
+    security = {**secured.settings(MECHANISM), "password": "${KAFKA_PASSWORD}"}
+    kafka = {"bootstrap_servers": secured.address(MECHANISM), "security": security, "topic_prefix": "secured."}
     return GatewayProcess(folder, {**CONFIG, "kafka": kafka}).configure()
 
 
@@ -41,9 +41,9 @@ def running(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) ->
 def ask(secured: SecuredBroker, body: dict[str, object]) -> Message:
     """As a service does that has librdkafka and a login of its own kind."""
     config: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": secured.address(WAY),
+        "bootstrap.servers": secured.address(MECHANISM),
         "security.protocol": "SASL_SSL",
-        "sasl.mechanism": WAY,
+        "sasl.mechanism": MECHANISM,
         "sasl.username": USER,
         "sasl.password": PASSWORD,
         "ssl.ca.location": str(secured.authority.file),
@@ -122,19 +122,19 @@ def test_the_doctor_names_a_wrong_password(secured: SecuredBroker, tmp_path: Pat
 
     assert ended.returncode == 1
     says = [finding["message"] for finding in json.loads(ended.stdout) if not finding["ok"]]
-    assert says.count(f"Kafka at {secured.address(WAY)} {REFUSED}") == 1
+    assert says.count(f"Kafka at {secured.address(MECHANISM)} {REFUSED}") == 1
     assert "canary" not in ended.stdout + ended.stderr
 
 
 def test_the_environment_alone_can_say_all_of_it(secured: SecuredBroker, tmp_path: Path) -> None:
-    settings = secured.settings(WAY)
+    settings = secured.settings(MECHANISM)
     names = {"SASL_MECHANISM": "sasl_mechanism", "SSL_CAFILE": "ssl_cafile"}
     said = {name: settings[name.lower()] for name in ("SECURITY_PROTOCOL", "USERNAME", "PASSWORD")}
     said |= {name: settings[key] for name, key in names.items()}
     environ = {f"SLUICE_KAFKA_{name}": value for name, value in said.items()}
     gateway = GatewayProcess(tmp_path, {"kafka": {"topic_prefix": f"t{uuid.uuid4().hex[:8]}."}}).configure()
 
-    made = gateway.run("topics", SLUICE_KAFKA=secured.address(WAY), **environ)
+    made = gateway.run("topics", SLUICE_KAFKA=secured.address(MECHANISM), **environ)
 
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("created ")

@@ -14,7 +14,7 @@ import pytest
 
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from tests.fixtures.gateway import CONFIG, GatewayProcess
-from tests.fixtures.load import Load, check_the_record, count_accepted
+from tests.fixtures.load import BackgroundLoad, check_all_recorded, wait_for_accepted
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -99,22 +99,22 @@ def test_both_doors_answer(split: Split) -> None:
 
 def test_a_worker_that_joins_under_load_costs_no_request_its_answer(split: Split) -> None:
     working = "SELECT uniqExact(worker) AS n FROM events WHERE event_type = 'AttemptStarted'"
-    with Load(split.doors[0], "sim/echo?latency_ms=200") as load:
+    with BackgroundLoad(split.doors[0], "sim/echo?latency_ms=200") as load:
         split.doors[1].until_rows(f"{working} HAVING n = {STAGES.count('call')}", within_s=60)
 
         split.join("call")
 
         split.doors[1].until_rows(f"{working} HAVING n > {STAGES.count('call')}", within_s=60)
-    check_the_record(split.doors[1], load.accepted)
+    check_all_recorded(split.doors[1], load.accepted)
 
 
 @pytest.mark.parametrize("stage", ["call", "filter"])
 def test_a_worker_that_is_told_to_stop_under_load_leaves_nothing_undone(split: Split, stage: str) -> None:
-    with Load(split.doors[0], "sim/echo?latency_ms=200") as load:
-        count_accepted(load, 200)
+    with BackgroundLoad(split.doors[0], "sim/echo?latency_ms=200") as load:
+        wait_for_accepted(load, 200)
 
         assert split.stop_one(stage) == 0
 
-        count_accepted(load, len(load.accepted) + 200)
-    check_the_record(split.doors[1], load.accepted)
+        wait_for_accepted(load, len(load.accepted) + 200)
+    check_all_recorded(split.doors[1], load.accepted)
     assert split.doors[1].chat("still there?")[0] == 200

@@ -19,7 +19,19 @@ from schemas.kafka.request_headers import REPLY_HEADER_STYLES, REQUEST_NAMES
 from streams.audit import tables as columns
 from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.request_identity import request_id_of
-from tests.fixtures.rows import ID, MAKER, NOW, REQUEST, SETTLED, TOPICS, TRACE, by_row, event_of, record, request_of
+from tests.fixtures.rows import (
+    ID,
+    NOW,
+    REQUEST,
+    ROW_BUILDER,
+    SETTLED,
+    TOPICS,
+    TRACE,
+    by_row,
+    event_of,
+    record,
+    request_of,
+)
 
 
 def test_a_row_says_who_asked_and_where_it_stands_on_the_log() -> None:
@@ -199,7 +211,7 @@ def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
     ]
     random.Random(7).shuffle(records)
 
-    made = MAKER.build(records)
+    made = ROW_BUILDER.build(records)
 
     events = dict(zip(made.events.records, by_row(columns.EVENTS, made.events), strict=True))
     requests = dict(zip(made.requests.records, by_row(columns.REQUESTS, made.requests), strict=True))
@@ -212,10 +224,10 @@ def test_a_record_has_the_same_rows_among_many_as_alone() -> None:
 def test_the_same_batch_makes_the_same_columns() -> None:
     records = [record(TOPICS.outcomes.name, SETTLED, offset=1), record(TOPICS.requests.name, b"{}", offset=2)] * 2
 
-    assert MAKER.build(records) == MAKER.build(records)
+    assert ROW_BUILDER.build(records) == ROW_BUILDER.build(records)
 
 
 def test_no_records_are_no_rows() -> None:
-    made = MAKER.build([])
+    made = ROW_BUILDER.build([])
 
     assert not any((*made.events.columns, *made.requests.columns))

@@ -14,7 +14,7 @@ from connectors.kafka.patches.record_class import DirectPartitionRecords
 from connectors.kafka.patches.tolerant_batches import UNREADABLE, TolerantRecords
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
-from tests.fixtures.raw_records import CODECS, OFFSET_DELTA, Raw, batch, damaged, produce
+from tests.fixtures.raw_records import CODECS, OFFSET_DELTA, Raw, batch, produce, with_byte
 
 
 def read(held: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:
@@ -50,7 +50,7 @@ def test_header_name_that_is_not_utf_8_is_decoded_with_replacement_characters(co
 
 
 def test_record_offset_beyond_its_batch_becomes_a_placeholder_within_the_batch() -> None:
-    records = read(damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E))
+    records = read(with_byte(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E))
 
     assert [(record.offset, record.value) for record in records] == [(0, None)]
     assert records[0].headers == ((UNREADABLE, b"UnparsableBatchError"),)
@@ -59,7 +59,7 @@ def test_record_offset_beyond_its_batch_becomes_a_placeholder_within_the_batch()
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "none"])
 def test_batch_that_cannot_be_decompressed_becomes_a_placeholder_at_its_last_offset(codec: str) -> None:
     whole = batch([Raw(b"v" * 100), Raw(b"w" * 100)], codec)
-    held = damaged(damaged(whole, 61, 0xFF), 62, 0xFF)
+    held = with_byte(with_byte(whole, 61, 0xFF), 62, 0xFF)
 
     (record,) = read(held)
 
@@ -99,7 +99,7 @@ def test_damage_after_the_header_raises_nothing_and_stays_in_the_batch(
 ) -> None:
     held = batch([Raw(b"value" * 9, [(b"name", b"1")], b"key"), Raw(b"other" * 9, [(b"\xff", None)] * 5)])
     for position, byte in damage:
-        held = damaged(held, min(position, len(held) - 1), byte)
+        held = with_byte(held, min(position, len(held) - 1), byte)
 
     assert all(record.offset in (0, 1) for record in read(held))
 
@@ -107,8 +107,8 @@ def test_damage_after_the_header_raises_nothing_and_stays_in_the_batch(
 @pytest.mark.flow
 async def test_reader_continues_after_malformed_batches(broker: EmbeddedBroker, topics: Topics) -> None:
     topic = topics.requests.name
-    undecodable = damaged(batch([Raw(b"v" * 500)], "snappy"), 75, 0xFF)
-    hostile = [batch([Raw(b"bad", [(b"\xff", b"")])]), damaged(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E), undecodable]
+    undecodable = with_byte(batch([Raw(b"v" * 500)], "snappy"), 75, 0xFF)
+    hostile = [batch([Raw(b"bad", [(b"\xff", b"")])]), with_byte(batch([Raw(b"v")]), OFFSET_DELTA, 0x7E), undecodable]
     async with PartitionReader(broker.bootstrap_servers, [(topic, 0)]) as reader:
         codes = [await produce(broker.bootstrap_servers, topic, 0, each) for each in hostile]
         await produce(broker.bootstrap_servers, topic, 0, batch([Raw(b"good")]))

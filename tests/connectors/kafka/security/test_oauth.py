@@ -104,7 +104,7 @@ async def test_a_refused_token_is_forgotten_but_not_in_a_storm(provider: Identit
 async def test_what_is_no_token_is_said_without_what_came(
     provider: IdentityProvider, status: int, content: bytes, sentence: str
 ) -> None:
-    provider.says = status, content
+    provider.canned_response = status, content
 
     with pytest.raises(TokenError) as raised:
         await tokens(provider).token()
@@ -117,10 +117,10 @@ async def test_what_is_no_token_is_said_without_what_came(
 
 async def test_a_failure_is_told_again_for_a_moment_without_asking(provider: IdentityProvider, clock: Clock) -> None:
     source = tokens(provider)
-    provider.says = 503, b""
+    provider.canned_response = 503, b""
     with pytest.raises(TokenError, match="status 503"):
         await source.token()
-    provider.says = None
+    provider.canned_response = None
 
     with pytest.raises(TokenError, match="status 503"):
         await source.token()

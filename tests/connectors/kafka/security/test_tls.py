@@ -9,12 +9,12 @@ import pytest
 from connectors.kafka import SecurityError
 from connectors.kafka.security.settings import Security
 from connectors.kafka.security.tls import create_context
-from tests.fixtures.certificates import Authority
+from tests.fixtures.certificates import CertificateAuthority
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 def made(**said: Any) -> ssl.SSLContext:
@@ -34,27 +34,27 @@ def test_without_a_word_this_machines_own_authorities_are_trusted_and_names_coun
     assert found.check_hostname
 
 
-def test_an_authority_that_is_named_is_the_only_one(authority: Authority) -> None:
+def test_an_authority_that_is_named_is_the_only_one(authority: CertificateAuthority) -> None:
     assert len(made(ssl_cafile=authority.file).get_ca_certs()) == 1
 
 
-def test_names_need_not_count_but_signatures_do(authority: Authority) -> None:
+def test_names_need_not_count_but_signatures_do(authority: CertificateAuthority) -> None:
     found = made(ssl_cafile=authority.file, ssl_check_hostname="false")
 
     assert not found.check_hostname
     assert found.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_certificate_and_key_may_stand_in_one_file(authority: Authority, tmp_path: Path) -> None:
-    certfile, keyfile = authority.vouch("me", "password")
+def test_certificate_and_key_may_stand_in_one_file(authority: CertificateAuthority, tmp_path: Path) -> None:
+    certfile, keyfile = authority.issue("me", "password")
     both = tmp_path / "both.pem"
     both.write_bytes(certfile.read_bytes() + keyfile.read_bytes())
 
     assert made(ssl_certfile=both, ssl_password="password")
 
 
-def test_a_file_that_is_missing_is_named_with_its_setting(authority: Authority, tmp_path: Path) -> None:
-    certfile, keyfile = authority.vouch("me")
+def test_a_file_that_is_missing_is_named_with_its_setting(authority: CertificateAuthority, tmp_path: Path) -> None:
+    certfile, keyfile = authority.issue("me")
     gone = tmp_path / "gone.pem"
     why = f"{gone} can't be read: No such file or directory"
 
@@ -63,9 +63,11 @@ def test_a_file_that_is_missing_is_named_with_its_setting(authority: Authority, 
     assert fault(ssl_certfile=certfile, ssl_keyfile=gone) == f"kafka.security.ssl_keyfile: {why}"
 
 
-def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(authority: Authority, tmp_path: Path) -> None:
-    certfile, keyfile = authority.vouch("me")
-    _, other = authority.vouch("other", "password")
+def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    certfile, keyfile = authority.issue("me")
+    _, other = authority.issue("other", "password")
     noise = tmp_path / "noise.pem"
     noise.write_text("no certificate")
 
@@ -75,9 +77,9 @@ def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(authority: A
 
 
 def test_an_encrypted_key_without_its_password_is_a_sentence_and_no_question_at_the_terminal(
-    authority: Authority,
+    authority: CertificateAuthority,
 ) -> None:
-    certfile, keyfile = authority.vouch("me", "password")
+    certfile, keyfile = authority.issue("me", "password")
 
     for password in ("", "wrong"):
         assert "ssl_password is wrong" in fault(ssl_certfile=certfile, ssl_keyfile=keyfile, ssl_password=password)
