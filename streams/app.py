@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 SHUTDOWN_TIMEOUT_S = 14.0
 """From the signal to the end: longer than an ingress lets its callers wait, shorter than the supervisor's patience."""
+ASSIGNMENT_TIMEOUT_S = 30.0
+"""Time for a worker to get partitions before it is announced without any."""
 COLLECT_AFTER = (50_000, 20, 50)
 """New containers before a search among the young, such searches before one among the older, and these before one among
 all. Python's own are 700, 10, 10."""
@@ -125,7 +127,7 @@ def request_builder(settings: Settings) -> RequestBuilder:
     return RequestBuilder(settings.tenants, deadline_s=settings.deadline_s, batch_deadline_s=settings.batch_deadline_s)
 
 
-async def run(names: Sequence[str], settings: Settings) -> int:
+async def run(names: Sequence[str], settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> int:
     """Run these stages in this process until a signal, or until one can't go on; the exit code says which.
 
     Raises:
@@ -140,15 +142,46 @@ async def run(names: Sequence[str], settings: Settings) -> int:
     workers = [_worker(name, settings) for name in names if name != "ingress"]
     parts = _servers(names, settings, workers, stop)
     parts += [asyncio.create_task(_run_workers(worker, settings), name=worker.stage.name) for worker in workers]
+    announcement = asyncio.create_task(_announce(names, settings, workers, on_ready)) if on_ready else None
     try:
         return 1 if await _wait_for_first_exit(stop, parts) else 0
     finally:
         stop.set()
+        if announcement:
+            announcement.cancel()
         _shutdown_within(SHUTDOWN_TIMEOUT_S, names)
         for part in parts:
             if part.get_name() in STAGES:
                 part.cancel()
         await asyncio.gather(*parts, *(worker.stop() for worker in workers), return_exceptions=True)
+
+
+async def _announce(
+    names: Sequence[str], settings: Settings, workers: Sequence[Worker], on_ready: Callable[[str], None]
+) -> None:
+    """Report once that every worker has partitions and the ingress listens.
+
+    A worker without partitions after ``ASSIGNMENT_TIMEOUT_S`` is a spare one, which is reported with 0.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ASSIGNMENT_TIMEOUT_S):
+            while not all(worker.assigned for worker in workers):  # noqa: ASYNC110 - Faust has no event for it
+                await asyncio.sleep(0.1)
+    parts = [f"{worker.stage.name} is running, {worker.assigned} partitions" for worker in workers]
+    if "ingress" in names and settings.http.port:
+        while not await _is_listening(settings):  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.1)
+        parts.append(f"ingress is listening on {settings.http.url}")
+    on_ready(f"{'; '.join(parts)}; Ctrl-C to stop")
+
+
+async def _is_listening(settings: Settings) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(settings.http.host, settings.http.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _tune_garbage_collector(after: tuple[int, int, int]) -> None:

@@ -16,6 +16,9 @@ too many parts or queries, a replica that is read-only, a lost Keeper."""
 
 _AROUND = re.compile(r"^.*?(?=Code: )| \(for url [^)]*\)$")
 """What the driver puts around the engine's own words."""
+_REPEATED_CODE = re.compile(r"Code: (\d+)\. DB::Exception: (?=Code: \1\. DB::Exception: )")
+_REPEATED_NAME = re.compile(r"( \([A-Z0-9_]+\))(?:(?: \(version [^()]*(?:\([^()]*\))?\)\.?)?\1)+")
+"""An error that passes several layers of the engine has its code and its name once per layer."""
 
 
 class ClickHouseError(UserError):
@@ -54,6 +57,11 @@ class Translated:
         name = getattr(error, "name", None) or type(error).__name__
         detail = f"code {code}, {name}" if code else name
         if self._reveal and isinstance(error, Error):
-            told = strip_wrapper(_AROUND.sub("", " ".join(str(error).split())))
+            told = strip_wrapper(without_repeats(_AROUND.sub("", " ".join(str(error).split()))))
             detail = told.replace(self._secret, "[hidden]") if self._secret else told
         return ClickHouseError(f"ClickHouse refused {self._what}: {detail}", unavailable=code in _PASSING, code=code)
+
+
+def without_repeats(message: str) -> str:
+    """Return the engine's message with its code and its name once each."""
+    return _REPEATED_NAME.sub(r"\1", _REPEATED_CODE.sub("", message))

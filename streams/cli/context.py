@@ -1,4 +1,4 @@
-"""What every command shares: the settings, how it prints, and what becomes of errors."""
+"""Shared by all commands: the settings, output for people and for programs, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True, highlight=False)
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Sluice(click.Group):
-    """Turns errors for people into one line and exit code 1."""
+    """Command group that reports an error for people as one line, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
         """Run the command."""
@@ -32,7 +32,7 @@ class Sluice(click.Group):
 
 
 def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
-    """The configuration that this call names; its secrets are needed only by who makes providers of it."""
+    """Return the settings of this call. Only commands that call providers need their ``secrets``."""
     from streams.config.loader import load
 
     config: Path | None = ctx.find_root().obj
@@ -40,12 +40,17 @@ def settings_of(ctx: click.Context, *, secrets: bool = False) -> Settings:
 
 
 def configured_settings(ctx: click.Context, *, secrets: bool = False) -> Settings:
-    """The same for a command that needs a Kafka: the one that is named, else the one that `sluice up` runs."""
+    """Return the settings with an address of Kafka: the configured one, else the one that `sluice up` runs."""
     settings = settings_of(ctx, secrets=secrets)
     bootstrap = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})})
 
 
 def say(data: object, text: str, *, as_json: bool) -> None:
-    """Print for a program or for a person."""
+    """Print ``data`` as JSON, or else ``text``."""
     click.echo(json.dumps(data) if as_json else text)
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    console.print(f"sluice: warning: {message}", style="yellow", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Moved out of streams/cli/keys.py."""
+"""`sluice dashboards`: dashboards and alert rules for Grafana."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from streams.cli.context import as_json, console, say, settings_of
 
 @click.group()
 def dashboards() -> None:
-    """Grafana dashboards and alert rules."""
+    """Push dashboards and alert rules to Grafana."""
 
 
 @dashboards.command()
-@click.option("--grafana", "url", envvar="SLUICE_GRAFANA_URL", help="For example http://localhost:3000.")
-@click.option("--auth", envvar="SLUICE_GRAFANA_AUTH", help="A service account's token, or user:password.")
-@click.option("--clickhouse", "clickhouse_url", help="ClickHouse as Grafana reaches it; else as we do.")
-@click.option("--folder", default="Sluice", show_default=True)
+@click.option("--grafana", "url", envvar="SLUICE_GRAFANA_URL", show_envvar=True, help="Such as http://localhost:3000.")
+@click.option(
+    "--auth", envvar="SLUICE_GRAFANA_AUTH", show_envvar=True, help="Token of a service account, or user:password."
+)
+@click.option("--clickhouse", "clickhouse_url", help="ClickHouse URL for Grafana. [default: the gateway's]")
+@click.option("--folder", default="Sluice", show_default=True, help="Name of a new folder.")
 @as_json
 @click.pass_context
 def push(
@@ -26,7 +28,7 @@ def push(
 ) -> None:
     """Push dashboards and alert rules to Grafana.
 
-    Their folder and their data source come along. A second time nothing changes.
+    Creates their folder and data source if missing. Pushing the same version again changes nothing.
     """
     from streams.provisioning.dashboards import push as push_all
 
@@ -34,7 +36,7 @@ def push(
     url = url or settings.grafana_url
     if not url or not auth:
         raise click.UsageError(
-            "say where Grafana is (--grafana or SLUICE_GRAFANA_URL) and who you are (SLUICE_GRAFANA_AUTH)"
+            "Grafana's address (--grafana or SLUICE_GRAFANA_URL) and login (SLUICE_GRAFANA_AUTH) are required"
         )
     pushed = push_all(
         url,
@@ -44,4 +46,4 @@ def push(
         folder=folder,
         progress=lambda one: None if as_json else console.print(f"{one.change:>9}  {one.kind} {one.name} {one.url}"),
     )
-    say([asdict(one) for one in pushed], f"{len(pushed)} things are in Grafana at {url}", as_json=as_json)
+    say([asdict(one) for one in pushed], f"{len(pushed)} objects are up to date in Grafana at {url}", as_json=as_json)

@@ -1,16 +1,18 @@
-"""What asks or takes out: query, export, doctor."""
+"""`sluice query` and `sluice export`: data from ClickHouse."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.cli.context import as_json, console, say, settings_of
-from streams.datasets.selection import FORMATS, ExportOptions, point_in_time
+from streams.datasets.selection import FORMATS, ExportError, ExportOptions, point_in_time
 
 
 @click.command()
@@ -20,30 +22,39 @@ from streams.datasets.selection import FORMATS, ExportOptions, point_in_time
     "fmt",
     default="PrettyCompactMonoBlock",
     show_default=True,
-    help="Any ClickHouse format, if SQL names none.",
+    help="Any ClickHouse format, unless the SQL has a FORMAT clause.",
 )
 @as_json
 @click.pass_context
 def query(ctx: click.Context, sql: str, fmt: str, as_json: bool) -> None:
-    """Ask ClickHouse, read-only."""
-    from streams.provisioning import clickhouse as stores
+    """Run a read-only ClickHouse query."""
+    from streams.provisioning import clickhouse
 
     if not sql.strip():
-        raise click.UsageError('the query is empty: say in SQL what to ask, such as "SELECT count() FROM requests"')
+        raise click.UsageError('the query is empty: write SQL, such as "SELECT count() FROM requests"')
+    if as_json and ctx.get_parameter_source("fmt") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--json and --format exclude each other")
 
-    answer = stores.open_reader(settings_of(ctx)).query(sql, "JSON" if as_json else fmt)
-    click.get_binary_stream("stdout").write(answer)
+    result = clickhouse.open_reader(settings_of(ctx)).query(sql, "JSON" if as_json else fmt)
+    click.get_binary_stream("stdout").write(result)
+
+
+def _time(_ctx: click.Context, _option: click.Parameter, value: str | None) -> dt.datetime | None:
+    try:
+        return point_in_time(value) if value is not None else None
+    except ExportError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Layout.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A .jsonl or .parquet file.")
-@click.option("--tenant")
-@click.option("--model", help="The name that callers use, or provider/model.")
-@click.option("--since", help="2026-11-24, 2026-11-24T09:30Z, or how long ago: 24h, 7d.")
-@click.option("--until", help="The same; else now.")
-@click.option("--label", help="key=value as the caller gave it, or a word that feedback gave.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many examples.")
+@click.option("--tenant", help="Only requests of this tenant.")
+@click.option("--model", help="Only requests for this model name, or to this provider/model.")
+@click.option("--since", callback=_time, help="2026-11-24, 2026-11-24T09:30Z, or an age such as 24h or 7d.")
+@click.option("--until", callback=_time, help="The same. [default: now]")
+@click.option("--label", help="key=value set by the caller, or a label set by feedback.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of examples.")
 @as_json
 @click.pass_context
 def export(
@@ -52,34 +63,30 @@ def export(
     out: Path,
     tenant: str | None,
     model: str | None,
-    since: str | None,
-    until: str | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
     label: str | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Make a training dataset of answered requests.
+    """Export answered requests as a training dataset.
 
-    A manifest beside it says what is in it.
+    Writes a manifest next to it. Exits with 3 if no request matches; then no file is written.
     """
     from streams.datasets.export import export as write
-    from streams.provisioning import clickhouse as stores
+    from streams.provisioning import clickhouse
 
-    options = ExportOptions(
-        out=out,
-        format=fmt,
-        tenant=tenant,
-        model=model,
-        since=point_in_time(since) if since else None,
-        until=point_in_time(until) if until else None,
-        label=label,
-        limit=limit,
-    )
+    try:
+        options = ExportOptions(
+            out=out, format=fmt, tenant=tenant, model=model, since=since, until=until, label=label, limit=limit
+        )
+    except ExportError as error:
+        raise click.UsageError(str(error)) from None
     columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("export")
         manifest = write(
-            stores.open_reader(settings_of(ctx)),
+            clickhouse.open_reader(settings_of(ctx)),
             options,
             lambda done, total: bar.update(task, completed=done, total=total),
         )

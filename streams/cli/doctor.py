@@ -1,4 +1,4 @@
-"""Moved out of streams/cli/data.py."""
+"""`sluice doctor`: checks of the configuration and of everything that runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from streams.cli.context import as_json, configured_settings, say
 @as_json
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Look at everything, and name what is wrong."""
+    """Check the configuration, Kafka, ClickHouse and the stages.
+
+    Exits with 1 if a check fails (BAD); a warning (warn) does not change the exit code.
+    """
     from connectors.kafka import patches
     from streams.doctor.checks import run_checks
 

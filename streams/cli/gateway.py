@@ -1,28 +1,32 @@
-"""What runs the gateway, or makes ready for it: up, run, topics, migrate."""
+"""`sluice up` and `sluice run`: the whole gateway on this machine, or some of its stages in this process."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import click
 
 from schemas.kafka.stages import RUNNABLE
-from streams.cli.context import as_json, configured_settings, settings_of
+from streams.cli.context import as_json, configured_settings, settings_of, warn
 
 
 @click.command()
-@click.option("--local-model", is_flag=True, help="Serve a small real model too (`make model` installs it).")
+@click.option("--local-model", is_flag=True, help="Also serve a small language model (installed by `make model`).")
 @as_json
 @click.pass_context
 def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
     """Run the whole gateway on this machine.
 
-    That is Kafka, every stage, and ClickHouse.
+    Starts Kafka, every stage, and ClickHouse. Set SLUICE_KAFKA or SLUICE_CLICKHOUSE_URL to use existing servers.
     """
+    from streams.config.lint import find_warnings
     from streams.supervisor.up import up as run_up
 
     settings = settings_of(ctx, secrets=True)
+    for warning in find_warnings(settings):
+        warn(warning)
     sys.exit(asyncio.run(run_up(settings, ctx.find_root().obj, local_model=local_model, as_json=as_json)))
 
 
@@ -30,14 +34,19 @@ def up(ctx: click.Context, local_model: bool, as_json: bool) -> None:
 @click.argument("stages", nargs=-1, required=True, type=click.Choice(RUNNABLE))
 @click.pass_context
 def run_stages(ctx: click.Context, stages: tuple[str, ...]) -> None:
-    """Run some stages in this process.
+    """Run one or more stages in this process.
 
-    They may use any Kafka and any ClickHouse.
+    Uses the Kafka and the ClickHouse of the configuration, else those that `sluice up` runs.
     """
     import uvloop
 
     from streams.app import run
+    from streams.config.lint import find_warnings
 
     settings = configured_settings(ctx, secrets=True)
+    supervised = bool(os.environ.get("SLUICE_SUPERVISED"))
+    for warning in () if supervised else find_warnings(settings):
+        warn(warning)
+    on_ready = None if supervised else click.echo
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(run(stages, settings)))
+        sys.exit(runner.run(run(tuple(dict.fromkeys(stages)), settings, on_ready=on_ready)))

@@ -1,4 +1,4 @@
-"""What prepares things for others: keys for callers, dashboards for Grafana."""
+"""`sluice keys`: API keys of HTTP callers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,43 @@ def _name(_ctx: click.Context, _option: click.Parameter, value: str | None) -> s
     from streams.config.settings import NAME
 
     if value is not None and not re.fullmatch(NAME, value):
-        raise click.BadParameter("lower-case letters, digits and dashes, such as team-a")
+        raise click.BadParameter("must be lower-case letters, digits and hyphens, such as team-a")
     return value
+
+
+def _patterns(_ctx: click.Context, _option: click.Parameter, value: str) -> list[str]:
+    patterns = [pattern.strip() for pattern in value.split(",")]
+    if not all(patterns):
+        raise click.BadParameter("has an empty pattern, which matches no model")
+    return patterns
 
 
 @click.group()
 def keys() -> None:
-    """Keys for HTTP callers."""
+    """Create API keys for HTTP callers."""
 
 
 @keys.command("new")
-@click.option("--tenant", required=True, callback=_name)
-@click.option("--id", "key_id", callback=_name, help="The key's name in every record; else made up.")
-@click.option("--models", default="*", show_default=True, help="Shell patterns of model names, separated by commas.")
+@click.option("--tenant", required=True, callback=_name, help="Owner of the key.")
+@click.option("--id", "key_id", callback=_name, help="Name of the key in events and rows. [default: generated]")
+@click.option(
+    "--models",
+    default="*",
+    show_default=True,
+    callback=_patterns,
+    help="Shell patterns of the models that the key may use, separated by commas.",
+)
 @as_json
-def new_key(tenant: str, key_id: str | None, models: str, as_json: bool) -> None:
-    """Make a key, and the lines for sluice.yaml that hold its hash. The key itself is shown this once."""
-    from streams.config.api_keys import new_key as make_key
+def new_key(tenant: str, key_id: str | None, models: list[str], as_json: bool) -> None:
+    """Create a key, and print it with the lines for sluice.yaml.
 
-    plain, digest = make_key()
+    The lines hold only the hash. The key is printed once and stored nowhere.
+    """
+    from streams.config.api_keys import new_key as create_key
+
+    plain, digest = create_key()
     key_id = key_id or f"{tenant}-{digest[-6:]}"
-    patterns = [pattern.strip() for pattern in models.split(",")]
-    entry = {"id": key_id, "tenant": tenant, "hash": digest, "models": patterns}
+    entry = {"id": key_id, "tenant": tenant, "hash": digest, "models": models}
     stanza = yaml.safe_dump({"tenants": {tenant: {}}, "keys": [entry]}, sort_keys=False)
-    text = f"# the key, shown this once: {plain}\n# these lines go into sluice.yaml:\n{stanza.rstrip()}"
+    text = f"# the key, shown only once: {plain}\n# add these lines to sluice.yaml:\n{stanza.rstrip()}"
     say({"key": plain, **entry}, text, as_json=as_json)

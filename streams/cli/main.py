@@ -1,4 +1,4 @@
-"""The command line: `sluice`."""
+"""The command line, `sluice`: its global options and its commands."""
 
 from __future__ import annotations
 
@@ -8,36 +8,44 @@ from pathlib import Path
 import click
 
 from streams import logging as logs
-from streams.cli import dashboards, doctor, setup
-from streams.cli import data as looking
-from streams.cli import gateway as running
-from streams.cli import keys as managing
+from streams.cli import check, dashboards, data, doctor, gateway, keys, setup
 from streams.cli.context import Sluice
 
 
 @click.group(cls=Sluice, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="The configuration; else SLUICE_CONFIG, else sluice.yaml."
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file. [env var: SLUICE_CONFIG; default: sluice.yaml]",
 )
-@click.option("--log-level", type=click.Choice(logs.LEVELS), envvar="SLUICE_LOG", default="warning", show_default=True)
+@click.option(
+    "--log-level",
+    type=click.Choice(logs.LEVELS),
+    envvar="SLUICE_LOG",
+    default="warning",
+    show_default=True,
+    show_envvar=True,
+    help="Lowest level to log, on standard error.",
+)
 @click.version_option(package_name="sluicegate")
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, log_level: str) -> None:
-    """Sluice: an LLM gateway whose heart is an event log."""
+    """Sluice: an LLM gateway built on an event log (Kafka)."""
     logs.configure(log_level, process=os.environ.get("SLUICE_PROCESS", ""))
     os.environ["SLUICE_LOG"] = log_level
     ctx.obj = config
 
 
 for command in (
-    running.up,
-    running.run_stages,
+    gateway.up,
+    gateway.run_stages,
+    check.check,
     setup.topics,
     setup.migrate,
-    looking.query,
-    looking.export,
+    data.query,
+    data.export,
     doctor.doctor,
-    managing.keys,
+    keys.keys,
     dashboards.dashboards,
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""Moved out of streams/cli/gateway.py."""
+"""`sluice topics` and `sluice migrate`: preparation of Kafka and ClickHouse."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ import asyncio
 
 import click
 
-from streams.cli.context import as_json, configured_settings, console, say, settings_of
+from streams.cli.context import as_json, configured_settings, say, settings_of, warn
 
 MORE_PARTITIONS = (
-    "it has more partitions now. Stop every worker for longer than 10 s and start them again, or they read only the old"
-    " ones; a key may go to another partition than before, where a caller's repeat is not known"
+    "it has more partitions now. Stop all workers for more than 10 s and start them again; until then they read only"
+    " the old partitions. A key may now belong to another partition, where earlier requests with it are not found"
 )
 
 
 @click.command()
-@click.option("--alter", is_flag=True, help="Change those that are not as configured, as far as Kafka can.")
+@click.option("--alter", is_flag=True, help="Change topics that differ from the configuration, as far as Kafka can.")
 @as_json
 @click.pass_context
 def topics(ctx: click.Context, alter: bool, as_json: bool) -> None:
-    """Make the topics that are missing.
+    """Create missing topics.
 
-    Those that are there are checked: one that is not as configured is an error, and then none is made.
+    Fails, and creates none, if an existing topic differs from the configuration.
     """
     from connectors.kafka import patches
     from streams.provisioning.topics import alter_topics, provision_topics
 
     patches.apply()
     settings = configured_settings(ctx)
-    altered = asyncio.run(alter_topics(settings)) if alter else {}
-    told = {name: [f"{each.setting}={each.wanted}" for each in changes] for name, changes in altered.items()}
-    for name, changes in altered.items():
+    differences = asyncio.run(alter_topics(settings)) if alter else {}
+    altered = {name: [f"{each.setting}={each.wanted}" for each in changes] for name, changes in differences.items()}
+    for name, changes in differences.items():
         if any(each.setting == "partitions" for each in changes):
-            console.print(f"sluice: {name}: {MORE_PARTITIONS}", style="yellow", markup=False, soft_wrap=True)
-    made = asyncio.run(provision_topics(settings))
-    lines = [f"altered {name}: {', '.join(changes)}" for name, changes in told.items()]
-    lines += [f"created {name}" for name in made]
-    data = {"created": made} | ({"altered": told} if alter else {})
-    say(data, "\n".join(lines) or "all topics are there", as_json=as_json)
+            warn(f"{name}: {MORE_PARTITIONS}")
+    created = asyncio.run(provision_topics(settings))
+    lines = [f"altered {name}: {', '.join(changes)}" for name, changes in altered.items()]
+    lines += [f"created {name}" for name in created]
+    data = {"created": created} | ({"altered": altered} if alter else {})
+    say(data, "\n".join(lines) or "all topics exist", as_json=as_json)
 
 
 @click.command()
 @as_json
 @click.pass_context
 def migrate(ctx: click.Context, as_json: bool) -> None:
-    """Apply the ClickHouse tables that are not there yet."""
-    from streams.provisioning import clickhouse as stores
+    """Create and update the ClickHouse tables."""
+    from streams.provisioning import clickhouse
 
-    applied = stores.open_writer(settings_of(ctx)).migrate()
+    applied = clickhouse.open_writer(settings_of(ctx)).migrate()
     say({"applied": applied}, "\n".join(f"applied {name}" for name in applied) or "up to date", as_json=as_json)

@@ -1,4 +1,4 @@
-"""API keys, and which addresses need one."""
+"""API keys: creation, hashing, and the addresses that need one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,31 @@ import secrets
 
 from streams.config.settings import ConfigurationError, Settings
 
+PREFIX = "sk-sluice-"
+_RANDOM_BYTES = 32
+
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches this address. A name other than localhost is not trusted to be one."""
+    """Return whether only this machine reaches this address. Of names, only localhost counts as loopback."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-PREFIX = "sk-sluice-"
-
-
-_RANDOM_BYTES = 32
-
-
 def hash_key(plain: str) -> str:
-    """What the configuration holds of a key. No salt is needed: a key is 256 random bits, not a password."""
+    """Return the hash that the configuration holds. It needs no salt: a key is 256 random bits, not a password."""
     return "sha256:" + hashlib.sha256(plain.encode()).hexdigest()
 
 
 def new_key() -> tuple[str, str]:
-    """A fresh key and its hash. The key can't be had again."""
+    """Return a new key and its hash. The key cannot be recovered from the hash."""
     plain = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     return plain, hash_key(plain)
 
 
 def check_binding(settings: Settings) -> None:
-    """Make sure that an open gateway is reachable from this machine alone.
+    """Check that a gateway without keys listens on loopback only.
 
     Raises:
         ConfigurationError: no keys are configured, and http.host is not a loopback address.
@@ -43,6 +40,6 @@ def check_binding(settings: Settings) -> None:
     """
     if not settings.keys and not is_loopback(settings.http.host):
         raise ConfigurationError(
-            f"http.host: {settings.http.host} can be reached by others, and no keys are configured; "
-            "make one with `sluice keys new`, or bind 127.0.0.1"
+            f"http.host: other machines can reach {settings.http.host}, and no keys are configured;"
+            " create one with `sluice keys new`, or bind 127.0.0.1"
         )

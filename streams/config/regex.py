@@ -1,4 +1,4 @@
-"""RE2 patterns, matched in linear time."""
+"""RE2 patterns, which match in linear time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 
-def compile_pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 brings no types
-    """Compile a regular expression in RE2's syntax.
+def compile_pattern(expression: str) -> Any:  # noqa: ANN401 - RE2 has no types
+    """Compile a regular expression in RE2 syntax.
 
     Raises:
-        ValueError: RE2 does not take it. The message says why.
+        ValueError: the pattern is invalid. The message says why.
 
     """
     try:
         return re2.compile(expression, _OPTIONS)
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(f"not a regular expression that RE2 takes: {reason}") from None
+        raise ValueError(f"invalid RE2 pattern: {reason}") from None

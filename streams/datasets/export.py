@@ -1,11 +1,12 @@
-"""Datasets out of ClickHouse: answered chat requests, checked, as files that trainers read.
+"""Export of answered chat requests from ClickHouse to a file that trainers read.
 
-Memory is one page of requests, and some hundred bytes for each example to know it again. What is stored is already
-masked by the filter, so a dataset holds no more personal data than the policy let through.
+Memory use is one page of requests, plus some hundred bytes per example to detect duplicates. The filter masked the
+texts before they were stored, so a dataset holds no personal data that the policy masks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,88 +19,94 @@ from streams.datasets.jsonl import JsonlFile
 from streams.datasets.manifest import Filters, Manifest, filters, fingerprint, manifest_path
 from streams.datasets.openai_sft import Example, UnusableExampleError
 from streams.datasets.parquet import ParquetFile
-from streams.datasets.selection import COUNT, FORMATS, PAGE, ExportError, ExportOptions, Parameters, where_clause
+from streams.datasets.selection import COUNT, PAGE, ExportError, ExportOptions, Parameters, where_clause
 from streams.datasets.statistics import ExportStatistics
 
 PAGE_ROWS = 500
-"""Requests fetched at once."""
+"""Requests per query."""
+PATH_SHOWN = 120
+"""Characters of a path in an error message."""
 
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
-"""Before every request id: a UUIDv5 or v7 is never nil."""
+"""Sorts before every request id: a UUIDv5 or v7 is never nil."""
 
 Progress = Callable[[int, int], None]
-"""Told (requests read, requests in all) after each page."""
+"""Callback with the requests read and the total, after each page."""
 
 
 class QueryClient(Protocol):
-    """All that an export needs of ClickHouse."""
+    """The part of a ClickHouse client that an export uses."""
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-        """The result of a query, by column name; ``{name:Type}`` in it is bound by the server."""
+        """Return the rows by column name; the server binds ``{name:Type}`` in the SQL."""
         ...
 
 
 class DatasetFile(Protocol):
-    """One encoding of examples."""
+    """Writer of one file format."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: Any) -> None: ...  # noqa: ANN401, PYI036 - the protocol of with
     def write(self, example: Example) -> None:
-        """Add an example, or raise UnfitError."""
+        """Add an example, or raise UnusableExampleError."""
         ...
 
 
-ENDINGS: dict[str, Callable[[Path], DatasetFile]] = {".jsonl": JsonlFile, ".parquet": ParquetFile}
+WRITERS: Mapping[str, Callable[[Path], DatasetFile]] = {".jsonl": JsonlFile, ".parquet": ParquetFile}
 
 
 def export(query: QueryClient, options: ExportOptions, progress: Progress = lambda _done, _total: None) -> Manifest:
-    """Write the dataset and its manifest; either both are there, whole, or neither is new.
+    """Write the dataset and its manifest: both completely, or neither.
 
-    If nothing fits, nothing is written: the manifest that is returned has no examples, and its ``sentence`` says why.
+    If no request is usable, nothing is written: the returned manifest has no examples, and its ``sentence`` says why.
 
     Raises:
-        ExportError: the format or the file's ending is unknown, or the file's folder can't be written to.
+        ExportError: the file can't be written.
 
     """
-    encode = _encoding(options)
+    _check_directory(options.out)
     until = options.until or dt.datetime.now(dt.UTC)
     where, parameters = where_clause(options, until)
     counted = query.rows(COUNT.format(conditions=where), parameters)
     tenants = {str(row["tenant"]): int(row["answered"]) for row in counted}
-    total, tally = sum(tenants.values()), ExportStatistics()
+    total, statistics = sum(tenants.values()), ExportStatistics()
     sql = PAGE.format(conditions=where)
     partial = options.out.with_name(f".{options.out.name}.{os.getpid()}.part")
     try:
-        with encode(partial) as file:
+        with WRITERS[options.out.suffix](partial) as file:
             for tenant, row in _answered(query, sql, parameters, tenants):
-                _take(tenant, row, file, tally)
-                if tally.read % PAGE_ROWS == 0:
-                    progress(tally.read, total)
-                if tally.examples == options.limit:
+                _add(tenant, row, file, statistics)
+                if statistics.read % PAGE_ROWS == 0:
+                    progress(statistics.read, total)
+                if statistics.examples == options.limit:
                     break
-        progress(tally.read, total)
+        progress(statistics.read, total)
         first = _first_page(parameters, next(iter(tenants), ""))
-        manifest = _manifest(options, filters(options, until), (sql, first), tally, partial)
+        manifest = _manifest(options, filters(options, until), (sql, first), statistics, partial)
         _publish(partial, options.out, manifest)
+    except OSError as error:
+        raise ExportError(f"{_shortened(options.out)}: can't be written ({error.strerror or error})") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return manifest
 
 
-def _encoding(options: ExportOptions) -> Callable[[Path], DatasetFile]:
-    if options.format not in FORMATS:
-        raise ExportError(f"format {options.format!r} is unknown; there is: {', '.join(FORMATS)}")
-    if options.out.suffix not in ENDINGS:
-        raise ExportError(f"{options.out.name}: a dataset's name ends in {' or '.join(ENDINGS)}")
-    if not os.access(options.out.parent, os.W_OK):
-        raise ExportError(f"{options.out.parent}: is no folder that can be written to")
-    return ENDINGS[options.out.suffix]
+def _check_directory(out: Path) -> None:
+    """Check before the queries what would fail after them."""
+    if not os.access(out.parent, os.W_OK):
+        raise ExportError(f"{_shortened(out.parent)}: the directory does not exist or is not writable")
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= PATH_SHOWN else f"{text[:PATH_SHOWN]}…"
 
 
 def _answered(
     query: QueryClient, sql: str, parameters: Parameters, tenants: Iterable[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each tenant's requests in the order of their time, a page at a time."""
+    """Yield each tenant's requests in the order of their time, page by page."""
     for tenant in tenants:
         page = _first_page(parameters, tenant)
         full = True
@@ -112,46 +119,46 @@ def _answered(
 
 
 def _first_page(parameters: Parameters, tenant: str) -> Parameters:
-    """All that the query of a page asks for, at a tenant's first."""
+    """Return the parameters of a tenant's first page."""
     since_ms = parameters.get("since_ms", 0)
     return {**parameters, "in_tenant": tenant, "after_ms": since_ms, "after_id": _FIRST_ID, "page_rows": PAGE_ROWS}
 
 
-def _take(tenant: str, row: Mapping[str, Any], file: DatasetFile, tally: ExportStatistics) -> None:
-    """Write the request as an example, or count why not."""
-    tally.read += 1
+def _add(tenant: str, row: Mapping[str, Any], file: DatasetFile, statistics: ExportStatistics) -> None:
+    """Write the request as an example, or count why it is skipped."""
+    statistics.read += 1
     try:
         example = openai_sft.to_example(str(row["input"]), str(row["output"]))
-        new = tally.is_new(example)
+        new = statistics.is_new(example)
         if new:
             file.write(example)
     except UnusableExampleError as unfit:
-        tally.skipped[unfit.reason] += 1
+        statistics.skipped[unfit.reason] += 1
         return
     if new:
-        tally.keep(tenant, row)
+        statistics.keep(tenant, row)
     else:
-        tally.skipped["duplicate"] += 1
+        statistics.skipped["duplicate"] += 1
 
 
 def _manifest(
-    options: ExportOptions, asked: Filters, query: tuple[str, Parameters], tally: ExportStatistics, data: Path
+    options: ExportOptions, applied: Filters, query: tuple[str, Parameters], statistics: ExportStatistics, data: Path
 ) -> Manifest:
-    written = tally.examples > 0
-    first, last = tally.received_ms or (None, None)
+    written = statistics.examples > 0
+    first, last = statistics.received_ms or (None, None)
     return Manifest(
         format=options.format,
         file=options.out.name if written else "",
         sha256=fingerprint(data) if written else "",
         size=data.stat().st_size if written else 0,
-        examples=tally.examples,
-        requests_read=tally.read,
-        skipped=dict(tally.skipped.most_common()),
-        filters=asked,
+        examples=statistics.examples,
+        requests_read=statistics.read,
+        skipped=dict(statistics.skipped.most_common()),
+        filters=applied,
         sql=query[0],
         parameters=query[1],
-        tenants=tuple(sorted(tally.tenants)),
-        config_hashes=tuple(sorted(tally.config_hashes)),
+        tenants=tuple(sorted(statistics.tenants)),
+        config_hashes=tuple(sorted(statistics.config_hashes)),
         first_received_at=_iso(first),
         last_received_at=_iso(last),
         created_at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
@@ -166,12 +173,15 @@ def _iso(milliseconds: int | None) -> str | None:
 
 
 def _publish(partial: Path, out: Path, manifest: Manifest) -> None:
-    """Put both files in place, the manifest first to go and last to come: it never describes another file."""
+    """Put both files in place.
+
+    The old manifest is removed first and the new one is written last, so no manifest describes another file.
+    """
     if not manifest.examples:
         return
-    beside = manifest_path(out)
-    beside.unlink(missing_ok=True)
+    target = manifest_path(out)
+    target.unlink(missing_ok=True)
     partial.replace(out)
-    text = beside.with_name(f".{beside.name}.{os.getpid()}.part")
-    text.write_bytes(manifest.json())
-    text.replace(beside)
+    partial_manifest = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial_manifest.write_bytes(manifest.json())
+    partial_manifest.replace(target)

@@ -1,4 +1,4 @@
-"""A dataset as JSON Lines: one example a line, UTF-8."""
+"""Writer of JSON Lines: one example per line, UTF-8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.datasets.openai_sft import Example
 
 
 class JsonlFile:
-    """Writes examples as they are."""
+    """Writes examples unchanged."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")

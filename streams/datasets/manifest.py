@@ -1,4 +1,4 @@
-"""What a dataset is made of: written beside it, so that a model can be traced to the requests it learned from."""
+"""Manifest of a dataset, written next to it, so that a model can be traced to the requests it was trained on."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ Filters = dict[str, str | int | None]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The record of one export."""
+    """Description of one export."""
 
     format: str
     file: str
-    """Empty: nothing fitted, and no file was written."""
+    """Empty: no request was usable, and no file was written."""
     sha256: str
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
     examples: int
     requests_read: int
     skipped: dict[str, int]
-    """By reason, the most frequent first."""
+    """Skipped requests by reason, the most frequent first."""
     filters: Filters
     sql: str
-    """The query of one page."""
+    """Query of one page."""
     parameters: dict[str, str | int]
-    """All of its parameters, as they were for the first page of the first tenant."""
+    """Parameters of the first page of the first tenant."""
     tenants: tuple[str, ...]
     config_hashes: tuple[str, ...]
     first_received_at: str | None
-    """Of the requests that became examples."""
+    """First and last time of the requests that became examples."""
     last_received_at: str | None
     created_at: str
     sluice_version: str
 
     @property
     def sentence(self) -> str:
-        """What happened, for a person."""
+        """Summary of the export for people."""
         if not self.requests_read:
             return "No answered chat request matches; nothing was written."
-        left_out = "".join(f" {count} left out: {REASONS[reason]}." for reason, count in self.skipped.items())
+        skipped = "".join(f" {count} skipped: {REASONS[reason]}." for reason, count in self.skipped.items())
         of = f"of {self.requests_read} answered requests"
         if not self.examples:
-            return f"0 examples {of}; nothing was written.{left_out}"
-        return f"{self.examples} example{'s' if self.examples > 1 else ''} {of} in {self.file}.{left_out}"
+            return f"0 examples {of}; nothing was written.{skipped}"
+        return f"{self.examples} example{'s' if self.examples > 1 else ''} {of} in {self.file}.{skipped}"
 
     def json(self) -> bytes:
-        """As it stands in the file."""
+        """Return the content of the manifest file."""
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def manifest_path(out: Path) -> Path:
-    """Where a dataset's manifest stands: beside it."""
+    """Return the path of a dataset's manifest, next to the dataset."""
     return out.with_name(out.name + ".manifest.json")
 
 
 def filters(options: ExportOptions, until: dt.datetime) -> Filters:
-    """What was asked for, with the end that an open one got."""
+    """Return the filters of the options, with the effective end of the time range."""
     return {
         "tenant": options.tenant,
         "model": options.model,
@@ -76,6 +76,6 @@ def filters(options: ExportOptions, until: dt.datetime) -> Filters:
 
 
 def fingerprint(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

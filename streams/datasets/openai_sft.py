@@ -1,8 +1,8 @@
-"""A recorded request and its answer as one supervised example, in OpenAI's fine-tuning shape.
+"""Conversion of a recorded request and its answer to an example in OpenAI's fine-tuning format.
 
-The shape is read far beyond OpenAI: by TRL, Axolotl, Together, Fireworks, Azure and Mistral. An example holds the
-messages as the provider saw them, the answer as the last of them, and the tools that were on offer. Only what makes a
-sound example passes: the rest is named by a reason, so that a manifest can count it.
+TRL, Axolotl, Together, Fireworks, Azure and Mistral read this format too. An example holds the messages that the
+provider received, the answer as the last message, and the offered tools. A request that gives no valid example is
+skipped with a reason, which the manifest counts.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any
 import orjson
 
 REASONS = {
-    "body_expired": "its text is past the time that ClickHouse keeps it",
-    "unreadable": "its request or answer is not the JSON of a chat completion",
-    "truncated": "the answer was cut off at the token limit",
-    "filtered": "the provider's content filter cut the answer",
-    "unfinished": "the answer ended in some other way than stop or tool_calls",
-    "declined": "the model declined to answer",
-    "bad_role": "a message has a role that no trainer knows",
-    "empty_message": "a message says nothing",
-    "not_a_turn": "the request has no messages, or ends with the assistant's own",
+    "body_expired": "the text is older than ClickHouse keeps it",
+    "unreadable": "not the JSON of a chat completion",
+    "truncated": "answer cut off at the token limit",
+    "filtered": "answer cut by the provider's content filter",
+    "unfinished": "finish reason is neither stop nor tool_calls",
+    "declined": "the model refused to answer",
+    "bad_role": "a message has an unknown role",
+    "empty_message": "a message is empty",
+    "not_a_turn": "no messages, or the last one is the assistant's",
     "tool_pairing": "a tool call has no result, a result no call, or a call's arguments are not JSON",
-    "content_not_text": "a message holds more than text, which only JSONL can carry",
-    "duplicate": "the same example came before",
+    "content_not_text": "a message holds more than text, which only JSONL supports",
+    "duplicate": "duplicate of an earlier example",
 }
-"""Why a request is left out, for people."""
+"""Reasons for which a request is skipped, with their wording for people."""
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _NAMES = ("name", "tool_call_id")
-"""What a trainer reads of a message beside its role, content and calls. Annotations, audio and the like are left."""
+"""Fields of a message that are kept besides role, content and calls. Annotations, audio and similar are dropped."""
 _FINISHED = frozenset({"stop", "tool_calls"})
 _CUT = {"length": "truncated", "content_filter": "filtered"}
 
@@ -39,7 +39,7 @@ Example = dict[str, Any]
 
 
 class UnusableExampleError(ValueError):
-    """Raised for a request that makes no training example; ``reason`` is one of ``REASONS``."""
+    """The request gives no training example; ``reason`` is a key of ``REASONS``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(REASONS[reason])
@@ -47,28 +47,28 @@ class UnusableExampleError(ValueError):
 
 
 def to_example(request_body: str, answer_body: str) -> Example:
-    """The example that a chat body and its answer make: ``messages``, and ``tools`` if any were on offer.
+    """Return the example of a chat request and its answer: ``messages``, and ``tools`` if the request offered any.
 
-    Of several choices the first is taken, which is the one that a caller without ``n`` would have got.
+    Of several choices, the first is used: the one that a caller without ``n`` gets.
 
     Raises:
-        UnfitError: it is not one to learn from.
+        UnusableExampleError: the request or its answer gives no valid example.
 
     """
     if not request_body or not answer_body:
         raise UnusableExampleError("body_expired")
     body, choice = _object(request_body), _first_choice(_object(answer_body))
-    asked = _objects(body.get("messages"))
-    if not asked or asked[-1].get("role") == "assistant":
+    request_messages = _objects(body.get("messages"))
+    if not request_messages or request_messages[-1].get("role") == "assistant":
         raise UnusableExampleError("not_a_turn")
-    messages = [_message(message) for message in asked] + [_answer(choice)]
+    messages = [_message(message) for message in request_messages] + [_answer(choice)]
     _check_tools(messages)
-    made: Example = {"messages": messages}
+    example: Example = {"messages": messages}
     if body.get("tools"):
-        made["tools"] = body["tools"]
+        example["tools"] = body["tools"]
         if "parallel_tool_calls" in body:
-            made["parallel_tool_calls"] = body["parallel_tool_calls"]
-    return made
+            example["parallel_tool_calls"] = body["parallel_tool_calls"]
+    return example
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -111,9 +111,9 @@ def _message(message: Mapping[str, Any]) -> Message:
         raise UnusableExampleError("bad_role")
     if content is not None and not isinstance(content, str | list):
         raise UnusableExampleError("unreadable")
-    said = content.strip() if isinstance(content, str) else content
-    # a tool may well return nothing
-    if not said and not (role == "assistant" and calls) and role != "tool":
+    text = content.strip() if isinstance(content, str) else content
+    # the result of a tool may be empty
+    if not text and not (role == "assistant" and calls) and role != "tool":
         raise UnusableExampleError("empty_message")
     kept: Message = {"role": role, "content": content}
     kept |= {name: message[name] for name in _NAMES if isinstance(message.get(name), str)}
@@ -137,16 +137,16 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_tools(messages: Sequence[Message]) -> None:
-    """Every call but the answer's own is followed by its result, and every result follows its call."""
-    waiting: set[str] = set()
+    """Check that each call, except the answer's, is followed by its result, and each result follows its call."""
+    open_calls: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
-            if message.get("tool_call_id") not in waiting:
+            if message.get("tool_call_id") not in open_calls:
                 raise UnusableExampleError("tool_pairing")
-            waiting.discard(message["tool_call_id"])
-        elif waiting:
+            open_calls.discard(message["tool_call_id"])
+        elif open_calls:
             raise UnusableExampleError("tool_pairing")
         calls = [call["id"] for call in message.get("tool_calls", ())]
-        waiting.update(calls)
-        if len(waiting) < len(calls):
+        open_calls.update(calls)
+        if len(open_calls) < len(calls):
             raise UnusableExampleError("tool_pairing")

@@ -1,7 +1,7 @@
-"""A dataset as Parquet, in the columns that Hugging Face's `datasets` and TRL read without a conversion.
+"""Writer of Parquet, in the columns that Hugging Face's `datasets` and TRL read without a conversion.
 
-``messages`` is a list of structs, since trainers index it; ``tools`` is JSON text, since every tool has a schema of its
-own and one column can have only one. Structs have one type for a content, so a message must be text.
+``messages`` is a list of structs, because trainers index it. ``tools`` is JSON text, because every tool has its own
+schema and a column has one. A struct has one type for the content, so every message must be text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyarrow.parquet import ParquetWriter
 from streams.datasets.openai_sft import Example, Message, UnusableExampleError
 
 ROW_GROUP = 1000
-"""Examples held back until they are written together."""
+"""Examples that are written together."""
 
 _CALL = pa.struct(
     [
@@ -45,30 +45,30 @@ class ParquetFile:
 
     def __init__(self, path: Path) -> None:
         self._writer = ParquetWriter(path, SCHEMA, compression="zstd")
-        self._held: list[dict[str, Any]] = []
+        self._pending: list[dict[str, Any]] = []
 
     def write(self, example: Example) -> None:
         """Add an example.
 
         Raises:
-            UnfitError: a message holds more than text.
+            UnusableExampleError: a message holds more than text.
 
         """
         tools = example.get("tools")
-        self._held.append(
+        self._pending.append(
             {
                 "messages": [{**message, "content": _text(message)} for message in example["messages"]],
                 "tools": orjson.dumps(tools).decode() if tools else None,
                 "parallel_tool_calls": example.get("parallel_tool_calls"),
             }
         )
-        if len(self._held) >= ROW_GROUP:
+        if len(self._pending) >= ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_pylist(self._held, schema=SCHEMA))
-            self._held.clear()
+        if self._pending:
+            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=SCHEMA))
+            self._pending.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +80,7 @@ class ParquetFile:
 
 
 def _text(message: Message) -> str | None:
-    """The content as one text; parts that are text are joined."""
+    """Return the content as one text, with its text parts joined."""
     content = message["content"]
     if content is None or isinstance(content, str):
         return content

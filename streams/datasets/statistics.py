@@ -1,4 +1,4 @@
-"""What an export counts on its way, and how it knows an example again."""
+"""Statistics of an export, and detection of duplicate examples."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from streams.datasets.openai_sft import Example
 
 @dataclass
 class ExportStatistics:
-    """Counts, and what the kept examples have come from."""
+    """Counts, and the origin of the exported examples."""
 
     read: int = 0
     examples: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    """By reason."""
+    """Skipped requests by reason."""
     tenants: set[str] = field(default_factory=set)
     config_hashes: set[str] = field(default_factory=set)
     received_ms: tuple[int, int] | None = None
-    """The first and the last kept one's."""
+    """Time of the first and of the last exported request, in milliseconds."""
     _seen: set[bytes] = field(default_factory=set)
 
     def is_new(self, example: Example) -> bool:
-        """Whether no example before had the same messages and tools."""
+        """Return whether no earlier example has the same messages and tools."""
         digest = hashlib.blake2b(orjson.dumps(example, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
         new = digest not in self._seen
         self._seen.add(digest)

@@ -1,4 +1,4 @@
-"""`sluice doctor`: look at every part, in the order of the data, and say in one sentence what is wrong with it."""
+"""Checks of `sluice doctor`, in the order of the data. Each finding is one sentence."""
 
 from __future__ import annotations
 
@@ -11,60 +11,55 @@ from connectors.clickhouse import ClickHouseError
 from connectors.kafka import BrokerUnavailableError
 from schemas.errors import UserError
 from streams.config.settings import Settings
-from streams.doctor import clickhouse as store
-from streams.doctor import disk
-from streams.doctor import ingress as door
-from streams.doctor import kafka as log
+from streams.doctor import clickhouse, disk, ingress, kafka
 from streams.doctor.finding import CheckWarning, Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at, and who must answer for it."""
+    """One check, and the systems that it needs."""
 
     name: str
     run: Callable[[Settings], Awaitable[str]]
     depends_on: frozenset[str] = frozenset()
 
 
-_KAFKA, _ROWS = frozenset({"Kafka"}), frozenset({"ClickHouse"})
+_KAFKA, _CLICKHOUSE = frozenset({"Kafka"}), frozenset({"ClickHouse"})
 CHECKS = (
-    Check("configuration", door.configuration),
+    Check("configuration", ingress.configuration),
     Check("disk", disk.free_space),
-    Check("ingress", door.ingress),
-    Check("Kafka", log.brokers, _KAFKA),
-    Check("topics", log.topics, _KAFKA),
-    Check("stages", log.stages, _KAFKA),
-    Check("backlog", log.backlog, _KAFKA),
-    Check("ClickHouse", store.clickhouse, _ROWS),
-    Check("newest row", store.freshness, _KAFKA | _ROWS),
-    Check("unsettled requests", store.unsettled, _ROWS),
-    Check("dead letters", store.dead_letters, _ROWS),
+    Check("ingress", ingress.ingress),
+    Check("Kafka", kafka.brokers, _KAFKA),
+    Check("topics", kafka.topics, _KAFKA),
+    Check("stages", kafka.stages, _KAFKA),
+    Check("backlog", kafka.backlog, _KAFKA),
+    Check("ClickHouse", clickhouse.clickhouse, _CLICKHOUSE),
+    Check("newest row", clickhouse.freshness, _KAFKA | _CLICKHOUSE),
+    Check("running config", clickhouse.running_configuration, _CLICKHOUSE),
+    Check("unsettled requests", clickhouse.unsettled, _CLICKHOUSE),
+    Check("dead letters", clickhouse.dead_letters, _CLICKHOUSE),
 )
 
 
 async def run_checks(settings: Settings) -> list[Finding]:
-    """All looks. One that fails does not keep the others from being taken, unless they ask who has just not answered.
-
-    That one is then said once.
-    """
+    """Run all checks, also after one fails. Checks that depend on an unavailable system are skipped."""
     findings: list[Finding] = []
-    silent: frozenset[str] = frozenset()
-    for look in CHECKS:
-        if look.depends_on & silent:
+    unavailable: frozenset[str] = frozenset()
+    for check in CHECKS:
+        if check.depends_on & unavailable:
             continue
         try:
-            findings.append(Finding(look.name, "ok", await look.run(settings)))
-        except CheckWarning as worth:
-            findings.append(Finding(look.name, "warn", str(worth)))
+            findings.append(Finding(check.name, "ok", await check.run(settings)))
+        except CheckWarning as warning:
+            findings.append(Finding(check.name, "warn", str(warning)))
         except (UserError, httpx.HTTPError) as error:
-            silent |= _silent(look, error)
-            findings.append(Finding(look.name, "BAD", str(error) or type(error).__name__))
+            unavailable |= _unavailable(check, error)
+            findings.append(Finding(check.name, "BAD", str(error) or type(error).__name__))
     return findings
 
 
-def _silent(look: Check, error: Exception) -> frozenset[str]:
-    """Who would only say the same again: a Kafka or a ClickHouse that is away, or has no tables of ours."""
+def _unavailable(check: Check, error: Exception) -> frozenset[str]:
+    """Return the system that did not answer, or has no tables: later checks would only repeat it."""
     if isinstance(error, BrokerUnavailableError):
         return _KAFKA
-    return look.depends_on - _KAFKA if isinstance(error, ClickHouseError) else frozenset()
+    return check.depends_on - _KAFKA if isinstance(error, ClickHouseError) else frozenset()

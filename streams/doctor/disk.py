@@ -1,4 +1,4 @@
-"""A look at the disk under the state directory, where `sluice up` keeps Kafka's log and ClickHouse's files."""
+"""Check of the disk under the state directory, where `sluice up` keeps the data of Kafka and ClickHouse."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from streams.config.settings import Settings
 from streams.doctor.finding import CheckFailed, CheckWarning
 
 LOW_BYTES = 1024**3
-"""Less than this is worth knowing."""
+"""Less free space than this is a warning."""
 
 
 async def free_space(settings: Settings) -> str:
-    """Whether there is room for what comes; what others keep is theirs to look at."""
+    """Check the free space. It is not checked if Kafka and ClickHouse run elsewhere."""
     if settings.kafka.bootstrap_servers and settings.clickhouse.url:
-        return "Kafka and ClickHouse keep theirs elsewhere"
+        return "not used: Kafka and ClickHouse run elsewhere"
     path = settings.state.resolve()
-    left = f"{free_bytes(path) / 1024**2:.0f} MB left under {path}"
+    free = f"{free_bytes(path) / 1024**2:.0f} MB free under {path}"
     if is_full(path):
-        raise CheckFailed(f"{left}: make room, or nothing is taken in or stored")
+        raise CheckFailed(f"{free}: free some space, or no request can be accepted or stored")
     if free_bytes(path) < LOW_BYTES:
-        raise CheckWarning(left)
-    return left
+        raise CheckWarning(free)
+    return free

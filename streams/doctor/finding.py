@@ -1,4 +1,4 @@
-"""What a look finds: that all is well, something to know, or something that is wrong."""
+"""Finding of a check: ok, warn or BAD, with one sentence."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from schemas.errors import UserError
 
 Level = Literal["ok", "warn", "BAD"]
 
-_SAYS_AT = 25
-"""The column of what a finding says."""
+_MESSAGE_COLUMN = 25
+"""Column at which the message starts."""
 
 
-class CheckFailed(UserError):  # noqa: N818 - it is a finding, no error
-    """Something is not as it should be; the message says what, and what to do."""
+class CheckFailed(UserError):  # noqa: N818 - a finding, not an error
+    """A failed check. The message says what is wrong and what to do."""
 
 
 class CheckWarning(UserError):  # noqa: N818 - the same
-    """Something is worth knowing, and nothing has to be done at once."""
+    """A warning: no action is needed now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found."""
+    """Result of one check."""
 
     name: str
     level: Level
@@ -31,13 +31,13 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nobody has to do anything now."""
+        """Return whether no action is needed now."""
         return self.level != "BAD"
 
     def __str__(self) -> str:
-        says = self.message.replace("\n", "\n" + " " * _SAYS_AT)
-        return f"{self.level:<4} {self.name:<19} {says}"
+        message = self.message.replace("\n", "\n" + " " * _MESSAGE_COLUMN)
+        return f"{self.level:<4} {self.name:<19} {message}"
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the finding for JSON."""
         return {"check": self.name, "status": self.level, "message": self.message, "ok": self.ok}

@@ -1,35 +1,40 @@
-"""Looks at what is configured, and at the ingress."""
+"""Checks of the configuration and of the ingress."""
 
 from __future__ import annotations
 
 import httpx
 
-from streams.config.api_keys import check_binding
+from streams.config.lint import find_warnings
 from streams.config.settings import Settings
-from streams.doctor.finding import CheckFailed
+from streams.config.start_checks import check_startable
+from streams.doctor.finding import CheckFailed, CheckWarning
 
 
 async def configuration(settings: Settings) -> str:
-    """Whether the gateway may start with it."""
-    check_binding(settings)
+    """Check that the gateway may start with the configuration, and that it has no doubtful setting."""
+    check_startable(settings)
+    if warnings := find_warnings(settings):
+        raise CheckWarning("\n".join(warnings))
     return f"{settings.hash}, {authentication(settings)}"
 
 
 def authentication(settings: Settings) -> str:
-    """Who may call."""
+    """Describe who may call, without secrets."""
     if not settings.keys:
-        return "no keys: anyone on this machine may call"
+        return "no keys: every caller on this machine is accepted"
     return f"{len(settings.keys)} key{'s' if len(settings.keys) > 1 else ''}"
 
 
 async def ingress(settings: Settings) -> str:
-    """Whether a request sent now would be answered."""
+    """Check that a request sent now would be answered."""
     url = settings.http.url
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         try:
-            answer = await client.get(f"{url}/readyz")
+            response = await client.get(f"{url}/readyz")
         except httpx.HTTPError:
-            raise CheckFailed(f"nobody listens at {url}; start it with `sluice up` or `sluice run ingress`") from None
-    if answer.status_code != httpx.codes.OK:
-        raise CheckFailed(f"{url} is up but not ready: {answer.text}")
+            raise CheckFailed(
+                f"connection refused at {url}; start the ingress with `sluice up` or `sluice run ingress`"
+            ) from None
+    if response.status_code != httpx.codes.OK:
+        raise CheckFailed(f"{url} is not ready: {response.text}")
     return f"{url} is ready"

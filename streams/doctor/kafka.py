@@ -1,4 +1,4 @@
-"""Looks at Kafka: the brokers, the topics, who reads them, and how far behind."""
+"""Checks of Kafka: brokers, topics, consumer groups and their lag."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from streams.doctor.finding import CheckFailed
 from streams.provisioning.topics import verify_topics
 
 LAG_RECORDS = 10_000
-"""A stage that is so far behind is worth a look."""
-NAMED = 3
-"""Partitions that are named; of more the count is enough."""
+"""Lag of a stage, in records, from which the check fails."""
+PARTITIONS_LISTED = 3
+"""Partitions that a message lists; of the others it has the count."""
 
 
 async def brokers(settings: Settings) -> str:
-    """Whether Kafka answers, and every partition has a leader and all of its copies."""
+    """Check that Kafka answers, and that every partition has a leader and all replicas in sync."""
     topics = settings.topics
-    found = await replica_status(settings.kafka.address, (*topics.all, *topics.dead_letters))
-    if found.leaderless:
-        raise CheckFailed(f"partitions without a leader: {_named(found.leaderless)}; are all brokers up?")
-    if found.lagging:
-        raise CheckFailed(f"under-replicated partitions: {_named(found.lagging)}; is a broker down, or slow?")
-    return f"{settings.kafka.bootstrap_servers}, {found.brokers} broker{'s' if found.brokers > 1 else ''}"
+    status = await replica_status(settings.kafka.address, (*topics.all, *topics.dead_letters))
+    if status.leaderless:
+        raise CheckFailed(f"partitions without a leader: {_listed(status.leaderless)}; check that all brokers run")
+    if status.lagging:
+        raise CheckFailed(
+            f"under-replicated partitions: {_listed(status.lagging)}; check whether a broker is down or slow"
+        )
+    return f"{settings.kafka.bootstrap_servers}, {status.brokers} broker{'s' if status.brokers > 1 else ''}"
 
 
 async def topics(settings: Settings) -> str:
-    """Whether all topics are there, as configured; one line for each that is not."""
+    """Check that all topics exist as configured."""
     await verify_topics(settings)
-    return "all there, and as configured"
+    return "all topics match the configuration"
 
 
 async def stages(settings: Settings) -> str:
-    """Whether every partition has a worker; if not, what waits for one."""
+    """Check that every partition has a worker; if not, report the records that wait for one."""
     groups = Groups(settings.kafka.address)
     try:
         missing = await groups.missing(settings.topics)
@@ -43,14 +45,14 @@ async def stages(settings: Settings) -> str:
         await groups.close()
     without = [stage for stage in STAGES if missing.get(stage)]
     if not without:
-        return "every stage has all its partitions"
-    waiting = await _lag_of(settings, without)
-    told = [f"{stage} ({len(missing[stage])}, {waiting[stage]} records wait)" for stage in without]
-    raise CheckFailed(f"partitions without a worker: {', '.join(told)}; start `sluice run {' '.join(without)}`")
+        return "every partition has a worker"
+    lags = await _lag_of(settings, without)
+    details = [f"{stage} ({len(missing[stage])}, {lags[stage]} records wait)" for stage in without]
+    raise CheckFailed(f"partitions without a worker: {', '.join(details)}; start `sluice run {' '.join(without)}`")
 
 
 async def backlog(settings: Settings) -> str:
-    """How far each stage is behind."""
+    """Check the lag of each stage."""
     behind = await _lag_of(settings, STAGES)
     if slow := {stage: count for stage, count in behind.items() if count > LAG_RECORDS}:
         raise CheckFailed(
@@ -60,10 +62,10 @@ async def backlog(settings: Settings) -> str:
 
 
 async def _lag_of(settings: Settings, names: Iterable[str]) -> Mapping[str, int]:
-    where, known = settings.kafka.address, settings.topics
-    return {stage: sum((await lag(where, known.group(stage), known.sources_of(stage))).values()) for stage in names}
+    address, topics = settings.kafka.address, settings.topics
+    return {stage: sum((await lag(address, topics.group(stage), topics.sources_of(stage))).values()) for stage in names}
 
 
-def _named(partitions: tuple[tuple[str, int], ...]) -> str:
-    told = ", ".join(f"{topic}[{number}]" for topic, number in partitions[:NAMED])
-    return f"{told} and {len(partitions) - NAMED} more" if len(partitions) > NAMED else told
+def _listed(partitions: tuple[tuple[str, int], ...]) -> str:
+    listed = ", ".join(f"{topic}[{number}]" for topic, number in partitions[:PARTITIONS_LISTED])
+    return f"{listed} and {len(partitions) - PARTITIONS_LISTED} more" if len(partitions) > PARTITIONS_LISTED else listed

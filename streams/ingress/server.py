@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 
 import structlog
@@ -131,7 +132,7 @@ def bound(http: HttpSettings) -> contextlib.AbstractContextManager[socket.socket
 def _announce(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     _log.info("ingress.listening", host=host, port=port)
-    if not settings.keys:
+    if not settings.keys and not os.environ.get("SLUICE_SUPERVISED"):  # else the ready screen shows it
         _log.warning(
             "ingress.open", tenant=ANONYMOUS_TENANT, reason="no keys are configured: anyone on this machine may call"
         )

@@ -1,4 +1,4 @@
-"""One process of stages under `sluice up`: started, watched, started again when it ends by itself, and stopped."""
+"""Child process of `sluice up` that runs some stages: started, restarted when it exits by itself, and stopped."""
 
 from __future__ import annotations
 
@@ -9,30 +9,26 @@ from collections.abc import Mapping
 
 import structlog
 
+from streams.pipeline.backoff import backoff
+
 log = structlog.get_logger()
 
 STOP_TIMEOUT_S = 15.0
 RESTART_BACKOFF_S = (0.2, 1.0, 2.0, 5.0, 10.0)
-"""Pauses before a process that ended is started again; then the last one."""
+"""Delays before a process that exited is restarted; then the last one."""
 STABLE_AFTER_S = 60.0
-"""A process that lived so long is started again without a pause."""
+"""After this uptime the delays start from the first again."""
 
 
 class ChildProcess:
-    """Runs `sluice run` with some stages. What it says goes where ours goes."""
+    """Runs `sluice run` with some stages. Its output goes to the output of this process."""
 
     def __init__(self, name: str, stages: tuple[str, ...], environ: Mapping[str, str]) -> None:
         self.name = name
         self.exit_code: int | None = None
-        """Of the last time that it ended by itself; negative for a signal."""
-        self._command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "streams.cli.main",
-            "run",
-            *stages,
-        ]  # -P: nothing of the working folder
+        """Exit code of the last time that it exited by itself; negative for a signal."""
+        # -P: no module is imported from the working directory
+        self._command = [sys.executable, "-P", "-m", "streams.cli.main", "run", *stages]
         self._environ = {**environ, "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": name}
         self._process: asyncio.subprocess.Process | None = None
         self._wanted = True
@@ -43,29 +39,32 @@ class ChildProcess:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start it; our end of its standard input tells it when we end. Ctrl-C does not reach it, only we do."""
+        """Start the process.
+
+        It exits when its standard input, a pipe from this process, is closed. Ctrl-C does not reach it.
+        """
         self._process = await asyncio.create_subprocess_exec(
             *self._command, env=self._environ, stdin=asyncio.subprocess.PIPE, start_new_session=True
         )
 
     async def watch(self) -> None:
-        """Start it again whenever it ends, with growing pauses if it does so at once."""
-        attempt, loop = 0, asyncio.get_running_loop()
+        """Restart the process whenever it exits, with increasing delays while it exits early."""
+        delays_s, loop = backoff(RESTART_BACKOFF_S), asyncio.get_running_loop()
         while self._process is not None:
             started = loop.time()
             code = await self._process.wait()
             if not self._wanted:
                 return
             self.exit_code = code
-            attempt = 0 if loop.time() - started > STABLE_AFTER_S else attempt
-            log.warning("process ended, starting it again", name=self.name, code=code)
-            await asyncio.sleep(RESTART_BACKOFF_S[min(attempt, len(RESTART_BACKOFF_S) - 1)])
-            attempt += 1
+            if loop.time() - started > STABLE_AFTER_S:
+                delays_s = backoff(RESTART_BACKOFF_S)
+            log.warning("process.exited", name=self.name, code=code, action="restart")
+            await asyncio.sleep(next(delays_s))
             if self._wanted:
                 await self.start()
 
     async def stop(self) -> None:
-        """Let it finish what is under way; kill it if that takes too long."""
+        """Let the process finish its work; kill it after ``STOP_TIMEOUT_S``."""
         self._wanted = False
         if self._process is None or self._process.returncode is not None:
             return
@@ -73,6 +72,6 @@ class ChildProcess:
         try:
             await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
-            log.warning("process did not stop in time", name=self.name, within_s=STOP_TIMEOUT_S)
+            log.warning("process.killed", reason="did not stop in time", name=self.name, within_s=STOP_TIMEOUT_S)
             self._process.kill()
             await self._process.wait()

@@ -1,7 +1,8 @@
-"""`sluice up`: the whole gateway on this machine, as a few child processes that are watched and started again.
+"""Supervisor of `sluice up`: the whole gateway on this machine as child processes, restarted when they exit.
 
-The broker, the thinking stages, the call stage, audit with ClickHouse, and the ingress each have a process, so that all
-cores work and any of them may die. Down goes in the order of the data: the door first, the broker last.
+The broker, the filter, route and reply stages together, the call stage, audit with ClickHouse, and the ingress each
+have a process, so that they use all cores and each may crash alone. They are stopped in the order of the data: the
+ingress first, the broker last.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 import httpx
 import structlog
 
+from connectors.kafka import BrokerUnavailableError
 from connectors.kafka.embedded.broker import BrokerError, EmbeddedBroker
-from streams.config.api_keys import check_binding
 from streams.config.settings import Settings
-from streams.provisioning import topics as preparation
+from streams.config.start_checks import check_startable
+from streams.pipeline.backoff import backoff
+from streams.provisioning import topics
 from streams.supervisor.child_process import RESTART_BACKOFF_S, ChildProcess
 from streams.supervisor.preflight import StartError, check_ports
 
@@ -30,14 +33,16 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
     "call": ("call",),
     "ingress": ("ingress",),
 }
-"""Which stages share a process, in the order of starting."""
+"""Stages of each process, in start order."""
 STOPPING = ("ingress", "call", "flow", "audit")
-"""The door first, then who finishes calls, then who replies, then who stores it all."""
+"""Stop order: the ingress, then calls in progress, then replies, then storage."""
 READY_TIMEOUT_S = 90.0
+PROVISIONING_RETRIES_S = (1.0, 3.0)
+"""Delays before the topics are created again, if the embedded broker did not acknowledge in time."""
 
 
 class Supervisor:
-    """Starts everything, tells when a request would be answered, keeps it running, and ends it in order."""
+    """Starts the broker and the stages, waits until they are ready, restarts them, and stops them in order."""
 
     def __init__(self, settings: Settings, config: Path | None, progress: Callable[[str], None]) -> None:
         self._progress = progress
@@ -47,7 +52,7 @@ class Supervisor:
         kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})
         self.settings = settings.model_copy(update={"kafka": kafka})
         environ = {**os.environ, "SLUICE_KAFKA": bootstrap, "SLUICE_STATE": str(settings.state.resolve())}
-        if self._embedded:  # nobody else is on it under this name, and a child that was killed has its partitions back
+        if self._embedded:  # unique on the embedded broker; a killed child gets its partitions back
             environ["SLUICE_INSTANCE_ID"] = settings.kafka.instance_id or "up"
         if config:
             environ["SLUICE_CONFIG"] = str(config.resolve())
@@ -56,12 +61,12 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int | None]:
-        """Every process by name."""
+        """Process ids by name."""
         broker = {"broker": self.broker.pid} if self._embedded else {}
         return broker | {name: child.pid for name, child in self._children.items()}
 
     async def start(self) -> None:
-        """Start all of it and wait until a request would be answered. However this fails, ``stop`` ends what runs.
+        """Start everything and wait until a request would be answered. After a failure, ``stop`` stops what runs.
 
         Raises:
             StartError, BrokerError, KafkaFaultError, ConfigurationError: one sentence each.
@@ -71,25 +76,42 @@ class Supervisor:
         if self._embedded:
             await self.broker.start()
             self._watches.append(asyncio.create_task(self._watch_broker()))
-        self._progress("making topics")
-        await preparation.provision_topics(self.settings)
+        self._progress("creating topics")
+        await self._provision_topics()
         self._progress("starting the stages")
         for child in self._children.values():
             await child.start()
             self._watches.append(asyncio.create_task(child.watch()))
         await self._until_ready()
 
+    async def _provision_topics(self) -> None:
+        """Create the topics. On a busy machine the embedded broker may need more than one attempt."""
+        for delay_s in PROVISIONING_RETRIES_S if self._embedded else ():
+            try:
+                await topics.provision_topics(self.settings)
+            except BrokerUnavailableError:
+                self._progress("creating topics: Kafka did not answer in time, trying again")
+                await asyncio.sleep(delay_s)
+            else:
+                return
+        await topics.provision_topics(self.settings)
+
     def _check(self) -> None:
-        """What would make a child fail is said here, in one sentence, before anything runs."""
+        """Check before anything runs what would make a child process fail.
+
+        Raises:
+            ConfigurationError, StartError: one sentence each.
+
+        """
         settings = self.settings
-        check_binding(settings)
+        check_startable(settings)
         ports = [(settings.http.host, settings.http.port, "SLUICE_HTTP_PORT")]
         if not settings.clickhouse.url:
             ports.append(("127.0.0.1", settings.clickhouse.port, "SLUICE_CLICKHOUSE_PORT"))
         check_ports(ports)
 
     async def _until_ready(self) -> None:
-        missing = "the ingress to listen"
+        missing = "the ingress"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_TIMEOUT_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
                 while missing := await self._missing(client, missing):  # noqa: ASYNC110 - it is another process
@@ -98,35 +120,39 @@ class Supervisor:
         raise StartError(f"not ready after {READY_TIMEOUT_S:.0f} s, still waiting for {missing}; see the lines above")
 
     async def _missing(self, client: httpx.AsyncClient, before: str) -> str:
-        """What is not there yet; a process that ended by itself never will be."""
+        """Return what is not ready yet; empty if everything is.
+
+        Raises:
+            StartError: a process exited by itself.
+
+        """
         for name, child in self._children.items():
             if child.exit_code:
                 stages = " ".join(PROCESSES[name])
-                raise StartError(f"`sluice run {stages}` ended with code {child.exit_code}; the lines above say why")
+                raise StartError(f"`sluice run {stages}` exited with code {child.exit_code}; see the lines above")
         try:
-            answer = await client.get(f"{self.settings.http.url}/readyz")
+            response = await client.get(f"{self.settings.http.url}/readyz")
         except httpx.HTTPError:
             return before
-        return "" if answer.status_code == httpx.codes.OK else answer.text
+        return "" if response.status_code == httpx.codes.OK else response.text
 
     async def _watch_broker(self) -> None:
-        """Start the broker again over its data when it ends by itself, for as long as it takes."""
+        """Restart the broker over its data whenever it exits by itself, until it runs."""
         while True:
             code = await self.broker.wait()
-            log.warning("broker ended, starting it again", code=code)
-            attempt = 0
+            log.warning("broker.exited", code=code, action="restart")
+            delays_s = backoff(RESTART_BACKOFF_S)
             while self.broker.pid is None:
                 try:
                     await self.broker.start()
                 except BrokerError as error:
-                    log.error("broker can't be started again", reason=str(error))
-                    await asyncio.sleep(RESTART_BACKOFF_S[min(attempt, len(RESTART_BACKOFF_S) - 1)])
-                    attempt += 1
+                    log.error("broker.restart_failed", reason=str(error))
+                    await asyncio.sleep(next(delays_s))
 
     async def stop(self) -> None:
-        """End it in the order of the data, so that what was accepted is settled and stored.
+        """Stop everything in the order of the data, so that accepted requests are settled and stored.
 
-        Without a broker nobody can finish anything for the next in line: all end at once.
+        Without a broker no process can finish work for the next one: all stop at once.
         """
         if self._embedded and self.broker.pid is None:
             await asyncio.gather(*(child.stop() for child in self._children.values()))

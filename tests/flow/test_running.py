@@ -141,7 +141,7 @@ def test_a_taken_port_is_said_with_the_variable_that_names_another(
         ("providers: {sim: {kind: simulated}", "can't be read as YAML"),
         ("providers: {x: {kind: telepathy}}", "sluice.yaml: providers.x: kind must be one of: "),
         ("models: {m: {targets: [nobody/x]}}", "provider 'nobody' is not configured (there is: sim)"),
-        ("http: {host: 0.0.0.0}", "http.host: 0.0.0.0 can be reached by others, and no keys are configured"),
+        ("http: {host: 0.0.0.0}", "http.host: other machines can reach 0.0.0.0, and no keys are configured"),
     ],
     ids=["broken", "unknown-provider", "unknown-target", "open-to-all"],
 )
@@ -167,7 +167,7 @@ def test_a_stage_that_can_not_start_ends_the_start_and_says_why(stopped: Gateway
     ended = stopped.run("up")
 
     assert ended.returncode == 1
-    assert "`sluice run audit` ended with code" in ended.stderr.splitlines()[-1]
+    assert "`sluice run audit` exited with code" in ended.stderr.splitlines()[-1]
     assert stopped.processes() == []
 
 

@@ -9,13 +9,13 @@ from click.testing import CliRunner, Result
 
 from streams.cli.main import main
 from streams.config.settings import Settings
-from streams.doctor import checks as doctor
+from streams.doctor import checks
 from streams.doctor.finding import Finding, Level
 from streams.provisioning import clickhouse as stores
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
     monkeypatch.setattr("streams.logging.configure", lambda *_args, **_more: None)
     monkeypatch.setenv("SLUICE_LOG", "warning")
@@ -23,7 +23,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 
 class Store:
-    """Answers with what it was asked, and has no requests."""
+    """Returns the query as its result, and has no requests."""
 
     def query(self, sql: str, fmt: str) -> bytes:
         return f"{fmt}: {sql}\n".encode()
@@ -45,7 +45,7 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("options", "fmt"), [([], "PrettyCompactMonoBlock"), (["--format", "CSV"], "CSV"), (["--json"], "JSON")]
 )
-def test_a_query_comes_back_as_it_is_in_the_format_asked_for(options: list[str], fmt: str) -> None:
+def test_query_prints_the_result_in_the_selected_format(options: list[str], fmt: str) -> None:
     result = run("query", "SELECT 1", *options)
 
     assert (result.exit_code, result.output) == (0, f"{fmt}: SELECT 1\n")
@@ -53,7 +53,7 @@ def test_a_query_comes_back_as_it_is_in_the_format_asked_for(options: list[str],
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("sql", ["", " \n"])
-def test_an_empty_query_is_refused_with_a_sentence(sql: str) -> None:
+def test_empty_query_is_a_usage_error(sql: str) -> None:
     result = run("query", sql)
 
     assert result.exit_code == 2
@@ -61,7 +61,7 @@ def test_an_empty_query_is_refused_with_a_sentence(sql: str) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_an_export_of_nothing_says_why_draws_nothing_and_exits_with_3() -> None:
+def test_export_without_matches_prints_one_line_and_exits_with_3() -> None:
     result = run("export", "--out", "train.jsonl")
 
     assert result.exit_code == 3
@@ -70,18 +70,16 @@ def test_an_export_of_nothing_says_why_draws_nothing_and_exits_with_3() -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_an_export_tells_a_program_its_manifest() -> None:
+def test_export_json_is_the_manifest() -> None:
     assert json.loads(run("export", "--out", "train.jsonl", "--json").stdout)["examples"] == 0
 
 
 @pytest.mark.parametrize(("level", "code"), [("ok", 0), ("warn", 0), ("BAD", 1)])
-def test_the_doctors_exit_code_says_whether_somebody_must_act(
-    level: Level, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_exits_with_1_only_if_a_check_fails(level: Level, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def examine(_: Settings) -> list[Finding]:
-        return [Finding("ingress", "ok", "ready"), Finding("stages", level, "said")]
+        return [Finding("ingress", "ok", "ready"), Finding("stages", level, "a sentence")]
 
-    monkeypatch.setattr(doctor, "run_checks", examine)
+    monkeypatch.setattr(checks, "run_checks", examine)
 
     text, document = run("doctor"), run("doctor", "--json")
 
@@ -90,6 +88,6 @@ def test_the_doctors_exit_code_says_whether_somebody_must_act(
     assert json.loads(document.output)[1] == {
         "check": "stages",
         "status": level,
-        "message": "said",
+        "message": "a sentence",
         "ok": code == 0,
     }

@@ -14,7 +14,7 @@ from streams.ingress.requests.authentication import ApiKeyAuthenticator
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.logging.configure", lambda *_args, **_more: None)
     monkeypatch.setenv("SLUICE_LOG", "warning")
 
@@ -31,31 +31,31 @@ def plain_key(text: str) -> str:
 
 
 @pytest.mark.parametrize("tenant", ["acme", "no", "1"])
-def test_all_that_is_printed_is_a_configuration_in_which_the_key_works(tenant: str, tmp_path: Path) -> None:
+def test_printed_lines_are_a_configuration_that_accepts_the_key(tenant: str, tmp_path: Path) -> None:
     text = new("--tenant", tenant, "--models", "gpt-*, demo")
     (tmp_path / "sluice.yaml").write_text(text, "utf-8")
 
     settings = load(tmp_path / "sluice.yaml", {})
 
-    caller = ApiKeyAuthenticator(settings).lookup(b"Bearer " + plain_key(text).encode())
-    assert caller is not None
-    assert caller.tenant == tenant
+    principal = ApiKeyAuthenticator(settings).lookup(b"Bearer " + plain_key(text).encode())
+    assert principal is not None
+    assert principal.tenant == tenant
     assert settings.keys[0].models == ("gpt-*", "demo")
 
 
-def test_the_key_itself_stands_in_a_comment_and_only_its_hash_in_the_configuration() -> None:
+def test_key_is_only_in_a_comment_and_its_hash_in_the_configuration() -> None:
     text = new("--tenant", "acme", "--id", "first")
 
     (entry,) = yaml.safe_load(text)["keys"]
     assert entry == {"id": "first", "tenant": "acme", "hash": hash_key(plain_key(text)), "models": ["*"]}
 
 
-def test_two_keys_are_never_the_same() -> None:
+def test_keys_differ() -> None:
     assert plain_key(new("--tenant", "acme")) != plain_key(new("--tenant", "acme"))
 
 
-def test_a_program_gets_json() -> None:
-    made = json.loads(new("--tenant", "acme", "--json"))
+def test_json_has_key_and_hash() -> None:
+    created = json.loads(new("--tenant", "acme", "--json"))
 
-    assert made["hash"] == hash_key(made["key"])
-    assert made["id"].startswith("acme-")
+    assert created["hash"] == hash_key(created["key"])
+    assert created["id"].startswith("acme-")

@@ -26,8 +26,8 @@ def commands(command: click.Command = main, path: tuple[str, ...] = ()) -> Itera
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No file and no variable of whoever runs the tests, and the program's log left as it is."""
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No file and no variable of the machine that runs the tests, and no change of the logging."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logs, "configure", lambda *_args, **_more: None)
     monkeypatch.setenv("SLUICE_LOG", "warning")
@@ -41,7 +41,7 @@ def run(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)
 @pytest.mark.parametrize("option", ["-h", "--help"])
-def test_every_command_explains_itself(path: tuple[str, ...], option: str) -> None:
+def test_every_command_has_help(path: tuple[str, ...], option: str) -> None:
     result = run(*path, option)
 
     assert result.exit_code == 0
@@ -50,7 +50,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], option: str) -> No
 
 
 @pytest.mark.parametrize("group", [(), ("keys",), ("dashboards",)], ids=" ".join)
-def test_eighty_columns_hold_what_each_command_is_for(group: tuple[str, ...]) -> None:
+def test_help_of_each_command_fits_80_columns(group: tuple[str, ...]) -> None:
     listed = CliRunner().invoke(main, [*group, "--help"], terminal_width=80).output.partition("Commands:\n")[2]
 
     assert listed
@@ -63,17 +63,23 @@ def test_eighty_columns_hold_what_each_command_is_for(group: tuple[str, ...]) ->
         ["--no-such-option"],
         ["no-such-command"],
         ["run"],
-        ["run", "telepathy"],
+        ["run", "unknown"],
         ["query"],
+        ["query", "SELECT 1", "--json", "--format", "CSV"],
         ["export"],
+        ["export", "--out", "x.csv"],
+        ["export", "--out", "x.jsonl", "--since", "yesterday"],
+        ["export", "--out", "x.jsonl", "--since", "2026-11-02", "--until", "2026-11-01"],
+        ["export", "--out", "x.jsonl", "--label", "=v2"],
         ["keys", "new"],
         ["keys", "new", "--tenant", "Not A Name"],
+        ["keys", "new", "--tenant", "a", "--models", ""],
         ["dashboards", "push"],
         ["--log-level", "loud", "topics"],
     ],
     ids=" ".join,
 )
-def test_a_wrong_call_says_how_it_is_used_and_exits_with_2(arguments: list[str]) -> None:
+def test_usage_error_shows_the_usage_and_exits_with_2(arguments: list[str]) -> None:
     result = run(*arguments)
 
     assert result.exit_code == 2
@@ -81,21 +87,21 @@ def test_a_wrong_call_says_how_it_is_used_and_exits_with_2(arguments: list[str])
     assert "Traceback" not in result.output
 
 
-def test_the_version_is_told() -> None:
+def test_version_is_printed() -> None:
     assert run("--version").output.split()[-1].count(".") == 2
 
 
-def test_what_a_call_does_not_need_is_not_imported() -> None:
+def test_command_line_imports_no_heavy_package() -> None:
     heavy = {"faust", "aiokafka", "clickhouse_connect", "aiohttp", "pydantic", "connectors"}
     code = f"import sys; import streams.cli.main; print(*{heavy} & sys.modules.keys())"
 
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert told.stdout.split() == []
+    assert imported.stdout.split() == []
 
 
 @pytest.mark.parametrize("command", ["up", "topics", "migrate", "query SELECT", "doctor", "run call"])
-def test_a_configuration_that_can_not_be_used_is_a_line_and_exit_code_1(command: str, tmp_path: Path) -> None:
+def test_invalid_configuration_is_one_line_and_exit_code_1(command: str, tmp_path: Path) -> None:
     (tmp_path / "sluice.yaml").write_text("deadline_s: soon\n", "utf-8")
 
     result = run(*command.split())
@@ -105,26 +111,24 @@ def test_a_configuration_that_can_not_be_used_is_a_line_and_exit_code_1(command:
 
 
 @pytest.mark.parametrize(("command", "needed"), [("query SELECT", False), ("up", True), ("run call", True)])
-def test_a_providers_key_is_needed_only_by_what_calls_it(
+def test_secret_of_a_provider_is_required_only_by_commands_that_call_it(
     command: str, needed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "sluice.yaml").write_text('providers: {own: {kind: openai, api_key: "${NOT_SET}"}}\n', "utf-8")
-    monkeypatch.setattr("streams.provisioning.clickhouse.open_reader", lambda _: Answering())
+    monkeypatch.setattr("streams.provisioning.clickhouse.open_reader", lambda _: AnsweringClickHouse())
 
     result = run(*command.split())
 
     assert (result.exit_code, "NOT_SET is not set" in result.output) == ((1, True) if needed else (0, False))
 
 
-class Answering:
-    """A ClickHouse."""
-
+class AnsweringClickHouse:
     def query(self, _sql: str, _format: str) -> bytes:
         return b"1"
 
 
 @pytest.mark.parametrize("error", UserError.__subclasses__(), ids=lambda error: error.__name__)
-def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_error_is_one_line_and_exit_code_1(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise error("[the] sentence: what to do")
 
@@ -135,11 +139,11 @@ def test_errors_for_people_are_a_line_and_exit_code_1(error: type[Exception], mo
     assert (result.exit_code, result.output) == (1, "sluice: [the] sentence: what to do\n")
 
 
-def test_what_every_part_says_to_people_is_among_them() -> None:
+def test_errors_of_every_part_are_user_errors() -> None:
     assert {StartError, BrokerError, KafkaFaultError, ClickHouseError} <= set(UserError.__subclasses__())
 
 
-def test_a_fault_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_exception_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 

@@ -38,7 +38,9 @@ def test_the_file_beside_us_is_read_and_a_named_one_wins(tmp_path: Path, monkeyp
 
 
 def test_a_named_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
-    assert fault(tmp_path / "sluice.yaml") == "sluice.yaml: no such file (SLUICE_CONFIG or --config names it)"
+    assert (
+        fault(tmp_path / "sluice.yaml") == "sluice.yaml: no such file (named by SLUICE_CONFIG or on the command line)"
+    )
 
 
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_broken_yaml_is_said_with_its_place_and_without_its_content(tmp_path: Pa
 
 @pytest.mark.parametrize("text", ["- a list", "just a word", "5"])
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, like `providers: …`"
+    assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, such as `providers: …`"
 
 
 def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> None:
@@ -278,3 +280,46 @@ def test_how_to_get_into_kafka_decides_about_no_request_and_is_in_no_event(tmp_p
 
     assert settings.hash == load(environ={}).hash
     assert "canary" not in settings.public_json + repr(settings) + repr(settings.kafka.address)
+
+
+def test_all_variables_that_are_not_set_are_reported_with_the_other_faults(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, 'http: {port: "${PORT}"}\nproviders: {o: {kind: openai, api_key: "${KEY}"}}\ndeadline_s: soon'
+    )
+
+    assert fault(path).splitlines() == [
+        "sluice.yaml: http.port: environment variable PORT is not set",
+        "sluice.yaml: providers.o.api_key: environment variable KEY is not set",
+        "sluice.yaml: deadline_s: must be a number",
+    ]
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_variable_without_braces_is_a_fault_that_quotes_no_value(secrets: bool, tmp_path: Path) -> None:
+    path = write(tmp_path, "providers: {o: {kind: openai, api_key: $OPENAI_API_KEY}}")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, {"OPENAI_API_KEY": "sk-secret"}, secrets=secrets)
+
+    assert str(caught.value).endswith("o.api_key: an environment variable needs braces: write ${NAME}, not $NAME")
+
+
+@pytest.mark.parametrize("value", ["a$b", "$5", "$", "$$", "pre $NAME"])
+def test_other_text_with_a_dollar_sign_is_unchanged(value: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"providers: {{o: {{kind: openai, api_key: '{value}'}}}}")
+
+    key = load(path, {}).providers["o"].api_key
+
+    assert key is not None
+    assert key.get_secret_value() == value
+
+
+def test_dollar_sign_is_text_in_variables_and_policies(tmp_path: Path) -> None:
+    text = 'providers: {o: {kind: openai, api_key: "${KEY}"}}\npolicies: {p: {deny: [{name: n, keywords: [$ACME]}]}}'
+
+    settings = load(write(tmp_path, text), {"KEY": "$ecret"})
+
+    key = settings.providers["o"].api_key
+    assert key is not None
+    assert key.get_secret_value() == "$ecret"
+    assert settings.policies["p"].deny[0].keywords == ("$ACME",)

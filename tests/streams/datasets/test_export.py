@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from connectors.clickhouse import ClickHouseClient
+from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from streams.datasets.export import PAGE_ROWS, export
 from streams.datasets.selection import ExportError, ExportOptions
 
@@ -35,11 +35,11 @@ COLUMNS = (
 )
 
 
-def asked(text: str = "Wie heißt der Fluss? 🌊", **fields: Any) -> str:
+def request_body(text: str = "Wie heißt der Fluss? 🌊", **fields: Any) -> str:
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": text}], **fields}, ensure_ascii=False)
 
 
-def answered(text: str = "Der Rhein.", finish_reason: str = "stop") -> str:
+def answer_body(text: str = "Der Rhein.", finish_reason: str = "stop") -> str:
     message = {"role": "assistant", "content": text}
     return json.dumps({"choices": [{"message": message, "finish_reason": finish_reason}]}, ensure_ascii=False)
 
@@ -56,8 +56,8 @@ def row(number: int = 0, **changes: Any) -> list[object]:
         "provider_model": "echo",
         "labels": {},
         "config_hash": "c0ffee",
-        "input": asked(f"Frage {number}"),
-        "output": answered(),
+        "input": request_body(f"Frage {number}"),
+        "output": answer_body(),
         "version": 1,
     }
     values |= changes
@@ -77,8 +77,8 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "gateways.jsonl"
 
 
-def test_answered_chats_become_examples_and_nothing_else_does(clickhouse: ClickHouseClient, out: Path) -> None:
-    kept = row(1, input=asked(), output=answered())
+def test_export_writes_only_answered_chat_requests(clickhouse: ClickHouseClient, out: Path) -> None:
+    kept = row(1, input=request_body(), output=answer_body())
     others = [row(2, outcome="failed"), row(3, outcome="refused"), row(4, operation="embeddings")]
     clickhouse.insert("requests_log", COLUMNS, [kept, *others])
 
@@ -95,10 +95,10 @@ def test_answered_chats_become_examples_and_nothing_else_does(clickhouse: ClickH
     assert manifest.examples == manifest.requests_read == 1
 
 
-def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_each_filter_selects_matching_requests(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [
-        row(0, input=asked("mine"), tenant="a", request_model="slow", labels={"team": "x=y"}),
-        row(5000, input=asked("theirs"), tenant="b"),
+        row(0, input=request_body("mine"), tenant="a", request_model="slow", labels={"team": "x=y"}),
+        row(5000, input=request_body("theirs"), tenant="b"),
     ]
     clickhouse.insert("requests_log", COLUMNS, rows)
     later = START + dt.timedelta(seconds=1)
@@ -125,18 +125,21 @@ def test_each_filter_lets_through_what_it_names(clickhouse: ClickHouseClient, ou
     }
 
 
-def test_a_label_that_feedback_gave_selects_the_requests_it_judged(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_feedback_label_selects_requests_of_the_same_tenant(clickhouse: ClickHouseClient, out: Path) -> None:
     good, bad = str(uuid.uuid4()), str(uuid.uuid4())
-    rows = [row(1, request_id=good, input=asked("good one")), row(2, request_id=bad, input=asked("bad one"))]
+    rows = [
+        row(1, request_id=good, input=request_body("good one")),
+        row(2, request_id=bad, input=request_body("bad one")),
+    ]
     clickhouse.insert("requests_log", COLUMNS, rows)
-    judged = ("tenant", "event_time", "event_type", "request_id", "labels", "kafka_topic", "kafka_offset")
+    columns = ("tenant", "event_time", "event_type", "request_id", "labels", "kafka_topic", "kafka_offset")
     clickhouse.insert(
         "events_log",
-        judged,
+        columns,
         [
             ["default", START, "FeedbackGiven", good, {"label": "good"}, "llm.feedback.v1", 1],
             ["default", START, "FeedbackGiven", bad, {"label": "bad"}, "llm.feedback.v1", 2],
-            # a tenant can't judge another's request
+            # feedback of another tenant does not count
             ["other", START, "FeedbackGiven", bad, {"label": "good"}, "llm.feedback.v1", 3],
         ],
     )
@@ -149,9 +152,7 @@ def test_a_label_that_feedback_gave_selects_the_requests_it_judged(clickhouse: C
 @pytest.mark.parametrize(
     "typed", ["' OR 1=1 --", "x'; DROP TABLE requests_log; --", "team=' OR '1'='1", "{tenant:String}", "a\\' OR 1 --"]
 )
-def test_sql_in_a_filter_is_only_a_text_that_matches_nothing(
-    clickhouse: ClickHouseClient, tmp_path: Path, typed: str
-) -> None:
+def test_sql_in_a_filter_is_text_that_matches_nothing(clickhouse: ClickHouseClient, tmp_path: Path, typed: str) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(1)])
 
     for filters in ({"label": typed}, {"tenant": typed}, {"model": typed}):
@@ -161,13 +162,13 @@ def test_sql_in_a_filter_is_only_a_text_that_matches_nothing(
     assert export(clickhouse, ExportOptions(tmp_path / "x.jsonl")).examples == 1
 
 
-def test_five_thousand_requests_of_few_milliseconds_come_once_each_in_pages(
+def test_pages_hold_each_of_5000_requests_once_also_within_one_millisecond(
     clickhouse: ClickHouseClient, out: Path
 ) -> None:
-    # a page ends amid requests of one millisecond: the id must carry on
-    rows = [row(number // 700, input=asked(str(number)), tenant="ab"[number % 2]) for number in range(5000)]
+    # a page ends among requests of one millisecond, so the next page starts by the id
+    rows = [row(number // 700, input=request_body(str(number)), tenant="ab"[number % 2]) for number in range(5000)]
     clickhouse.insert("requests_log", COLUMNS, rows)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
 
     class Paged:
         largest = 0
@@ -177,23 +178,23 @@ def test_five_thousand_requests_of_few_milliseconds_come_once_each_in_pages(
             self.largest = max(self.largest, len(page))
             return page
 
-    manifest = export(paged := Paged(), ExportOptions(out), lambda done, total: told.append((done, total)))
+    manifest = export(paged := Paged(), ExportOptions(out), lambda done, total: progress.append((done, total)))
 
     assert sorted(map(int, questions(out))) == list(range(5000))
     assert manifest.examples == 5000
     assert manifest.tenants == ("a", "b")
-    assert told[0] == (PAGE_ROWS, 5000)
-    assert told[-1] == (5000, 5000)
+    assert progress[0] == (PAGE_ROWS, 5000)
+    assert progress[-1] == (5000, 5000)
     assert paged.largest == PAGE_ROWS
 
 
-def test_what_makes_no_example_is_counted_by_its_reason(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_skipped_requests_are_counted_by_reason(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [
         row(1),
-        row(2, input=asked("Frage 1")),
-        row(3, output=answered(finish_reason="length")),
-        row(4, output=answered(finish_reason="length")),
-        row(5, output=answered(finish_reason="content_filter")),
+        row(2, input=request_body("Frage 1")),
+        row(3, output=answer_body(finish_reason="length")),
+        row(4, output=answer_body(finish_reason="length")),
+        row(5, output=answer_body(finish_reason="content_filter")),
         row(6, input="", output=""),
         row(7, input="{"),
     ]
@@ -203,10 +204,10 @@ def test_what_makes_no_example_is_counted_by_its_reason(clickhouse: ClickHouseCl
 
     assert manifest.examples == len(lines(out)) == 1
     assert manifest.skipped == {"truncated": 2, "duplicate": 1, "filtered": 1, "body_expired": 1, "unreadable": 1}
-    assert "2 left out: the answer was cut off at the token limit" in manifest.sentence
+    assert "2 skipped: answer cut off at the token limit" in manifest.sentence
 
 
-def test_a_limit_is_of_examples(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_limit_counts_examples_not_requests(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(0, output="{}"), *(row(number) for number in range(1, 10))])
 
     manifest = export(clickhouse, ExportOptions(out, limit=3))
@@ -215,7 +216,7 @@ def test_a_limit_is_of_examples(clickhouse: ClickHouseClient, out: Path) -> None
     assert manifest.examples == 3
 
 
-def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_manifest_describes_file_filters_and_configurations(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(0, config_hash="old"), row(1500, config_hash="new")])
 
     export(clickhouse, ExportOptions(out, tenant="default", since=START))
@@ -231,7 +232,7 @@ def test_the_manifest_tells_what_the_file_is_made_of(clickhouse: ClickHouseClien
     assert "{tenant:String}" in manifest["sql"]
 
 
-def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_query_of_the_manifest_finds_the_same_requests(clickhouse: ClickHouseClient, out: Path) -> None:
     rows = [row(number, tenant="b" if number == 0 else "a") for number in range(4)]
     clickhouse.insert("requests_log", COLUMNS, rows)
     export(clickhouse, ExportOptions(out, since=START))
@@ -244,7 +245,7 @@ def test_the_query_in_the_manifest_finds_the_same_requests_again(clickhouse: Cli
     assert [len(first), len(second)] == [3, 1]
 
 
-def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouseClient, tmp_path: Path) -> None:
+def test_parquet_has_the_same_examples_in_columns(clickhouse: ClickHouseClient, tmp_path: Path) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "gateway", "arguments": '{"city": "Köln"}'}}
     tools = [{"type": "function", "function": {"name": "gateway", "parameters": {"type": "object"}}}]
     called = json.dumps(
@@ -253,7 +254,7 @@ def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouseClient
     parts = [{"type": "text", "text": "zwei "}, {"type": "text", "text": "Teile"}]
     picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
     rows = [
-        row(1, input=asked("🌊", tools=tools), output=called),
+        row(1, input=request_body("🌊", tools=tools), output=called),
         row(2, input=json.dumps({"messages": [{"role": "user", "content": parts}]})),
         row(3, input=json.dumps({"messages": [{"role": "user", "content": picture}]})),
     ]
@@ -270,7 +271,7 @@ def test_parquet_holds_the_same_examples_in_columns(clickhouse: ClickHouseClient
     assert manifest.skipped == {"content_not_text": 1}
 
 
-def test_nothing_that_fits_leaves_an_earlier_file_alone_and_says_so(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_export_without_matches_keeps_an_earlier_file(clickhouse: ClickHouseClient, out: Path) -> None:
     out.write_text("earlier")
 
     manifest = export(clickhouse, ExportOptions(out))
@@ -281,34 +282,60 @@ def test_nothing_that_fits_leaves_an_earlier_file_alone_and_says_so(clickhouse: 
     assert out.read_text() == "earlier"
 
 
-def test_an_export_that_breaks_leaves_no_half_a_file(clickhouse: ClickHouseClient, out: Path) -> None:
+def test_failed_export_leaves_no_partial_file(clickhouse: ClickHouseClient, out: Path) -> None:
     clickhouse.insert("requests_log", COLUMNS, [row(number) for number in range(PAGE_ROWS + 1)])
 
     class Breaking:
-        asked = 0
+        calls = 0
 
         def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-            self.asked += 1
-            if self.asked == 3:
-                raise ConnectionError
+            self.calls += 1
+            if self.calls == 3:
+                raise ClickHouseError("connection lost", unavailable=True)
             return clickhouse.rows(sql, parameters)
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ClickHouseError):
         export(Breaking(), ExportOptions(out))
 
     assert list(out.parent.iterdir()) == []
 
 
+class NoRequests:
+    def rows(self, _sql: str, _parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return []
+
+
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("out", "message"),
     [
-        (ExportOptions(Path("x.csv")), r"ends in \.jsonl or \.parquet"),
-        (ExportOptions(Path("x.jsonl"), format="llama"), "there is: openai-sft"),
-        (ExportOptions(Path("no/such/folder/x.jsonl")), "is no folder that can be written to"),
+        ("no/such/directory/x.jsonl", "no/such/directory: the directory does not exist or is not writable"),
+        ("x" * 300 + ".jsonl", r"xxx…: can't be written \(File name too long\)"),
+        ("/proc/x.jsonl", r"/proc"),
+        ("/dev/null/x.parquet", r"/dev/null"),
     ],
 )
-def test_what_can_not_be_written_is_said_before_anything_is_read(
-    clickhouse: ClickHouseClient, options: ExportOptions, said: str
+def test_file_that_can_not_be_written_is_one_sentence(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ExportError, match=said):
-        export(clickhouse, options)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ExportError, match=message) as caught:
+        export(NoRequests(), ExportOptions(Path(out)))
+
+    assert len(str(caught.value)) < 250
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_label_with_an_empty_value_does_not_match_requests_without_the_label(
+    clickhouse: ClickHouseClient, out: Path
+) -> None:
+    rows = [
+        row(1, input=request_body("empty"), labels={"prompt": ""}),
+        row(2, input=request_body("other"), labels={"prompt": "v2"}),
+        row(3, input=request_body("none")),
+    ]
+    clickhouse.insert("requests_log", COLUMNS, rows)
+
+    export(clickhouse, ExportOptions(out, label="prompt="))
+
+    assert questions(out) == ["empty"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("7d", dt.datetime(2026, 11, 17, 12, 0, tzinfo=dt.UTC)),
         ("90m", dt.datetime(2026, 11, 24, 10, 30, tzinfo=dt.UTC)),
@@ -21,17 +22,17 @@ NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
         ("2026-11-01T09:30+02:00", dt.datetime(2026, 11, 1, 7, 30, tzinfo=dt.UTC)),
     ],
 )
-def test_a_time_is_iso_8601_or_how_long_ago(typed: str, meant: dt.datetime) -> None:
-    assert point_in_time(typed, NOW) == meant
+def test_time_is_iso_8601_or_an_age(typed: str, expected: dt.datetime) -> None:
+    assert point_in_time(typed, NOW) == expected
 
 
 @pytest.mark.parametrize("typed", ["", "yesterday", "7", "7y", "2026-13-01", "99999999999d"])
-def test_what_is_no_time_says_what_would_be_one(typed: str) -> None:
-    with pytest.raises(ExportError, match="write one like"):
+def test_invalid_time_is_an_error_with_examples(typed: str) -> None:
+    with pytest.raises(ExportError, match=r"^invalid time .*: write 2026-11-24"):
         point_in_time(typed, NOW)
 
 
-def test_nothing_that_a_person_types_stands_in_the_query() -> None:
+def test_user_input_is_a_parameter_and_never_sql() -> None:
     typed = "'; DROP TABLE requests_log; --"
     options = ExportOptions(out=Path("x.jsonl"), tenant=typed, model=typed, label=typed, since=NOW)
 
@@ -47,9 +48,25 @@ def test_nothing_that_a_person_types_stands_in_the_query() -> None:
     }
 
 
-def test_a_label_with_an_equals_sign_is_the_callers_own() -> None:
-    where, parameters = where_clause(ExportOptions(out=Path("x.jsonl"), label="team=a=b"), NOW)
+@pytest.mark.parametrize(("label", "value"), [("team=a=b", "a=b"), ("team=", "")])
+def test_label_with_equals_sign_matches_requests_that_have_it_with_this_value(label: str, value: str) -> None:
+    where, parameters = where_clause(ExportOptions(out=Path("x.jsonl"), label=label), NOW)
 
-    assert "labels[{label_key:String}] = {label_value:String}" in where
-    assert parameters["label_key"] == "team"
-    assert parameters["label_value"] == "a=b"
+    assert "mapContains(labels, {label_key:String}) AND labels[{label_key:String}] = {label_value:String}" in where
+    assert (parameters["label_key"], parameters["label_value"]) == ("team", value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": Path("x.csv")}, r"--out must end in \.jsonl or \.parquet, not 'x\.csv'"),
+        ({"format": "llama"}, "unknown format 'llama'; known: openai-sft"),
+        ({"since": NOW, "until": NOW - dt.timedelta(days=1)}, "--since must be before --until"),
+        ({"since": NOW, "until": NOW}, "--since must be before --until"),
+        ({"label": ""}, "--label needs a name"),
+        ({"label": "=v2"}, "--label needs a name"),
+    ],
+)
+def test_invalid_option_is_an_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        ExportOptions(**{"out": Path("x.jsonl"), **options})

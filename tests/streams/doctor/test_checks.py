@@ -11,10 +11,10 @@ import pytest
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.kafka import BrokerUnavailableError, TopicMismatchError
 from streams.config.settings import Settings
-from streams.doctor import checks as doctor
+from streams.doctor import checks
+from streams.doctor import clickhouse as clickhouse_checks
 from streams.doctor.checks import CHECKS, run_checks
 from streams.doctor.finding import CheckFailed, CheckWarning, Finding
-from streams.provisioning import clickhouse as stores
 
 
 def settings(**content: Any) -> Settings:
@@ -22,19 +22,21 @@ def settings(**content: Any) -> Settings:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make every look find that all is well, but for those that are named."""
+def results(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make every check succeed, except those that are named."""
 
     def make(**faults: Exception) -> None:
-        def finds(what: str) -> Callable[[Settings], Any]:
-            async def take(_: Settings) -> str:
-                if error := faults.get(what.replace(" ", "_")):
+        def replacement(name: str) -> Callable[[Settings], Any]:
+            async def run(_: Settings) -> str:
+                if error := faults.get(name.replace(" ", "_")):
                     raise error
                 return "fine"
 
-            return take
+            return run
 
-        monkeypatch.setattr(doctor, "CHECKS", [dataclasses.replace(look, run=finds(look.name)) for look in CHECKS])
+        monkeypatch.setattr(
+            checks, "CHECKS", [dataclasses.replace(check, run=replacement(check.name)) for check in CHECKS]
+        )
 
     return make
 
@@ -43,8 +45,8 @@ async def levels() -> dict[str, str]:
     return {finding.name: finding.level for finding in await run_checks(settings())}
 
 
-async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[..., None]) -> None:
-    found()
+async def test_checks_run_in_the_order_of_the_data(results: Callable[..., None]) -> None:
+    results()
 
     assert await levels() == dict.fromkeys(
         (
@@ -57,6 +59,7 @@ async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[.
             "backlog",
             "ClickHouse",
             "newest row",
+            "running config",
             "unsettled requests",
             "dead letters",
         ),
@@ -67,29 +70,27 @@ async def test_it_looks_at_every_part_in_the_order_of_the_data(found: Callable[.
 @pytest.mark.parametrize(
     "error", [CheckFailed("too slow"), TopicMismatchError("topic t: …"), httpx.ReadTimeout("")], ids=repr
 )
-async def test_one_look_that_fails_does_not_keep_the_others_from_being_taken(
-    error: Exception, found: Callable[..., None]
-) -> None:
-    found(topics=error)
+async def test_failed_check_does_not_skip_the_others(error: Exception, results: Callable[..., None]) -> None:
+    results(topics=error)
 
     findings = {finding.name: finding for finding in await run_checks(settings())}
 
     assert findings["topics"] == Finding("topics", "BAD", str(error) or "ReadTimeout")
-    assert [what for what, finding in findings.items() if not finding.ok] == ["topics"]
+    assert [name for name, finding in findings.items() if not finding.ok] == ["topics"]
     assert len(findings) == len(CHECKS)
 
 
-async def test_what_is_only_worth_knowing_is_a_warning(found: Callable[..., None]) -> None:
-    found(dead_letters=CheckWarning("one, yesterday"))
+async def test_check_warning_is_a_finding_that_is_ok(results: Callable[..., None]) -> None:
+    results(dead_letters=CheckWarning("one, yesterday"))
 
     (*_, last) = await run_checks(settings())
 
     assert (last.level, last.ok, last.message) == ("warn", True, "one, yesterday")
 
 
-async def test_a_kafka_that_is_away_is_said_once(found: Callable[..., None]) -> None:
-    away = BrokerUnavailableError("nobody there")
-    found(Kafka=away, topics=away, stages=away, backlog=away, newest_row=away)
+async def test_unavailable_kafka_is_reported_once(results: Callable[..., None]) -> None:
+    away = BrokerUnavailableError("no answer")
+    results(Kafka=away, topics=away, stages=away, backlog=away, newest_row=away)
 
     assert await levels() == {
         "configuration": "ok",
@@ -97,33 +98,34 @@ async def test_a_kafka_that_is_away_is_said_once(found: Callable[..., None]) -> 
         "ingress": "ok",
         "Kafka": "BAD",
         "ClickHouse": "ok",
+        "running config": "ok",
         "unsettled requests": "ok",
         "dead letters": "ok",
     }
 
 
-async def test_a_clickhouse_that_is_away_is_said_once(found: Callable[..., None]) -> None:
+async def test_unavailable_clickhouse_is_reported_once(results: Callable[..., None]) -> None:
     away = ClickHouseError("can't be reached", unavailable=True)
-    found(ClickHouse=away, newest_row=away, unsettled_requests=away, dead_letters=away)
+    results(ClickHouse=away, newest_row=away, running_config=away, unsettled_requests=away, dead_letters=away)
 
-    told = await levels()
+    found = await levels()
 
-    assert told["ClickHouse"] == "BAD"
-    assert told.keys().isdisjoint({"newest row", "unsettled requests", "dead letters"})
-    assert told["backlog"] == "ok"
+    assert found["ClickHouse"] == "BAD"
+    assert found.keys().isdisjoint({"newest row", "running config", "unsettled requests", "dead letters"})
+    assert found["backlog"] == "ok"
 
 
 @pytest.mark.flow
-async def test_a_database_without_our_tables_is_a_finding_and_no_crash(
+async def test_database_without_tables_is_a_finding(
     empty_clickhouse: ClickHouseClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stores, "open_reader", lambda _settings: empty_clickhouse)
+    monkeypatch.setattr(clickhouse_checks, "open_reader", lambda _settings: empty_clickhouse)
     monkeypatch.setattr(empty_clickhouse, "close", lambda: None)
     unused = {"http": {"port": 1}, "kafka": {"bootstrap_servers": "127.0.0.1:1"}}
 
     findings = {finding.name: finding for finding in await run_checks(settings(state=tmp_path, **unused))}
 
-    assert {what: finding.ok for what, finding in findings.items()} == {
+    assert {name: finding.ok for name, finding in findings.items()} == {
         "configuration": True,
         "disk": True,
         "ingress": False,

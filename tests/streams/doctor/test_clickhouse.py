@@ -10,17 +10,16 @@ from connectors.kafka.connection import client_settings
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.topics import Topics
 from streams.config.settings import Settings
-from streams.doctor import clickhouse as store
+from streams.doctor import clickhouse as checks
 from streams.doctor.finding import CheckFailed, CheckWarning
-from streams.provisioning import clickhouse as stores
 
 pytestmark = pytest.mark.flow
 
 
 @pytest.fixture
 def rows(clickhouse: ClickHouseClient, monkeypatch: pytest.MonkeyPatch) -> ClickHouseClient:
-    """The database that the looks see."""
-    monkeypatch.setattr(stores, "open_reader", lambda _settings: clickhouse)
+    """The database that the checks read."""
+    monkeypatch.setattr(checks, "open_reader", lambda _settings: clickhouse)
     monkeypatch.setattr(clickhouse, "close", lambda: None)
     return clickhouse
 
@@ -43,46 +42,72 @@ async def write(broker: EmbeddedBroker, topic: str, seconds_ago: int) -> None:
 
 
 @pytest.mark.usefixtures("rows")
-async def test_an_empty_database_has_nothing_wrong(broker: EmbeddedBroker, topics: Topics) -> None:
-    asked = settings(broker, topics)
+async def test_empty_database_passes_all_checks(broker: EmbeddedBroker, topics: Topics) -> None:
+    configured = settings(broker, topics)
 
-    assert (await store.clickhouse(asked)).endswith(", 0 events")
-    assert await store.freshness(asked) == "no rows, and nothing on the log that should be one"
-    assert await store.unsettled(asked) == "none older than five minutes"
-    assert await store.dead_letters(asked) == "none in the last day"
+    assert (await checks.clickhouse(configured)).endswith(", 0 events")
+    assert await checks.freshness(configured) == "no rows, and no records in Kafka that should have one"
+    assert await checks.unsettled(configured) == "none older than five minutes"
+    assert await checks.dead_letters(configured) == "none in the last day"
 
 
-async def test_a_record_that_is_newer_than_every_row_for_more_than_a_minute_is_wrong(
+async def test_freshness_fails_if_a_record_has_no_row_after_a_minute(
     rows: ClickHouseClient, broker: EmbeddedBroker, topics: Topics
 ) -> None:
     put(rows, topics.admitted.name, minutes_ago=10)
     await write(broker, topics.admitted.name, seconds_ago=1200)
-    assert await store.freshness(settings(broker, topics)) == "as new as the log"
+    assert await checks.freshness(settings(broker, topics)) == "up to date with Kafka"
 
     await write(broker, topics.outcomes.name, seconds_ago=300)
 
-    with pytest.raises(CheckFailed, match=r"a record of 30\d s ago is newer than every row; does audit run"):
-        await store.freshness(settings(broker, topics))
+    with pytest.raises(CheckFailed, match=r"a record written 30\d s ago has no row yet; check that audit runs"):
+        await checks.freshness(settings(broker, topics))
 
 
-async def test_a_record_of_this_moment_may_still_become_a_row(
+async def test_freshness_accepts_a_record_of_the_last_minute(
     rows: ClickHouseClient, broker: EmbeddedBroker, topics: Topics
 ) -> None:
     put(rows, topics.admitted.name, minutes_ago=10)
 
     await write(broker, topics.outcomes.name, seconds_ago=2)
 
-    assert await store.freshness(settings(broker, topics)) == "as new as the log"
+    assert await checks.freshness(settings(broker, topics)) == "up to date with Kafka"
 
 
-async def test_dead_letters_are_wrong_while_they_come_and_worth_knowing_for_a_day(rows: ClickHouseClient) -> None:
+async def test_dead_letters_fail_for_five_minutes_and_warn_for_a_day(rows: ClickHouseClient) -> None:
     put(rows, "llm.routed.v1-dlt", minutes_ago=60)
     put(rows, "llm.routed.v1-dlt", minutes_ago=90, offset=1)
     put(rows, "llm.feedback.v1-dlt", minutes_ago=60 * 25)
-    with pytest.raises(CheckWarning, match=r"in the last day 2 on llm\.routed\.v1-dlt; why: sluice query"):
-        await store.dead_letters(Settings())
+    with pytest.raises(CheckWarning, match=r"2 on llm\.routed\.v1-dlt in the last day; for the reasons: sluice query"):
+        await checks.dead_letters(Settings())
 
     put(rows, "llm.outcomes.v1-dlt", minutes_ago=1)
 
-    with pytest.raises(CheckFailed, match=r"in the last five minutes 1 on llm\.outcomes\.v1-dlt; why: sluice query"):
-        await store.dead_letters(Settings())
+    with pytest.raises(
+        CheckFailed, match=r"1 on llm\.outcomes\.v1-dlt in the last five minutes; for the reasons: sluice query"
+    ):
+        await checks.dead_letters(Settings())
+
+
+def put_event(rows: ClickHouseClient, kind: str, stage: str, config_hash: str, seconds_ago: int) -> None:
+    rows.command(
+        "INSERT INTO events_log (kafka_topic, kafka_offset, event_type, stage, config_hash, event_time)"
+        f" SELECT 't', {seconds_ago}, '{kind}', '{stage}', '{config_hash}', now64(3) - INTERVAL {seconds_ago} SECOND"
+    )
+
+
+async def test_running_configuration_warns_of_stages_that_have_another_one(rows: ClickHouseClient) -> None:
+    configured = Settings()
+    assert await checks.running_configuration(configured) == "no requests in the last day"
+
+    put_event(rows, "RequestAdmitted", "filter", "older", seconds_ago=90)
+    put_event(rows, "ConfigurationApplied", "", configured.hash, seconds_ago=60)
+    assert await checks.running_configuration(configured) == "the same as the file"
+
+    put_event(rows, "RequestAdmitted", "filter", "older", seconds_ago=30)
+    put_event(rows, "RequestRouted", "route", configured.hash, seconds_ago=29)
+    with pytest.raises(CheckWarning, match=r"another configuration \(filter older\); restart the processes"):
+        await checks.running_configuration(configured)
+
+    put_event(rows, "RequestAdmitted", "filter", configured.hash, seconds_ago=5)
+    assert await checks.running_configuration(configured) == "the same as the file"

@@ -4,29 +4,29 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka.embedded import disk_space as room_on_disk
+from connectors.kafka.embedded import disk_space
 from streams.config.settings import Settings
 from streams.doctor import disk
 from streams.doctor.finding import CheckFailed, CheckWarning
 
 
-async def test_what_is_left_is_told_of_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
+async def test_free_space_of_a_missing_directory_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "not" / "there"
 
-    assert (await disk.free_space(Settings(state=path))).endswith(f" MB left under {path}")
+    assert (await disk.free_space(Settings(state=path))).endswith(f" MB free under {path}")
 
 
-async def test_little_room_is_worth_knowing_and_none_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_low_space_is_a_warning_and_a_full_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "LOW_BYTES", 2**62)
-    with pytest.raises(CheckWarning, match=r"\d MB left under"):
+    with pytest.raises(CheckWarning, match=r"\d MB free under"):
         await disk.free_space(Settings(state=tmp_path))
 
-    monkeypatch.setattr(room_on_disk, "FULL_BYTES", 2**62)
-    with pytest.raises(CheckFailed, match="make room"):
+    monkeypatch.setattr(disk_space, "FULL_BYTES", 2**62)
+    with pytest.raises(CheckFailed, match="free some space"):
         await disk.free_space(Settings(state=tmp_path))
 
 
-async def test_where_others_keep_it_this_disk_is_no_matter() -> None:
+async def test_disk_is_not_checked_if_kafka_and_clickhouse_run_elsewhere() -> None:
     elsewhere = {"kafka": {"bootstrap_servers": "kafka:9092"}, "clickhouse": {"url": "http://clickhouse:8123"}}
 
-    assert await disk.free_space(Settings.model_validate(elsewhere)) == "Kafka and ClickHouse keep theirs elsewhere"
+    assert await disk.free_space(Settings.model_validate(elsewhere)) == "not used: Kafka and ClickHouse run elsewhere"

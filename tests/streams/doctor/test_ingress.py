@@ -6,27 +6,37 @@ from typing import Any
 import pytest
 
 from streams.config.settings import ConfigurationError, Settings
-from streams.doctor import ingress as door
-from streams.doctor.finding import CheckFailed
+from streams.doctor import ingress
+from streams.doctor.finding import CheckFailed, CheckWarning
 
 
 def settings(**content: Any) -> Settings:
     return Settings.model_validate(content)
 
 
-async def test_nobody_at_the_door_is_said_with_what_to_do(free_port: Callable[[], int]) -> None:
+async def test_refused_connection_is_reported_with_the_command_to_start(free_port: Callable[[], int]) -> None:
     port = free_port()
 
-    with pytest.raises(CheckFailed, match=f"nobody listens at http://127.0.0.1:{port}; start it with `sluice up`"):
-        await door.ingress(settings(http={"port": port}))
+    with pytest.raises(
+        CheckFailed, match=f"connection refused at http://127.0.0.1:{port}; start the ingress with `sluice up`"
+    ):
+        await ingress.ingress(settings(http={"port": port}))
 
 
-async def test_a_door_that_is_open_to_others_is_a_finding() -> None:
-    with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0 can be reached by others, and no keys are configured"):
-        await door.configuration(settings(http={"host": "0.0.0.0"}))
+async def test_ingress_without_keys_on_a_public_address_fails() -> None:
+    with pytest.raises(ConfigurationError, match=r"other machines can reach 0\.0\.0\.0, and no keys are configured"):
+        await ingress.configuration(settings(http={"host": "0.0.0.0"}))
 
 
-def test_who_may_call_is_said_without_a_secret() -> None:
-    assert door.authentication(settings()) == "no keys: anyone on this machine may call"
+def test_authentication_is_described_without_secrets() -> None:
+    assert ingress.authentication(settings()) == "no keys: every caller on this machine is accepted"
     key = {"id": "k", "tenant": "default", "hash": "sha256:" + "0" * 64}
-    assert door.authentication(settings(keys=[key])) == "1 key"
+    assert ingress.authentication(settings(keys=[key])) == "1 key"
+
+
+async def test_simulated_fallback_is_a_warning() -> None:
+    providers = {"real": {"kind": "openai", "base_url": "http://h/v1"}, "sim": {"kind": "simulated"}}
+    doubtful = settings(providers=providers, models={"demo": {"targets": ["real/x", "sim/echo"]}})
+
+    with pytest.raises(CheckWarning, match=r"models\.demo: sim/echo is simulated"):
+        await ingress.configuration(doubtful)

@@ -76,7 +76,7 @@ async def test_a_process_that_ended_by_itself_is_not_waited_for(tmp_path: Path) 
     one = made(tmp_path)
     one._children["flow"].exit_code = 1
 
-    with pytest.raises(StartError, match=r"`sluice run filter route reply` ended with code 1"):
+    with pytest.raises(StartError, match=r"`sluice run filter route reply` exited with code 1"):
         await one._until_ready()
 
 

@@ -14,14 +14,14 @@ def lines(*, every_s: float) -> list[str]:
     file = io.StringIO()
     now_s = 0.0
     with up._progress(Console(file=file, force_terminal=False), lambda: now_s) as progress:
-        for message in (*DOWNLOADING, "starting Kafka", "making topics"):
+        for message in (*DOWNLOADING, "starting Kafka", "creating topics"):
             now_s += every_s
             progress(message)
     return file.getvalue().splitlines()
 
 
 def test_without_a_terminal_each_step_is_a_line_however_often_it_says_how_far_it_is() -> None:
-    assert lines(every_s=0.1) == [f"sluice: {DOWNLOADING[0]}", "sluice: starting Kafka", "sluice: making topics"]
+    assert lines(every_s=0.1) == [f"sluice: {DOWNLOADING[0]}", "sluice: starting Kafka", "sluice: creating topics"]
 
 
 def test_a_step_that_lasts_says_every_ten_seconds_how_far_it_is() -> None:
