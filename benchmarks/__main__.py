@@ -13,7 +13,7 @@ from benchmarks.arguments import Arguments, parse
 from benchmarks.bench import SLOW, STALLED, Bench, Options
 from benchmarks.gateway import run_gateway
 from benchmarks.load import closed_loop
-from benchmarks.loads import LOADS
+from benchmarks.loads.catalog import LOADS
 from benchmarks.provider import ProviderAddress, run_provider
 
 NEVER_S = 3600

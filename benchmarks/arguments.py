@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from benchmarks.bench import Options, Peer
-from benchmarks.loads import LOADS, ON_DEMAND
+from benchmarks.loads.catalog import LOADS, ON_DEMAND
 
 COMPLETIONS = "/v1/chat/completions"
 

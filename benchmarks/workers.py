@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 
-from benchmarks import kafka
 from benchmarks.gateway import Gateway
+from benchmarks.loads import kafka
 
 READY_WITHIN_S = 60.0
 POLL_INTERVAL_S = 0.2

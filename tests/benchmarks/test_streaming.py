@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.streaming import PROMPT, in_order
+from benchmarks.loads.streaming import PROMPT, in_order
 
 
 def events(words: list[str], numbers: list[int] | None = None) -> bytes:

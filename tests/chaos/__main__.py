@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos import report
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import run
+from tests.chaos.verification import report
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from connectors.kafka import ensure_topics, patches
 from streams.config import loader as configuration
-from tests.chaos import evidence
 from tests.chaos.callers import REPLIES
 from tests.chaos.cluster import KafkaCluster, free_ports
 from tests.chaos.disk import Disk
 from tests.chaos.faults import FAULTS
 from tests.chaos.gateway import ChaosGateway
-from tests.chaos.ledger import Evidence, Ledger, draw_up
 from tests.chaos.load import OpenLoopLoad
 from tests.chaos.mock_provider import MockProvider
-from tests.chaos.recovery import FaultTimes, Recovery, measure_recovery
 from tests.chaos.testbed import Testbed
+from tests.chaos.verification import evidence
+from tests.chaos.verification.ledger import Evidence, Ledger, draw_up
+from tests.chaos.verification.recovery import FaultTimes, Recovery, measure_recovery
 from tests.eventually import eventually
 
 CALM_S = 6.0

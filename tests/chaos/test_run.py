@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import report
 from tests.chaos.run import run
+from tests.chaos.verification import report
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(500)]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from schemas.kafka.topics import Topics
 from tests.chaos.cluster import KafkaCluster
 from tests.chaos.disk import Disk
-from tests.chaos.evidence import RecordId
 from tests.chaos.gateway import ChaosGateway
 from tests.chaos.load import OpenLoopLoad
 from tests.chaos.mock_provider import MockProvider
+from tests.chaos.verification.evidence import RecordId
 
 
 @dataclass(slots=True)

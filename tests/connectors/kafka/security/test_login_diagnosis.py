@@ -9,7 +9,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError
 from connectors.kafka import BrokerUnavailableError, SecurityError
 from connectors.kafka.security.login_diagnosis import diagnose_login
 
-# what a real Kafka does at each wrong door is in tests/flow/test_kafka_clients_secured.py
+# what a real Kafka does at each wrong door is in tests/flow/security/test_kafka_clients_secured.py
 
 
 async def test_what_an_acl_forbids_is_no_silence() -> None:

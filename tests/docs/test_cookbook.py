@@ -16,7 +16,7 @@ from schemas.avro.codec import encode
 from schemas.events.catalog import FeedbackGiven
 from schemas.events.parts import Usage
 from tests.dashboards.scenario import Log, Traveller
-from tests.docs_pages import PAGES, section
+from tests.docs.pages import PAGES, section
 from tests.fixtures.rows import SETTLED
 
 pytestmark = pytest.mark.flow

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.recovery import Recovery
 from tests.chaos.run import Result
+from tests.chaos.verification.recovery import Recovery
 
 MAX_EXAMPLES = 5
 """Broken things that the table shows of each claim."""

@@ -15,7 +15,7 @@ from schemas.events.catalog import EVENTS, AttemptFinished, Event, RequestAdmitt
 from schemas.events.parts import Change
 from streams.audit import tables as columns
 from streams.audit.event_columns import COLUMN_BUILDERS
-from tests.docs_pages import code_spans, rows, section
+from tests.docs.pages import code_spans, rows, section
 from tests.fixtures.rows import NOW, REQUEST, ROW_BUILDER, SETTLED, TOPICS, by_row, record
 
 TEXT = PAGE.read_text("utf-8")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks import clickhouse, kafka
+from benchmarks import clickhouse
 from benchmarks.bench import STALLED, Bench, chat_body
 from benchmarks.load import Outcome, closed_loop, open_loop
+from benchmarks.loads import kafka
 
 BATCH = 10_000
 BATCH_MODEL = "sim/echo?latency_ms=200"

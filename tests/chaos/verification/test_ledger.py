@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.chaos.callers import SentRequest
-from tests.chaos.evidence import Attempt, FinalState, LogContents, RecordId, StoredRows
-from tests.chaos.ledger import Evidence, Ledger, draw_up
 from tests.chaos.mock_provider import ANSWER, ReceivedCall
+from tests.chaos.verification.evidence import Attempt, FinalState, LogContents, RecordId, StoredRows
+from tests.chaos.verification.ledger import Evidence, Ledger, draw_up
 
 OUTCOMES, REQUESTS, LETTERS = "llm.outcomes.v1", "llm.requests.v1", "llm.outcomes.v1-dlt"
 REQUESTS_SENT: tuple[SentRequest, ...] = (

@@ -10,7 +10,7 @@ from schemas.avro.codec import encode
 from schemas.events.catalog import AttemptFinished, AttemptStarted
 from schemas.events.parts import Usage
 from schemas.kafka.records import ConsumerRecord
-from tests.chaos.evidence import Attempt, LogContents, add_event
+from tests.chaos.verification.evidence import Attempt, LogContents, add_event
 from tests.factories import make_request
 
 REQUEST = make_request()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.callers import CallerKind, SentRequest
-from tests.chaos.recovery import FaultTimes, measure_recovery
+from tests.chaos.verification.recovery import FaultTimes, measure_recovery
 
 STARTED = 1000.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import kafka, overload, slow, streaming
 from benchmarks.bench import Bench
 from benchmarks.load import closed_loop, open_loop
-from benchmarks.peers import compare
+from benchmarks.loads import kafka, overload, slow, streaming
+from benchmarks.loads.peers import compare
 
 Load = Callable[[Bench], Awaitable[None]]
 

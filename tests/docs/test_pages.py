@@ -17,7 +17,7 @@ from streams.config import deployment as sections
 from streams.config import loader as configuration
 from streams.config import settings
 from tests.cli_runner import check_names, parse_command
-from tests.docs_pages import PAGES, ROOT, code_spans, rows, section
+from tests.docs.pages import PAGES, ROOT, code_spans, rows, section
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(page, kind, block) for page, text in PAGES.items() for kind, block in FENCE.findall(text)]

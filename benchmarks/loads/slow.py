@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 
-from benchmarks import clickhouse, kafka
+from benchmarks import clickhouse
 from benchmarks.bench import SLOW, Bench, Row, chat_body
 from benchmarks.load import closed_loop
+from benchmarks.loads import kafka
 from benchmarks.processes import rss_mb
 from benchmarks.workers import call_workers
 

@@ -18,7 +18,7 @@ from schemas.openai import errors as faults
 from streams.ingress.replies import stream_buffer as streaming
 from streams.pipeline.failures import ERROR_MAPPINGS, to_failure
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STREAM_STATUS = 200
 """Status of a stream that breaks off after its start."""
 EXEMPT = {

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos.callers import TOPICS, SentRequest
-from tests.chaos.evidence import Attempt, LogContents, RecordId, StoredRows
 from tests.chaos.mock_provider import ANSWER, ReceivedCall
+from tests.chaos.verification.evidence import Attempt, LogContents, RecordId, StoredRows
 
 OK = 200
 RETRIED_MODEL = "again"

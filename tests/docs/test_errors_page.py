@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from streams.pipeline.failures import ERROR_MAPPINGS, to_failure
-from tests.docs_pages import PAGES, code_spans, rows, section
-from tests.error_sites import STREAM_STATUS, ErrorResponse, error_responses
+from tests.docs.error_sites import STREAM_STATUS, ErrorResponse, error_responses
+from tests.docs.pages import PAGES, code_spans, rows, section
 
 PAGE = PAGES["docs/errors.md"]
 REFUSED_HERE = to_failure("invalid_request", "", None, param="n").code

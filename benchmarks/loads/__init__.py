@@ -1,0 +1,1 @@
+"""Loads of `make bench`, one module for each kind."""
