@@ -1,4 +1,4 @@
-"""The composition root: which stage is made of what, and how a process of stages lives and ends."""
+"""Composition root: builds the stages and their workers, and runs them in one process until a signal or a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from streams.pipeline.request_builder import RequestBuilder
 from streams.pipeline.stage import Stage
 from streams.provisioning.topics import verify_topics
 from streams.runtime import health
-from streams.runtime.worker import Worker
+from streams.runtime.worker import Worker, WorkerConfig
 
 if TYPE_CHECKING:
     from streams.call.config import CallConfig
@@ -36,18 +36,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SHUTDOWN_TIMEOUT_S = 14.0
-"""From the signal to the end: longer than an ingress lets its callers wait, shorter than the supervisor's patience."""
+"""From the signal to the exit: longer than an ingress waits for its callers, shorter than the supervisor's timeout."""
 ASSIGNMENT_TIMEOUT_S = 30.0
 """Time for a worker to get partitions before it is announced without any."""
-COLLECT_AFTER = (50_000, 20, 50)
-"""New containers before a search among the young, such searches before one among the older, and these before one among
-all. Python's own are 700, 10, 10."""
-COLLECT_ROWS_AFTER = (500_000, 20, 50)
-"""The same where records are gathered: each is 15 containers at most, so that two full batches set off no search."""
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Thresholds of Python's garbage collector for its three generations. Python's defaults are 700, 10, 10."""
+GC_THRESHOLDS_OF_AUDIT = (500_000, 20, 50)
+"""The same for audit, which holds batches of records: a record has at most 15 containers, so that two full batches
+start no collection."""
 
 
 def make_stage(name: str, settings: Settings) -> Stage:
-    """A stage with all that it needs. Imports only what it is made of, so that a small process stays small."""
+    """Build a stage from its parts. Only the modules of this stage are imported, to save memory in small processes.
+
+    Raises:
+        ConfigurationError: there is no such stage.
+
+    """
     match name:
         case "filter":
             from streams.filter.stage import FilterStage
@@ -128,20 +133,20 @@ def request_builder(settings: Settings) -> RequestBuilder:
 
 
 async def run(names: Sequence[str], settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> int:
-    """Run these stages in this process until a signal, or until one can't go on; the exit code says which.
+    """Run these stages in this process. The exit code is 0 after a signal, and 1 if a part has failed.
 
     Raises:
-        ConfigurationError, KafkaFaultError, ClickHouseError: one sentence that says what a part can't do without.
+        ConfigurationError, KafkaFaultError, ClickHouseError: a part can't start; one sentence says why.
 
     """
     patches.apply()
-    if not os.environ.get("SLUICE_SUPERVISED"):  # else the supervisor has seen to it
+    if not os.environ.get("SLUICE_SUPERVISED"):  # otherwise the supervisor has done it
         await verify_topics(settings)
-    _tune_garbage_collector(COLLECT_ROWS_AFTER if "audit" in names else COLLECT_AFTER)
+    _tune_garbage_collector(GC_THRESHOLDS_OF_AUDIT if "audit" in names else GC_THRESHOLDS)
     stop = _on_signal()
-    workers = [_worker(name, settings) for name in names if name != "ingress"]
+    workers = [_make_worker(name, settings) for name in names if name != "ingress"]
     parts = _servers(names, settings, workers, stop)
-    parts += [asyncio.create_task(_run_workers(worker, settings), name=worker.stage.name) for worker in workers]
+    parts += [asyncio.create_task(_run_worker(worker, settings), name=worker.stage.name) for worker in workers]
     announcement = asyncio.create_task(_announce(names, settings, workers, on_ready)) if on_ready else None
     try:
         return 1 if await _wait_for_first_exit(stop, parts) else 0
@@ -184,57 +189,57 @@ async def _is_listening(settings: Settings) -> bool:
     return True
 
 
-def _tune_garbage_collector(after: tuple[int, int, int]) -> None:
-    """Look for garbage in cycles less often: a process that holds thousands of records looks through all of them.
+def _tune_garbage_collector(thresholds: tuple[int, int, int]) -> None:
+    """Search for reference cycles less often, because each search visits thousands of records in flight.
 
-    At 200 in flight that was a fifth of all CPU, and most of what made the slowest requests slow. Cycles are rare here.
+    At 200 in flight that was a fifth of all CPU, and most of the latency of the slowest requests. Cycles are rare here.
     """
     gc.collect()
-    gc.freeze()  # what is loaded stays
-    gc.set_threshold(*after)
+    gc.freeze()  # modules stay loaded: never search them
+    gc.set_threshold(*thresholds)
 
 
 def _shutdown_within(seconds: float, names: Sequence[str]) -> None:
-    """End this process by then, however it hangs: without a broker, say, no worker can commit or leave its group.
+    """Exit after this time even if a part hangs: without a broker, no worker can commit or leave its group.
 
-    What is left is delivered again to the next worker, as after a crash.
+    Unfinished records are delivered again to the next worker, as after a crash.
     """
 
-    def give_up() -> None:
-        log.error("did not end in time, so it ends now", stages=" ".join(names), within_s=seconds)
+    def exit_now() -> None:
+        log.error("shutdown.timed_out", stages=" ".join(names), timeout_s=seconds)
         os._exit(1)
 
-    timer = threading.Timer(seconds, give_up)
+    timer = threading.Timer(seconds, exit_now)
     timer.daemon = True
     timer.start()
 
 
-def _worker(name: str, settings: Settings) -> Worker:
-    stage = make_stage(name, settings)
-    kafka = settings.kafka
-    return Worker(
-        stage,
-        settings.topics,
-        kafka.address,
+def worker_config(settings: Settings) -> WorkerConfig:
+    """Return the part of the settings that a worker uses."""
+    return WorkerConfig(
         in_flight=settings.calls_in_flight,
         in_flight_bytes=settings.calls_in_flight_bytes,
         batch_share=settings.overload.batch_share,
-        instance_id=kafka.instance_id,
+        instance_id=settings.kafka.instance_id,
     )
 
 
-async def _run_workers(worker: Worker, settings: Settings) -> object:
-    """One worker's life; returns what ended it."""
+def _make_worker(name: str, settings: Settings) -> Worker:
+    return Worker(make_stage(name, settings), settings.topics, settings.kafka.address, worker_config(settings))
+
+
+async def _run_worker(worker: Worker, settings: Settings) -> object:
+    """Start a worker, wait until it fails, and return the reason."""
     async with translate_errors(settings.kafka.address):
         await worker.start()
-    log.info("started", stage=worker.stage.name)
+    log.info("worker.started", stage=worker.stage.name)
     return await worker.wait_until_failed()
 
 
 def _servers(
     names: Sequence[str], settings: Settings, workers: Sequence[Worker], stop: asyncio.Event
 ) -> list[asyncio.Task[object]]:
-    """What listens in this process: the ingress, if it is a part, and the health endpoint, if it has a port."""
+    """Start the HTTP servers of this process: the ingress if it is one of the stages, health if it has a port."""
     tasks: list[asyncio.Task[object]] = []
     if "ingress" in names:
         from streams.ingress.server import serve
@@ -242,28 +247,28 @@ def _servers(
         tasks.append(asyncio.create_task(serve(settings, stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):
         if not port.isdecimal():
-            raise ConfigurationError("SLUICE_HEALTH_PORT: must be a port's number")
+            raise ConfigurationError("SLUICE_HEALTH_PORT must be a port number")
         host = os.environ.get("SLUICE_HEALTH_HOST", "127.0.0.1")
         tasks.append(asyncio.create_task(health.serve(workers, host, int(port), stop), name="health"))
     return tasks
 
 
 async def _wait_for_first_exit(stop: asyncio.Event, parts: Sequence[asyncio.Task[object]]) -> bool:
-    """Wait for the signal to stop, or for the first part that can't go on; whether it was that."""
+    """Wait for the stop signal or the first failure; return whether a part has failed."""
     waiter = asyncio.create_task(stop.wait(), name="stop")
     done, _ = await asyncio.wait([waiter, *parts], return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
         return False
     waiter.cancel()
     part = done.pop()
-    reason = part.result()  # raises what kept it from going on
-    told = logs.describe_error(reason) if isinstance(reason, Exception) else {}
-    log.error("stopping, since a part can't go on", part=part.get_name(), **told)
+    reason = part.result()  # raises the error that ended it
+    details = logs.describe_error(reason) if isinstance(reason, Exception) else {}
+    log.error("part.failed", part=part.get_name(), **details)
     return True
 
 
 def _on_signal() -> asyncio.Event:
-    """Set by Ctrl-C, by SIGTERM, and by the end of the process that supervises this one."""
+    """Return an event that is set on SIGINT, on SIGTERM, and when the supervisor's process exits."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -274,7 +279,7 @@ def _on_signal() -> asyncio.Event:
 
 
 def _on_parent_exit(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
-    """Our standard input is a pipe from the supervisor: it ends when the supervisor does, however that comes."""
+    """Set the event at the end of standard input, a pipe that closes when the supervisor exits for any reason."""
     with contextlib.suppress(OSError):
         if os.read(sys.stdin.fileno(), 1):
             return

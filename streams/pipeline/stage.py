@@ -1,4 +1,4 @@
-"""What a stage is: a function from one record to the next ones. It knows nothing of Faust, and little of Kafka."""
+"""Contracts of stages: functions from one record to the next ones. They do not depend on Faust or on a Kafka client."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from schemas.kafka.records import ConsumerRecord, ProducerRecord
 
 
 class DeadLetterError(Exception):
-    """Raised by a stage: this record can't be processed, now or later. It goes to the dead-letter topic untouched.
+    """Raised by a stage if a record can't be processed, now or later. It goes to the dead-letter topic unchanged.
 
-    The message is one sentence for people, and never holds the record's content.
+    The message is one sentence for the operator, and never contains the record's content.
     """
 
 
 class PartitionRevokedError(Exception):
-    """Raised by ``Emit``: another worker has the record that is worked on. Whatever was begun with it ends here.
+    """Raised by ``Emit`` if another worker has the record's partition. The stage stops processing the record.
 
     Args:
-        written: whether the output is on the log for all that.
+        already_written: whether the output was written all the same.
 
     """
 
-    def __init__(self, *, written: bool) -> None:
-        super().__init__("another worker has this record")
-        self.already_written = written
+    def __init__(self, *, already_written: bool) -> None:
+        super().__init__("another worker has this record's partition")
+        self.already_written = already_written
 
 
 Emit = Callable[[ProducerRecord], Awaitable[None]]
@@ -37,58 +37,58 @@ Raises ``PartitionRevokedError`` if the partition of the source record was revok
 
 
 class TransformStage(ABC):
-    """A stage that only thinks: filter, route, reply. It must not wait; the worker walks whole batches through it."""
+    """Stage without I/O: filter, route, reply. It must not block; the worker passes it whole batches."""
 
     name: str
 
     @abstractmethod
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
-        """Say what to write. Any exception makes the record a dead letter; its neighbours go on."""
+        """Return the outputs of a record. Any exception makes the record a dead letter; the others are processed."""
 
 
 class AsyncStage(ABC):
-    """A stage that waits for others: call. Hundreds of its records are under way at once, in no order."""
+    """Stage with I/O: call. Hundreds of its records are in flight at once, and finish in any order."""
 
     name: str
 
     @abstractmethod
     async def process(self, record: ConsumerRecord, emit: Emit) -> Sequence[ProducerRecord]:
-        """Do the work, then say what to write. ``emit`` is for what must be on the log before going on.
+        """Process a record, and return its outputs. ``emit`` writes an output and waits until it is acknowledged.
 
-        Any exception but cancellation makes the record a dead letter. Cancelled: the record is read again later.
+        Any exception but cancellation makes the record a dead letter. After a cancellation it is delivered again.
         """
 
     @abstractmethod
     async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
-        """Learn what other workers did with this partition. Called before its first record after each assignment.
+        """Load what other workers did with this partition. Called before its first record after each assignment.
 
         Args:
-            partition: of the stage's source.
-            since_ms: the time of that record, the first that is not known to be finished.
+            partition: of the stage's source topics.
+            since_ms: timestamp of that record, the first that is not known to be finished.
 
         """
 
     @abstractmethod
     def on_partition_revoked(self, partition: int) -> None:
-        """Another worker may have this partition now. What is under way goes on, but writes no outcome."""
+        """Note that another worker may have this partition. Records in flight continue, but write no outcome."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back connections. Called once, after the last record."""
+        """Close connections. Called once, after the last record."""
 
 
 class SinkStage(ABC):
-    """A stage that keeps records elsewhere: audit. The worker commits what ``store`` has returned from."""
+    """Stage that writes records to a store: audit. The worker commits a batch when ``write_batch`` has returned."""
 
     name: str
 
     @abstractmethod
     async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
-        """Keep all of these, durably. Raise to have the same records offered again later; nothing is skipped."""
+        """Store all of these records durably. After an exception the same records are passed again; none is skipped."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the store. Called once, after the last batch."""
+        """Close the store. Called once, after the last batch."""
 
 
 Stage = TransformStage | AsyncStage | SinkStage

@@ -1,4 +1,4 @@
-"""How a stage that waits for others takes records: hundreds at once, each in its own slot, in no order."""
+"""Runs an AsyncStage: many records in flight at once, which finish in any order."""
 
 from __future__ import annotations
 
@@ -8,104 +8,101 @@ from collections.abc import Awaitable, Callable
 
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.stage import AsyncStage, PartitionRevokedError
-from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import Delivery
+from streams.runtime.offset_tracker import Delivered, Delivery, Finish
 from streams.runtime.output_writer import OutputWriter
-from streams.runtime.transform_runner import Finish
+from streams.runtime.task_set import TaskSet
 
 
 class InFlightLimit:
-    """How many records may be under way at once, and how large; of the batch lane no more than a part of that.
+    """Limits on the number and the total size of records in flight; the batch lane may use only a share of them.
 
     Args:
         total: records.
-        most_bytes: of their values together; a larger one is under way alone.
-        batch_share: the part, above 0 and up to 1.
-        is_batch: whether a topic is of the batch lane.
-        freed: told whenever one has ended.
+        max_bytes: of all their values. A larger record is in flight alone.
+        batch_share: the batch lane's share of ``total``, above 0 and up to 1.
+        is_batch: returns whether a topic belongs to the batch lane.
+        on_release: called whenever a record has ended.
 
     """
 
     def __init__(
         self,
         total: int,
-        most_bytes: int,
+        max_bytes: int,
         batch_share: float,
         is_batch: Callable[[str], bool],
-        freed: Callable[[], None],
+        on_release: Callable[[], None],
     ) -> None:
         self.batch_available = max(1, int(batch_share * total))
-        """How many of the batch lane may be begun now."""
-        self._free = asyncio.Semaphore(total)
-        self._most_bytes = most_bytes
+        """Batch records that may be started now."""
+        self._slots = asyncio.Semaphore(total)
+        self._max_bytes = max_bytes
         self._bytes = 0
-        self._lighter = asyncio.Event()
+        self._released = asyncio.Event()
         self._is_batch = is_batch
-        self._freed = freed
+        self._on_release = on_release
 
     async def acquire(self, record: ConsumerRecord) -> None:
-        """Wait for a slot, and until the record is not too much with the others. One at a time may wait."""
-        await self._free.acquire()
+        """Wait for a slot, and until the record fits into the limit of bytes. Only one caller at a time may wait."""
+        await self._slots.acquire()
         size = len(record.value or b"")
-        while self._bytes and self._bytes + size > self._most_bytes:
-            self._lighter.clear()
-            await self._lighter.wait()
+        while self._bytes and self._bytes + size > self._max_bytes:
+            self._released.clear()
+            await self._released.wait()
         self._bytes += size
         self.batch_available -= self._is_batch(record.topic)
 
     def release(self, record: ConsumerRecord) -> None:
         """Free the slot of a record that has ended."""
-        self._free.release()
+        self._slots.release()
         self._bytes -= len(record.value or b"")
-        self._lighter.set()
+        self._released.set()
         self.batch_available += self._is_batch(record.topic)
-        self._freed()
+        self._on_release()
 
 
 class AsyncRunner:
-    """Brings records to one stage, and what it says to the log.
+    """Starts one task for each record of one stage, and writes its outputs.
 
     Args:
-        stage: that does the work.
-        outbox: for what it says.
-        finish: told of every record that is done.
-        slots: for records under way.
-        sure: returns when it is certain which partitions are this worker's.
+        stage: the stage.
+        writer: of the stage's outputs.
+        finish: called with each record whose outputs are all acknowledged.
+        limit: on records in flight.
+        wait_until_confirmed: returns when it is certain which partitions belong to this worker.
 
     """
 
     def __init__(
         self,
         stage: AsyncStage,
-        outbox: OutputWriter,
+        writer: OutputWriter,
         finish: Finish,
-        slots: InFlightLimit,
-        sure: Callable[[], Awaitable[None]],
+        limit: InFlightLimit,
+        wait_until_confirmed: Callable[[], Awaitable[None]],
     ) -> None:
         self._stage = stage
-        self._writer = outbox
+        self._writer = writer
         self._finish = finish
-        self._limit = slots
-        self._wait_until_confirmed = sure
+        self._limit = limit
+        self._wait_until_confirmed = wait_until_confirmed
         self._prepared: set[tuple[str, int]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._closing = False
 
     async def take(self, batch: list[Delivered]) -> None:
-        """Start the work on each record as soon as there is a slot for it."""
+        """Start each record as soon as there is a slot for it."""
         if not await self._is_prepared(batch):
             return
         for record, delivery in batch:
             await self._limit.acquire(record)
-            if delivery.is_revoked or self._closing:  # since it began to wait: it is another worker's to begin
+            if delivery.is_revoked or self._closing:  # changed while it waited: another worker starts this record
                 self._limit.release(record)
                 continue
-            task = asyncio.ensure_future(self._process(record, delivery))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._process(record, delivery))
 
     async def _is_prepared(self, batch: list[Delivered]) -> bool:
-        """Let the stage learn what others did with this partition; False if it was lost meanwhile."""
+        """Prepare the stage for a new partition; return False if the partition was revoked meanwhile."""
         first, delivery = batch[0]
         if (first.topic, first.partition) in self._prepared:
             return True
@@ -122,47 +119,44 @@ class AsyncRunner:
                 outputs = await self._stage.process(record, functools.partial(self._emit, record, delivery))
                 await self._wait_until_confirmed()
                 wanted = [output for output in outputs if output.write_after_revocation or not delivery.is_revoked]
-                posted = [(output, self._writer.append(output) or await self._writer.send(output)) for output in wanted]
+                sent = [(output, self._writer.append(output) or await self._writer.send(output)) for output in wanted]
             except PartitionRevokedError:
-                posted = []
-            except Exception as error:  # noqa: BLE001 - whatever a record does to the stage, the others go on
+                sent = []
+            except Exception as error:  # noqa: BLE001 - a record that fails must not stop the others
                 letter = self._writer.dead_letter(record, error)
-                posted = [(letter, await self._writer.send(letter))]
-            await self._writer.flush(posted, lambda: not delivery.is_revoked)
+                sent = [(letter, await self._writer.send(letter))]
+            await self._writer.flush(sent, lambda: not delivery.is_revoked)
             self._finish([(record, delivery)])
         finally:
             self._limit.release(record)
 
     async def _emit(self, record: ConsumerRecord, delivery: Delivery, output: ProducerRecord) -> None:
-        """Write one output for a stage that goes on only then: see ``streams.pipeline.stage.Emit``."""
+        """Write one output and wait until it is acknowledged: see ``streams.pipeline.stage.Emit``."""
         if output.write_after_revocation:
             await self._writer.send_and_wait(output, record)
             return
-        await self._wait_until_still_owned(delivery, written=False)
+        await self._check_ownership(delivery, already_written=False)
         await self._writer.send_and_wait(output, record)
-        await self._wait_until_still_owned(delivery, written=True)  # a process may be held up at any line
+        await self._check_ownership(delivery, already_written=True)  # the process may be paused at any line
 
-    async def _wait_until_still_owned(self, delivery: Delivery, *, written: bool) -> None:
+    async def _check_ownership(self, delivery: Delivery, *, already_written: bool) -> None:
         await self._wait_until_confirmed()
         if delivery.is_revoked:
-            raise PartitionRevokedError(written=written)
+            raise PartitionRevokedError(already_written=already_written)
 
-    def revoke(self, places: set[tuple[str, int]]) -> None:
-        """Tell the stage, once for each partition, whatever topics it is of."""
-        gone = places & self._prepared
-        self._prepared -= gone
-        for partition in {partition for _, partition in gone}:
+    def revoke(self, partitions: set[tuple[str, int]]) -> None:
+        """Tell the stage once for each partition number, also if several topics are concerned."""
+        revoked = partitions & self._prepared
+        self._prepared -= revoked
+        for partition in {partition for _, partition in revoked}:
             self._stage.on_partition_revoked(partition)
 
     async def drain(self) -> None:
-        """Begin nothing more, and wait until what is under way has ended."""
+        """Start no more records, and wait until those in flight have ended."""
         self._closing = True
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.drain()
 
     async def close(self) -> None:
-        """Give up what has not ended; it is delivered again."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel the records in flight, and close the stage. They are delivered again."""
+        await self._tasks.cancel()
         await self._stage.close()

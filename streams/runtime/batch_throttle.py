@@ -1,7 +1,7 @@
-"""How the batch lane leaves the machine to those who wait: it rests after every slice, the longer the busier it is.
+"""Throttle of the batch lane: a pause after each slice of records, proportional to the lag of the event loop.
 
-How busy, a loop tells by itself: asked to come round in a millisecond it comes later, since it has other work, or since
-other processes have the processors. Nobody has to say how fast a machine is, or who else is on it.
+A loop that should run a callback after a millisecond runs it later if it has other work, or if other processes use the
+CPUs. The lag therefore measures the load without knowledge of the machine's speed or of its other processes.
 """
 
 from __future__ import annotations
@@ -10,57 +10,57 @@ import asyncio
 from collections.abc import Callable
 
 MEASURE_INTERVAL_S = 0.001
-"""A slice being over, the loop should come round in this time."""
+"""Delay of the callback that measures the lag after a slice."""
 TOLERATED_LAG_S = 0.002
-"""As much later is no sign of anything."""
+"""A lag up to this much causes no pause."""
 PAUSE_FACTOR = 20.0
-"""For each second that it came too late the batch lane rests so many."""
+"""Seconds of pause for each second of lag."""
 MAX_PAUSE_S = 1.0
-"""It never rests longer at a time, so that it goes on in any case."""
+"""Longest pause, so that the batch lane always makes progress."""
 INTERACTIVE_WINDOW_S = 10.0
-"""Who waited so long ago is no reason to rest."""
+"""There is no pause if the last interactive record came longer ago than this."""
 
 
 class BatchThrottle:
-    """Says when the next slice of the batch lane may be begun.
+    """Decides when the next slice of the batch lane may start.
 
     Args:
-        wake: told when it may again.
+        on_resume: called when a pause is over.
 
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._met_s = float("-inf")
+    def __init__(self, on_resume: Callable[[], None]) -> None:
+        self._on_resume = on_resume
+        self._last_interactive_s = float("-inf")
         self.is_pausing = False
-        """Whether no slice may be begun now."""
+        """Whether no slice may start now."""
 
     def interactive_seen(self) -> None:
-        """Somebody came who waits."""
-        self._met_s = asyncio.get_running_loop().time()
+        """Note that an interactive record came."""
+        self._last_interactive_s = asyncio.get_running_loop().time()
 
     def pause(self) -> None:
-        """Begin no other slice for now."""
+        """Start no other slice until the lag was measured."""
         self.is_pausing = True
 
     def measure_lag(self) -> None:
-        """See how busy everything is, now that the slice has been thought about, and rest accordingly."""
-        asyncio.get_running_loop().call_soon(self._ask)  # behind what the slice has set going itself
+        """Measure the lag after a slice, and end the pause accordingly."""
+        asyncio.get_running_loop().call_soon(self._schedule)  # after the callbacks that the slice has scheduled
 
-    def _ask(self) -> None:
+    def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + MEASURE_INTERVAL_S
-        loop.call_at(due_s, self._look, due_s)
+        loop.call_at(due_s, self._measure, due_s)
 
-    def _look(self, due_s: float) -> None:
+    def _measure(self, due_s: float) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        late_s = now_s - due_s
-        if late_s <= TOLERATED_LAG_S or now_s - self._met_s > INTERACTIVE_WINDOW_S:
-            self._go_on()
+        lag_s = now_s - due_s
+        if lag_s <= TOLERATED_LAG_S or now_s - self._last_interactive_s > INTERACTIVE_WINDOW_S:
+            self._resume()
         else:
-            loop.call_later(min(PAUSE_FACTOR * late_s, MAX_PAUSE_S), self._go_on)
+            loop.call_later(min(PAUSE_FACTOR * lag_s, MAX_PAUSE_S), self._resume)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self.is_pausing = False
-        self._wake()
+        self._on_resume()

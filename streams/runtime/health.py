@@ -1,4 +1,4 @@
-"""How the workers of one process are, over HTTP: for container health checks and for Prometheus."""
+"""Health endpoint of a process that runs workers: ``/healthz`` for container checks, ``/metrics`` for Prometheus."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from streams.runtime.worker import Worker
 
 
 class WorkerMetrics(Collector):
-    """What Prometheus may know of each worker, read when it asks."""
+    """Prometheus collector of the workers' gauges, read at each scrape."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._workers = workers
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """The gauges of every stage in this process."""
+        """Return the gauges of every stage in this process."""
         gauges: tuple[tuple[str, str, Callable[[Worker], float]], ...] = (
             ("sluice_worker_healthy", "1 while the worker makes progress.", lambda worker: worker.is_healthy),
             ("sluice_worker_partitions", "Partitions assigned to this worker.", lambda worker: worker.assigned),
@@ -42,10 +42,10 @@ class WorkerMetrics(Collector):
 
 
 async def serve(workers: Sequence[Worker], host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve ``/healthz`` (200 while every worker makes progress, else 503 with those stuck) and ``/metrics``.
+    """Serve ``/healthz`` (200 while every worker makes progress, otherwise 503 with the stuck stages) and ``/metrics``.
 
     Raises:
-        ConfigurationError: the port can't be had.
+        ConfigurationError: the port can't be used.
 
     """
 

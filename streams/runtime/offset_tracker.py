@@ -1,13 +1,15 @@
-"""What may be committed: per partition, the first offset of which not every output is on the log.
+"""Offsets to commit: for each partition, the first offset whose record is not finished.
 
-Records finish in any order; the position moves only over an unbroken run of finished ones. A partition that was
-revoked is forgotten: deliveries of it that finish later move nothing, since another worker has it now.
+Records finish in any order; the position moves only over a contiguous run of finished ones. A revoked partition is
+forgotten: deliveries of it that finish later move nothing, because another worker has the partition.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+
+from schemas.kafka.records import ConsumerRecord
 
 
 class Delivery:
@@ -21,93 +23,100 @@ class Delivery:
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the partition was revoked meanwhile: another worker will write what this one would have."""
+        """Whether the partition was revoked: another worker writes the outputs instead."""
         return self._partition.revoked
 
     def finish(self) -> None:
-        """Everything that this record leads to is on the log."""
+        """Mark the record finished: all of its outputs are acknowledged."""
         self._partition.finish(self.offset)
 
 
-class PartitionOffsets:
-    """The open deliveries of one partition, for as long as this worker has it."""
+Delivered = tuple[ConsumerRecord, Delivery]
+"""A record and its delivery."""
+Finish = Callable[[list[Delivered]], None]
+"""Called with records whose outputs are all acknowledged."""
 
-    __slots__ = ("_open", "_order", "completed_ahead", "position", "revoked")
+
+class PartitionOffsets:
+    """The unfinished deliveries of one partition, for as long as this worker has it."""
+
+    __slots__ = ("_order", "_unfinished", "end", "position", "revoked")
 
     def __init__(self, first: int) -> None:
         self.position = first
-        """The offset to commit: everything before it is finished."""
+        """The offset to commit: every record before it is finished."""
+        self.end = first
+        """One past the last delivered offset."""
         self.revoked = False
-        self._open: set[int] = set()  # delivered, not finished
-        self._order: deque[int] = deque()  # as delivered, from the first that is open
-        self.completed_ahead = first  # one past the last delivered offset
+        self._unfinished: set[int] = set()
+        self._order: deque[int] = deque()  # in order of delivery, from the first unfinished one
 
     def deliver(self, offset: int) -> None:
-        """Note that a record is under way. Offsets only grow, with gaps where a topic is compacted."""
-        self._open.add(offset)
+        """Note that a record is in flight. Offsets only grow, with gaps where a topic is compacted."""
+        self._unfinished.add(offset)
         self._order.append(offset)
-        self.completed_ahead = max(self.completed_ahead, offset + 1)
+        self.end = max(self.end, offset + 1)
 
     def finish(self, offset: int) -> None:
-        """Note that a record is done, and move the position as far as that allows."""
-        self._open.discard(offset)
-        while self._order and self._order[0] not in self._open:
+        """Note that a record is finished, and move the position as far as possible."""
+        self._unfinished.discard(offset)
+        while self._order and self._order[0] not in self._unfinished:
             self._order.popleft()
-        self.position = self._order[0] if self._order else self.completed_ahead
+        self.position = self._order[0] if self._order else self.end
 
     @property
     def redelivery_span(self) -> int:
-        """How many offsets a crash now would deliver again."""
-        return self.completed_ahead - self.position
+        """Number of offsets that would be delivered again after a crash now."""
+        return self.end - self.position
 
     @property
     def in_flight(self) -> int:
-        """How many records are under way."""
-        return len(self._open)
+        """Number of records in flight."""
+        return len(self._unfinished)
 
 
 class OffsetTracker:
-    """All partitions that this worker has."""
+    """The offsets of all partitions that this worker has."""
 
     def __init__(self) -> None:
         self._partitions: dict[Hashable, PartitionOffsets] = {}
 
     def deliver(self, partition: Hashable, offset: int) -> Delivery:
-        """A record came: its delivery stays open until ``finish``."""
-        held = self._partitions.get(partition)
-        if held is None:
-            held = self._partitions[partition] = PartitionOffsets(offset)
-        held.deliver(offset)
-        return Delivery(held, offset)
+        """Note that a record came. Its delivery is unfinished until ``finish``."""
+        offsets = self._partitions.get(partition)
+        if offsets is None:
+            offsets = self._partitions[partition] = PartitionOffsets(offset)
+        offsets.deliver(offset)
+        return Delivery(offsets, offset)
 
     def completed_ahead(self, partition: Hashable) -> int:
-        """How many records beyond the position are finished."""
-        held = self._partitions.get(partition)
-        return held.redelivery_span - held.in_flight if held else 0
+        """Return how many offsets from the position on are not in flight, that is, finished or compacted away."""
+        offsets = self._partitions.get(partition)
+        return offsets.redelivery_span - offsets.in_flight if offsets else 0
 
     def revoke(self, partitions: Iterable[Hashable]) -> None:
-        """Another worker gets these: forget them."""
+        """Forget partitions that another worker gets."""
         for partition in partitions:
-            held = self._partitions.pop(partition, None)
-            if held is not None:
-                held.revoked = True
+            offsets = self._partitions.pop(partition, None)
+            if offsets is not None:
+                offsets.revoked = True
 
     def position(self, partition: Hashable) -> int | None:
-        """The offset that may be committed; None if nothing was delivered since the partition came."""
-        held = self._partitions.get(partition)
-        return held.position if held else None
+        """Return the offset that may be committed; None if nothing was delivered since the assignment."""
+        offsets = self._partitions.get(partition)
+        return offsets.position if offsets else None
 
     @property
     def partitions(self) -> Iterable[Hashable]:
-        """The partitions of which something was delivered."""
+        """The partitions of which a record was delivered."""
         return tuple(self._partitions)
 
     @property
     def redelivery_span(self) -> int:
-        """How many offsets a crash now would deliver again, over all partitions."""
-        return sum(held.redelivery_span for held in self._partitions.values())
+        """Number of offsets of all partitions that would be delivered again after a crash now."""
+        return sum(offsets.redelivery_span for offsets in self._partitions.values())
 
     @property
     def in_flight(self) -> int:
-        """How many records are under way, over all partitions."""
-        return sum(held.in_flight for held in self._partitions.values())
+        """Number of records in flight, over all partitions."""
+        return sum(offsets.in_flight for offsets in self._partitions.values())

@@ -1,4 +1,4 @@
-"""What a stage wrote, until it is on the log: acknowledged, written again, or laid with the dead letters."""
+"""Writer of a stage's outputs: acknowledged, written again, or sent to the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from connectors.kafka.errors import REFUSALS
 from schemas.kafka.headers import dead_letter_headers
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.logging import stack_summary
+from streams.pipeline.backoff import backoff
 from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.stage import DeadLetterError
 from streams.runtime.driver import KafkaError, NoSuchTopicError, TooLargeError
@@ -19,16 +20,16 @@ from streams.runtime.driver import KafkaError, NoSuchTopicError, TooLargeError
 log = structlog.get_logger()
 
 RETRY_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""Pauses before a failed write is tried again; then the last one, for as long as it takes."""
+"""Delays before a failed write is repeated; the last one repeats for as long as it takes."""
 
 Write = Callable[[ProducerRecord], Awaitable[Awaitable[object]]]
-"""Hands a record to the producer; what it returns is done when all in-sync replicas have it."""
+"""Hands a record to the producer; the result completes when all in-sync replicas have it."""
 Append = Callable[[ProducerRecord], Awaitable[object] | None]
-"""The same at once, as nearly always it can be; None if it can't."""
+"""Does the same without waiting, which is nearly always possible; returns None if it is not."""
 
 
 class OutputWriter:
-    """Writes a stage's outputs. Nothing that was given to it is forgotten while ``wanted`` says that it is needed."""
+    """Writes a stage's outputs. No output is dropped while ``is_wanted`` returns True."""
 
     def __init__(self, write: Write, stage: str, group: str, append: Append) -> None:
         self._write = write
@@ -37,87 +38,86 @@ class OutputWriter:
         self._group = group
 
     async def send(self, output: ProducerRecord, origin: ConsumerRecord | None = None) -> Awaitable[object] | None:
-        """Hand one output, that this record led to, to the producer; None if ``deliver`` has to try again."""
+        """Hand one output of the record ``origin`` to the producer; None if ``send_until_acked`` has to try again."""
         try:
             return await self._write(output)
         except NoSuchTopicError as error:
             if output.dead_letter_topic:
                 return await self.send(self.undeliverable(output, error, str(error), origin))
-            log.error("topic is missing: run `sluice topics`", stage=self._stage, topic=output.topic)
+            log.error("topic.missing", stage=self._stage, topic=output.topic, remedy="run `sluice topics`")
         except TooLargeError:
-            log.error("record is too large for its topic", stage=self._stage, topic=output.topic)
+            log.error("record.too_large", stage=self._stage, topic=output.topic)
             raise
         except KafkaError as error:
-            log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
+            self._log_failure(output, error)
         return None
 
     async def send_until_acked(
         self,
         output: ProducerRecord,
-        posted: Awaitable[object] | None,
-        wanted: Callable[[], bool] = lambda: True,
+        acknowledged: Awaitable[object] | None,
+        is_wanted: Callable[[], bool] = lambda: True,
         origin: ConsumerRecord | None = None,
     ) -> None:
-        """Wait until an output is on the log, posting it again as long as it is wanted.
+        """Wait until an output is acknowledged, and send it again as long as it is wanted.
 
-        A topic that a caller named and that refuses the record costs a dead letter, not the stage's time.
+        If a topic that a caller named refuses the record, the output goes to the dead-letter topic instead.
         """
-        attempt = 0
+        delays = backoff(RETRY_BACKOFF_S)
         while True:
-            if posted is not None:
+            if acknowledged is not None:
                 try:
-                    await posted
+                    await acknowledged
                 except KafkaError as error:
-                    log.warning("write failed", stage=self._stage, topic=output.topic, error=type(error).__name__)
+                    self._log_failure(output, error)
                     if isinstance(error, REFUSALS) and output.dead_letter_topic:
                         reason = f"{output.topic} does not take this record"
                         output = self.undeliverable(output, error, reason, origin)
                 else:
                     return
-            await asyncio.sleep(RETRY_BACKOFF_S[min(attempt, len(RETRY_BACKOFF_S) - 1)])
-            if not wanted():
+            await asyncio.sleep(next(delays))
+            if not is_wanted():
                 return
-            posted = await self.send(output, origin)
-            attempt += 1
+            acknowledged = await self.send(output, origin)
 
     async def flush(
-        self, posted: Sequence[tuple[ProducerRecord, Awaitable[object] | None]], wanted: Callable[[], bool]
+        self, sent: Sequence[tuple[ProducerRecord, Awaitable[object] | None]], is_wanted: Callable[[], bool]
     ) -> None:
-        """Wait until all of these are on the log, one after the other."""
-        for output, future in posted:
-            await self.send_until_acked(output, future, wanted)
+        """Wait until all of these are acknowledged, one after the other."""
+        for output, acknowledged in sent:
+            await self.send_until_acked(output, acknowledged, is_wanted)
 
     async def send_and_wait(self, output: ProducerRecord, origin: ConsumerRecord | None = None) -> None:
-        """For a stage that must know an output on the log before it goes on with the record that led to it."""
+        """Write an output and wait until it is acknowledged."""
         await self.send_until_acked(output, self.append(output) or await self.send(output, origin), origin=origin)
 
     def dead_letter(self, record: ConsumerRecord, error: Exception) -> ProducerRecord:
-        """The record, untouched, for the dead-letter topic of where it came from."""
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        """Return the unchanged record, addressed to the dead-letter topic of its own topic."""
+        position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        name = type(error).__name__
         if isinstance(error, DeadLetterError):
             reason = str(error)
-            log.warning("dead letter", stage=self._stage, reason=reason, **place)
-        else:  # a fault of ours
+            log.warning("record.dead_lettered", stage=self._stage, reason=reason, **position)
+        else:  # a bug in the stage
             reason = f"{self._stage} failed on this record"
-            log.error("dead letter", stage=self._stage, error=type(error).__name__, where=stack_summary(error), **place)
-        return dead_letter_record(
-            record, stage=self._stage, group=self._group, error=type(error).__name__, reason=reason
-        )
+            log.error("record.dead_lettered", stage=self._stage, error=name, where=stack_summary(error), **position)
+        return dead_letter_record(record, stage=self._stage, group=self._group, error=name, reason=reason)
 
     def undeliverable(
         self, output: ProducerRecord, error: Exception, reason: str, origin: ConsumerRecord | None = None
     ) -> ProducerRecord:
-        """An output for a topic that a caller named and that does not exist, or does not take it.
+        """Return the dead letter of an output whose topic, named by a caller, does not exist or refuses it.
 
-        It never had a place there, so it tells that of the record that it answers; its reason names the topic.
+        The output has no position of its own, so the letter has that of the record that it answers; the reason names
+        the topic.
         """
-        log.warning("reply can't be delivered", stage=self._stage, topic=output.topic)
+        log.warning("reply.undeliverable", stage=self._stage, topic=output.topic)
         origin = output.source_record or origin
         headers = dead_letter_headers(
             origin.topic if origin else output.topic,
             origin.partition if origin else -1,
             origin.offset if origin else -1,
-            origin.timestamp_ms if origin else int(time.time() * 1000),
+            origin.timestamp_ms if origin else time.time_ns() // 1_000_000,
             output.headers,
             stage=self._stage,
             group=self._group,
@@ -127,3 +127,6 @@ class OutputWriter:
         return ProducerRecord(
             output.dead_letter_topic, output.key, output.value, headers, origin.partition if origin else None
         )
+
+    def _log_failure(self, output: ProducerRecord, error: KafkaError) -> None:
+        log.warning("record.write_failed", stage=self._stage, topic=output.topic, error=type(error).__name__)

@@ -1,7 +1,7 @@
-"""Notice that this process was held up, and be sure of nothing that it had until its group says so again.
+"""Detector of process pauses: after a pause, the worker acts only when its group has confirmed its partitions.
 
-Who was stopped for longer than the session lasts wakes up with partitions that another worker has had for a while, and
-knows nothing of it. Deciding twice is harmless; paying a provider twice is not.
+A process that was paused for longer than the session timeout still believes that it owns partitions which another
+worker already has. Processing a record twice is harmless; a second paid call to a provider is not.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Awaitable, Callable
 
 CHECK_INTERVAL_S = 0.5
 PAUSE_THRESHOLD_S = 4.0
-"""A loop that did not come round for so long was held up. Less than half of the group's session, which is 10 s."""
+"""A loop that ran no check for this long was paused. Less than half of the group's session timeout, which is 10 s."""
 
 
 class PauseDetector:
-    """The beat of one worker's loop.
+    """Periodic check of one worker's event loop.
 
     Args:
-        confirm: returns when the group has said which partitions are this worker's; the others are revoked by then.
-        clock: seconds, of any clock that goes on while the process does not.
+        confirm: returns when the group has confirmed this worker's partitions; the others are revoked by then.
+        clock: seconds, of any clock that continues while the process is paused.
 
     """
 
@@ -31,13 +31,13 @@ class PauseDetector:
         self._confirmation: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Check until cancelled."""
         while True:
             self._check()
             await asyncio.sleep(CHECK_INTERVAL_S)
 
     async def wait_until_confirmed(self) -> None:
-        """Return at once, unless the process was held up: then when it is known again what is this worker's."""
+        """Return at once, unless the process was paused: then when the group has confirmed the partitions."""
         self._check()
         if self._confirmation is not None:
             await asyncio.shield(self._confirmation)

@@ -1,4 +1,4 @@
-"""What Kafka knows a worker by, if it shall know it again after a restart."""
+"""Kafka's static membership: the instance id under which a restarted worker gets its partitions back."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from hashlib import blake2b
 from schemas.kafka.topics import Topic
 
 
-def group_instance_id(instance_id: str, read: Iterable[Topic]) -> str | None:
-    """Kafka's ``group.instance.id`` of a worker that reads these; None for one that comes and goes.
+def group_instance_id(instance_id: str, sources: Iterable[Topic]) -> str | None:
+    """Return Kafka's ``group.instance.id`` of a worker that reads these topics; None for a dynamic member.
 
-    A member that comes back is given what it had, also if it now reads a topic more, and that one then has nobody. So
-    the name ends in a digest of what is read: over other topics, or more partitions, it is another member, and the old
-    one's partitions are shared out when its session is over.
+    A static member that returns gets the partitions it had, even if it now reads another topic, whose partitions then
+    have no reader. Therefore the id ends in a digest of the topics and their partition counts: with others it is a new
+    member, and the partitions of the former one are reassigned when its session times out.
     """
     if not instance_id:
         return None
-    told = "\n".join(sorted(f"{topic.name} {topic.partitions}" for topic in read))
-    return f"{instance_id}-{blake2b(told.encode(), digest_size=4).hexdigest()}"
+    subscription = "\n".join(sorted(f"{topic.name} {topic.partitions}" for topic in sources))
+    return f"{instance_id}-{blake2b(subscription.encode(), digest_size=4).hexdigest()}"

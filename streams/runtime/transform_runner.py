@@ -1,59 +1,56 @@
-"""How a stage that only thinks takes records: by batches, each finished when all that it led to is written."""
+"""Runs a TransformStage: one batch at a time, finished when all of its outputs are acknowledged."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from schemas.kafka.records import ProducerRecord
 from streams.pipeline.stage import TransformStage
-from streams.runtime.lane_queue import Delivered
+from streams.runtime.offset_tracker import Delivered, Finish
 from streams.runtime.output_writer import OutputWriter
-
-Finish = Callable[[list[Delivered]], None]
-"""Told of the records that have led to all they will lead to."""
+from streams.runtime.task_set import TaskSet
 
 
 class TransformRunner:
-    """Walks batches through one stage."""
+    """Passes batches to one stage, and writes its outputs.
 
-    def __init__(self, stage: TransformStage, outbox: OutputWriter, finish: Finish) -> None:
+    Args:
+        stage: the stage.
+        writer: of the stage's outputs.
+        finish: called with each batch whose outputs are all acknowledged.
+
+    """
+
+    def __init__(self, stage: TransformStage, writer: OutputWriter, finish: Finish) -> None:
         self._stage = stage
-        self._writer = outbox
+        self._writer = writer
         self._finish = finish
-        self._settling: set[asyncio.Task[None]] = set()
+        self._flushes = TaskSet()
 
     async def take(self, batch: list[Delivered]) -> None:
-        """Let the stage think about each record, and post what it says."""
-        posted: list[tuple[ProducerRecord, Awaitable[object] | None]] = []
+        """Process each record, and hand its outputs to the producer."""
+        sent: list[tuple[ProducerRecord, Awaitable[object] | None]] = []
         for record, _ in batch:
             try:
                 for output in self._stage.process(record):
-                    written = self._writer.append(output) or await self._writer.send(output)
-                    posted.append((output, written))  # before the next one, which may fail
-            except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, its neighbours go on
+                    acknowledged = self._writer.append(output) or await self._writer.send(output)
+                    sent.append((output, acknowledged))  # before the next output, which may fail
+            except Exception as error:  # noqa: BLE001 - a record that fails must not stop the others
                 letter = self._writer.dead_letter(record, error)
-                posted.append((letter, await self._writer.send(letter)))
-        task = asyncio.ensure_future(self._settle(batch, posted))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+                sent.append((letter, await self._writer.send(letter)))
+        self._flushes.start(self._flush(batch, sent))
 
-    async def _settle(
-        self, batch: list[Delivered], posted: list[tuple[ProducerRecord, Awaitable[object] | None]]
-    ) -> None:
-        await self._writer.flush(posted, lambda: not all(delivery.is_revoked for _, delivery in batch))
+    async def _flush(self, batch: list[Delivered], sent: list[tuple[ProducerRecord, Awaitable[object] | None]]) -> None:
+        await self._writer.flush(sent, lambda: not all(delivery.is_revoked for _, delivery in batch))
         self._finish(batch)
 
-    def revoke(self, places: set[tuple[str, int]]) -> None:
-        """Do nothing: deciding twice is harmless."""
+    def revoke(self, partitions: set[tuple[str, int]]) -> None:
+        """Do nothing: a record that is processed twice does no harm."""
 
     async def drain(self) -> None:
-        """Wait until everything that was said is written."""
-        while self._settling:
-            await asyncio.wait(list(self._settling))
+        """Wait until all outputs are acknowledged."""
+        await self._flushes.drain()
 
     async def close(self) -> None:
-        """Give up what is not written."""
-        for task in self._settling:
-            task.cancel()
-        await asyncio.gather(*self._settling, return_exceptions=True)
+        """Give up outputs that are not acknowledged. Their records are delivered again."""
+        await self._flushes.cancel()

@@ -36,7 +36,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("attack", HOSTILE)
-async def test_a_hostile_request_stops_nobody(gateway: GatewayProcess, attack: str) -> None:
+async def test_malformed_request_record_does_not_stop_the_filter(gateway: GatewayProcess, attack: str) -> None:
     topic = Topics().requests.name
 
     codes = [await produce(gateway.kafka, topic, partition, HOSTILE[attack]) for partition in range(4)]
@@ -47,7 +47,7 @@ async def test_a_hostile_request_stops_nobody(gateway: GatewayProcess, attack: s
 
 
 @pytest.mark.parametrize("topic", [each.name for each in Topics().all])
-async def test_a_hostile_record_on_any_topic_stops_nobody(gateway: GatewayProcess, topic: str) -> None:
+async def test_malformed_record_on_any_topic_does_not_stop_a_stage(gateway: GatewayProcess, topic: str) -> None:
     bodies = [Raw(b"\x00\x00\x00\x00\x65\x02", NAMELESS), Raw(b"{}", NAMELESS), Raw(None, NAMELESS, b"\xff")]
     partitions = range(1 if topic == Topics().config.name else 4)
 
@@ -58,7 +58,7 @@ async def test_a_hostile_record_on_any_topic_stops_nobody(gateway: GatewayProces
     assert status == 200
 
 
-async def test_all_of_it_is_on_record_and_its_text_is_not(gateway: GatewayProcess) -> None:
+async def test_malformed_records_are_recorded_without_their_text(gateway: GatewayProcess) -> None:
     await produce(gateway.kafka, Topics().requests.name, 0, batch([Raw(b"\xff secret", NAMELESS)]))
 
     last = gateway.until_rows("SELECT kafka_offset FROM events WHERE event_type = 'DeadLettered' ORDER BY event_time")

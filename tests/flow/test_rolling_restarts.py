@@ -19,7 +19,7 @@ from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
 from streams.pipeline.stage import AsyncStage, Emit, TransformStage
-from streams.runtime.worker import Worker
+from streams.runtime.worker import Worker, WorkerConfig
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.flow
@@ -42,7 +42,7 @@ class Fleet:
     async def start(self, place: str) -> None:
         calls = Calls(self.deliveries, self.topics)
         instance_id = place if self.static else ""
-        worker = Worker(calls, self.topics, self.broker.bootstrap_servers, instance_id=instance_id)
+        worker = Worker(calls, self.topics, self.broker.bootstrap_servers, WorkerConfig(instance_id=instance_id))
         self.calls.append(calls)
         self.workers[place] = worker
         await worker.start()
@@ -135,16 +135,14 @@ async def rolling_restart(topics: Topics, broker: EmbeddedBroker, *, static: boo
     return rebalances, again, len(sent)
 
 
-async def test_without_it_each_restart_is_a_rebalance_or_two_and_what_others_have_under_way_comes_again(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_restarts_of_dynamic_members_rebalance_and_redeliver(broker: EmbeddedBroker, topics: Topics) -> None:
     rebalances, again, _ = await rolling_restart(topics, broker, static=False)
 
     assert rebalances >= 2  # of leaving and coming back, if the broker has told the others in between
     assert again > 0
 
 
-async def test_with_it_a_rolling_restart_is_no_rebalance_and_nothing_comes_again(
+async def test_rolling_restart_of_static_members_neither_rebalances_nor_redelivers(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     rebalances, again, _ = await rolling_restart(topics, broker, static=True)
@@ -161,14 +159,12 @@ class Silent(TransformStage):
         return []
 
 
-async def test_a_named_worker_that_comes_back_to_a_topic_more_has_that_one_too(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_static_member_with_another_topic_gets_its_partitions(broker: EmbeddedBroker, topics: Topics) -> None:
     more = Topics(topics.prefix, tenants=("shop",))
     await ensure_topics(broker.bootstrap_servers, more.all, 1)
 
     for read in (topics, more):
-        worker = Worker(Silent(), read, broker.bootstrap_servers, instance_id="up")
+        worker = Worker(Silent(), read, broker.bootstrap_servers, WorkerConfig(instance_id="up"))
         await worker.start()
         try:
             await has(worker, sum(topic.partitions for topic in read.sources_of("filter")))

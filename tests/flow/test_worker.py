@@ -120,7 +120,7 @@ async def committed(broker: EmbeddedBroker, group: str, topic: str, partition: i
         await admin.close()
 
 
-async def test_what_a_stage_says_is_on_the_log_and_then_committed(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_outputs_are_written_before_their_inputs_are_committed(broker: EmbeddedBroker, topics: Topics) -> None:
     values = [f"{number}".encode() for number in range(500)]
     await send(broker, topics.admitted.name, values)
 
@@ -132,7 +132,7 @@ async def test_what_a_stage_says_is_on_the_log_and_then_committed(broker: Embedd
     assert sum(end or 0 for end in ends) == len(values)
 
 
-async def test_a_record_that_breaks_a_stage_is_a_dead_letter_and_its_neighbours_go_on(
+async def test_record_that_fails_is_a_dead_letter_and_others_are_processed(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     await send(broker, topics.admitted.name, [b"before", b"poison", b"unreadable", b"after"], partition=1)
@@ -149,7 +149,7 @@ async def test_a_record_that_breaks_a_stage_is_a_dead_letter_and_its_neighbours_
     assert last_value(letters[1].headers, "kafka_dlt-exception-message") == b"this can't be read"
 
 
-async def test_an_output_to_a_missing_topic_costs_a_dead_letter_and_no_time(
+async def test_output_to_a_missing_topic_becomes_a_dead_letter_without_delay(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     await send(broker, topics.admitted.name, [b"a", b"b", b"c"])
@@ -163,9 +163,7 @@ async def test_an_output_to_a_missing_topic_costs_a_dead_letter_and_no_time(
     assert time.monotonic() - began < 5
 
 
-async def test_nothing_is_committed_past_a_record_that_is_still_under_way(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_position_stays_before_a_record_in_flight(broker: EmbeddedBroker, topics: Topics) -> None:
     stage = Slow(topics)
     await send(broker, topics.routed.name, [b"slow", *(f"{n}".encode() for n in range(50))], partition=2)
 
@@ -180,7 +178,7 @@ async def test_nothing_is_committed_past_a_record_that_is_still_under_way(
     assert await committed(broker, topics.group("call"), topics.routed.name, 2) == 51
 
 
-async def test_a_stopping_worker_finishes_what_is_under_way_and_leaves_at_once(
+async def test_stopping_worker_finishes_records_in_flight_and_leaves_the_group(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     first, second = Slow(topics), Slow(topics)
@@ -203,9 +201,7 @@ async def test_a_stopping_worker_finishes_what_is_under_way_and_leaves_at_once(
     assert len(await read(broker, topics.outcomes.name, 3)) == 3
 
 
-async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next_one(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_worker_without_its_partitions_writes_no_outcome(broker: EmbeddedBroker, topics: Topics) -> None:
     first, second = Slow(topics), Slow(topics)
     second.release.set()
     values = [f"slow-{number}".encode() for number in range(20)]
@@ -227,9 +223,7 @@ async def test_a_worker_that_loses_its_partitions_leaves_the_outcome_to_the_next
     assert len(first.prepared) > len(set(first.prepared))
 
 
-async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
-    own_broker: EmbeddedBroker, own_topics: Topics
-) -> None:
+async def test_killed_broker_loses_no_record(own_broker: EmbeddedBroker, own_topics: Topics) -> None:
     values = [f"{number}".encode() for number in range(2000)]
     async with running(Echo(own_topics), own_topics, own_broker):
         await send(own_broker, own_topics.admitted.name, values[:1000])

@@ -28,7 +28,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return captured.err.splitlines()
 
 
-def test_it_is_quiet_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_is_not_logged_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
 
     structlog.get_logger().info("started")
@@ -37,7 +37,7 @@ def test_it_is_quiet_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(capsys) == []
 
 
-def test_off_a_terminal_each_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_without_a_terminal_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(process="call")
 
     structlog.get_logger().warning("store failed", rows=3)
@@ -47,7 +47,7 @@ def test_off_a_terminal_each_line_is_json(capsys: pytest.CaptureFixture[str]) ->
     assert line["timestamp"].endswith("Z")
 
 
-def test_a_librarys_warning_is_a_line_of_the_same_kind(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warning_of_a_library_is_logged_as_ours(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
 
     logging.getLogger("some.library").warning("disk %s is slow", 7)
@@ -56,7 +56,7 @@ def test_a_librarys_warning_is_a_line_of_the_same_kind(capsys: pytest.CaptureFix
     assert (line["event"], line["logger"], line["level"]) == ("disk 7 is slow", "some.library", "warning")
 
 
-def test_a_librarys_exception_brings_its_place_and_not_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exception_of_a_library_is_logged_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
 
     try:
@@ -71,7 +71,7 @@ def test_a_librarys_exception_brings_its_place_and_not_its_message(capsys: pytes
 
 
 @pytest.mark.parametrize("noisy", ["aiokafka.consumer", "faust", "mode"])
-def test_kafkas_clients_are_silent_unless_one_debugs(noisy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kafka_clients_log_only_at_debug_level(noisy: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info")
     logging.getLogger(noisy).error("rebalance, again")
     assert lines(capsys) == []
@@ -81,7 +81,7 @@ def test_kafkas_clients_are_silent_unless_one_debugs(noisy: str, capsys: pytest.
     assert len(lines(capsys)) == 1
 
 
-def test_the_level_says_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_configured_level_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("error")
 
     structlog.get_logger().warning("no")
@@ -90,9 +90,7 @@ def test_the_level_says_what_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert [json.loads(line)["event"] for line in lines(capsys)] == ["yes"]
 
 
-def test_on_a_terminal_a_line_is_for_people(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_on_a_terminal_is_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     logs.configure()
 
@@ -118,7 +116,7 @@ FORGED = (
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 @pytest.mark.parametrize("forged", FORGED)
-def test_what_a_caller_names_can_neither_end_a_line_nor_speak_to_the_terminal(
+def test_control_characters_are_escaped_on_a_terminal(
     forged: str, is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
@@ -132,7 +130,7 @@ def test_what_a_caller_names_can_neither_end_a_line_nor_speak_to_the_terminal(
     assert COLOUR.sub("", written).replace("\n", "").isprintable()
 
 
-def test_a_forged_line_off_a_terminal_is_a_value_in_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_line_break_in_a_value_stays_inside_the_json(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
 
     structlog.get_logger().warning("refused", model='x"}\n{"event": "forged"}')
@@ -141,7 +139,7 @@ def test_a_forged_line_off_a_terminal_is_a_value_in_ours(capsys: pytest.CaptureF
     assert line["model"] == 'x"}\n{"event": "forged"}'
 
 
-def test_a_place_has_the_innermost_frame_first_and_no_message() -> None:
+def test_stack_summary_has_the_innermost_frame_first_and_no_message() -> None:
     with pytest.raises(ValueError, match="secret") as caught:
         int("secret")
 
@@ -151,7 +149,7 @@ def test_a_place_has_the_innermost_frame_first_and_no_message() -> None:
     assert "secret" not in place
 
 
-def test_a_connectors_own_sentence_may_be_told_and_nobody_elses() -> None:
+def test_only_a_connectors_message_is_logged() -> None:
     ours = logs.describe_error(ClickHouseError("ClickHouse at http://c:8123 does not answer"))
     theirs = logs.describe_error(ValueError("somebody's text"))
 

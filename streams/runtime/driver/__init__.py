@@ -1,14 +1,14 @@
-"""Faust's Kafka driver with what a slow-call pipeline needs. With ``worker.py`` the only place that knows Faust.
+"""Faust's Kafka driver, adapted to records that take long to process. Only this package and the worker import Faust.
 
-Stock Faust costs a framework round per record, commits past a record that is still under way, commits after a failed
-commit, and can wait 1.5 s in a fetch. Here, instead:
+Stock Faust handles each record as an event of its own, commits past a record that is still in flight, treats a failed
+commit as done, and can wait 1.5 s in a fetch. Here, instead:
 
-- one message is all that a fetch brought of one partition (``Batch``);
-- what is committed is our tracker's position, nothing else, also right before a partition is given away;
-- a full queue blocks the fetch loop until there is room, with no pause and no timer in it;
+- one Faust message holds all records of one partition in one fetch (``consumer.Batch``);
+- only the offset tracker's position is committed, also right before a partition is revoked;
+- a full queue blocks the fetch loop until there is room, without a pause or a timer;
 - the producer is idempotent, waits for all in-sync replicas, and never waits for a topic that does not exist.
 
-Every override has a test on a real broker in ``tests/flow/test_worker.py``, so that a release that breaks one is seen.
+``tests/flow/test_worker.py`` tests every override on a real broker, so that a release that breaks one is noticed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from faust.transport.drivers import aiokafka as stock
 
 from connectors.kafka.clients.producer import MAX_RECORD_BYTES
 from connectors.kafka.errors import NoSuchTopicError
-from streams.runtime.driver.app import LOW_LATENCY_FETCH, THROUGHPUT_FETCH, App, FetchSettings
-from streams.runtime.driver.consumer import Batch, Consumer
+from streams.runtime.driver.app import LOW_LATENCY_FETCH, THROUGHPUT_FETCH, App
+from streams.runtime.driver.consumer import Consumer
 from streams.runtime.driver.producer import StageProducer, TooLargeError
 
 SCHEME = "sluice"
@@ -35,9 +35,7 @@ __all__ = [
     "SETTINGS",
     "THROUGHPUT_FETCH",
     "App",
-    "Batch",
     "Consumer",
-    "FetchSettings",
     "KafkaError",
     "NoSuchTopicError",
     "StageProducer",
@@ -46,7 +44,7 @@ __all__ = [
 
 
 class Transport(stock.Transport):
-    """The two together, under the URL scheme ``sluice://``."""
+    """Faust's transport with our consumer and producer, under the URL scheme ``sluice://``."""
 
 
 # class attributes: inside the class body these names would mean Faust's own
@@ -55,12 +53,12 @@ drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 SETTINGS: Mapping[str, Any] = {
     "store": "memory://",
-    "datadir": tempfile.gettempdir(),  # Faust makes the folder; nothing of ours is in it
+    "datadir": tempfile.gettempdir(),  # Faust creates the folder; the gateway stores nothing there
     "web_enabled": False,
     "topic_disable_leader": True,
     "topic_allow_declare": False,
     "table_standby_replicas": 0,
-    "stream_wait_empty": False,  # our own drain waits, and only as long as it may
+    "stream_wait_empty": False,  # the worker drains by itself, within its timeout
     "stream_buffer_maxsize": 16,  # batches, not records
     "broker_commit_interval": 0.5,
     "broker_session_timeout": 10.0,
@@ -68,11 +66,11 @@ SETTINGS: Mapping[str, Any] = {
     "broker_request_timeout": 15.0,
     "broker_rebalance_timeout": 30.0,
     "broker_max_poll_interval": 3600.0,
-    "broker_max_poll_records": 2000,  # tiny ones must not fill the memory
+    "broker_max_poll_records": 2000,  # many small records must not fill the memory
     "consumer_auto_offset_reset": "earliest",
     "consumer_max_fetch_size": 1024 * 1024,  # per partition and fetch; a larger record comes alone
     "producer_max_request_size": MAX_RECORD_BYTES,
     "producer_max_batch_size": 128 * 1024,
     "producer_request_timeout": 15.0,
 }
-"""What every app of ours is made with. Times in seconds."""
+"""Settings of every worker's Faust app. Times are in seconds."""

@@ -1,4 +1,4 @@
-"""The consumer: batches in, the tracker's positions out, and nothing handed from thread to thread."""
+"""Faust's consumer on the app's own event loop: it delivers batches, and commits the offset tracker's positions."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from streams.runtime.driver.fetch_interval import FetchInterval
 from streams.runtime.offset_tracker import OffsetTracker
 
 _CREATE_TIME = 0
-"""Kafka's number for a timestamp of the record's writer, which nobody asks Faust for."""
+"""Kafka's number of the timestamp type; the gateway does not use Faust's field."""
 CONFIRM_INTERVAL_S = 0.2
-"""Between two questions whether the group still knows us."""
+"""Delay between two attempts to confirm the membership."""
 
 log = structlog.get_logger()
 
 
 class Batch:
-    """The records of one partition that one fetch brought, dressed as one record: its offset is the last one's."""
+    """The records of one partition in one fetch, as one Faust record with the offset of the last one."""
 
     __slots__ = ("offset", "records")
 
@@ -44,33 +44,33 @@ class Batch:
 
 
 class InLoopConsumerThread(stock.AIOKafkaConsumerThread):
-    """What Faust calls the consumer's thread, here on the app's own loop: no stage blocks it."""
+    """Faust's consumer thread, replaced by a task on the app's own loop, which no stage blocks."""
 
     def __init__(self, consumer: Consumer, **kwargs: Any) -> None:
         super().__init__(consumer, thread_loop=consumer.loop, **kwargs)
 
     async def start(self) -> None:
-        """Serve in a task where stock Faust starts a thread."""
+        """Start a task where stock Faust starts a thread."""
         self._thread_started.set()
         self._thread_running = self.parent_loop.create_future()
         self._serving = asyncio.ensure_future(self._serve())
         await self._thread_running
 
     async def _gather_remaining_tasks(self) -> None:
-        """The loop is everybody's: its other tasks are not ours to cancel."""
+        """Cancel nothing: the loop is shared, and has tasks of other parts."""
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call it; it may be no coroutine."""
-        called = fun(*args, **kwargs)
-        return await called if inspect.isawaitable(called) else called
+        """Call a function on this loop, and await its result if necessary."""
+        result = fun(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         for name, value in client_settings(cast("App", self.app).kafka).items():
-            setattr(consumer._client, f"_{name}", value)  # Faust has credentials of its own, which can say less
+            setattr(consumer._client, f"_{name}", value)  # Faust's own credentials support fewer mechanisms
         fetch = cast("App", self.app).fetch
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch.min_bytes, fetch.max_wait_ms
-        # topic by topic: one worker has the same partition of every topic, and so all that is known about its requests
+        # range by topic: a worker has the same partition of every topic, and so all records of its requests
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         consumer.commit = functools.partial(self._commit_with_metadata, consumer.commit)
         return consumer
@@ -78,26 +78,26 @@ class InLoopConsumerThread(stock.AIOKafkaConsumerThread):
     async def _commit_with_metadata(
         self, commit: Callable[[Any], Awaitable[None]], offsets: Mapping[TopicPartition, OffsetAndMetadata]
     ) -> None:
-        """Commit, and tell with each position how many records beyond it are finished: they wait for nobody."""
+        """Commit each position, with the number of finished records after it as metadata, for the measured backlog."""
         tracker = cast("Consumer", self.consumer).tracker
         await commit({tp: OffsetAndMetadata(at.offset, str(tracker.completed_ahead(tp))) for tp, at in offsets.items()})
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's false alarms are off: the worker watches progress itself."""
+        """Do nothing: the worker detects stalls itself, and Faust's check raises false alarms."""
 
 
 class Consumer(stock.Consumer):
-    """Batches in, the tracker's positions out."""
+    """Consumer that delivers batches, and commits the offset tracker's positions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tracker = OffsetTracker()
         self._fetch_interval = FetchInterval()
         self._last_committed: dict[TP, tuple[int, int]] = {}
-        """What was committed last: the position, and how many records beyond it are finished."""
+        """Last committed position, and number of finished records after it, by partition."""
 
     def assignment(self) -> set[TP]:
-        """The partitions that this worker has: none before it has started."""
+        """Return the partitions of this worker; none before it has started."""
         return set() if self._thread._consumer is None else super().assignment()
 
     def _new_consumer_thread(self) -> InLoopConsumerThread:
@@ -105,12 +105,11 @@ class Consumer(stock.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
         await asyncio.sleep(self._fetch_interval.pause_s(time.monotonic()))
-        wants = cast("App", self.app).accepts_topic
-        wanted = {tp for tp in active_partitions or () if wants(tp.topic)}
-        fetched = await super()._getmany(wanted, timeout) if wanted else {}
-        brought = {tp: [Batch(records)] for tp, records in fetched.items() if records}
+        accepts = cast("App", self.app).accepts_topic
+        accepted = {tp for tp in active_partitions or () if accepts(tp.topic)}
+        fetched = await super()._getmany(accepted, timeout) if accepted else {}
         self._fetch_interval.record_fetch(sum(len(records) for records in fetched.values()), time.monotonic())
-        return brought
+        return {tp: [Batch(records)] for tp, records in fetched.items() if records}
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]
@@ -131,9 +130,9 @@ class Consumer(stock.Consumer):
         )
 
     async def confirm_ownership(self) -> None:
-        """Return when the group has taken our positions, so that all partitions that we have are ours.
+        """Commit all positions, and return when the group has accepted them: then all held partitions are ours.
 
-        It takes none of a member that it has given up; then this waits until those partitions are revoked here too.
+        The group accepts no commit of a former member; then this waits until those partitions are revoked here too.
         """
         while held := {
             tp: position for tp in self.tracker.partitions if (position := self.tracker.position(tp)) is not None
@@ -146,17 +145,17 @@ class Consumer(stock.Consumer):
                 return
 
     async def sleep(self, n: Any) -> None:
-        """Give way if it is no time at all: stock Faust waits for the stop as well, which takes 7 us and not 1."""
+        """Sleep, or only yield to the loop for 0 s: 1 us, where stock Faust takes 7 us to wait for a stop as well."""
         await (super().sleep(n) if n else asyncio.sleep(0))
 
     def on_buffer_full(self, tp: TP) -> None:
-        """No pause: the fetch loop waits at the full queue, and goes on the moment there is room."""
+        """Do not pause the partition: the fetch loop blocks on the full queue, and continues when there is room."""
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """Nothing was paused."""
+        """Do nothing: no partition was paused."""
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets jump by design; what is committed comes from the tracker."""
+        """Do nothing: batches skip offsets by design, and the tracker decides what is committed."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ARG002 - always all of them
         return iter(self.tracker.partitions)  # type: ignore[arg-type]
@@ -168,19 +167,19 @@ class Consumer(stock.Consumer):
         return self._last_committed.get(tp) != (offset, self.tracker.completed_ahead(tp))
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        told = {tp: (offset, self.tracker.completed_ahead(tp)) for tp, offset in offsets.items()}
+        committing = {tp: (offset, self.tracker.completed_ahead(tp)) for tp, offset in offsets.items()}
         committed = await super()._commit_offsets(offsets, start_new_transaction)
-        if committed:  # else it is tried again, where stock Faust takes it for done
-            self._last_committed.update(told)
+        if committed:  # otherwise it is tried again; stock Faust would treat it as done
+            self._last_committed.update(committing)
         return committed
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is finished, so that the next owner repeats little, then forget the partitions."""
+        """Commit the positions, so that the next owner repeats few records, then forget the partitions."""
         if self.tracker.partitions:
             try:
                 await asyncio.wait_for(self.commit(), timeout=2.0)
             except Exception as error:  # noqa: BLE001 - a commit that fails only costs repeated deliveries
-                log.warning("commit before revocation failed", error=type(error).__name__)
+                log.warning("commit.failed_before_revocation", error=type(error).__name__)
         self.tracker.revoke(revoked)
         for tp in revoked:
             self._last_committed.pop(tp, None)

@@ -1,4 +1,4 @@
-"""The producer: what a stage says goes to the log once, to all in-sync replicas, or it is known why not."""
+"""Faust's producer, made idempotent and acknowledged by all in-sync replicas, with an error for a missing topic."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from schemas.kafka.records import ProducerRecord
 from streams.runtime.driver.app import App
 
 APPEND_TIMEOUT_S = 3.0
-"""How long the producer may take to accept a record. It waits for room, and for topics that are gone."""
+"""How long the producer may take to accept a record. It waits for room in a batch, and for deleted topics."""
 METADATA_RETRY_S = 1.0
-"""How often at most the broker is asked about a topic that it did not know."""
+"""Least time between two metadata requests for a topic that was missing."""
 MAX_MISSING_REMEMBERED = 1000
-"""Names of missing topics kept at most: callers choose them."""
+"""Names of missing topics in memory; callers choose these names, so their number has a limit."""
 
 TooLargeError = MessageSizeTooLargeError
-"""A record is larger than the producer may send."""
+"""Raised for a record that is larger than the producer may send."""
 
 
 class StageProducer(stock.Producer):
-    """Idempotent, acknowledged by all in-sync replicas, and quick to say that a topic does not exist."""
+    """Idempotent producer that does not wait for topics that do not exist."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._known: dict[str, set[int]] = {}
         self._missing: dict[str, float] = {}
-        self._lines = AppendLocks()
+        self._locks = AppendLocks()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "enable_idempotence": True, "acks": "all"}
@@ -46,12 +46,12 @@ class StageProducer(stock.Producer):
         return client_settings(cast("App", self.app).kafka)
 
     async def flush(self) -> None:
-        """Nothing to wait for before a commit: the tracker counts only what is acknowledged."""
+        """Do nothing before a commit: the tracker counts only acknowledged outputs."""
 
     def append(self, output: ProducerRecord) -> asyncio.Future[Any] | None:
-        """Hand a record to the producer if nothing has to be waited for, nor is wrong; else None: then ``write`` it."""
+        """Hand a record to the producer without waiting; return None if that is impossible: then use ``write``."""
         try:
-            return try_append(self._ensure_producer(), self._lines, output)
+            return try_append(self._ensure_producer(), self._locks, output)
         except KafkaError:
             return None
 
@@ -59,11 +59,11 @@ class StageProducer(stock.Producer):
         """Hand a record to the producer; the future is done when all in-sync replicas have it.
 
         Raises:
-            NoSuchTopicError: after one look at the broker's metadata, not repeated for a second.
-            KafkaError: the producer took no record for 3 s, or broke for good, which also ends the worker.
+            NoSuchTopicError: the topic or partition does not exist. The metadata is requested at most once a second.
+            KafkaError: the producer accepted no record for 3 s, or failed for good, which also stops the worker.
 
         """
-        async with self._lines.acquire(output.topic, output.partition):
+        async with self._locks.acquire(output.topic, output.partition):
             producer = self._ensure_producer()
             if not self._exists(output):
                 await self._look_up(producer, output)
@@ -77,11 +77,11 @@ class StageProducer(stock.Producer):
                     output.topic, output.value, key=output.key, partition=output.partition, headers=headers
                 )
         except TimeoutError:
-            self._known.pop(output.topic, None)  # it may have been deleted: look again before the next try
-            raise KafkaTimeoutError(f"{output.topic} took no record within {APPEND_TIMEOUT_S:g} s") from None
+            self._known.pop(output.topic, None)  # it may have been deleted: request metadata before the next try
+            raise KafkaTimeoutError(f"{output.topic} accepted no record within {APPEND_TIMEOUT_S:g} s") from None
         except KafkaError as error:
             if not (error.retriable or isinstance(error, TooLargeError)):
-                await self.app.crash(error)  # the producer is broken for good: a new process is the cure
+                await self.app.crash(error)  # the producer has failed for good: only a new process helps
             raise
         return future
 
@@ -90,9 +90,9 @@ class StageProducer(stock.Producer):
         return partitions is not None and (output.partition is None or output.partition in partitions)
 
     async def _look_up(self, producer: aiokafka.AIOKafkaProducer, output: ProducerRecord) -> None:
-        """Ask the broker for all topics: asking for one by name would wait for it to appear."""
-        missed_s = self._missing.get(output.topic, -math.inf)
-        if time.monotonic() - missed_s >= METADATA_RETRY_S:
+        """Request the metadata of all topics: a request for one by name would wait for it to appear."""
+        missing_since_s = self._missing.get(output.topic, -math.inf)
+        if time.monotonic() - missing_since_s >= METADATA_RETRY_S:
             cluster = await producer.client.fetch_all_metadata()
             self._known = {name: cluster.partitions_for_topic(name) for name in cluster.topics()}
             if self._exists(output):
@@ -100,5 +100,5 @@ class StageProducer(stock.Producer):
             if len(self._missing) >= MAX_MISSING_REMEMBERED:
                 self._missing.clear()
             self._missing[output.topic] = time.monotonic()
-        place = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
-        raise NoSuchTopicError(f"{place} does not exist")
+        target = output.topic if output.partition is None else f"{output.topic}[{output.partition}]"
+        raise NoSuchTopicError(f"{target} does not exist")

@@ -10,17 +10,17 @@ from connectors.kafka.connection import admin_client, translate_errors
 from connectors.kafka.embedded.broker import EmbeddedBroker
 
 
-def test_every_client_is_told_where_kafka_is() -> None:
+def test_client_settings_have_the_bootstrap_servers() -> None:
     assert client_settings("a:1,b:2") == {"bootstrap_servers": "a:1,b:2"}
 
 
-async def test_a_fault_of_ours_is_not_called_one_of_the_network() -> None:
+async def test_translate_errors_leaves_other_errors() -> None:
     with pytest.raises(ZeroDivisionError):
         async with translate_errors("127.0.0.1:1"):
             raise ZeroDivisionError
 
 
-async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) -> None:
+async def test_no_listener_raises_broker_unavailable(free_port: Callable[[], int]) -> None:
     bootstrap = f"127.0.0.1:{free_port()}"
 
     with pytest.raises(BrokerUnavailableError) as raised:
@@ -31,7 +31,7 @@ async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) ->
 
 
 @pytest.mark.flow
-async def test_a_client_is_closed_behind_its_block(broker: EmbeddedBroker) -> None:
+async def test_admin_client_is_closed_after_the_block(broker: EmbeddedBroker) -> None:
     before = asyncio.all_tasks()
 
     async with admin_client(broker.bootstrap_servers) as client:

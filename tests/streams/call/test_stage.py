@@ -185,7 +185,7 @@ async def test_who_loses_a_request_before_the_call_takes_back_what_the_log_says_
         if not isinstance(event, AttemptStarted):
             await log.emit(output)
             return
-        raise PartitionRevokedError(written=written)
+        raise PartitionRevokedError(already_written=written)
 
     with pytest.raises(PartitionRevokedError):
         await stage.process(record(routed()), lose)

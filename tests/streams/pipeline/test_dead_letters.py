@@ -8,7 +8,7 @@ from schemas.kafka.records import ConsumerRecord
 from streams.pipeline.dead_letters import OMITTED_SIZE, dead_letter_record
 
 
-def test_a_dead_record_keeps_its_bytes_its_place_and_its_headers() -> None:
+def test_dead_letter_keeps_bytes_position_and_headers() -> None:
     record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, b"\xff", b"\xfe", (("trace", b"\xfd"), ("none", None)))
 
     output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no text")
@@ -29,9 +29,7 @@ def test_a_dead_record_keeps_its_bytes_its_place_and_its_headers() -> None:
     ],
     ids=["value", "key", "header", "headers"],
 )
-def test_a_record_that_is_too_large_to_be_written_again_stays_where_it_is(
-    key: bytes, value: bytes, headers: Headers
-) -> None:
+def test_dead_letter_of_an_oversize_record_omits_its_value(key: bytes, value: bytes, headers: Headers) -> None:
     record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, key, value, headers)
 
     output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="too large")
@@ -41,7 +39,7 @@ def test_a_record_that_is_too_large_to_be_written_again_stays_where_it_is(
     assert last_value(output.headers, "__connect.errors.offset") == b"9"
 
 
-def test_a_record_of_nothing_has_an_empty_value_since_aiokafka_can_not_write_it() -> None:
+def test_dead_letter_without_key_and_value_has_an_empty_value() -> None:
     record = ConsumerRecord("llm.requests.v1", 3, 9, 1_000, None, None, ())
 
     output = dead_letter_record(record, stage="filter", group="llm.filter", error="UnreadableError", reason="no value")

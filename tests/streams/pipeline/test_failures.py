@@ -8,7 +8,7 @@ from schemas.events.vocabulary import ErrorType
 from streams.pipeline.failures import ERROR_MAPPINGS, MAX_QUOTED_CHARACTERS, to_failure
 
 
-def test_every_class_of_error_can_be_told() -> None:
+def test_every_error_type_has_a_mapping() -> None:
     assert set(ERROR_MAPPINGS) == set(get_args(ErrorType))
 
 
@@ -29,7 +29,7 @@ def test_every_class_of_error_can_be_told() -> None:
         ("network", 502, "network"),
     ],
 )
-def test_a_failure_has_the_status_and_the_code_that_openais_clients_expect(
+def test_failure_has_the_status_and_code_that_openai_clients_expect(
     error_type: ErrorType, status: int, code: str
 ) -> None:
     failure = to_failure(error_type, "", None)
@@ -38,11 +38,11 @@ def test_a_failure_has_the_status_and_the_code_that_openais_clients_expect(
 
 
 @pytest.mark.parametrize("error_type", ERROR_MAPPINGS)
-def test_the_providers_words_are_passed_on_only_about_the_callers_own_request(error_type: ErrorType) -> None:
+def test_provider_message_is_quoted_only_about_the_callers_request(error_type: ErrorType) -> None:
     failure = to_failure(error_type, "org-123 said so", None)
 
     assert ("org-123" in failure.message) == (error_type in MAX_QUOTED_CHARACTERS)
 
 
-def test_a_hint_is_rounded_up_so_that_nobody_comes_too_early() -> None:
+def test_retry_after_is_rounded_up() -> None:
     assert to_failure("rate_limited", "", 0.0101).retry_after_ms == 11

@@ -10,7 +10,7 @@ from streams.pipeline.producer_records import attempt_event_record, request_even
 from tests.factories import read, routed
 
 
-def test_an_event_is_written_under_its_requests_id_with_its_trace() -> None:
+def test_event_record_has_the_request_id_as_key_and_its_traceparent() -> None:
     event = routed()
 
     output = request_event_record(event, Topics().routed, "route", 0, serial="/1")
@@ -21,7 +21,7 @@ def test_an_event_is_written_under_its_requests_id_with_its_trace() -> None:
     assert last_value(output.headers, "traceparent") == event.request.traceparent.encode()
 
 
-def test_who_lost_a_request_may_say_that_it_did_not_call_but_not_that_it_begins() -> None:
+def test_only_ends_of_attempts_are_written_after_a_revocation() -> None:
     request = routed().request
     fields: dict[str, Any] = {"provider": "sim", "model": "echo", "worker": "w", "started_at": 1, "expires_at": 3}
     started = AttemptStarted(request=request, attempt=2, **fields)

@@ -7,7 +7,7 @@ from tests.factories import admitted, make_request, routed
 FAILURE = Failure(status=400, type="invalid_request_error", code="policy_violation", message="no")
 
 
-def test_a_request_that_was_turned_away_leaves_no_body() -> None:
+def test_refused_request_is_settled_without_its_body() -> None:
     request, action = make_request(), PolicyAction(rule="deny.x", action="block")
 
     event = settle_refused(request, "refused", FAILURE, 5, model="demo", actions=(action,), config_hash="c")
@@ -16,7 +16,7 @@ def test_a_request_that_was_turned_away_leaves_no_body() -> None:
     assert (event.model, event.actions, event.input, event.admitted_at) == ("demo", (action,), "", None)
 
 
-def test_an_admitted_request_ends_with_all_that_was_known_of_it() -> None:
+def test_settled_event_copies_the_admitted_request() -> None:
     event = admitted()
 
     end = settle(event, "refused", FAILURE, 5, config_hash="routes")
@@ -25,7 +25,7 @@ def test_an_admitted_request_ends_with_all_that_was_known_of_it() -> None:
     assert (end.admitted_at, end.routed_at, end.config_hash) == (event.admitted_at, None, "routes")
 
 
-def test_a_routed_request_keeps_when_it_was_routed_and_by_which_configuration() -> None:
+def test_settled_event_keeps_the_routing_time_and_configuration() -> None:
     event = routed()
 
     end = settle(event, "failed", FAILURE, 5)

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Sequence
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.stage import AsyncStage, Emit, PartitionRevokedError
 from streams.runtime.async_runner import AsyncRunner, InFlightLimit
-from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime.offset_tracker import Delivered, OffsetTracker
 from streams.runtime.output_writer import OutputWriter
 from tests.eventually import eventually
 
 
 class Stage(AsyncStage):
-    """Begins with `begun`, waits to be released, and says `done`."""
+    """Emits `begun`, waits until it is released, and returns `done` and `told`."""
 
     name = "work"
 
@@ -25,13 +24,13 @@ class Stage(AsyncStage):
         self.ready = asyncio.Event()
         self.ready.set()
         self.begun = 0
-        self.lost: list[PartitionRevokedError] = []
+        self.revocations: list[PartitionRevokedError] = []
 
     async def process(self, record: ConsumerRecord, emit: Emit) -> Sequence[ProducerRecord]:
         try:
             await emit(ProducerRecord("begun", None, record.value, ()))
-        except PartitionRevokedError as lost:
-            self.lost.append(lost)
+        except PartitionRevokedError as revoked:
+            self.revocations.append(revoked)
             raise
         self.begun += 1
         await self.release.wait()
@@ -52,29 +51,29 @@ class Stage(AsyncStage):
 
 
 class Rig:
-    def __init__(self, slots: int = 10, batch_share: float = 0.5, most_bytes: int = 1000) -> None:
+    def __init__(self, total: int = 10, batch_share: float = 0.5, max_bytes: int = 1000) -> None:
         self.stage = Stage()
         self.tracker = OffsetTracker()
         self.written: list[str] = []
         self.finished: list[int] = []
-        self.certain = asyncio.Event()
-        self.certain.set()
+        self.confirmed = asyncio.Event()
+        self.confirmed.set()
         self.freed = 0
-        self.lose_with = ""
-        """The output with which the partition goes to another worker."""
-        self.slots = InFlightLimit(slots, most_bytes, batch_share, lambda topic: topic == "batch", self._free)
-        outbox = OutputWriter(self._write, "work", "g", lambda _: None)
-        self.working = AsyncRunner(self.stage, outbox, self._finish, self.slots, self._sure)
+        self.revoke_on = ""
+        """Topic of the output whose write revokes the partition."""
+        self.limit = InFlightLimit(total, max_bytes, batch_share, lambda topic: topic == "batch", self._free)
+        writer = OutputWriter(self._write, "work", "g", lambda _: None)
+        self.runner = AsyncRunner(self.stage, writer, self._finish, self.limit, self._confirm)
 
     def _free(self) -> None:
         self.freed += 1
 
-    async def _sure(self) -> None:
-        await self.certain.wait()
+    async def _confirm(self) -> None:
+        await self.confirmed.wait()
 
     async def _write(self, output: ProducerRecord) -> Awaitable[object]:
         self.written.append(output.topic)
-        if output.topic == self.lose_with:
+        if output.topic == self.revoke_on:
             self.tracker.revoke([("in", 3)])
         return asyncio.sleep(0)
 
@@ -88,153 +87,153 @@ class Rig:
         ]
 
 
-async def test_what_was_begun_ends_on_the_log_and_is_finished() -> None:
+async def test_record_is_finished_when_its_outputs_are_written() -> None:
     rig = Rig()
     rig.stage.release.set()
 
-    await rig.working.take(rig.fetched(0))
-    await rig.working.drain()
+    await rig.runner.take(rig.fetched(0))
+    await rig.runner.drain()
 
     assert rig.written == ["begun", "done", "told"]
     assert rig.finished == [0]
     assert rig.freed == 1
 
 
-async def test_a_partition_is_prepared_once_and_told_once_when_it_goes() -> None:
+async def test_stage_prepares_a_partition_once_and_is_told_once_of_its_revocation() -> None:
     rig = Rig()
     rig.stage.release.set()
     for topic in ("in", "batch", "in"):
-        await rig.working.take(rig.fetched(0, topic=topic))
+        await rig.runner.take(rig.fetched(0, topic=topic))
 
-    rig.working.revoke({("in", 3), ("batch", 3), ("in", 7)})
+    rig.runner.revoke({("in", 3), ("batch", 3), ("in", 7)})
 
     assert rig.stage.prepared == [3, 3]
     assert rig.stage.revoked == [3]
 
 
-async def test_who_loses_a_partition_while_it_is_prepared_begins_nothing_of_it() -> None:
+async def test_partition_revoked_during_preparation_starts_no_record() -> None:
     rig = Rig()
     rig.stage.ready.clear()
-    taking = asyncio.ensure_future(rig.working.take(rig.fetched(0, 1)))
+    taking = asyncio.ensure_future(rig.runner.take(rig.fetched(0, 1)))
     await eventually(lambda: rig.stage.prepared)
 
     rig.tracker.revoke([("in", 3)])
     rig.stage.ready.set()
     await taking
-    await rig.working.drain()
+    await rig.runner.drain()
 
     assert rig.stage.begun == 0
     assert rig.stage.revoked == [3]
 
 
-async def test_who_loses_a_record_before_it_begins_calls_nobody() -> None:
+async def test_record_revoked_before_its_first_emit_writes_nothing() -> None:
     rig = Rig()
-    rig.certain.clear()
-    await rig.working.take(rig.fetched(0))
+    rig.confirmed.clear()
+    await rig.runner.take(rig.fetched(0))
     await asyncio.sleep(0.01)
 
     rig.tracker.revoke([("in", 3)])
-    rig.certain.set()
-    await rig.working.drain()
+    rig.confirmed.set()
+    await rig.runner.drain()
 
     assert (rig.written, rig.stage.begun) == ([], 0)
 
 
-async def test_who_loses_it_later_writes_only_what_is_written_even_so() -> None:
+async def test_revoked_record_writes_only_write_after_revocation_outputs() -> None:
     rig = Rig()
-    await rig.working.take(rig.fetched(0))
+    await rig.runner.take(rig.fetched(0))
     await eventually(lambda: rig.stage.begun)
 
     rig.tracker.revoke([("in", 3)])
     rig.stage.release.set()
-    await rig.working.drain()
+    await rig.runner.drain()
 
     assert rig.written == ["begun", "told"]
 
 
-async def test_who_was_told_to_stop_while_a_partition_is_prepared_begins_nothing_of_it() -> None:
+async def test_drain_during_preparation_starts_no_record() -> None:
     rig = Rig()
     rig.stage.ready.clear()
-    taking = asyncio.ensure_future(rig.working.take(rig.fetched(0, 1)))
+    taking = asyncio.ensure_future(rig.runner.take(rig.fetched(0, 1)))
     await eventually(lambda: rig.stage.prepared)
 
-    await rig.working.drain()
+    await rig.runner.drain()
     rig.stage.ready.set()
     await taking
-    await rig.working.drain()
+    await rig.runner.drain()
 
     assert (rig.stage.begun, rig.written) == (0, [])
-    assert rig.slots.batch_available == 5
+    assert rig.limit.batch_available == 5
     assert rig.freed == 2
 
 
-async def test_who_loses_a_record_while_it_is_written_that_it_begins_is_told_so() -> None:
+async def test_emit_reports_a_revocation_after_the_write() -> None:
     rig = Rig()
-    rig.lose_with = "begun"
+    rig.revoke_on = "begun"
 
-    await rig.working.take(rig.fetched(0))
-    await rig.working.drain()
+    await rig.runner.take(rig.fetched(0))
+    await rig.runner.drain()
 
     assert (rig.written, rig.stage.begun) == (["begun"], 0)
-    assert [lost.already_written for lost in rig.stage.lost] == [True]
+    assert [error.already_written for error in rig.stage.revocations] == [True]
 
 
-async def test_batch_records_have_a_part_of_the_slots() -> None:
-    rig = Rig(slots=10, batch_share=0.3)
+async def test_batch_records_use_only_their_share_of_slots() -> None:
+    rig = Rig(total=10, batch_share=0.3)
 
-    await rig.working.take(rig.fetched(0, 1, topic="batch"))
-    left = rig.slots.batch_available
+    await rig.runner.take(rig.fetched(0, 1, topic="batch"))
+    left = rig.limit.batch_available
     rig.stage.release.set()
-    await rig.working.drain()
+    await rig.runner.drain()
 
-    assert (left, rig.slots.batch_available) == (1, 3)
+    assert (left, rig.limit.batch_available) == (1, 3)
 
 
-async def test_a_record_waits_for_a_slot() -> None:
-    rig = Rig(slots=1)
+async def test_take_waits_for_a_free_slot() -> None:
+    rig = Rig(total=1)
 
-    taking = asyncio.ensure_future(rig.working.take(rig.fetched(0, 1)))
+    taking = asyncio.ensure_future(rig.runner.take(rig.fetched(0, 1)))
     await eventually(lambda: rig.stage.begun)
     begun = rig.stage.begun
     rig.stage.release.set()
     await taking
-    await rig.working.drain()
+    await rig.runner.drain()
 
     assert begun == 1
     assert sorted(rig.finished) == [0, 1]
 
 
-async def test_records_that_are_too_large_together_wait_for_each_other_and_one_too_large_goes_alone() -> None:
-    rig = Rig(most_bytes=4)
+async def test_records_beyond_the_byte_limit_run_one_after_the_other() -> None:
+    rig = Rig(max_bytes=4)
     small, large, last = (
         (dataclasses.replace(record, value=b"v" * size), delivery)
         for (record, delivery), size in zip(rig.fetched(0, 1, 2), (4, 9, 4), strict=True)
     )
 
-    taking = asyncio.ensure_future(rig.working.take([small, large, last]))
+    taking = asyncio.ensure_future(rig.runner.take([small, large, last]))
     await eventually(lambda: rig.stage.begun)
     await asyncio.sleep(0.01)
     begun_at_first = rig.stage.begun
     rig.stage.release.set()
     await taking
-    await rig.working.drain()
+    await rig.runner.drain()
 
     assert begun_at_first == 1
     assert rig.finished == [0, 1, 2]
 
 
-async def test_who_was_held_up_at_its_work_ends_nothing_before_it_is_sure_what_is_its_own() -> None:
+async def test_paused_worker_writes_nothing_before_the_confirmation() -> None:
     rig = Rig()
-    await rig.working.take(rig.fetched(0))
+    await rig.runner.take(rig.fetched(0))
     await eventually(lambda: rig.stage.begun)
 
-    rig.certain.clear()
+    rig.confirmed.clear()
     rig.stage.release.set()
     await asyncio.sleep(0.01)
-    doubtful = list(rig.written)
+    before = list(rig.written)
     rig.tracker.revoke([("in", 3)])
-    rig.certain.set()
-    await rig.working.drain()
+    rig.confirmed.set()
+    await rig.runner.drain()
 
-    assert doubtful == ["begun"]
+    assert before == ["begun"]
     assert rig.written == ["begun", "told"]

@@ -5,79 +5,79 @@ import time
 
 import pytest
 
-from streams.runtime import batch_throttle as courtesy
+from streams.runtime import batch_throttle
 from streams.runtime.batch_throttle import BatchThrottle
 from tests.eventually import eventually
 
 HELD_UP_S = 0.05
 
 
-async def rested_s(courteous: BatchThrottle, busy_s: float) -> float:
+async def pause_s(throttle: BatchThrottle, busy_s: float) -> float:
     """How long it rests after a slice, when the loop is held up for so long."""
     began_s = time.monotonic()
-    courteous.pause()
-    courteous.measure_lag()
+    throttle.pause()
+    throttle.measure_lag()
     await asyncio.sleep(0)
     time.sleep(busy_s)  # noqa: ASYNC251 - as a stage that thinks, or another process that has the processor
-    await eventually(lambda: not courteous.is_pausing)
+    await eventually(lambda: not throttle.is_pausing)
     return time.monotonic() - began_s - busy_s
 
 
-async def test_on_an_idle_machine_it_goes_on_at_once_and_says_so() -> None:
+async def test_throttle_without_lag_resumes_at_once() -> None:
     woken = asyncio.Event()
-    courteous = BatchThrottle(woken.set)
-    courteous.interactive_seen()
+    throttle = BatchThrottle(woken.set)
+    throttle.interactive_seen()
 
-    courteous.pause()
-    rests = courteous.is_pausing
-    courteous.measure_lag()
+    throttle.pause()
+    rests = throttle.is_pausing
+    throttle.measure_lag()
 
     await asyncio.wait_for(woken.wait(), 0.5)
     assert rests
-    assert not courteous.is_pausing
+    assert not throttle.is_pausing
 
 
-async def test_on_a_busy_one_it_rests_many_times_as_long_as_the_loop_was_held_up(
+async def test_throttle_pauses_many_times_as_long_as_the_lag(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(courtesy, "PAUSE_FACTOR", 6.0)
-    courteous = BatchThrottle(lambda: None)
-    courteous.interactive_seen()
+    monkeypatch.setattr(batch_throttle, "PAUSE_FACTOR", 6.0)
+    throttle = BatchThrottle(lambda: None)
+    throttle.interactive_seen()
 
-    assert await rested_s(courteous, HELD_UP_S) > 5 * HELD_UP_S
-
-
-async def test_it_rests_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courtesy, "PAUSE_FACTOR", 1000.0)
-    monkeypatch.setattr(courtesy, "MAX_PAUSE_S", 0.1)
-    courteous = BatchThrottle(lambda: None)
-    courteous.interactive_seen()
-
-    assert await rested_s(courteous, HELD_UP_S) < 1.0
+    assert await pause_s(throttle, HELD_UP_S) > 5 * HELD_UP_S
 
 
-async def test_what_a_slice_takes_itself_is_no_sign_of_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courtesy, "PAUSE_FACTOR", 1000.0)
-    monkeypatch.setattr(courtesy, "MAX_PAUSE_S", 60.0)
-    monkeypatch.setattr(courtesy, "TOLERATED_LAG_S", 0.02)
-    courteous = BatchThrottle(lambda: None)
-    courteous.interactive_seen()
+async def test_throttle_pauses_no_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_throttle, "PAUSE_FACTOR", 1000.0)
+    monkeypatch.setattr(batch_throttle, "MAX_PAUSE_S", 0.1)
+    throttle = BatchThrottle(lambda: None)
+    throttle.interactive_seen()
 
-    courteous.pause()
+    assert await pause_s(throttle, HELD_UP_S) < 1.0
+
+
+async def test_throttle_ignores_the_time_that_the_slice_itself_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_throttle, "PAUSE_FACTOR", 1000.0)
+    monkeypatch.setattr(batch_throttle, "MAX_PAUSE_S", 60.0)
+    monkeypatch.setattr(batch_throttle, "TOLERATED_LAG_S", 0.02)
+    throttle = BatchThrottle(lambda: None)
+    throttle.interactive_seen()
+
+    throttle.pause()
     time.sleep(HELD_UP_S)  # noqa: ASYNC251 - the slice's own thinking
     asyncio.get_running_loop().call_soon(time.sleep, HELD_UP_S)  # and what it has set going
-    courteous.measure_lag()
+    throttle.measure_lag()
 
-    await eventually(lambda: not courteous.is_pausing, within=5)
+    await eventually(lambda: not throttle.is_pausing, within=5)
 
 
 @pytest.mark.parametrize("met", ["nobody", "somebody, long ago"])
-async def test_when_nobody_waits_it_does_not_rest(monkeypatch: pytest.MonkeyPatch, met: str) -> None:
-    monkeypatch.setattr(courtesy, "PAUSE_FACTOR", 1000.0)
-    monkeypatch.setattr(courtesy, "MAX_PAUSE_S", 60.0)
-    monkeypatch.setattr(courtesy, "INTERACTIVE_WINDOW_S", 0.02)
-    courteous = BatchThrottle(lambda: None)
+async def test_no_pause_without_recent_interactive_records(monkeypatch: pytest.MonkeyPatch, met: str) -> None:
+    monkeypatch.setattr(batch_throttle, "PAUSE_FACTOR", 1000.0)
+    monkeypatch.setattr(batch_throttle, "MAX_PAUSE_S", 60.0)
+    monkeypatch.setattr(batch_throttle, "INTERACTIVE_WINDOW_S", 0.02)
+    throttle = BatchThrottle(lambda: None)
     if met != "nobody":
-        courteous.interactive_seen()
+        throttle.interactive_seen()
 
-    assert await rested_s(courteous, HELD_UP_S) < 1.0
+    assert await pause_s(throttle, HELD_UP_S) < 1.0

@@ -63,13 +63,13 @@ async def process(free_port: Callable[[], int]) -> AsyncIterator[Process]:
     await serving
 
 
-async def test_all_is_well_while_every_worker_makes_progress(process: Process) -> None:
+async def test_healthz_is_200_while_every_worker_makes_progress(process: Process) -> None:
     answer = await process.get("/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-async def test_a_worker_that_is_stuck_is_named(process: Process) -> None:
+async def test_healthz_is_503_and_names_a_stuck_worker(process: Process) -> None:
     process.workers[1].is_healthy = False
 
     answer = await process.get("/healthz")
@@ -77,7 +77,7 @@ async def test_a_worker_that_is_stuck_is_named(process: Process) -> None:
     assert (answer.status_code, answer.json()) == (503, {"stuck": ["route"]})
 
 
-async def test_prometheus_is_told_of_each_worker(process: Process) -> None:
+async def test_metrics_has_gauges_of_each_worker(process: Process) -> None:
     process.workers[0].is_healthy = False
 
     text = (await process.get("/metrics")).text
@@ -87,7 +87,7 @@ async def test_prometheus_is_told_of_each_worker(process: Process) -> None:
     assert 'sluice_worker_open_records{stage="route"} 7.0' in text
 
 
-async def test_it_ends_with_its_process_and_can_be_served_again(process: Process) -> None:
+async def test_health_server_stops_and_can_start_again(process: Process) -> None:
     process.stop.set()
     await asyncio.wait_for(process.serving, 5)
 
@@ -96,6 +96,6 @@ async def test_it_ends_with_its_process_and_can_be_served_again(process: Process
     await asyncio.wait_for(health.serve(cast("list[Worker]", process.workers), "127.0.0.1", 0, stopped), 5)
 
 
-async def test_a_port_that_somebody_has_is_one_sentence() -> None:
+async def test_taken_health_port_is_a_configuration_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigurationError, match="SLUICE_HEALTH_PORT"):
         await health.serve([], "127.0.0.1", taken.getsockname()[1], asyncio.Event())

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from schemas.kafka.records import ConsumerRecord
-from streams.runtime import batch_throttle as courtesy
-from streams.runtime.lane_queue import BATCH_SLICE, MAX_BATCH_FETCHES, MAX_INTERACTIVE_FETCHES, Delivered, LaneQueue
-from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime import batch_throttle
+from streams.runtime.lane_queue import BATCH_SLICE, MAX_BATCH_FETCHES, MAX_INTERACTIVE_FETCHES, LaneQueue
+from streams.runtime.offset_tracker import Delivered, OffsetTracker
 
 
 def fetched(tracker: OffsetTracker, topic: str, count: int, partition: int = 0, first: int = 0) -> list[Delivered]:
@@ -21,107 +21,107 @@ def is_batch(topic: str) -> bool:
     return topic == "batch"
 
 
-async def test_interactive_records_come_before_the_rest_of_a_batch() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
-    await intake.put(fetched(tracker, "batch", 40))
+async def test_queue_returns_interactive_records_before_the_rest_of_a_batch() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
+    await queue.put(fetched(tracker, "batch", 40))
 
-    first = await intake.get()
-    await intake.put(fetched(tracker, "now", 3))
-    second, third = await intake.get(), await intake.get()
+    first = await queue.get()
+    await queue.put(fetched(tracker, "now", 3))
+    second, third = await queue.get(), await queue.get()
 
     assert [len(each) for each in (first, second, third)] == [BATCH_SLICE, 3, BATCH_SLICE]
     assert second[0][0].topic == "now"
     assert [record.offset for record, _ in third] == list(range(BATCH_SLICE, 2 * BATCH_SLICE))
 
 
-async def test_while_the_batch_lane_rests_only_interactive_records_are_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courtesy, "MEASURE_INTERVAL_S", 60.0)
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
-    await intake.put(fetched(tracker, "batch", 2 * BATCH_SLICE))
-    await intake.get()
+async def test_queue_returns_only_interactive_records_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_throttle, "MEASURE_INTERVAL_S", 60.0)
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
+    await queue.put(fetched(tracker, "batch", 2 * BATCH_SLICE))
+    await queue.get()
 
-    waiting = asyncio.ensure_future(intake.get())
+    waiting = asyncio.ensure_future(queue.get())
     await asyncio.sleep(0)
-    rests = not waiting.done()
-    await intake.put(fetched(tracker, "now", 1))
+    paused = not waiting.done()
+    await queue.put(fetched(tracker, "now", 1))
     now = await waiting
-    later = asyncio.ensure_future(intake.get())
+    later = asyncio.ensure_future(queue.get())
     await asyncio.sleep(0)
-    still_rests = not later.done()
-    intake._throttle._go_on()
+    still_paused = not later.done()
+    queue._throttle._resume()
 
-    assert (rests, still_rests) == (True, True)
+    assert (paused, still_paused) == (True, True)
     assert [each[0][0].topic for each in (now, await later)] == ["now", "batch"]
 
 
-async def test_no_more_batch_records_are_begun_than_there_are_places() -> None:
-    free = 2
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: free)
-    await intake.put(fetched(tracker, "batch", 5))
+async def test_queue_returns_only_as_many_batch_records_as_are_available() -> None:
+    free, changed = 2, asyncio.Event()
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: free, changed)
+    await queue.put(fetched(tracker, "batch", 5))
 
-    first = await intake.get()
+    first = await queue.get()
     free = 0
-    waiting = asyncio.ensure_future(intake.get())
+    waiting = asyncio.ensure_future(queue.get())
     await asyncio.sleep(0)
     was_done = waiting.done()
     free = 1
-    intake.notify()
+    changed.set()
 
     assert len(first) == 2
     assert not was_done
     assert len(await waiting) == 1
 
 
-async def test_a_slice_is_of_one_partition() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
-    await intake.put(fetched(tracker, "batch", 2, partition=0))
-    await intake.put(fetched(tracker, "batch", 2, partition=1))
+async def test_slice_contains_one_partition() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
+    await queue.put(fetched(tracker, "batch", 2, partition=0))
+    await queue.put(fetched(tracker, "batch", 2, partition=1))
 
-    slices = [await intake.get(), await intake.get()]
+    slices = [await queue.get(), await queue.get()]
 
     assert [[record.partition for record, _ in each] for each in slices] == [[0, 0], [1, 1]]
 
 
-async def test_what_was_lost_meanwhile_is_not_begun() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
-    await intake.put(fetched(tracker, "now", 2))
+async def test_queue_skips_records_of_revoked_partitions() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
+    await queue.put(fetched(tracker, "now", 2))
     tracker.revoke([("now", 0)])
-    await intake.put(fetched(tracker, "now", 1, first=2))
+    await queue.put(fetched(tracker, "now", 1, first=2))
 
-    batch = await intake.get()
+    batch = await queue.get()
 
     assert [record.offset for record, _ in batch] == [2]
 
 
-async def test_who_brings_waits_while_too_much_is_here() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
+async def test_queue_put_blocks_when_16_fetches_wait() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
     for number in range(MAX_INTERACTIVE_FETCHES - 1):
-        await intake.put(fetched(tracker, "now", 1, first=number))
+        await queue.put(fetched(tracker, "now", 1, first=number))
 
-    last = asyncio.ensure_future(intake.put(fetched(tracker, "now", 1, first=MAX_INTERACTIVE_FETCHES)))
+    last = asyncio.ensure_future(queue.put(fetched(tracker, "now", 1, first=MAX_INTERACTIVE_FETCHES)))
     await asyncio.sleep(0)
     waited = not last.done()
-    await intake.get()
+    await queue.get()
     await last
 
     assert waited
 
 
-async def test_a_backlog_of_batch_records_ends_their_fetching_only() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 0)
+async def test_full_batch_lane_rejects_only_batch_topics() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 0, asyncio.Event())
 
-    await intake.put(fetched(tracker, "batch", MAX_BATCH_FETCHES))
+    await queue.put(fetched(tracker, "batch", MAX_BATCH_FETCHES))
 
-    assert not intake.accepts("batch")
-    assert intake.accepts("now")
+    assert not queue.accepts("batch")
+    assert queue.accepts("now")
 
 
-async def test_who_is_closed_gives_nothing_more() -> None:
-    tracker, intake = OffsetTracker(), LaneQueue(is_batch, lambda: 100)
-    await intake.put(fetched(tracker, "now", 2))
+async def test_closed_queue_returns_nothing() -> None:
+    tracker, queue = OffsetTracker(), LaneQueue(is_batch, lambda: 100, asyncio.Event())
+    await queue.put(fetched(tracker, "now", 2))
 
-    intake.close()
-    waiting = asyncio.ensure_future(intake.get())
+    queue.close()
+    waiting = asyncio.ensure_future(queue.get())
     await asyncio.sleep(0.01)
     waited = not waiting.done()
     waiting.cancel()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from streams.runtime.offset_tracker import OffsetTracker
 
 
-def test_nothing_is_committed_past_a_record_that_is_still_under_way() -> None:
+def test_position_stays_before_a_record_in_flight() -> None:
     tracker = OffsetTracker()
     slow, *quick = [tracker.deliver("p", offset) for offset in range(5)]
 
@@ -18,7 +18,7 @@ def test_nothing_is_committed_past_a_record_that_is_still_under_way() -> None:
     assert tracker.position("p") == 5
 
 
-def test_a_first_slow_record_of_a_fresh_partition_holds_the_position_too() -> None:
+def test_position_stays_at_an_unfinished_first_record() -> None:
     tracker = OffsetTracker()
     tracker.deliver("p", 31)
     tracker.deliver("p", 32).finish()
@@ -26,11 +26,11 @@ def test_a_first_slow_record_of_a_fresh_partition_holds_the_position_too() -> No
     assert tracker.position("p") == 31
 
 
-def test_a_partition_without_deliveries_has_nothing_to_commit() -> None:
+def test_partition_without_deliveries_has_no_position() -> None:
     assert OffsetTracker().position("p") is None
 
 
-def test_gaps_between_offsets_are_no_open_records() -> None:
+def test_gaps_between_offsets_do_not_hold_the_position() -> None:
     tracker = OffsetTracker()
     for offset in (3, 9, 10):
         tracker.deliver("p", offset).finish()
@@ -38,7 +38,7 @@ def test_gaps_between_offsets_are_no_open_records() -> None:
     assert tracker.position("p") == 11
 
 
-def test_what_finishes_after_a_revocation_moves_nothing() -> None:
+def test_finish_after_a_revocation_moves_no_position() -> None:
     tracker = OffsetTracker()
     before = tracker.deliver("p", 7)
     tracker.revoke(["p"])
@@ -51,7 +51,7 @@ def test_what_finishes_after_a_revocation_moves_nothing() -> None:
     assert tracker.position("p") == 7
 
 
-def test_the_span_is_what_a_crash_would_deliver_again() -> None:
+def test_redelivery_span_counts_offsets_from_the_position_on() -> None:
     tracker = OffsetTracker()
     tracker.deliver("p", 0)
     tracker.deliver("p", 1).finish()
@@ -62,7 +62,7 @@ def test_the_span_is_what_a_crash_would_deliver_again() -> None:
 
 
 @given(st.permutations(range(12)), st.integers(0, 12))
-def test_the_position_is_always_the_first_unfinished_offset(order: list[int], count: int) -> None:
+def test_position_is_always_the_first_unfinished_offset(order: list[int], count: int) -> None:
     tracker = OffsetTracker()
     deliveries = [tracker.deliver("p", offset) for offset in range(12)]
 

@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from schemas.kafka.headers import last_value
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.stage import DeadLetterError
-from streams.runtime import output_writer as outbox
+from streams.runtime import output_writer
 from streams.runtime.driver import KafkaError, NoSuchTopicError, TooLargeError
 from streams.runtime.output_writer import OutputWriter
 
@@ -20,72 +20,72 @@ SECRET = "a very secret word"
 
 
 class Broker:
-    """Acknowledges what is written, after the faults that it was given: while handing over, or in the answer."""
+    """Acknowledges writes after the given errors: of the producer (`sending`), or of the broker (`acknowledging`)."""
 
-    def __init__(self, *, handing: tuple[Exception, ...] = (), answering: tuple[Exception, ...] = ()) -> None:
-        self._handing = list(handing)
-        self._answering = list(answering)
-        self.tried: list[ProducerRecord] = []
+    def __init__(self, *, sending: tuple[Exception, ...] = (), acknowledging: tuple[Exception, ...] = ()) -> None:
+        self._sending = list(sending)
+        self._acknowledging = list(acknowledging)
+        self.attempts: list[ProducerRecord] = []
         self.log: list[ProducerRecord] = []
 
     async def write(self, output: ProducerRecord) -> Awaitable[object]:
-        self.tried.append(output)
-        if self._handing:
-            raise self._handing.pop(0)
+        self.attempts.append(output)
+        if self._sending:
+            raise self._sending.pop(0)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._answering:
-            answer.set_exception(self._answering.pop(0))
+        if self._acknowledging:
+            answer.set_exception(self._acknowledging.pop(0))
         else:
             self.log.append(output)
             answer.set_result(None)
         return answer
 
     @property
-    def outbox(self) -> OutputWriter:
+    def writer(self) -> OutputWriter:
         return OutputWriter(self.write, "reply", "llm.reply", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "RETRY_BACKOFF_S", (0.0, 0.001))
+    monkeypatch.setattr(output_writer, "RETRY_BACKOFF_S", (0.0, 0.001))
 
 
 OURS = ProducerRecord("llm.routed.v1", b"k", b"v")
 THEIRS = ProducerRecord("llm.replies.shop", b"k", b"v", (("trace", b"1"),), dead_letter_topic="llm.outcomes.v1-dlt")
 
 
-async def test_what_is_acknowledged_is_written_once() -> None:
+async def test_acknowledged_output_is_written_once() -> None:
     broker = Broker()
 
-    await broker.outbox.send_and_wait(OURS)
+    await broker.writer.send_and_wait(OURS)
 
-    assert broker.tried == broker.log == [OURS]
+    assert broker.attempts == broker.log == [OURS]
 
 
-@pytest.mark.parametrize("where", ["handing", "answering"])
-async def test_a_write_that_fails_is_repeated_until_it_is_on_the_log(where: str) -> None:
+@pytest.mark.parametrize("where", ["sending", "acknowledging"])
+async def test_failed_write_is_repeated_until_acknowledged(where: str) -> None:
     faults = tuple(KafkaError() for _ in range(5))
-    broker = Broker(handing=faults) if where == "handing" else Broker(answering=faults)
+    broker = Broker(sending=faults) if where == "sending" else Broker(acknowledging=faults)
 
-    await broker.outbox.send_and_wait(OURS)
+    await broker.writer.send_and_wait(OURS)
 
-    assert len(broker.tried) == 6
+    assert len(broker.attempts) == 6
     assert broker.log == [OURS]
 
 
-async def test_a_record_that_nobody_wants_any_more_is_not_tried_again() -> None:
-    broker = Broker(answering=(KafkaError(),))
-    box = broker.outbox
+async def test_unwanted_output_is_not_written_again() -> None:
+    broker = Broker(acknowledging=(KafkaError(),))
+    writer = broker.writer
 
-    await asyncio.wait_for(box.send_until_acked(OURS, await box.send(OURS), wanted=lambda: False), 5)
+    await asyncio.wait_for(writer.send_until_acked(OURS, await writer.send(OURS), is_wanted=lambda: False), 5)
 
-    assert broker.tried == [OURS]
+    assert broker.attempts == [OURS]
 
 
-async def test_a_callers_topic_that_does_not_exist_costs_a_dead_letter() -> None:
-    broker = Broker(handing=(NoSuchTopicError("llm.replies.shop does not exist"),))
+async def test_output_to_a_callers_missing_topic_becomes_a_dead_letter() -> None:
+    broker = Broker(sending=(NoSuchTopicError("llm.replies.shop does not exist"),))
 
-    await broker.outbox.send_and_wait(THEIRS)
+    await broker.writer.send_and_wait(THEIRS)
 
     (letter,) = broker.log
     assert (letter.topic, letter.key, letter.value) == ("llm.outcomes.v1-dlt", b"k", b"v")
@@ -94,10 +94,10 @@ async def test_a_callers_topic_that_does_not_exist_costs_a_dead_letter() -> None
     assert last_value(letter.headers, "__connect.errors.exception.message") == b"llm.replies.shop does not exist"
 
 
-async def test_a_callers_topic_that_refuses_the_record_costs_a_dead_letter_too() -> None:
-    broker = Broker(answering=(MessageSizeTooLargeError(SECRET),))
+async def test_output_refused_by_a_callers_topic_becomes_a_dead_letter() -> None:
+    broker = Broker(acknowledging=(MessageSizeTooLargeError(SECRET),))
 
-    await asyncio.wait_for(broker.outbox.send_and_wait(THEIRS), 5)
+    await asyncio.wait_for(broker.writer.send_and_wait(THEIRS), 5)
 
     (letter,) = broker.log
     assert letter.topic == "llm.outcomes.v1-dlt"
@@ -105,31 +105,31 @@ async def test_a_callers_topic_that_refuses_the_record_costs_a_dead_letter_too()
 
 
 @pytest.mark.parametrize("error", [(), (MessageSizeTooLargeError(),)])
-async def test_the_dead_letter_of_a_chunk_tells_the_place_of_the_record_that_is_worked_on(
+async def test_dead_letter_of_a_chunk_has_the_position_of_its_input(
     error: tuple[Any, ...],
 ) -> None:
     routed = ConsumerRecord("llm.routed.v1", 2, 9, 1_790_000_000_000, b"k", b"a plan", ())
     missing = () if error else (NoSuchTopicError("llm.replies.shop does not exist"),)
-    broker = Broker(handing=missing, answering=error)
+    broker = Broker(sending=missing, acknowledging=error)
 
-    await asyncio.wait_for(broker.outbox.send_and_wait(THEIRS, routed), 5)
+    await asyncio.wait_for(broker.writer.send_and_wait(THEIRS, routed), 5)
 
     (letter,) = broker.log
     assert last_value(letter.headers, "__connect.errors.topic") == b"llm.routed.v1"
     assert last_value(letter.headers, "__connect.errors.offset") == b"9"
 
 
-@pytest.mark.parametrize("where", ["handing", "answering"])
-async def test_the_dead_letter_of_a_reply_tells_the_place_of_the_record_that_it_answers(where: str) -> None:
+@pytest.mark.parametrize("where", ["sending", "acknowledging"])
+async def test_dead_letter_of_a_reply_has_the_position_of_its_outcome(where: str) -> None:
     settled = ConsumerRecord("llm.outcomes.v1", 3, 7, 1_790_000_000_000, b"k", b"an outcome", ())
     answer = replace(THEIRS, partition=5, source_record=settled)
     broker = (
-        Broker(handing=(NoSuchTopicError("llm.replies.shop[5] does not exist"),))
-        if where == "handing"
-        else Broker(answering=(MessageSizeTooLargeError(),))
+        Broker(sending=(NoSuchTopicError("llm.replies.shop[5] does not exist"),))
+        if where == "sending"
+        else Broker(acknowledging=(MessageSizeTooLargeError(),))
     )
 
-    await asyncio.wait_for(broker.outbox.send_and_wait(answer), 5)
+    await asyncio.wait_for(broker.writer.send_and_wait(answer), 5)
 
     (letter,) = broker.log
     assert (letter.topic, letter.partition, letter.value) == ("llm.outcomes.v1-dlt", 3, b"v")
@@ -140,29 +140,29 @@ async def test_the_dead_letter_of_a_reply_tells_the_place_of_the_record_that_it_
     assert b"llm.replies.shop" in (last_value(letter.headers, "kafka_dlt-exception-message") or b"")
 
 
-async def test_a_topic_of_ours_that_is_missing_is_waited_for() -> None:
-    broker = Broker(handing=(NoSuchTopicError("llm.routed.v1 does not exist"),))
+async def test_missing_pipeline_topic_is_retried_and_logged() -> None:
+    broker = Broker(sending=(NoSuchTopicError("llm.routed.v1 does not exist"),))
 
     with structlog.testing.capture_logs() as lines:
-        await broker.outbox.send_and_wait(OURS)
+        await broker.writer.send_and_wait(OURS)
 
     assert broker.log == [OURS]
-    assert "sluice topics" in lines[0]["event"]
+    assert (lines[0]["event"], lines[0]["remedy"]) == ("topic.missing", "run `sluice topics`")
 
 
-async def test_a_record_that_is_too_large_is_its_stages_to_answer_for() -> None:
-    broker = Broker(handing=(TooLargeError(),))
+async def test_too_large_output_raises() -> None:
+    broker = Broker(sending=(TooLargeError(),))
 
     with pytest.raises(TooLargeError):
-        await broker.outbox.send(OURS)
+        await broker.writer.send(OURS)
 
 
 def record() -> ConsumerRecord:
     return ConsumerRecord("llm.requests.v1", 3, 7, 1_790_000_000_000, b"k", b"the value", (("trace", b"1"),))
 
 
-def test_a_dead_record_is_untouched_and_says_where_it_came_from() -> None:
-    letter = Broker().outbox.dead_letter(record(), DeadLetterError("this is no request"))
+def test_dead_letter_is_unchanged_and_has_its_original_partition() -> None:
+    letter = Broker().writer.dead_letter(record(), DeadLetterError("this is no request"))
 
     assert (letter.topic, letter.partition) == ("llm.requests.v1-dlt", 3)
     assert (letter.key, letter.value) == (b"k", b"the value")
@@ -170,12 +170,12 @@ def test_a_dead_record_is_untouched_and_says_where_it_came_from() -> None:
     assert last_value(letter.headers, "kafka_dlt-exception-message") == b"this is no request"
 
 
-def test_a_fault_of_ours_tells_its_name_and_place_but_never_its_message() -> None:
+def test_dead_letter_of_a_bug_has_its_class_but_not_its_message() -> None:
     with pytest.raises(ValueError, match=SECRET) as caught:
         int(SECRET)
 
     with structlog.testing.capture_logs() as lines:
-        letter = Broker().outbox.dead_letter(record(), caught.value)
+        letter = Broker().writer.dead_letter(record(), caught.value)
 
     assert last_value(letter.headers, "kafka_dlt-exception-fqcn") == b"ValueError"
     assert SECRET not in str(letter)

@@ -25,25 +25,25 @@ class Group:
         await self.answer.wait()
 
 
-async def test_while_the_loop_goes_round_nobody_waits_or_asks() -> None:
+async def test_running_loop_needs_no_confirmation() -> None:
     clock, group = Clock(), Group()
-    pulse = PauseDetector(group.confirm, clock)
+    detector = PauseDetector(group.confirm, clock)
 
     for _ in range(100):
         clock.now_s += PAUSE_THRESHOLD_S / 2
-        await pulse.wait_until_confirmed()
+        await detector.wait_until_confirmed()
 
     assert group.asked == 0
 
 
-async def test_who_was_held_up_is_sure_of_nothing_until_the_group_has_said_so() -> None:
+async def test_paused_process_waits_for_the_confirmation() -> None:
     clock, group = Clock(), Group()
-    pulse = PauseDetector(group.confirm, clock)
+    detector = PauseDetector(group.confirm, clock)
     clock.now_s += PAUSE_THRESHOLD_S + 1
 
     first, second = (
-        asyncio.ensure_future(pulse.wait_until_confirmed()),
-        asyncio.ensure_future(pulse.wait_until_confirmed()),
+        asyncio.ensure_future(detector.wait_until_confirmed()),
+        asyncio.ensure_future(detector.wait_until_confirmed()),
     )
     await asyncio.sleep(0.01)
     waited = not first.done() and not second.done()
@@ -54,14 +54,14 @@ async def test_who_was_held_up_is_sure_of_nothing_until_the_group_has_said_so() 
     assert group.asked == 1
 
 
-async def test_the_beat_itself_notices_so_that_nobody_slips_through_after_it() -> None:
+async def test_periodic_check_detects_a_pause_before_a_caller_does() -> None:
     clock, group = Clock(), Group()
-    pulse = PauseDetector(group.confirm, clock)
+    detector = PauseDetector(group.confirm, clock)
     clock.now_s += PAUSE_THRESHOLD_S + 1
-    beating = asyncio.ensure_future(pulse.run())
+    beating = asyncio.ensure_future(detector.run())
     await asyncio.sleep(0.01)
 
-    waiting = asyncio.ensure_future(pulse.wait_until_confirmed())
+    waiting = asyncio.ensure_future(detector.wait_until_confirmed())
     await asyncio.sleep(0.01)
     waited = not waiting.done()
     group.answer.set()
@@ -71,29 +71,29 @@ async def test_the_beat_itself_notices_so_that_nobody_slips_through_after_it() -
     assert waited
 
 
-async def test_it_is_asked_again_after_the_next_time() -> None:
+async def test_second_pause_is_confirmed_again() -> None:
     clock, group = Clock(), Group()
     group.answer.set()
-    pulse = PauseDetector(group.confirm, clock)
+    detector = PauseDetector(group.confirm, clock)
 
     for _ in range(2):
         clock.now_s += PAUSE_THRESHOLD_S + 1
-        await pulse.wait_until_confirmed()
-        await pulse.wait_until_confirmed()
+        await detector.wait_until_confirmed()
+        await detector.wait_until_confirmed()
 
     assert group.asked == 2
 
 
-async def test_who_gives_up_waiting_does_not_end_the_asking() -> None:
+async def test_cancelled_waiter_does_not_cancel_the_confirmation() -> None:
     clock, group = Clock(), Group()
-    pulse = PauseDetector(group.confirm, clock)
+    detector = PauseDetector(group.confirm, clock)
     clock.now_s += PAUSE_THRESHOLD_S + 1
-    first = asyncio.ensure_future(pulse.wait_until_confirmed())
+    first = asyncio.ensure_future(detector.wait_until_confirmed())
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0.01)
 
-    second = asyncio.ensure_future(pulse.wait_until_confirmed())
+    second = asyncio.ensure_future(detector.wait_until_confirmed())
     group.answer.set()
     await second
 

@@ -9,45 +9,44 @@ import structlog.testing
 
 from schemas.kafka.records import ConsumerRecord
 from streams.pipeline.stage import SinkStage
-from streams.runtime import sink_runner as buffer
-from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime import sink_runner
+from streams.runtime.offset_tracker import Delivered, OffsetTracker
 from streams.runtime.sink_runner import SinkRunner
 from tests.eventually import eventually
 
 
 class Store(SinkStage):
-    """Keeps what it is given, unless it was told to fail or to wait."""
+    """Keeps the records it is given, unless a test makes it fail or block."""
 
     name = "audit"
 
     def __init__(self) -> None:
-        self.offered: list[list[int]] = []
+        self.received: list[list[int]] = []
         self.kept: list[int] = []
         self.fails = 0
         self.open = asyncio.Event()
         self.open.set()
 
     async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
-        self.offered.append([record.offset for record in records])
+        self.received.append([record.offset for record in records])
         await self.open.wait()
         if self.fails:
             self.fails -= 1
-            raise RuntimeError("somebody's text")
+            raise RuntimeError("a caller's text")
         self.kept += [record.offset for record in records]
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 class Rig:
-    """A buffer over a store, with what was finished, in order."""
+    """A runner with its store, and the finished offsets in order."""
 
     def __init__(self) -> None:
         self.store = Store()
         self.tracker = OffsetTracker()
         self.finished: list[int] = []
-        self.buffer = SinkRunner(self.store, self._finish)
+        self.runner = SinkRunner(self.store, self._finish)
 
     def _finish(self, batch: list[Delivered]) -> None:
         assert {record.offset for record, delivery in batch if not delivery.is_revoked} <= set(self.store.kept)
@@ -60,114 +59,108 @@ class Rig:
         ]
 
 
-async def close(filled: SinkRunner, within_s: float) -> None:
-    """As a stopping worker does."""
+async def close(runner: SinkRunner, within_s: float) -> None:
+    """Drain and close, as a stopping worker does."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(filled.drain(), within_s)
-    await filled.close()
+        await asyncio.wait_for(runner.drain(), within_s)
+    await runner.close()
 
 
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    monkeypatch.setattr(buffer, "RETRY_BACKOFF_S", (0.01, 0.02))
-    monkeypatch.setattr(buffer, "MAX_DELAY_S", 60.0)
+    monkeypatch.setattr(sink_runner, "RETRY_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(sink_runner, "MAX_DELAY_S", 60.0)
     made = Rig()
     yield made
     made.store.open.set()
-    await close(made.buffer, 1)
+    await close(made.runner, 1)
 
 
-async def test_so_many_rows_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 3)
+async def test_batch_is_written_at_its_maximum_of_rows(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 3)
 
-    await rig.buffer.take(rig.delivered(1, 2))
-    await rig.buffer.take(rig.delivered(3))
+    await rig.runner.take(rig.delivered(1, 2))
+    await rig.runner.take(rig.delivered(3))
 
     await eventually(lambda: rig.finished == [1, 2, 3])
-    assert rig.store.offered == [[1, 2, 3]]
+    assert rig.store.received == [[1, 2, 3]]
 
 
-async def test_so_many_bytes_are_worth_an_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_BYTES", 100)
+async def test_batch_is_written_at_its_maximum_of_bytes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_BYTES", 100)
 
-    await rig.buffer.take(rig.delivered(1, size=99))
-    await rig.buffer.take(rig.delivered(2, size=1))
+    await rig.runner.take(rig.delivered(1, size=99))
+    await rig.runner.take(rig.delivered(2, size=1))
 
-    await eventually(lambda: rig.store.offered == [[1, 2]])
+    await eventually(lambda: rig.store.received == [[1, 2]])
 
 
-async def test_a_batch_that_is_old_enough_is_stored_though_it_is_small(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buffer, "MAX_DELAY_S", 0.05)
+async def test_small_batch_is_written_at_its_maximum_age(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_DELAY_S", 0.05)
 
-    await rig.buffer.take(rig.delivered(1))
+    await rig.runner.take(rig.delivered(1))
 
     await eventually(lambda: rig.finished == [1])
 
 
-async def test_a_batch_ages_while_the_one_before_is_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
+async def test_batch_ages_while_the_one_before_is_written(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 1)
     rig.store.open.clear()
-    await rig.buffer.take(rig.delivered(0))
-    await eventually(lambda: rig.store.offered)
-    monkeypatch.setattr(buffer, "MAX_ROWS", 10)
-    monkeypatch.setattr(buffer, "MAX_DELAY_S", 1.0)
-    await rig.buffer.take(rig.delivered(1))
+    await rig.runner.take(rig.delivered(0))
+    await eventually(lambda: rig.store.received)
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 10)
+    monkeypatch.setattr(sink_runner, "MAX_DELAY_S", 1.0)
+    await rig.runner.take(rig.delivered(1))
     await asyncio.sleep(1.0)
 
     rig.store.open.set()
 
-    await eventually(lambda: rig.store.offered == [[0], [1]], within=0.5)
+    await eventually(lambda: rig.store.received == [[0], [1]], within=0.5)
 
 
-async def test_a_store_that_fails_is_offered_the_very_same_batch_again(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 2)
+async def test_failed_batch_is_written_again_unchanged(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 2)
     rig.store.fails = 4
 
-    await rig.buffer.take(rig.delivered(1, 2))
-    await rig.buffer.take(rig.delivered(3))
+    await rig.runner.take(rig.delivered(1, 2))
+    await rig.runner.take(rig.delivered(3))
 
     await eventually(lambda: rig.finished == [1, 2])
-    assert rig.store.offered == [[1, 2]] * 5
+    assert rig.store.received == [[1, 2]] * 5
 
 
-async def test_a_failing_store_is_logged_without_anybodys_text(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
+async def test_failing_store_is_logged_without_its_message(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 1)
     rig.store.fails = 1
 
     with structlog.testing.capture_logs() as lines:
-        await rig.buffer.take(rig.delivered(1))
+        await rig.runner.take(rig.delivered(1))
         await eventually(lambda: rig.finished == [1])
 
     (line,) = lines
-    assert (line["event"], line["rows"], line["error"]) == ("store failed", 1, "RuntimeError")
-    assert "somebody's text" not in str(line)
+    assert (line["event"], line["rows"], line["error"]) == ("store.write_failed", 1, "RuntimeError")
+    assert "a caller's text" not in str(line)
 
 
-async def test_nothing_is_finished_before_it_is_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
+async def test_records_are_finished_after_they_are_stored(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 1)
     rig.store.open.clear()
 
-    await rig.buffer.take(rig.delivered(1))
-    await eventually(lambda: rig.store.offered == [[1]])
+    await rig.runner.take(rig.delivered(1))
+    await eventually(lambda: rig.store.received == [[1]])
 
     assert rig.finished == []
     rig.store.open.set()
     await eventually(lambda: rig.finished == [1])
 
 
-async def test_a_full_batch_behind_a_slow_store_makes_the_reader_wait(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 2)
+async def test_take_blocks_on_a_full_batch_behind_a_slow_store(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 2)
     rig.store.open.clear()
-    await rig.buffer.take(rig.delivered(1, 2))
-    await eventually(lambda: rig.store.offered == [[1, 2]])
+    await rig.runner.take(rig.delivered(1, 2))
+    await eventually(lambda: rig.store.received == [[1, 2]])
 
-    waiting = asyncio.create_task(rig.buffer.take(rig.delivered(3, 4)))
+    waiting = asyncio.create_task(rig.runner.take(rig.delivered(3, 4)))
     done, _ = await asyncio.wait([waiting], timeout=0.1)
 
     assert not done
@@ -176,13 +169,11 @@ async def test_a_full_batch_behind_a_slow_store_makes_the_reader_wait(
     await eventually(lambda: rig.finished == [1, 2, 3, 4])
 
 
-async def test_a_batch_whose_partitions_all_went_to_others_is_given_up(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
+async def test_batch_of_revoked_partitions_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 1)
     rig.store.fails = 1_000_000
-    await rig.buffer.take(rig.delivered(1))
-    await eventually(lambda: rig.store.offered)
+    await rig.runner.take(rig.delivered(1))
+    await eventually(lambda: rig.store.received)
 
     rig.tracker.revoke(["t0"])
 
@@ -190,36 +181,36 @@ async def test_a_batch_whose_partitions_all_went_to_others_is_given_up(
     assert rig.store.kept == []
 
 
-async def test_closing_stores_what_is_there(rig: Rig) -> None:
-    await rig.buffer.take(rig.delivered(1, 2, 3))
+async def test_drain_writes_collected_records(rig: Rig) -> None:
+    await rig.runner.take(rig.delivered(1, 2, 3))
 
-    await close(rig.buffer, 5)
+    await close(rig.runner, 5)
 
     assert rig.finished == [1, 2, 3]
 
 
-async def test_closing_takes_no_longer_than_it_may_and_finishes_nothing_that_is_not_stored(rig: Rig) -> None:
+async def test_close_does_not_wait_for_a_slow_store_and_finishes_nothing(rig: Rig) -> None:
     rig.store.open.clear()
-    await rig.buffer.take(rig.delivered(1))
+    await rig.runner.take(rig.delivered(1))
 
-    await asyncio.wait_for(close(rig.buffer, 0.1), 2)
+    await asyncio.wait_for(close(rig.runner, 0.1), 2)
 
     assert rig.finished == []
 
 
-async def test_a_reader_that_waits_for_room_is_let_go_when_it_closes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "MAX_ROWS", 1)
+async def test_close_releases_a_blocked_take(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_runner, "MAX_ROWS", 1)
     rig.store.open.clear()
-    await rig.buffer.take(rig.delivered(1))
-    await eventually(lambda: rig.store.offered)
-    waiting = asyncio.create_task(rig.buffer.take(rig.delivered(2)))
+    await rig.runner.take(rig.delivered(1))
+    await eventually(lambda: rig.store.received)
+    waiting = asyncio.create_task(rig.runner.take(rig.delivered(2)))
 
-    await close(rig.buffer, 0.1)
+    await close(rig.runner, 0.1)
 
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_a_buffer_that_never_had_anything_closes_at_once(rig: Rig) -> None:
-    await asyncio.wait_for(close(rig.buffer, 5), 1)
+async def test_unused_runner_closes_at_once(rig: Rig) -> None:
+    await asyncio.wait_for(close(rig.runner, 5), 1)
 
-    assert rig.store.offered == []
+    assert rig.store.received == []

@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Sequence
 
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.stage import TransformStage
-from streams.runtime.lane_queue import Delivered
-from streams.runtime.offset_tracker import OffsetTracker
+from streams.runtime.offset_tracker import Delivered, OffsetTracker
 from streams.runtime.output_writer import OutputWriter
 from streams.runtime.transform_runner import TransformRunner
 
 
 class Log:
-    """Takes what is written, and acknowledges it when it is let."""
+    """Records writes, and acknowledges them when a test allows it."""
 
     def __init__(self) -> None:
         self.written: list[ProducerRecord] = []
@@ -23,12 +22,12 @@ class Log:
         return asyncio.ensure_future(self.acknowledge.wait())
 
 
-def nothing_at_once(_: ProducerRecord) -> None:
-    """Leave every record to ``write``."""
+def append_nothing(_: ProducerRecord) -> None:
+    """Append no record, so that ``write`` gets them all."""
 
 
 class Echo(TransformStage):
-    """Says what it was told; of `bad` it can make nothing."""
+    """Returns each record's value; raises on `bad`."""
 
     name = "echo"
 
@@ -46,30 +45,30 @@ def fetched(*values: bytes) -> list[Delivered]:
     ]
 
 
-async def test_a_batch_is_finished_when_all_it_led_to_is_acknowledged() -> None:
+async def test_batch_is_finished_when_all_outputs_are_acknowledged() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
+    runner = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append_nothing), finished.append)
     batch = fetched(b"a", b"b")
 
-    await deciding.take(batch)
+    await runner.take(batch)
     await asyncio.sleep(0.01)
     before = list(finished)
     log.acknowledge.set()
-    await deciding.drain()
+    await runner.drain()
 
     assert [output.value for output in log.written] == [b"a", b"b"]
     assert before == []
     assert finished == [batch]
 
 
-async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neighbours() -> None:
+async def test_failing_record_becomes_a_dead_letter_and_others_are_processed() -> None:
     log = Log()
     log.acknowledge.set()
-    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), lambda _: None)
+    runner = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append_nothing), lambda _: None)
 
-    await deciding.take(fetched(b"a", b"bad", b"c"))
-    await deciding.drain()
+    await runner.take(fetched(b"a", b"bad", b"c"))
+    await runner.drain()
 
     assert [(output.topic, output.value) for output in log.written] == [
         ("out", b"a"),
@@ -79,14 +78,14 @@ async def test_a_record_that_a_stage_fails_on_is_a_dead_letter_between_its_neigh
 
 
 class Twice(Echo):
-    """Says it twice."""
+    """Returns each output twice."""
 
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         return [*super().process(record), *super().process(record)]
 
 
 class Narrow(Log):
-    """Takes one record and no second one, and any dead letter at once."""
+    """Accepts one record, raises on a second one, and acknowledges dead letters at once."""
 
     async def write(self, output: ProducerRecord) -> Awaitable[object]:
         if output.topic == "in-dlt":
@@ -97,33 +96,33 @@ class Narrow(Log):
         return await super().write(output)
 
 
-async def test_what_was_written_before_a_record_failed_is_waited_for_as_well() -> None:
+async def test_batch_waits_for_outputs_sent_before_a_failure() -> None:
     log = Narrow()
     finished: list[list[Delivered]] = []
-    deciding = TransformRunner(Twice(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
+    runner = TransformRunner(Twice(), OutputWriter(log.write, "echo", "g", append_nothing), finished.append)
 
-    await deciding.take(fetched(b"a"))
+    await runner.take(fetched(b"a"))
     await asyncio.sleep(0.01)
     before = list(finished)
     log.acknowledge.set()
-    await deciding.drain()
+    await runner.drain()
 
     assert [output.topic for output in log.written] == ["out", "in-dlt"]
     assert (len(before), len(finished)) == (0, 1)
 
 
-async def test_closing_gives_up_what_is_not_acknowledged_and_finishes_nothing() -> None:
+async def test_close_cancels_flushes_and_finishes_nothing() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
-    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", nothing_at_once), finished.append)
-    await deciding.take(fetched(b"a"))
+    runner = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append_nothing), finished.append)
+    await runner.take(fetched(b"a"))
 
-    await asyncio.wait_for(deciding.close(), 1)
+    await asyncio.wait_for(runner.close(), 1)
 
     assert finished == []
 
 
-async def test_what_can_be_appended_at_once_is_not_written_again_and_is_waited_for() -> None:
+async def test_appended_output_is_not_written_again() -> None:
     log = Log()
     finished: list[list[Delivered]] = []
     appended: list[ProducerRecord] = []
@@ -133,13 +132,13 @@ async def test_what_can_be_appended_at_once_is_not_written_again_and_is_waited_f
         appended.append(output)
         return acknowledged
 
-    deciding = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append), finished.append)
+    runner = TransformRunner(Echo(), OutputWriter(log.write, "echo", "g", append), finished.append)
 
-    await deciding.take(fetched(b"a"))
+    await runner.take(fetched(b"a"))
     await asyncio.sleep(0.01)
     before = list(finished)
     acknowledged.set_result(None)
-    await deciding.drain()
+    await runner.drain()
 
     assert [output.value for output in appended] == [b"a"]
     assert (log.written, before, len(finished)) == ([], [], 1)

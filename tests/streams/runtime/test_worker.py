@@ -1,4 +1,4 @@
-"""What a worker says of itself, without a broker: the rest is in tests/flow."""
+"""Worker without a broker. Its work on a real broker is tested in tests/flow/test_worker.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streams.runtime.worker import MAX_CALL_S, STALL_TIMEOUT_S, Worker
 
 
 class Endless(AsyncStage):
-    """A call stage whose work never ends by itself."""
+    """Call stage that never finishes a record."""
 
     name = "call"
 
@@ -34,7 +34,7 @@ class Endless(AsyncStage):
 
 
 class Stream:
-    """One batch of one record, as Faust hands it over."""
+    """Faust stream of one batch with one record."""
 
     def noack(self) -> Self:
         return self
@@ -45,7 +45,7 @@ class Stream:
         )
 
 
-async def test_a_worker_that_has_not_started_has_no_partitions() -> None:
+async def test_worker_before_start_has_no_partitions() -> None:
     worker = Worker(Endless(), Topics(), "127.0.0.1:1")
 
     assert (worker.assigned, worker.in_flight, worker.is_healthy) == (0, 0, True)
@@ -57,14 +57,14 @@ async def test_time_without_work_does_not_make_a_worker_stuck(monkeypatch: pytes
     monkeypatch.setattr(module, "DRAIN_TIMEOUT_S", 0.05)
     worker = Worker(Endless(), Topics(), "127.0.0.1:1")
 
-    now += 10 * STALL_TIMEOUT_S  # nobody asked anything
+    now += 10 * STALL_TIMEOUT_S  # no record came
     await worker._consume(cast("Any", Stream()))
     assert worker.in_flight == 1
     assert worker.is_healthy
 
-    now += MAX_CALL_S  # a call may take so long
+    now += MAX_CALL_S  # a call may take this long
     assert worker.is_healthy
 
-    now += STALL_TIMEOUT_S + 1  # and this one does not end
+    now += STALL_TIMEOUT_S + 1  # the record is not finished
     assert not worker.is_healthy
     await worker.stop()

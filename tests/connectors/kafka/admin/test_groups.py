@@ -41,7 +41,7 @@ def places(topics: Topics, stage: str) -> list[tuple[str, int]]:
     return [(topic.name, partition) for topic in topics.sources_of(stage) for partition in range(4)]
 
 
-async def test_without_workers_every_partition_of_every_stage_is_missing(topics: Topics, groups: Groups) -> None:
+async def test_missing_lists_every_partition_without_workers(topics: Topics, groups: Groups) -> None:
     missing = await groups.missing(topics)
 
     assert set(missing) == set(STAGES)
@@ -49,7 +49,7 @@ async def test_without_workers_every_partition_of_every_stage_is_missing(topics:
     assert len(missing["audit"]) == sum(topic.partitions for topic in topics.sources_of("audit"))
 
 
-async def test_a_stage_is_complete_once_its_worker_has_all_partitions(
+async def test_stage_is_complete_when_its_worker_has_all_partitions(
     broker: EmbeddedBroker, topics: Topics, groups: Groups
 ) -> None:
     async with worker(broker, topics, "route"):
@@ -63,7 +63,7 @@ async def test_a_stage_is_complete_once_its_worker_has_all_partitions(
     assert missing["call"] == places(topics, "call")
 
 
-async def test_two_workers_are_complete_together(broker: EmbeddedBroker, topics: Topics, groups: Groups) -> None:
+async def test_two_workers_make_a_stage_complete(broker: EmbeddedBroker, topics: Topics, groups: Groups) -> None:
     async with worker(broker, topics, "call") as one, worker(broker, topics, "call") as other:
 
         async def shared() -> bool:
@@ -76,11 +76,11 @@ async def test_two_workers_are_complete_together(broker: EmbeddedBroker, topics:
     assert len(one.assignment()) == len(other.assignment()) == 4
 
 
-async def test_only_the_asked_stages_are_told(topics: Topics, groups: Groups) -> None:
+async def test_missing_covers_only_the_given_stages(topics: Topics, groups: Groups) -> None:
     assert set(await groups.missing(topics, ["reply"])) == {"reply"}
 
 
-async def test_a_worker_that_leaves_leaves_its_partitions_missing(
+async def test_partitions_of_a_stopped_worker_are_missing(
     broker: EmbeddedBroker, topics: Topics, groups: Groups
 ) -> None:
     async with worker(broker, topics, "route"):
@@ -92,14 +92,14 @@ async def test_a_worker_that_leaves_leaves_its_partitions_missing(
     await eventually(gone)
 
 
-async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) -> None:
+async def test_no_listener_raises_broker_unavailable(free_port: Callable[[], int]) -> None:
     groups = Groups(f"127.0.0.1:{free_port()}")
 
     with pytest.raises(BrokerUnavailableError, match="does not answer"):
         await groups.missing(Topics())
 
 
-async def test_lag_counts_what_is_not_committed(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_lag_counts_uncommitted_records(broker: EmbeddedBroker, topics: Topics) -> None:
     name, group = topics.admitted.name, topics.group("route")
     async with KafkaProducer(broker.bootstrap_servers) as producer:
         for _ in range(5):
@@ -113,7 +113,7 @@ async def test_lag_counts_what_is_not_committed(broker: EmbeddedBroker, topics: 
     assert found == {(name, 0): 0, (name, 1): 2, (name, 2): 0, (name, 3): 0}
 
 
-async def test_lag_of_a_group_that_never_was_is_all_there_is(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_lag_of_an_unknown_group_counts_all_records(broker: EmbeddedBroker, topics: Topics) -> None:
     async with KafkaProducer(broker.bootstrap_servers) as producer:
         await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v", partition=2))
 
@@ -123,7 +123,7 @@ async def test_lag_of_a_group_that_never_was_is_all_there_is(broker: EmbeddedBro
     assert sum(found.values()) == 1
 
 
-async def test_lag_leaves_out_a_topic_that_does_not_exist(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_lag_omits_a_missing_topic(broker: EmbeddedBroker, topics: Topics) -> None:
     nowhere = Topic(topics.prefix + "nowhere", (), DAY, 2)
 
     found = await lag(broker.bootstrap_servers, "nobody", [nowhere, topics.routed])

@@ -30,7 +30,7 @@ async def commit(broker: EmbeddedBroker, group: str, kept: dict[TopicPartition, 
     await consumer.stop()
 
 
-async def test_it_tells_of_each_topic_what_its_group_has_not_finished(
+async def test_backlog_counts_unfinished_records_of_each_topic(
     broker: EmbeddedBroker, topics: Topics, backlog: BacklogReader
 ) -> None:
     async with KafkaProducer(broker.bootstrap_servers) as producer:
@@ -46,7 +46,7 @@ async def test_it_tells_of_each_topic_what_its_group_has_not_finished(
     assert found == {routed.topic: GroupLag(waiting=3, finished=7), batch.topic: GroupLag(waiting=8, finished=2)}
 
 
-async def test_where_nobody_has_committed_nothing_is_told(topics: Topics, backlog: BacklogReader) -> None:
+async def test_backlog_without_commits_is_zero(topics: Topics, backlog: BacklogReader) -> None:
     found = await backlog.measure(
         {topics.group(stage): topics.sources_of(stage) for stage in ("filter", "route", "call")}
     )
@@ -55,7 +55,7 @@ async def test_where_nobody_has_committed_nothing_is_told(topics: Topics, backlo
     assert topics.batch.requests.name in found
 
 
-async def test_without_a_broker_it_says_so(free_port: Callable[[], int]) -> None:
+async def test_backlog_without_a_broker_raises(free_port: Callable[[], int]) -> None:
     backlog = BacklogReader(f"127.0.0.1:{free_port()}")
 
     with pytest.raises(BrokerUnavailableError):

@@ -10,7 +10,7 @@ from tests.eventually import eventually
 pytestmark = pytest.mark.flow
 
 
-async def test_a_cluster_that_is_well_lacks_no_copy_and_no_leader(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_healthy_cluster_has_all_leaders_and_replicas(broker: EmbeddedBroker, topics: Topics) -> None:
     nowhere = Topic("nowhere", (), DAY, 1)
 
     async def well() -> bool:

@@ -23,9 +23,7 @@ async def shape(broker: EmbeddedBroker, topic: Topic) -> TopicSpec:
         return (await topic_specs(client, [topic.name]))[topic.name]
 
 
-async def test_a_topic_gets_the_configuration_and_the_partitions_that_it_lacks(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_alter_sets_configuration_and_adds_partitions(broker: EmbeddedBroker, topics: Topics) -> None:
     right = dataclasses.replace(topics.admitted, partitions=6, retention_ms=12 * HOUR)
 
     changed = await alter_topics(broker.bootstrap_servers, [right, topics.routed], ONE)
@@ -40,7 +38,7 @@ async def test_a_topic_gets_the_configuration_and_the_partitions_that_it_lacks(
     assert await ensure_topics(broker.bootstrap_servers, [right, topics.routed]) == []
 
 
-async def test_what_else_an_operator_has_set_on_a_topic_stays(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_alter_keeps_other_configuration_of_a_topic(broker: EmbeddedBroker, topics: Topics) -> None:
     own = {"retention.ms": str(DAY), "compression.type": "zstd"}
     async with admin_client(broker.bootstrap_servers) as client:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.health.name, own)])
@@ -57,7 +55,7 @@ async def test_what_else_an_operator_has_set_on_a_topic_stays(broker: EmbeddedBr
     assert configs["retention.ms"] == str(topics.health.retention_ms)
 
 
-async def test_copies_and_partitions_too_many_stay_and_are_named_afterwards(
+async def test_alter_keeps_extra_replicas_and_partitions_which_ensure_reports(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
     fewer = dataclasses.replace(topics.feedback, partitions=1)

@@ -19,19 +19,19 @@ def configured(**configs: str) -> TopicSpec:
 
 
 @pytest.mark.parametrize(("factor", "asked", "in_sync"), [(1, 0, 1), (2, 0, 1), (3, 0, 2), (5, 0, 2), (2, 2, 2)])
-def test_three_copies_need_two_in_sync_unless_somebody_says_otherwise(factor: int, asked: int, in_sync: int) -> None:
+def test_min_insync_is_two_of_three_replicas_unless_configured(factor: int, asked: int, in_sync: int) -> None:
     assert Replication(factor, asked).in_sync == in_sync
 
 
-def test_a_compacted_topic_rolls_its_segments_as_kafka_likes() -> None:
+def test_compacted_topic_has_no_segment_time() -> None:
     assert "segment.ms" not in desired_spec(Topic("t", (), -1, 1, "compact"), Replication()).configs
 
 
-def test_what_is_as_it_should_be_differs_in_nothing() -> None:
+def test_equal_specs_have_no_differences() -> None:
     assert differences(RIGHT, RIGHT) == []
 
 
-def test_how_segments_are_cut_and_what_we_know_nothing_of_is_the_operators() -> None:
+def test_segment_time_and_other_settings_are_not_compared() -> None:
     assert differences(configured(segment_ms="1", compression_type="zstd"), RIGHT) == []
 
 
@@ -52,16 +52,14 @@ def test_how_segments_are_cut_and_what_we_know_nothing_of_is_the_operators() -> 
         (configured(retention_ms="-1"), "retention.ms is -1 and should be 86400000 (24 h); `sluice", True),
     ],
 )
-def test_each_difference_says_what_is_what_should_be_and_what_to_do(
-    shape: TopicSpec, said: str, alterable: bool
-) -> None:
+def test_difference_names_found_and_wanted_value_and_remedy(shape: TopicSpec, said: str, alterable: bool) -> None:
     (difference,) = differences(shape, RIGHT)
 
     assert describe_differences("t", [difference]).startswith(f"topic t: {said}")
     assert difference.alterable == alterable
 
 
-def test_all_that_is_wrong_with_a_topic_is_one_sentence_that_repeats_no_advice() -> None:
+def test_description_of_a_topic_repeats_no_remedy() -> None:
     shape = dataclasses.replace(configured(retention_ms="1", cleanup_policy="compact"), partitions=2, copies=1)
 
     said = describe_differences("t", differences(shape, RIGHT))

@@ -22,7 +22,7 @@ async def shape(broker: EmbeddedBroker, name: str) -> TopicSpec | None:
 
 
 @pytest.mark.flow
-async def test_what_is_missing_is_created_and_told(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_missing_topics_are_created_and_returned(broker: EmbeddedBroker, topics: Topics) -> None:
     old, new = topics.admitted, topic(topics.prefix + "new")
 
     created = await ensure_topics(broker.bootstrap_servers, [old, new], 1)
@@ -31,14 +31,14 @@ async def test_what_is_missing_is_created_and_told(broker: EmbeddedBroker, topic
 
 
 @pytest.mark.flow
-async def test_a_second_time_creates_nothing(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_ensure_again_creates_nothing(broker: EmbeddedBroker, topics: Topics) -> None:
     created = await ensure_topics(broker.bootstrap_servers, topics.all, 1)
 
     assert created == []
 
 
 @pytest.mark.flow
-async def test_a_topic_is_made_as_the_map_says(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_topic_is_created_with_its_configuration(broker: EmbeddedBroker, topics: Topics) -> None:
     found = await shape(broker, topics.requests.name)
 
     assert found is not None
@@ -51,7 +51,7 @@ async def test_a_topic_is_made_as_the_map_says(broker: EmbeddedBroker, topics: T
 
 
 @pytest.mark.flow
-async def test_the_configuration_topic_is_compacted_and_kept(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_configuration_topic_is_compacted(broker: EmbeddedBroker, topics: Topics) -> None:
     found = await shape(broker, topics.config.name)
 
     assert found is not None
@@ -60,9 +60,7 @@ async def test_the_configuration_topic_is_compacted_and_kept(broker: EmbeddedBro
 
 
 @pytest.mark.flow
-async def test_each_topic_that_is_not_as_it_should_be_is_one_sentence_and_nothing_is_created(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_mismatches_are_one_sentence_each_and_nothing_is_created(broker: EmbeddedBroker, topics: Topics) -> None:
     counted = dataclasses.replace(topics.admitted, partitions=7)
     cleaned = dataclasses.replace(topics.routed, cleanup="compact", retention_ms=-1)
     new = topic(topics.prefix + "refused")
@@ -77,13 +75,13 @@ async def test_each_topic_that_is_not_as_it_should_be_is_one_sentence_and_nothin
 
 
 @pytest.mark.flow
-async def test_other_copies_are_a_mismatch(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_other_replication_factor_is_a_mismatch(broker: EmbeddedBroker, topics: Topics) -> None:
     with pytest.raises(TopicMismatchError, match=r"replication\.factor is 1 and should be 3, min\.insync\.replicas"):
         await ensure_topics(broker.bootstrap_servers, [topics.admitted], 3)
 
 
 @pytest.mark.flow
-async def test_more_copies_than_brokers_is_one_sentence(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_more_replicas_than_brokers_is_an_error(broker: EmbeddedBroker, topics: Topics) -> None:
     lonely = topic(topics.prefix + "copies")
 
     with pytest.raises(KafkaFaultError, match=f"^Kafka will not create topic {lonely.name}: .*replication factor"):
@@ -91,9 +89,7 @@ async def test_more_copies_than_brokers_is_one_sentence(broker: EmbeddedBroker, 
 
 
 @pytest.mark.flow
-async def test_a_check_passes_over_what_is_right_and_names_what_is_missing(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_check_names_missing_topics(broker: EmbeddedBroker, topics: Topics) -> None:
     missing = topic(topics.prefix + "missing")
     await check_topics(broker.bootstrap_servers, topics.all)
 

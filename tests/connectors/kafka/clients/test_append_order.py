@@ -6,7 +6,7 @@ from connectors.kafka.clients.append_order import AppendLocks
 from tests.eventually import eventually
 
 
-async def test_those_for_one_place_go_one_after_the_other_and_the_others_meanwhile() -> None:
+async def test_lock_serializes_one_partition_and_not_others() -> None:
     lines, seen = AppendLocks(), []
     first_may_go = asyncio.Event()
 
@@ -24,7 +24,7 @@ async def test_those_for_one_place_go_one_after_the_other_and_the_others_meanwhi
     assert seen == [3, 0, 1, 2]
 
 
-async def test_a_place_that_nobody_writes_to_any_more_is_forgotten() -> None:
+async def test_unused_lock_is_removed() -> None:
     lines = AppendLocks()
 
     for number in range(100):

@@ -25,7 +25,7 @@ async def producer(broker: EmbeddedBroker, topics: Topics) -> AsyncIterator[AIOK
         yield running
 
 
-async def test_what_is_appended_is_on_the_log_as_it_was_given(
+async def test_appended_record_is_read_unchanged(
     broker: EmbeddedBroker, topics: Topics, producer: AIOKafkaProducer
 ) -> None:
     headers = (("a", b"1"), ("a", b"2"), ("none", None))
@@ -47,7 +47,7 @@ async def test_what_is_appended_is_on_the_log_as_it_was_given(
     ]
 
 
-async def test_a_full_batch_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
+async def test_append_returns_none_if_the_batch_is_full(topics: Topics, producer: AIOKafkaProducer) -> None:
     output = ProducerRecord(topics.admitted.name, b"key", b"v" * 3000, partition=1)
 
     first, second = try_append(producer, AppendLocks(), output), try_append(producer, AppendLocks(), output)
@@ -58,7 +58,7 @@ async def test_a_full_batch_is_left_to_send(topics: Topics, producer: AIOKafkaPr
 
 
 @pytest.mark.parametrize("change", [{"partition": None}, {"partition": 99}, {"topic": "missing"}])
-async def test_what_has_no_place_that_is_known_is_left_to_send(
+async def test_append_returns_none_without_a_known_leader(
     topics: Topics, producer: AIOKafkaProducer, change: dict[str, object]
 ) -> None:
     told: dict[str, object] = {"topic": topics.admitted.name, "key": b"key", "value": b"value", "partition": 1}
@@ -66,7 +66,7 @@ async def test_what_has_no_place_that_is_known_is_left_to_send(
     assert try_append(producer, AppendLocks(), ProducerRecord(**told | change)) is None  # type: ignore[arg-type]
 
 
-async def test_a_large_record_is_left_to_send(topics: Topics, producer: AIOKafkaProducer) -> None:
+async def test_append_returns_none_for_a_large_record(topics: Topics, producer: AIOKafkaProducer) -> None:
     assert (
         try_append(
             producer,
@@ -77,7 +77,7 @@ async def test_a_large_record_is_left_to_send(topics: Topics, producer: AIOKafka
     )
 
 
-async def test_a_closed_producer_takes_nothing(topics: Topics, producer: AIOKafkaProducer) -> None:
+async def test_append_returns_none_if_the_producer_is_closed(topics: Topics, producer: AIOKafkaProducer) -> None:
     await producer.stop()
 
     assert (
@@ -85,7 +85,7 @@ async def test_a_closed_producer_takes_nothing(topics: Topics, producer: AIOKafk
     )
 
 
-async def test_nobody_passes_those_who_stand_in_line(topics: Topics, producer: AIOKafkaProducer) -> None:
+async def test_append_returns_none_while_the_partition_is_locked(topics: Topics, producer: AIOKafkaProducer) -> None:
     lines, output = AppendLocks(), ProducerRecord(topics.admitted.name, b"key", b"value", partition=1)
 
     async with lines.acquire(output.topic, output.partition):

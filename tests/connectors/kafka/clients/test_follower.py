@@ -16,9 +16,7 @@ from tests.eventually import eventually
 pytestmark = pytest.mark.flow
 
 
-async def test_a_partition_that_is_followed_already_is_read_again_from_further_back_and_then_on(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
+async def test_follow_again_rereads_the_partition_from_the_earlier_time(broker: EmbeddedBroker, topics: Topics) -> None:
     seen: list[ConsumerRecord] = []
     follower = TopicFollower(broker.bootstrap_servers, seen.append)
     async with KafkaProducer(broker.bootstrap_servers) as producer:
@@ -41,7 +39,7 @@ async def test_a_partition_that_is_followed_already_is_read_again_from_further_b
     assert [record.value for record in seen] == [b"1", b"2", b"3"]
 
 
-async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_follower_reads_a_second_topic_to_its_end(broker: EmbeddedBroker, topics: Topics) -> None:
     seen: list[ConsumerRecord] = []
     follower = TopicFollower(broker.bootstrap_servers, seen.append)
     async with KafkaProducer(broker.bootstrap_servers) as producer:
@@ -58,7 +56,7 @@ async def test_a_partition_of_another_topic_is_read_to_its_end_and_left(broker: 
     assert [record.value for record in seen] == [b"end", b"attempt"]
 
 
-async def test_once_caught_up_it_takes_many_records_at_a_time(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_follower_fetches_many_records_at_once_after_catching_up(broker: EmbeddedBroker, topics: Topics) -> None:
     came_s: list[float] = []
     follower = TopicFollower(broker.bootstrap_servers, lambda _: came_s.append(time.monotonic()))
     await follower.follow(topics.attempts.name, 1, 0)

@@ -42,7 +42,7 @@ async def values(
     return [record.value async for records in lookback.read_backwards(1, since_ms, until_ms) for record in records]
 
 
-async def test_a_span_is_read_from_its_newest_hour_back_and_within_an_hour_in_order(
+async def test_read_backwards_returns_hours_newest_first_and_records_in_order(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     hours = [5.5, 5.4, 3.2, 0.3, 0.2]
@@ -53,7 +53,7 @@ async def test_a_span_is_read_from_its_newest_hour_back_and_within_an_hour_in_or
     assert found == [b"0.3", b"0.2", b"3.2", b"5.5", b"5.4"]
 
 
-async def test_nothing_outside_of_the_span_is_read(
+async def test_read_backwards_stays_within_the_time_span(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     write(broker, topics, (b"too old", 3 * HOUR), (b"in it", 2 * HOUR), (b"too young", HOUR))
@@ -63,11 +63,11 @@ async def test_nothing_outside_of_the_span_is_read(
     assert found == [b"in it"]
 
 
-async def test_an_empty_partition_has_no_past(lookback: TopicHistoryReader) -> None:
+async def test_read_backwards_of_an_empty_partition_is_empty(lookback: TopicHistoryReader) -> None:
     assert await values(lookback) == []
 
 
-async def test_a_batch_that_reaches_over_an_edge_is_cut_there(
+async def test_read_backwards_cuts_a_batch_at_the_edge_of_an_hour(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     ages = range(3 * 60, 0, -1)  # one batch, a record each minute
@@ -79,7 +79,7 @@ async def test_a_batch_that_reaches_over_an_edge_is_cut_there(
     assert found[0] in {b"59", b"60"}
 
 
-async def test_one_record_is_read_by_its_place_among_larger_neighbours(
+async def test_read_returns_one_record_by_its_offset(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     large = b"x" * 600_000
@@ -91,7 +91,7 @@ async def test_one_record_is_read_by_its_place_among_larger_neighbours(
     assert next((record.partition, record.offset, record.key) for record in found if record) == (1, 1, b"key")
 
 
-async def test_a_record_that_retention_has_deleted_is_none(
+async def test_read_of_a_deleted_record_is_none(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     write(broker, topics, *((b"v", 1) for _ in range(3)))
@@ -103,7 +103,7 @@ async def test_a_record_that_retention_has_deleted_is_none(
     assert await lookback.read(1, 2) is not None
 
 
-async def test_who_stops_in_the_middle_of_a_span_can_read_on_elsewhere(
+async def test_reader_works_after_an_interrupted_read_backwards(
     broker: EmbeddedBroker, topics: Topics, lookback: TopicHistoryReader
 ) -> None:
     write(broker, topics, (b"old", 5 * HOUR), (b"new", HOUR))
@@ -117,7 +117,7 @@ async def test_who_stops_in_the_middle_of_a_span_can_read_on_elsewhere(
     assert again.value == b"old"
 
 
-async def test_without_kafka_it_says_so() -> None:
+async def test_history_without_kafka_raises_broker_unavailable() -> None:
     lookback = TopicHistoryReader("127.0.0.1:1", "llm.attempts.v1")
 
     with pytest.raises(BrokerUnavailableError):

@@ -41,9 +41,7 @@ async def everything(bootstrap: str, topic: Topic, count: int) -> list[ConsumerR
     return found
 
 
-async def test_a_record_is_on_the_log_as_it_was_given(
-    broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
-) -> None:
+async def test_sent_record_is_read_unchanged(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     headers = (("a", b"1"), ("a", b"2"), ("none", None))
 
     await producer.send(ProducerRecord(topics.admitted.name, b"key", b"\x00value", headers, partition=2))
@@ -52,7 +50,7 @@ async def test_a_record_is_on_the_log_as_it_was_given(
     assert (record.partition, record.key, record.value, record.headers) == (2, b"key", b"\x00value", headers)
 
 
-async def test_a_key_finds_the_partition_that_every_kafka_client_finds(
+async def test_key_selects_the_same_partition_as_librdkafka(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     keys = [b"key-%d" % number for number in range(30)]
@@ -70,7 +68,7 @@ async def test_a_key_finds_the_partition_that_every_kafka_client_finds(
     assert len(set(ours.values())) == 4
 
 
-async def test_many_at_once_all_arrive(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
+async def test_concurrent_sends_all_arrive(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     values = {b"%d" % number for number in range(500)}
 
     await asyncio.gather(*(producer.send(ProducerRecord(topics.admitted.name, value, value)) for value in values))
@@ -80,7 +78,7 @@ async def test_many_at_once_all_arrive(broker: EmbeddedBroker, topics: Topics, p
     assert len(found) == len(values)
 
 
-async def test_the_largest_record_arrives_even_if_it_does_not_compress(
+async def test_largest_incompressible_record_is_accepted(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     value = os.urandom(MAX_RECORD_BYTES - 1024)
@@ -91,14 +89,14 @@ async def test_the_largest_record_arrives_even_if_it_does_not_compress(
     assert record.value == value
 
 
-async def test_a_larger_one_is_refused_and_the_next_goes_on(topics: Topics, producer: KafkaProducer) -> None:
+async def test_larger_record_is_refused_and_the_next_is_accepted(topics: Topics, producer: KafkaProducer) -> None:
     with pytest.raises(RecordRefusedError, match="MessageSizeTooLargeError"):
         await producer.send(ProducerRecord(topics.admitted.name, b"k", bytes(MAX_RECORD_BYTES + 1)))
 
     await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v"))
 
 
-async def test_a_record_that_the_broker_refuses_breaks_none_after_it(
+async def test_record_refused_by_the_broker_does_not_break_the_next(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     await producer.send(ProducerRecord(topics.config.name, b"k", b"first"))
@@ -112,9 +110,7 @@ async def test_a_record_that_the_broker_refuses_breaks_none_after_it(
 
 
 @pytest.mark.parametrize("partition", [None, 0])
-async def test_a_topic_that_is_not_there_is_told_at_once(
-    topics: Topics, producer: KafkaProducer, partition: int | None
-) -> None:
+async def test_missing_topic_raises_at_once(topics: Topics, producer: KafkaProducer, partition: int | None) -> None:
     began = time.monotonic()
 
     with pytest.raises(NoSuchTopicError, match="nowhere"):
@@ -123,7 +119,7 @@ async def test_a_topic_that_is_not_there_is_told_at_once(
     assert time.monotonic() - began < 1
 
 
-async def test_a_missing_partition_is_told_at_once(topics: Topics, producer: KafkaProducer) -> None:
+async def test_missing_partition_raises_at_once(topics: Topics, producer: KafkaProducer) -> None:
     began = time.monotonic()
 
     with pytest.raises(NoSuchTopicError, match="partition 4"):
@@ -132,7 +128,7 @@ async def test_a_missing_partition_is_told_at_once(topics: Topics, producer: Kaf
     assert time.monotonic() - began < 1
 
 
-async def test_asking_for_missing_topics_stalls_nobody_and_asks_the_broker_once_a_second(
+async def test_missing_topics_cause_one_metadata_request_a_second(
     topics: Topics, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
@@ -155,7 +151,7 @@ async def test_asking_for_missing_topics_stalls_nobody_and_asks_the_broker_once_
     assert 1 <= asked <= 5
 
 
-async def test_a_topic_made_later_is_found(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
+async def test_topic_created_later_is_found(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     late = Topic(topics.prefix + "late", (), DAY, 1)
     await ensure_topics(broker.bootstrap_servers, [late], 1)
 
@@ -164,7 +160,7 @@ async def test_a_topic_made_later_is_found(broker: EmbeddedBroker, topics: Topic
     assert len(await everything(broker.bootstrap_servers, late, 1)) == 1
 
 
-async def test_nobody_listening_is_one_sentence_at_once(free_port: Callable[[], int]) -> None:
+async def test_start_without_a_listener_raises_at_once(free_port: Callable[[], int]) -> None:
     bootstrap = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
 
@@ -174,7 +170,7 @@ async def test_nobody_listening_is_one_sentence_at_once(free_port: Callable[[], 
     assert time.monotonic() - began < 6
 
 
-async def test_a_listener_that_is_no_kafka_is_one_sentence_within_seconds() -> None:
+async def test_start_against_a_listener_other_than_kafka_times_out() -> None:
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     bootstrap = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     began = time.monotonic()
@@ -186,7 +182,7 @@ async def test_a_listener_that_is_no_kafka_is_one_sentence_within_seconds() -> N
     assert time.monotonic() - began < 7
 
 
-async def test_a_killed_broker_costs_time_and_nothing_else(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_killed_broker_loses_and_repeats_no_record(tmp_path: Path, free_port: Callable[[], int]) -> None:
     own = EmbeddedBroker(tmp_path, free_port())
     await own.start()
     topic = Topic("t", (), DAY, 1)
@@ -207,9 +203,7 @@ async def test_a_killed_broker_costs_time_and_nothing_else(tmp_path: Path, free_
     await own.stop()
 
 
-async def test_without_a_broker_a_send_ends_with_a_sentence_and_so_does_stopping(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
+async def test_send_and_stop_end_without_a_broker(tmp_path: Path, free_port: Callable[[], int]) -> None:
     own = EmbeddedBroker(tmp_path, free_port())
     await own.start()
     await ensure_topics(own.bootstrap_servers, [Topic("t", (), DAY, 1)], 1)

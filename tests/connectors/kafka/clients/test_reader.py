@@ -31,7 +31,7 @@ async def next_records(reader: PartitionReader, count: int, within: float = 20) 
     return found
 
 
-async def test_what_is_written_after_start_is_read_and_nothing_before(
+async def test_reader_returns_records_written_after_its_start(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     place = (topics.ingress_replies.name, 1)
@@ -44,7 +44,7 @@ async def test_what_is_written_after_start_is_read_and_nothing_before(
     assert (record.offset, record.value) == (1, b"after")
 
 
-async def test_only_the_named_partitions_are_read(
+async def test_reader_returns_only_its_partitions(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     name = topics.ingress_replies.name
@@ -58,7 +58,7 @@ async def test_only_the_named_partitions_are_read(
     assert {record.partition for record in found} == {0, 3}
 
 
-async def test_it_can_read_from_the_beginning(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
+async def test_reader_starts_at_the_beginning(broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer) -> None:
     name = topics.ingress_replies.name
     for number in range(3):
         await producer.send(ProducerRecord(name, b"k", b"%d" % number, partition=0))
@@ -69,12 +69,12 @@ async def test_it_can_read_from_the_beginning(broker: EmbeddedBroker, topics: To
     assert [record.value for record in found] == [b"0", b"1", b"2"]
 
 
-async def test_nothing_to_read_is_an_empty_list_when_the_time_is_over(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_read_returns_an_empty_list_after_the_timeout(broker: EmbeddedBroker, topics: Topics) -> None:
     async with PartitionReader(broker.bootstrap_servers, [(topics.ingress_replies.name, 0)]) as reader:
         assert await reader.read(timeout_s=0.05) == []
 
 
-async def test_a_loop_over_it_ends_when_it_is_stopped(
+async def test_iteration_ends_when_the_reader_stops(
     broker: EmbeddedBroker, topics: Topics, producer: KafkaProducer
 ) -> None:
     name = topics.ingress_replies.name
@@ -92,7 +92,7 @@ async def test_a_loop_over_it_ends_when_it_is_stopped(
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-async def test_records_of_librdkafka_are_read_whatever_compressed_them(
+async def test_reader_decompresses_every_codec_of_librdkafka(
     broker: EmbeddedBroker, topics: Topics, codec: str
 ) -> None:
     name = topics.ingress_replies.name
@@ -111,7 +111,7 @@ async def test_records_of_librdkafka_are_read_whatever_compressed_them(
     assert found[0].headers == (("codec", codec.encode()),)
 
 
-async def test_a_null_value_key_and_header_are_read_as_such(broker: EmbeddedBroker, topics: Topics) -> None:
+async def test_null_value_key_and_header_are_none(broker: EmbeddedBroker, topics: Topics) -> None:
     name = topics.ingress_replies.name
     other = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap_servers})
 
@@ -124,7 +124,7 @@ async def test_a_null_value_key_and_header_are_read_as_such(broker: EmbeddedBrok
 
 
 @pytest.mark.parametrize("place", [("nowhere", 0), (None, 4)])
-async def test_a_place_that_is_not_there_is_told_at_start(
+async def test_start_on_a_missing_partition_raises(
     broker: EmbeddedBroker, topics: Topics, place: tuple[str | None, int]
 ) -> None:
     name = topics.prefix + place[0] if place[0] else topics.ingress_replies.name
@@ -133,13 +133,13 @@ async def test_a_place_that_is_not_there_is_told_at_start(
         await PartitionReader(broker.bootstrap_servers, [(name, place[1])]).start()
 
 
-async def test_nobody_listening_is_one_sentence(free_port: Callable[[], int]) -> None:
+async def test_no_listener_raises_broker_unavailable(free_port: Callable[[], int]) -> None:
     with pytest.raises(BrokerUnavailableError, match="does not answer; is it running"):
         await PartitionReader(f"127.0.0.1:{free_port()}", [("t", 0)]).start()
 
 
 @pytest.mark.parametrize("kill", [True, False])
-async def test_it_goes_on_where_it_was_after_a_broker_restart(
+async def test_reader_continues_after_a_broker_restart(
     tmp_path: Path, free_port: Callable[[], int], kill: bool
 ) -> None:
     own = EmbeddedBroker(tmp_path, free_port())

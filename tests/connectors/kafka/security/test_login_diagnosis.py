@@ -12,7 +12,7 @@ from connectors.kafka.security.login_diagnosis import diagnose_login
 # what a real Kafka does at each wrong door is in tests/flow/security/test_kafka_clients_secured.py
 
 
-async def test_what_an_acl_forbids_is_no_silence() -> None:
+async def test_missing_acl_is_a_security_error() -> None:
     said = await diagnose_login({"bootstrap_servers": "kafka:1"}, GroupAuthorizationFailedError())
 
     assert isinstance(said, SecurityError)
@@ -20,14 +20,14 @@ async def test_what_an_acl_forbids_is_no_silence() -> None:
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), ConnectionRefusedError()], ids=repr)
-async def test_nobody_there_is_nobodys_refusal(error: Exception, free_port: Callable[[], int]) -> None:
+async def test_no_listener_is_broker_unavailable(error: Exception, free_port: Callable[[], int]) -> None:
     said = await diagnose_login({"bootstrap_servers": f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}"}, error)
 
     assert type(said) is BrokerUnavailableError
     assert "does not answer; is it running?" in str(said)
 
 
-async def test_who_was_silent_for_long_is_not_asked_again() -> None:
+async def test_diagnosis_after_a_timeout_does_not_probe() -> None:
     began = time.monotonic()
 
     said = await diagnose_login({"bootstrap_servers": "192.0.2.1:9092"}, TimeoutError())

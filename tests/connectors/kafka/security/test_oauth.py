@@ -41,7 +41,7 @@ def tokens(provider: IdentityProvider, **other: str) -> TokenSource:
     return TokenSource(OAuth.model_validate(said))
 
 
-async def test_a_token_is_kept_until_shortly_before_it_expires(provider: IdentityProvider, clock: Clock) -> None:
+async def test_token_is_renewed_60_s_before_it_expires(provider: IdentityProvider, clock: Clock) -> None:
     source = tokens(provider)
     first = await source.token()
 
@@ -55,7 +55,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(provider: Identit
     assert provider.forms == [{"grant_type": "client_credentials"}] * 2
 
 
-async def test_a_short_life_is_used_to_four_fifths(provider: IdentityProvider, clock: Clock) -> None:
+async def test_short_lived_token_is_used_for_80_percent_of_its_life(provider: IdentityProvider, clock: Clock) -> None:
     provider.expires_in = 10
     source = tokens(provider)
     first = await source.token()
@@ -68,7 +68,7 @@ async def test_a_short_life_is_used_to_four_fifths(provider: IdentityProvider, c
     assert await source.token() != first
 
 
-async def test_a_token_without_a_known_life_is_asked_for_each_time(provider: IdentityProvider) -> None:
+async def test_token_without_a_lifetime_is_requested_each_time(provider: IdentityProvider) -> None:
     provider.expires_in = None
     source = tokens(provider, scope="kafka read")
 
@@ -78,7 +78,7 @@ async def test_a_token_without_a_known_life_is_asked_for_each_time(provider: Ide
     assert provider.forms == [{"grant_type": "client_credentials", "scope": "kafka read"}] * 2
 
 
-async def test_a_refused_token_is_forgotten_but_not_in_a_storm(provider: IdentityProvider, clock: Clock) -> None:
+async def test_rejected_token_is_replaced_at_most_every_2_s(provider: IdentityProvider, clock: Clock) -> None:
     source = tokens(provider)
     first = await source.token()
 
@@ -101,7 +101,7 @@ async def test_a_refused_token_is_forgotten_but_not_in_a_storm(provider: Identit
         (200, b'{"access_token": "t", "expires_in": "soon"}', "answers without an access_token"),
     ],
 )
-async def test_what_is_no_token_is_said_without_what_came(
+async def test_invalid_token_response_is_an_error_without_its_content(
     provider: IdentityProvider, status: int, content: bytes, sentence: str
 ) -> None:
     provider.canned_response = status, content
@@ -115,7 +115,7 @@ async def test_what_is_no_token_is_said_without_what_came(
     assert SECRET not in str(raised.value)
 
 
-async def test_a_failure_is_told_again_for_a_moment_without_asking(provider: IdentityProvider, clock: Clock) -> None:
+async def test_failure_is_repeated_without_a_request_for_2_s(provider: IdentityProvider, clock: Clock) -> None:
     source = tokens(provider)
     provider.canned_response = 503, b""
     with pytest.raises(TokenError, match="status 503"):
@@ -129,7 +129,7 @@ async def test_a_failure_is_told_again_for_a_moment_without_asking(provider: Ide
     assert await source.token()
 
 
-async def test_nobody_there_is_a_sentence_that_names_the_setting() -> None:
+async def test_unreachable_token_endpoint_is_an_error_that_names_the_setting() -> None:
     settings = OAuth.model_validate(
         {"token_endpoint_url": "http://127.0.0.1:1/token", "client_id": CLIENT, "client_secret": SECRET}
     )
@@ -138,7 +138,7 @@ async def test_nobody_there_is_a_sentence_that_names_the_setting() -> None:
         await TokenSource(settings).token()
 
 
-def test_several_loops_share_it(provider: IdentityProvider) -> None:
+def test_event_loops_share_a_token(provider: IdentityProvider) -> None:
     source = tokens(provider)
 
     first, second = asyncio.run(source.token()), asyncio.run(source.token())

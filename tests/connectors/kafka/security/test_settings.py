@@ -25,7 +25,7 @@ BEARER = {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}
     ],
     ids=str,
 )
-def test_what_goes_together_is_taken(said: dict[str, Any]) -> None:
+def test_consistent_settings_are_accepted(said: dict[str, Any]) -> None:
     assert Security.model_validate(said)
 
 
@@ -50,7 +50,7 @@ def test_what_goes_together_is_taken(said: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_what_contradicts_itself_is_one_sentence_without_a_secret(said: dict[str, Any], sentence: str) -> None:
+def test_contradictory_settings_are_one_error_without_a_secret(said: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Security.model_validate(said)
 
@@ -59,7 +59,7 @@ def test_what_contradicts_itself_is_one_sentence_without_a_secret(said: dict[str
     assert "canary" not in str(fault)
 
 
-def test_no_secret_is_in_what_is_printed_or_dumped() -> None:
+def test_secrets_are_in_no_repr_and_no_dump() -> None:
     settings = Security.model_validate({**SCRAM, **LOGIN, "ssl_certfile": "c", "ssl_password": "canary"})
     bearer = Security.model_validate({**BEARER, "oauth": OAUTH})
 

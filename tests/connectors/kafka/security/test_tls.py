@@ -27,25 +27,25 @@ def fault(**said: Any) -> str:
     return str(raised.value)
 
 
-def test_without_a_word_this_machines_own_authorities_are_trusted_and_names_count() -> None:
+def test_default_context_trusts_the_machines_cas_and_checks_host_names() -> None:
     found = made()
 
     assert found.verify_mode is ssl.CERT_REQUIRED
     assert found.check_hostname
 
 
-def test_an_authority_that_is_named_is_the_only_one(authority: CertificateAuthority) -> None:
+def test_ssl_cafile_replaces_the_machines_cas(authority: CertificateAuthority) -> None:
     assert len(made(ssl_cafile=authority.file).get_ca_certs()) == 1
 
 
-def test_names_need_not_count_but_signatures_do(authority: CertificateAuthority) -> None:
+def test_host_name_check_can_be_disabled_alone(authority: CertificateAuthority) -> None:
     found = made(ssl_cafile=authority.file, ssl_check_hostname="false")
 
     assert not found.check_hostname
     assert found.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_certificate_and_key_may_stand_in_one_file(authority: CertificateAuthority, tmp_path: Path) -> None:
+def test_certificate_and_key_can_be_one_file(authority: CertificateAuthority, tmp_path: Path) -> None:
     certfile, keyfile = authority.issue("me", "password")
     both = tmp_path / "both.pem"
     both.write_bytes(certfile.read_bytes() + keyfile.read_bytes())
@@ -53,7 +53,7 @@ def test_certificate_and_key_may_stand_in_one_file(authority: CertificateAuthori
     assert made(ssl_certfile=both, ssl_password="password")
 
 
-def test_a_file_that_is_missing_is_named_with_its_setting(authority: CertificateAuthority, tmp_path: Path) -> None:
+def test_missing_file_is_an_error_that_names_its_setting(authority: CertificateAuthority, tmp_path: Path) -> None:
     certfile, keyfile = authority.issue("me")
     gone = tmp_path / "gone.pem"
     why = f"{gone} can't be read: No such file or directory"
@@ -63,9 +63,7 @@ def test_a_file_that_is_missing_is_named_with_its_setting(authority: Certificate
     assert fault(ssl_certfile=certfile, ssl_keyfile=gone) == f"kafka.security.ssl_keyfile: {why}"
 
 
-def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(
-    authority: CertificateAuthority, tmp_path: Path
-) -> None:
+def test_invalid_or_mismatched_certificate_is_an_error(authority: CertificateAuthority, tmp_path: Path) -> None:
     certfile, keyfile = authority.issue("me")
     _, other = authority.issue("other", "password")
     noise = tmp_path / "noise.pem"
@@ -76,7 +74,7 @@ def test_a_file_that_is_no_certificate_or_goes_with_another_is_said(
     assert "belongs to another certificate" in fault(ssl_certfile=certfile, ssl_keyfile=other, ssl_password="password")
 
 
-def test_an_encrypted_key_without_its_password_is_a_sentence_and_no_question_at_the_terminal(
+def test_encrypted_key_without_password_raises_without_a_prompt(
     authority: CertificateAuthority,
 ) -> None:
     certfile, keyfile = authority.issue("me", "password")
