@@ -45,14 +45,14 @@ def _escape_control_characters(_logger: object, _method: str, line: EventDict) -
 
     These are control characters, invisible ones, and those that change the direction of text. JSON escapes them itself.
     """
-    return {_escaped(name): _loggable(value) for name, value in line.items()}
+    return {_escape(name): _loggable(value) for name, value in line.items()}
 
 
 def _loggable(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float) else _escaped(str(value))
+    return value if value is None or isinstance(value, bool | int | float) else _escape(str(value))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -22,9 +22,9 @@ from mode import CrashingSupervisor
 
 from connectors.kafka.connection import KafkaAddress
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from schemas.kafka.request_headers import MAX_TIMEOUT_MS
 from schemas.kafka.topics import Topics
 from streams.logging import stack_summary
-from streams.pipeline.request_metadata import MAX_TIMEOUT_MS
 from streams.pipeline.stage import AsyncStage, SinkStage, Stage, TransformStage
 from streams.runtime import driver
 from streams.runtime.async_runner import AsyncRunner, InFlightLimit

@@ -47,13 +47,13 @@ def decompress(codec: int, payload: memoryview) -> bytes:
     if len(payload) * _MAX_EXPANSION[codec] <= LIMIT_BYTES:
         return bytes({_LZ4: lz4_decode, _ZSTD: zstd_decode, _SNAPPY: snappy_decode}[codec](payload.tobytes()))
     if codec == _SNAPPY:
-        return _limited(snappy_decode(payload.tobytes()))  # its expansion alone bounds it to a few times the limit
+        return _check_size(snappy_decode(payload.tobytes()))  # its expansion alone bounds it to a few times the limit
     return _decompress_growing(codec, payload.tobytes())
 
 
 def _gunzip(payload: memoryview) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(payload)) as file:
-        return _limited(file.read(LIMIT_BYTES + 1))
+        return _check_size(file.read(LIMIT_BYTES + 1))
 
 
 def _decompress_growing(codec: int, payload: bytes) -> bytes:
@@ -70,7 +70,7 @@ def _decompress_growing(codec: int, payload: bytes) -> bytes:
             size = min(LIMIT_BYTES, size * _GROWTH)
 
 
-def _limited(records: bytes) -> bytes:
+def _check_size(records: bytes) -> bytes:
     if len(records) > LIMIT_BYTES:
         raise OversizeBatchError
     return records

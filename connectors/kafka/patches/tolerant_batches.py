@@ -85,13 +85,13 @@ class _Batch:
         try:
             if int.from_bytes(self._data[_COUNT]) > MAX_RECORDS:
                 raise UnparsableBatchError(f"more than {MAX_RECORDS} records")  # noqa: TRY301 - handled below as well
-            plain = self._decompressed()
+            plain = self._decompress()
             self._fetched.decompressed_bytes += len(plain)
             yield from self._records(plain)
         except Exception as error:  # noqa: BLE001 - the bytes may come from any producer
             yield self._placeholder(error)
 
-    def _decompressed(self) -> bytes:
+    def _decompress(self) -> bytes:
         """Return the whole batch without compression."""
         codec = self._data[_ATTRIBUTES + 1] & _CODEC_MASK
         if not codec:

@@ -17,7 +17,7 @@ from aiokafka.protocol.struct import Struct
 from connectors.kafka import client_settings, patches
 from connectors.kafka.patches import AIOKAFKA_VERSION, NOT_REPORTED, PATCHES, UnsupportedAiokafkaError
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 NOT_PATCHES = {"bounded_decompression"}  # a part of tolerant_batches
 
 IMPORT_ALONE = """
