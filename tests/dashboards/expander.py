@@ -1,7 +1,7 @@
-"""What Grafana and its ClickHouse plugin make of a panel's SQL before ClickHouse sees it.
+"""Expands a panel's SQL as Grafana and its ClickHouse plugin do.
 
 First Grafana in the browser: ``$__conditionalAll`` and the dashboard's variables. Then the plugin's backend: its
-macros. Only what the plugin really has is known here (version 4.20); anything else is a mistake in the panel.
+macros. Only macros of the plugin (version 4.20) are expanded; any other is a fault of the panel.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 All: tuple[str, ...] = ()
-"""What a variable holds when everything is chosen."""
+"""Value of a variable when everything is selected."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What somebody looks at: a time range, the width of a slice, and what is chosen above the panels."""
+    """Time range, interval and selected variables of a dashboard."""
 
     from_ms: int
     to_ms: int
     interval_ms: int = 10_000
-    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By variable; one that is not named holds everything."""
+    selected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Selected values by variable; a missing variable selects everything."""
     text: Mapping[str, str] = field(default_factory=dict)
-    """What is written in the text boxes."""
+    """Contents of the text boxes."""
 
 
 class UnknownMacroError(Exception):
-    """Neither Grafana nor the plugin would replace this."""
+    """Neither Grafana nor the plugin expands this."""
 
 
 def expand(sql: str, view: View) -> str:
-    """The SQL that ClickHouse gets.
+    """Return the SQL that ClickHouse receives.
 
     Raises:
-        UnknownMacroError: something that begins with a dollar sign is left.
+        UnknownMacroError: an expression that begins with a dollar sign remains.
 
     """
     sql = _each_call(sql, "conditionalAll", lambda args: _conditional(args, view))
-    sql = re.sub(r"\$\{(\w+):singlequote\}", lambda match: _quoted(view.chosen.get(match[1], All)), sql)
+    sql = re.sub(r"\$\{(\w+):singlequote\}", lambda match: _quoted(view.selected.get(match[1], All)), sql)
     sql = re.sub(r"\$(?!__)(\w+)", lambda match: view.text.get(match[1], ""), sql)
     for name, macro in _macros(view).items():
         sql = _each_call(sql, name, macro)
@@ -47,7 +47,7 @@ def expand(sql: str, view: View) -> str:
     sql = re.sub(r"\$__toTime_ms\b", f"fromUnixTimestamp64Milli({view.to_ms})", sql)
     sql = re.sub(r"\$__interval_s\b", str(max(view.interval_ms // 1000, 1)), sql)
     if left := re.search(r"\$\S+", sql):
-        raise UnknownMacroError(f"nothing replaces {left[0]}")
+        raise UnknownMacroError(f"unknown macro: {left[0]}")
     return sql
 
 
@@ -62,7 +62,7 @@ def _macros(view: View) -> dict[str, Callable[[list[str]], str]]:
 
 def _conditional(args: list[str], view: View) -> str:
     condition, variable = args
-    return condition if view.chosen.get(variable.strip().lstrip("$"), All) else "1=1"
+    return condition if view.selected.get(variable.strip().lstrip("$"), All) else "1=1"
 
 
 def _quoted(values: tuple[str, ...]) -> str:
@@ -70,7 +70,7 @@ def _quoted(values: tuple[str, ...]) -> str:
 
 
 def _each_call(sql: str, name: str, macro: Callable[[list[str]], str]) -> str:
-    """Replace every ``$__name(…)``; its arguments are cut at the commas outside of inner parentheses."""
+    """Replace every ``$__name(…)``; commas inside inner parentheses do not separate arguments."""
     opening = f"$__{name}("
     while (start := sql.find(opening)) >= 0:
         args, end = _arguments(sql, start + len(opening))

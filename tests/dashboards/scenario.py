@@ -1,4 +1,4 @@
-"""Traffic as a flow leaves it on the log: real events on their topics, and as the rows that audit makes of them."""
+"""Simulated traffic: events on their topics, and the rows that audit builds from them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _numbers = itertools.count(1)
 
 
 @dataclass
-class Log:
-    """The topics, and what stands on them."""
+class FakeLog:
+    """Topics and their records, in memory."""
 
     topics: Topics = field(default_factory=lambda: Topics(tenants=TENANTS))
     records: list[ConsumerRecord] = field(default_factory=list)
@@ -53,8 +53,8 @@ class Log:
         self.records.append(ConsumerRecord(topic, partition, offset, at, b"k", value, headers))
         return self.records[-1]
 
-    def bury(self, record: ConsumerRecord, reason: str) -> None:
-        """Lay a record with the dead letters, a second later."""
+    def dead_letter(self, record: ConsumerRecord, reason: str) -> None:
+        """Append a record to its dead-letter topic, one second later."""
         headers = dead_letter_headers(
             record.topic,
             record.partition,
@@ -69,20 +69,20 @@ class Log:
         self.write(f"{record.topic}-dlt", record.value or b"", record.timestamp_ms + 1000, record.partition, headers)
 
     def store(self, clickhouse: ClickHouseClient, delay_ms: int = 800) -> None:
-        """Put all of it into the tables, as audit would have, each row this much after its record."""
-        made = RowBuilder(self.topics).build(self.records)
-        for table, rows in ((EVENTS, made.events), (REQUESTS, made.requests)):
-            came = [record.timestamp_ms + delay_ms for record in rows.records]
-            clickhouse.insert_columns(table.name, [*table.names, "ingested_at"], [*rows.columns, came])
+        """Insert the rows that audit would build, each ``delay_ms`` after its record."""
+        built = RowBuilder(self.topics).build(self.records)
+        for table, rows in ((EVENTS, built.events), (REQUESTS, built.requests)):
+            ingested_at = [record.timestamp_ms + delay_ms for record in rows.records]
+            clickhouse.insert_columns(table.name, [*table.names, "ingested_at"], [*rows.columns, ingested_at])
 
 
 @dataclass
-class Traveller:
-    """One request on its way over the log."""
+class SimulatedRequest:
+    """Writes the events of one request, step by step."""
 
-    log: Log
+    log: FakeLog
     at: int
-    """Milliseconds since the epoch: when it came, and then when the last thing happened to it."""
+    """Time of its last event in milliseconds since the epoch."""
     tenant: str = "acme"
     model: str = "chat"
     allowed_ms: int = 30_000
@@ -108,7 +108,7 @@ class Traveller:
         )
         self._write(self.log.topics.requests.name, RequestReceived(request=self.request, body=b"{}"))
 
-    def admit(self, actions: tuple[PolicyAction, ...] = ()) -> Traveller:
+    def admit(self, actions: tuple[PolicyAction, ...] = ()) -> SimulatedRequest:
         self.at += 3
         self.admitted_at, self.actions = self.at, actions
         event = RequestAdmitted(
@@ -117,7 +117,7 @@ class Traveller:
         self._write(self.log.topics.admitted.name, event)
         return self
 
-    def route(self, *targets: str) -> Traveller:
+    def route(self, *targets: str) -> SimulatedRequest:
         self.at += 2
         self.routed_at = self.at
         event = RequestRouted(
@@ -138,7 +138,7 @@ class Traveller:
 
     def call(
         self, provider: str, took_ms: int = 400, error: ErrorType | None = None, cost: str | None = "0.002"
-    ) -> Traveller:
+    ) -> SimulatedRequest:
         self.attempts += 1
         self.at += 4
         self.called_at = self.called_at or self.at
@@ -163,7 +163,7 @@ class Traveller:
             finished_at=self.at,
             error_type=error,
             http_status={"rate_limited": 429, None: 200}.get(error, 503),
-            error_message="it said no" if error else "",
+            error_message="refused" if error else "",
             usage=Usage() if error else Usage(input_tokens=120, output_tokens=40, cache_read_input_tokens=20),
             cost_usd=None if error else cost,
             body="" if error else "{}",
@@ -171,7 +171,9 @@ class Traveller:
         self._write(self.log.topics.attempts.name, self.last)
         return self
 
-    def settle(self, outcome: Outcome, code: str = "", status: int = 200, *, replayed: bool = False) -> Traveller:
+    def settle(
+        self, outcome: Outcome, code: str = "", status: int = 200, *, replayed: bool = False
+    ) -> SimulatedRequest:
         self.at += 5
         answered = self.last if outcome == "answered" else None
         event = RequestSettled(
@@ -200,31 +202,31 @@ class Traveller:
         self.log.write(topic, encode(event), self.at, self.partition)
 
 
-def travellers(log: Log, times: Iterable[int], **attributes: str) -> Iterator[Traveller]:
-    """One request at each time, from each tenant in turn."""
+def simulated_requests(log: FakeLog, times: Iterable[int], **attributes: str) -> Iterator[SimulatedRequest]:
+    """Yield one request for each time, from the tenants in turn."""
     for number, at in enumerate(times):
-        yield Traveller(log, at, tenant=TENANTS[number % len(TENANTS)], **attributes)  # type: ignore[arg-type]
+        yield SimulatedRequest(log, at, tenant=TENANTS[number % len(TENANTS)], **attributes)  # type: ignore[arg-type]
 
 
-def a_good_day(now_ms: int) -> Log:
-    """Twelve minutes in which all goes well: every request is answered at once, one is under way."""
-    log = Log()
-    for one in travellers(log, range(now_ms - 720_000, now_ms - 2_000, 6_000)):
+def healthy_traffic(now_ms: int) -> FakeLog:
+    """Return twelve minutes of answered requests, and one in progress."""
+    log = FakeLog()
+    for one in simulated_requests(log, range(now_ms - 720_000, now_ms - 2_000, 6_000)):
         one.admit().route("openai").call("openai").settle("answered")
-    Traveller(log, now_ms - 500).admit().route("openai")
+    SimulatedRequest(log, now_ms - 500).admit().route("openai")
     return log
 
 
-def a_bad_day(now_ms: int) -> Log:
-    """The same with everything that can go wrong in it; in the last minutes a provider is down."""
-    log = a_good_day(now_ms)
+def failing_traffic(now_ms: int) -> FakeLog:
+    """Return healthy traffic plus every kind of failure; one provider is down in the last minutes."""
+    log = healthy_traffic(now_ms)
     applied = ConfigurationApplied(config_hash=CONFIG, configuration="{}", applied_at=now_ms - 300_000)
     log.write(log.topics.config.name, encode(applied), now_ms - 300_000)
-    for one in travellers(log, range(now_ms - 600_000, now_ms - 10_000, 20_000)):
+    for one in simulated_requests(log, range(now_ms - 600_000, now_ms - 10_000, 20_000)):
         one.admit(MASKED).route("openai", "local")
         one.call("openai", error="rate_limited").call("openai", error="server").call("local", cost=None)
         one.settle("answered")
-    for one in travellers(log, range(now_ms - 150_000, now_ms - 5_000, 5_000), model="fast"):
+    for one in simulated_requests(log, range(now_ms - 150_000, now_ms - 5_000, 5_000), model="fast"):
         one.admit().route("groq").call("groq", error="timeout", took_ms=900).settle("failed", "timeout", 504)
     opened = TargetStateChanged(
         provider="groq",
@@ -237,22 +239,24 @@ def a_bad_day(now_ms: int) -> Log:
         changed_at=now_ms - 50_000,
     )
     log.write(log.topics.health.name, encode(opened), now_ms - 50_000)
-    for one in travellers(log, range(now_ms - 500_000, now_ms - 5_000, 50_000)):
+    for one in simulated_requests(log, range(now_ms - 500_000, now_ms - 5_000, 50_000)):
         one.actions = BLOCKED
         one.settle("refused", "policy_violation", 403)
         one.settle("refused", "policy_violation", 403, replayed=True)
-    for one in travellers(log, range(now_ms - 280_000, now_ms - 5_000, 40_000)):
+    for one in simulated_requests(log, range(now_ms - 280_000, now_ms - 5_000, 40_000)):
         one.admit().route("openai").settle("expired", "deadline_exceeded", 504)
-    judged = FeedbackGiven(request_id=one.request.request_id, tenant=one.tenant, label="good", given_at=now_ms - 5_000)
-    log.write(log.topics.feedback.name, encode(judged), now_ms - 5_000)
-    _leave_behind(log, now_ms)
+    feedback = FeedbackGiven(
+        request_id=one.request.request_id, tenant=one.tenant, label="good", given_at=now_ms - 5_000
+    )
+    log.write(log.topics.feedback.name, encode(feedback), now_ms - 5_000)
+    _add_unprocessed(log, now_ms)
     return log
 
 
-def _leave_behind(log: Log, now_ms: int) -> None:
-    """Requests that have no end though their time is over, and records that nobody could process."""
-    Traveller(log, now_ms - 440_000).admit()
-    Traveller(log, now_ms - 400_000, tenant="globex").admit().route("groq").call("groq", error="server")
+def _add_unprocessed(log: FakeLog, now_ms: int) -> None:
+    """Add requests that are past their deadline and unsettled, and records that became dead letters."""
+    SimulatedRequest(log, now_ms - 440_000).admit()
+    SimulatedRequest(log, now_ms - 400_000, tenant="globex").admit().route("groq").call("groq", error="server")
     for at in (now_ms - 120_000, now_ms - 60_000):
         record = log.write(log.topics.requests.name, b"\0no Avro", at)
-        log.bury(record, "the record is no request")
+        log.dead_letter(record, "the record is not a request")

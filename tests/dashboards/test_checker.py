@@ -1,28 +1,28 @@
-"""That the checker sees what it is there to see."""
+"""Tests of the checker."""
 
 from __future__ import annotations
 
 import pytest
 
 from connectors.clickhouse import ClickHouseClient
-from tests.dashboards.checker import Answer, dashboard_faults, queries, series_faults
+from tests.dashboards.checker import PanelData, find_faults, find_series_faults, queries
 from tests.dashboards.expander import View
 
 SERIES = {"time": "DateTime('UTC')", "tenant": "LowCardinality(String)", "requests": "Nullable(Float64)"}
 
 
 @pytest.mark.flow
-def test_a_panel_without_rows_is_named(clickhouse: ClickHouseClient) -> None:
-    faults = dashboard_faults(clickhouse, View(0, 1_000_000))
+def test_panel_without_rows_is_a_fault(clickhouse: ClickHouseClient) -> None:
+    faults = find_faults(clickhouse, View(0, 1_000_000))
 
     assert "traffic / Requests by tenant: no rows" in faults
 
 
 @pytest.mark.flow
-def test_a_query_that_the_engine_refuses_is_named_with_its_reason(clickhouse: ClickHouseClient) -> None:
+def test_query_that_the_engine_rejects_is_a_fault(clickhouse: ClickHouseClient) -> None:
     clickhouse.command("DROP VIEW unsettled")
 
-    faults = dashboard_faults(clickhouse, View(0, 1_000_000), may_be_empty={query.where for query in queries()})
+    faults = find_faults(clickhouse, View(0, 1_000_000), may_be_empty={query.where for query in queries()})
 
     assert {fault.split(":")[0] for fault in faults} == {
         "traffic / Gateway",
@@ -33,10 +33,10 @@ def test_a_query_that_the_engine_refuses_is_named_with_its_reason(clickhouse: Cl
     }
 
 
-def test_lines_by_label_in_the_order_of_time_are_right() -> None:
-    answer = Answer(SERIES, [["10:00", "a", 1], ["10:00", "b", None], ["10:01", "a", 2]])
+def test_series_by_label_in_order_of_time_has_no_fault() -> None:
+    data = PanelData(SERIES, [["10:00", "a", 1], ["10:00", "b", None], ["10:01", "a", 2]])
 
-    assert list(series_faults(answer)) == []
+    assert list(find_series_faults(data)) == []
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,7 @@ def test_lines_by_label_in_the_order_of_time_are_right() -> None:
         (SERIES, [["10:00", "a", 1], ["10:00", "a", 2]], "two points at one time"),
     ],
 )
-def test_what_grafana_could_not_draw_is_said(columns: dict[str, str], rows: list[list[object]], fault: str) -> None:
-    assert any(fault in said for said in series_faults(Answer(columns, rows)))
+def test_series_that_grafana_can_not_draw_is_a_fault(
+    columns: dict[str, str], rows: list[list[object]], fault: str
+) -> None:
+    assert any(fault in message for message in find_series_faults(PanelData(columns, rows)))

@@ -1,3 +1,5 @@
+"""Tests of the dashboards' JSON files."""
+
 from __future__ import annotations
 
 import itertools
@@ -12,8 +14,8 @@ from connectors.grafana.client import PLUGIN
 from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
 
 WIDTH = 24
-DESCRIBED = 60
-"""Characters that a description must have to say what a panel means and what to do."""
+MIN_DESCRIPTION = 60
+"""Minimum length of a panel's description."""
 
 
 UNITS = {
@@ -30,7 +32,7 @@ UNITS = {
     "s": "seconds",
     "short": "a count",
 }
-"""Grafana's names of units: it shows one that it does not know as text behind the number."""
+"""Grafana's units. It shows an unknown one as text after the number."""
 
 
 def dashboard(name: str) -> Any:
@@ -41,17 +43,17 @@ def panels(name: str) -> list[dict[str, Any]]:
     return [panel for panel in dashboard(name)["panels"] if panel["type"] != "row"]
 
 
-EVERY = [pytest.param(name, panel, id=f"{name}-{panel['id']}") for name in NAMES for panel in panels(name)]
+PANELS = [pytest.param(name, panel, id=f"{name}-{panel['id']}") for name in NAMES for panel in panels(name)]
 
 
-def test_every_file_in_the_folder_is_pushed() -> None:
-    kept = {file.name.removesuffix(".json") for file in files("dashboards").iterdir() if file.name.endswith(".json")}
+def test_every_file_of_the_folder_is_pushed() -> None:
+    stored = {file.name.removesuffix(".json") for file in files("dashboards").iterdir() if file.name.endswith(".json")}
 
-    assert kept == set(NAMES)
+    assert stored == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_dashboard_has_a_fixed_uid_and_no_id_of_one_grafana(name: str) -> None:
+def test_dashboard_has_a_fixed_uid_and_no_id(name: str) -> None:
     held = dashboard(name)
 
     assert held["uid"] == f"sluice-{name}"
@@ -61,7 +63,7 @@ def test_a_dashboard_has_a_fixed_uid_and_no_id_of_one_grafana(name: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_dashboards_share_one_look(name: str) -> None:
+def test_dashboards_share_tags_links_and_time_settings(name: str) -> None:
     first, held = dashboard(NAMES[0]), dashboard(name)
     shared = ("tags", "links", "refresh", "time", "timepicker", "timezone", "graphTooltip", "annotations")
 
@@ -77,26 +79,29 @@ def test_panel_ids_are_unique(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_titles_name_one_panel_each(name: str) -> None:
+def test_panel_titles_are_unique(name: str) -> None:
     twice = [title for title, count in Counter(panel["title"] for panel in panels(name)).items() if count > 1]
 
     assert twice == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_two_panels_lie_upon_each_other(name: str) -> None:
+def test_panels_do_not_overlap(name: str) -> None:
     taken: dict[tuple[int, int], str] = {}
 
     for panel in dashboard(name)["panels"]:
-        place = panel["gridPos"]
-        columns, lines = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        position = panel["gridPos"]
+        columns, lines = (
+            range(position["x"], position["x"] + position["w"]),
+            range(position["y"], position["y"] + position["h"]),
+        )
         for cell in itertools.product(columns, lines):
-            assert cell not in taken, f"{panel['title']} lies upon {taken[cell]}"
+            assert cell not in taken, f"{panel['title']} overlaps {taken[cell]}"
             taken[cell] = panel["title"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_grid_is_filled_from_edge_to_edge(name: str) -> None:
+def test_every_row_of_the_grid_is_filled(name: str) -> None:
     widths: Counter[int] = Counter()
     for panel in dashboard(name)["panels"]:
         widths[panel["gridPos"]["y"]] += panel["gridPos"]["w"]
@@ -105,37 +110,37 @@ def test_the_grid_is_filled_from_edge_to_edge(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_first_row_answers_at_a_glance_with_six_numbers(name: str) -> None:
+def test_first_row_has_six_stat_panels(name: str) -> None:
     top = [panel for panel in panels(name) if panel["gridPos"]["y"] == 0]
 
     assert [panel["type"] for panel in top] == ["stat"] * 6
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_panel_says_what_it_means_and_in_what_unit(name: str, panel: dict[str, Any]) -> None:
-    assert len(panel["description"]) > DESCRIBED
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_panel_has_a_description_and_a_known_unit(name: str, panel: dict[str, Any]) -> None:
+    assert len(panel["description"]) > MIN_DESCRIPTION
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_column_of_its_own_unit_has_one_that_grafana_knows(name: str, panel: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_unit_of_an_overridden_column_is_known(name: str, panel: dict[str, Any]) -> None:
     properties = [prop for override in panel["fieldConfig"]["overrides"] for prop in override["properties"]]
 
     assert {prop["value"] for prop in properties if prop["id"] == "unit"} <= UNITS.keys()
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_panel_asks_the_data_source_that_was_chosen(name: str, panel: dict[str, Any]) -> None:
-    chosen = {"type": PLUGIN, "uid": "${DS}"}
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_panel_queries_the_selected_data_source(name: str, panel: dict[str, Any]) -> None:
+    selected = {"type": PLUGIN, "uid": "${DS}"}
 
-    assert panel["datasource"] == chosen
-    assert [target["datasource"] for target in panel["targets"]] == [chosen] * len(panel["targets"])
+    assert panel["datasource"] == selected
+    assert [target["datasource"] for target in panel["targets"]] == [selected] * len(panel["targets"])
     assert dashboard(name)["templating"]["list"][0]["name"] == "DS"
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_query_is_asked_in_the_form_that_its_panel_draws(name: str, panel: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_format_of_a_query_suits_its_panel(name: str, panel: dict[str, Any]) -> None:
     drawn = {"timeseries": {0}, "state-timeline": {0}, "table": {1}, "stat": {0, 1}}[panel["type"]]
 
     for target in panel["targets"]:
@@ -143,8 +148,8 @@ def test_a_query_is_asked_in_the_form_that_its_panel_draws(name: str, panel: dic
         assert target["queryType"] == {0: "timeseries", 1: "table"}[target["format"]]
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_panel_uses_only_variables_that_its_dashboard_has(name: str, panel: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_panel_uses_only_variables_of_its_dashboard(name: str, panel: dict[str, Any]) -> None:
     known = {variable["name"] for variable in dashboard(name)["templating"]["list"]}
 
     used = {variable for target in panel["targets"] for variable in re.findall(r"\$\{?(?!__)(\w+)", target["rawSql"])}
@@ -152,8 +157,8 @@ def test_a_panel_uses_only_variables_that_its_dashboard_has(name: str, panel: di
     assert used <= known
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_an_override_names_a_column_of_its_query(name: str, panel: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_override_names_a_column_of_its_query(name: str, panel: dict[str, Any]) -> None:
     sql = " ".join(target["rawSql"] for target in panel["targets"])
 
     for override in panel["fieldConfig"]["overrides"]:
@@ -161,15 +166,15 @@ def test_an_override_names_a_column_of_its_query(name: str, panel: dict[str, Any
         assert re.search(rf"\b{re.escape(override['matcher']['options'])}\b", sql)
 
 
-@pytest.mark.parametrize(("name", "panel"), EVERY)
-def test_a_second_form_of_a_time_macro_never_stands_beside_the_first(name: str, panel: dict[str, Any]) -> None:
-    """The plugin replaces ``$__fromTime`` also where it is the beginning of ``$__fromTime_ms``."""
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_time_macros_are_only_used_in_their_ms_form(name: str, panel: dict[str, Any]) -> None:
+    """The plugin also replaces ``$__fromTime`` inside ``$__fromTime_ms``."""
     for target in panel["targets"]:
         assert not re.search(r"\$__(fromTime|toTime)\b", target["rawSql"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_links_lead_to_dashboards_that_exist(name: str) -> None:
+def test_links_lead_to_existing_dashboards(name: str) -> None:
     uids = {dashboard(other)["uid"] for other in NAMES}
 
     for panel in panels(name):
@@ -179,7 +184,7 @@ def test_links_lead_to_dashboards_that_exist(name: str) -> None:
                     assert {link["url"].split("?")[0].removeprefix("/d/") for link in prop["value"]} <= uids
 
 
-def test_the_dashboards_choose_the_data_source_that_is_provisioned() -> None:
+def test_dashboards_select_the_provisioned_data_source() -> None:
     source = provisioned("datasources")["datasources"][0]
 
     for name in NAMES:
@@ -187,14 +192,14 @@ def test_the_dashboards_choose_the_data_source_that_is_provisioned() -> None:
         assert dashboard(name)["templating"]["list"][0]["query"] == source["type"] == PLUGIN
 
 
-def test_no_password_stands_in_a_provisioning_file() -> None:
+def test_provisioning_file_takes_credentials_from_variables() -> None:
     source = provisioned("datasources")["datasources"][0]
 
     assert re.fullmatch(r"\$\{\w+\}", source["secureJsonData"]["password"])
     assert re.fullmatch(r"\$\{\w+\}", source["jsonData"]["username"])
 
 
-def test_provisioned_and_pushed_dashboards_land_in_the_same_folder() -> None:
+def test_provisioned_and_pushed_dashboards_share_a_folder() -> None:
     provider = provisioned("dashboards")["providers"][0]
 
     assert (provider["folder"], provider["folderUid"]) == ("Sluice", "sluice")

@@ -1,3 +1,5 @@
+"""Tests of the expansion of macros and variables."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from tests.dashboards.expander import UnknownMacroError, View, expand
 
 VIEW = View(1_000, 2_000, interval_ms=30_000)
-ACME = View(1_000, 2_000, chosen={"tenant": ("acme", "o'neil")}, text={"request": "01ab"})
+ACME = View(1_000, 2_000, selected={"tenant": ("acme", "o'neil")}, text={"request": "01ab"})
 
 
 @pytest.mark.parametrize(
@@ -23,25 +25,25 @@ ACME = View(1_000, 2_000, chosen={"tenant": ("acme", "o'neil")}, text={"request"
         ("count() / $__interval_s", "count() / 30"),
     ],
 )
-def test_a_macro_becomes_what_the_plugin_makes_of_it(sql: str, expected: str) -> None:
+def test_macro_is_expanded_as_by_the_plugin(sql: str, expected: str) -> None:
     assert expand(sql, VIEW) == expected
 
 
-def test_a_condition_holds_for_everything_while_nothing_is_chosen() -> None:
+def test_condition_is_true_without_a_selection() -> None:
     assert expand("$__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)", VIEW) == "1=1"
 
 
-def test_a_condition_names_what_is_chosen_and_quotes_it() -> None:
+def test_condition_quotes_the_selected_values() -> None:
     sql = "$__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)"
 
     assert expand(sql, ACME) == r"tenant IN ('acme','o\'neil')"
 
 
-def test_a_text_box_is_put_in_as_it_is() -> None:
+def test_text_box_is_inserted_unchanged() -> None:
     assert expand("startsWith(id, '$request')", ACME) == "startsWith(id, '01ab')"
 
 
 @pytest.mark.parametrize("sql", ["$__timeFliter_ms(at)", "$__unixEpochFilter(at)", "$__interval"])
-def test_what_nothing_would_replace_is_a_mistake(sql: str) -> None:
+def test_unknown_macro_is_an_error(sql: str) -> None:
     with pytest.raises(UnknownMacroError):
         expand(sql, VIEW)

@@ -15,7 +15,7 @@ from connectors.clickhouse import ClickHouseClient
 from schemas.avro.codec import encode
 from schemas.events.catalog import FeedbackGiven
 from schemas.events.parts import Usage
-from tests.dashboards.scenario import Log, Traveller
+from tests.dashboards.scenario import FakeLog, SimulatedRequest
 from tests.docs.pages import PAGES, section
 from tests.fixtures.rows import SETTLED
 
@@ -48,7 +48,7 @@ class Traffic:
 
     def __init__(self, clickhouse: ClickHouseClient) -> None:
         self.clickhouse = clickhouse
-        self.log = Log()
+        self.log = FakeLog()
         self.now = int(time.time() * 1000)
 
     def settle(self, ago_ms: int = MINUTE, **changes: Any) -> str:
@@ -144,8 +144,8 @@ def test_spend_is_summed_by_tenant_and_model_and_unpriced_answers_are_counted(tr
 
 
 def test_spend_by_provider_contains_attempts_that_failed(traffic: Traffic) -> None:
-    Traveller(traffic.log, traffic.now).admit().route("openai").call("openai", cost="0.002").settle("answered")
-    Traveller(traffic.log, traffic.now).admit().route("openai").call("openai", cost="0.03").settle("expired")
+    SimulatedRequest(traffic.log, traffic.now).admit().route("openai").call("openai", cost="0.002").settle("answered")
+    SimulatedRequest(traffic.log, traffic.now).admit().route("openai").call("openai", cost="0.03").settle("expired")
 
     found = traffic.find(recipes("See what each team spent")[1])
 
@@ -153,7 +153,7 @@ def test_spend_by_provider_contains_attempts_that_failed(traffic: Traffic) -> No
 
 
 def test_the_trail_of_a_failed_request_ends_with_what_its_caller_got(traffic: Traffic) -> None:
-    one = Traveller(traffic.log, traffic.now - 5_000).admit().route("openai", "local")
+    one = SimulatedRequest(traffic.log, traffic.now - 5_000).admit().route("openai", "local")
     one.call("openai", error="rate_limited").call("local", error="server").settle("failed", "server", 502)
     sql = recipes("Find out why a request failed")[0]
 
@@ -174,9 +174,9 @@ def test_the_trail_of_a_failed_request_ends_with_what_its_caller_got(traffic: Tr
 
 def test_frequent_failures_come_first(traffic: Traffic) -> None:
     for code in ("server", "server", "timeout"):
-        one = Traveller(traffic.log, traffic.now - 5_000).admit().route("openai")
+        one = SimulatedRequest(traffic.log, traffic.now - 5_000).admit().route("openai")
         one.call("openai", error="server").settle("failed", code, 502)
-    Traveller(traffic.log, traffic.now - 5_000).admit().route("openai").call("openai").settle("answered")
+    SimulatedRequest(traffic.log, traffic.now - 5_000).admit().route("openai").call("openai").settle("answered")
 
     found = traffic.find(recipes("Find out why a request failed")[1])
 
@@ -229,7 +229,7 @@ def test_a_provider_is_down_if_all_of_three_attempts_failed(traffic: Traffic) ->
         "caller": ("invalid_request", "invalid_request", "invalid_request"),
     }.items():
         for error in errors:
-            one = Traveller(traffic.log, traffic.now - 30_000).admit().route(provider)
+            one = SimulatedRequest(traffic.log, traffic.now - 30_000).admit().route(provider)
             one.call(provider, error=error)  # type: ignore[arg-type]
 
     found = traffic.find(recipes("Get an alert")[0])

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connectors.clickhouse import ClickHouseClient
-from tests.dashboards.checker import alert_values, dashboard_faults
+from tests.dashboards.checker import alert_values, find_faults
 from tests.dashboards.expander import View
 from tests.fixtures.gateway import GatewayProcess
 
@@ -51,7 +51,7 @@ def test_every_panel_and_alert_has_something_to_show_of_real_traffic(
     some_of_everything(gateway)
     now = int(time.time() * 1000)
 
-    faults = dashboard_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=UNHURT)
+    faults = find_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=UNHURT)
     values = alert_values(clickhouse)
 
     assert not faults, "\n".join(faults)
