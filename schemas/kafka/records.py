@@ -1,4 +1,4 @@
-"""A record as Kafka holds it, read and to be written. Bytes only: what they mean is the codec's to say."""
+"""Kafka records, read and to be written. Keys and values are bytes; the codec decodes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.kafka.headers import Headers
 
 @frozen_slots
 class ConsumerRecord:
-    """One record as it came from the log."""
+    """One record read from Kafka."""
 
     topic: str
     partition: int
@@ -18,10 +18,15 @@ class ConsumerRecord:
     value: bytes | None
     headers: Headers
 
+    @property
+    def position(self) -> str:
+        """Topic, partition and offset as text: ``llm.requests.v1/3/42``."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 @frozen_slots
 class ProducerRecord:
-    """One record to write. Without a partition, the key decides (murmur2, as in every Kafka client)."""
+    """One record to write. Without a partition, the key selects it (murmur2, as in Java's client)."""
 
     topic: str
     key: bytes | None
@@ -29,9 +34,9 @@ class ProducerRecord:
     headers: Headers = ()
     partition: int | None = None
     dead_letter_topic: str = ""
-    """Where this goes instead if its topic or partition does not exist: a dead-letter topic. Only for topics that
-    callers name; a topic of ours that is missing stops the stage."""
+    """Dead-letter topic for the record if its topic or partition does not exist. Only for topics that callers name; a
+    missing pipeline topic stops the stage instead."""
     write_after_revocation: bool = False
-    """Write this also when the input's partition went to another worker meanwhile, who will write the rest."""
+    """Write the record even if another worker has the input's partition, and will write the other outputs."""
     source_record: ConsumerRecord | None = None
-    """The record that this answers: its place is the one that such a dead letter tells."""
+    """The record that this one answers; a dead letter has its position."""

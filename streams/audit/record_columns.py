@@ -28,7 +28,7 @@ def position_columns(records: Sequence[ConsumerRecord]) -> Columns:
 
 
 def _id(record: ConsumerRecord) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"
+    return record.position
 
 
 def source_columns(records: Sequence[ConsumerRecord], stage: object) -> Columns:

@@ -96,7 +96,7 @@ class AuditStage(SinkStage):
         """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
         stub = self._row_builder.placeholder(record, f"{table}: {error}")
         self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns, f"{token}/note of {table}")
-        place = f"{record.topic}/{record.partition}/{record.offset}"
+        place = record.position
         log.error("row refused", table=table, record=place, reason=str(error))
 
 

@@ -153,7 +153,7 @@ def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> Reques
             "cost_usd": last.cost_usd,
             "answered_at": None if is_replay else last.finished_at,
         }
-    return settle(routed, end.outcome, end.failure, now if is_replay else end.settled_at, called=called)
+    return settle(routed, end.outcome, end.failure, now if is_replay else end.settled_at, call_result=called)
 
 
 def is_client_retry(request: Request, first: Request) -> bool:

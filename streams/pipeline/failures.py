@@ -1,4 +1,4 @@
-"""What a caller is told when no provider answered: HTTP status, OpenAI's error type, a stable code, one sentence."""
+"""Failures that callers receive: HTTP status, OpenAI's error type, a stable code, and one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.events.vocabulary import ErrorType
 
 
 class ErrorMapping(NamedTuple):
-    """How one class of error is told."""
+    """The caller's view of one error type."""
 
     status: int
     type: str
@@ -41,7 +41,10 @@ ERROR_MAPPINGS: dict[ErrorType, ErrorMapping] = {
         400, "invalid_request_error", "invalid_request", "the provider refused the request"
     ),
     "auth": ErrorMapping(
-        502, "server_error", "auth", "the provider refused the gateway's own credentials, its operator must mend them"
+        502,
+        "server_error",
+        "auth",
+        "the provider refused the gateway's own credentials, its operator must correct them",
     ),
     "not_found": ErrorMapping(404, "invalid_request_error", "model_not_found", "the provider does not know the model"),
     "timeout": ErrorMapping(504, "server_error", "timeout", "the provider did not answer in time, try again"),
@@ -49,7 +52,7 @@ ERROR_MAPPINGS: dict[ErrorType, ErrorMapping] = {
     "network": ErrorMapping(502, "server_error", "network", "the provider can't be reached, try again later"),
 }
 
-MAX_QUOTED_CHARACTERS: frozenset[ErrorType] = frozenset(
+QUOTED_ERRORS: frozenset[ErrorType] = frozenset(
     {
         "context_length",
         "request_too_large",
@@ -58,7 +61,7 @@ MAX_QUOTED_CHARACTERS: frozenset[ErrorType] = frozenset(
         "invalid_request",
     }
 )
-"""Here the provider's own message is about the caller's request, and follows ours."""
+"""Error types whose provider message concerns the caller's request; it is appended to our sentence."""
 
 EXPIRED = Failure(
     status=504,
@@ -71,7 +74,7 @@ IN_DOUBT = Failure(
     status=502,
     type="server_error",
     code="in_doubt",
-    message="a crash interrupted the call and nobody knows whether the provider answered, try again if that is safe",
+    message="a crash interrupted the call and it is unknown whether the provider answered, try again if that is safe",
 )
 
 
@@ -79,40 +82,40 @@ IDEMPOTENCY_KEY_REUSED = Failure(
     status=422,
     type="invalid_request_error",
     code="idempotency_key_reused",
-    message="another request had this name (Idempotency-Key), give this one its own, or repeat that one unchanged",
+    message="another request has used this Idempotency-Key, choose a new key, or repeat that request unchanged",
 )
 
 
 def to_failure(error_type: ErrorType, message: str, retry_after_s: float | None, param: str | None = None) -> Failure:
-    """Tell the caller about the last error.
+    """Return the failure that the caller receives for the last error.
 
     Args:
-        error_type: its class.
-        message: the provider's; quoted only where it is about the caller's own request.
+        error_type: type of the error.
+        message: the provider's message; quoted only for ``QUOTED_ERRORS``.
         retry_after_s: the provider's hint.
-        param: the caller's parameter at fault; the message is then our own, and says it all.
+        param: the invalid parameter; the message is then our own, and is returned as it is.
 
     """
-    telling = ERROR_MAPPINGS[error_type]
+    mapping = ERROR_MAPPINGS[error_type]
     if param is not None:
-        code = "unsupported_parameter" if error_type == "invalid_request" else telling.code
-        return Failure(status=400, type=telling.type, code=code, message=message, param=param)
-    quote = f": {message}" if error_type in MAX_QUOTED_CHARACTERS and message else ""
+        code = "unsupported_parameter" if error_type == "invalid_request" else mapping.code
+        return Failure(status=400, type=mapping.type, code=code, message=message, param=param)
+    quote = f": {message}" if error_type in QUOTED_ERRORS and message else ""
     return Failure(
-        status=telling.status,
-        type=telling.type,
-        code=telling.code,
-        message=telling.sentence + quote,
+        status=mapping.status,
+        type=mapping.type,
+        code=mapping.code,
+        message=mapping.sentence + quote,
         retry_after_ms=math.ceil(retry_after_s * 1000) if retry_after_s is not None else None,
     )
 
 
 def unavailable(retry_after_s: float) -> Failure:
-    """Tell the caller that nobody was called: every target of its model is left alone for so many seconds."""
+    """Return the failure of a request without a call: no target of its model is available for so many seconds."""
     return Failure(
         status=503,
         type="server_error",
         code="provider_unavailable",
-        message="every provider of this model fails or is at its limit, and is left alone for a while, try again later",
+        message="every provider of this model fails or is at its limit, try again later",
         retry_after_ms=math.ceil(retry_after_s * 1000),
     )

@@ -1,4 +1,4 @@
-"""How a stage writes an event of a request: the same key, framing and headers from every stage."""
+"""Records of events: every stage writes them with the same key, framing and headers."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ def request_event_record(
     stage: str,
     at_ms: int,
     *,
-    serial: str = "",
+    event_id_suffix: str = "",
     partition: int | None = None,
-    even_if_lost: bool = False,
+    write_after_revocation: bool = False,
 ) -> ProducerRecord:
-    """Write an event under its request's id.
+    """Return the record of an event, with the request's id as key.
 
     Args:
-        event: what happened.
-        topic: where it belongs.
-        stage: who says so.
-        at_ms: when, in milliseconds since the epoch.
-        serial: tells several events of one class and request apart.
-        partition: if not that of the request's id.
-        even_if_lost: whether it is written by a worker that has lost the request meanwhile.
+        event: the event.
+        topic: topic of this event class.
+        stage: the stage that writes it.
+        at_ms: time of the event, milliseconds since the epoch.
+        event_id_suffix: distinguishes events of the same class and request.
+        partition: explicit partition; None derives it from the key.
+        write_after_revocation: whether a worker writes it also after it lost the request's partition.
 
     """
     request = event.request
-    headers = cloudevent_headers(event, request.request_id, stage, at_ms, request.traceparent, serial=serial)
+    headers = cloudevent_headers(event, request.request_id, stage, at_ms, request.traceparent, serial=event_id_suffix)
     key = request.request_id.encode()
-    return ProducerRecord(topic.name, key, encode(event), headers, partition, write_after_revocation=even_if_lost)
+    return ProducerRecord(
+        topic.name, key, encode(event), headers, partition, write_after_revocation=write_after_revocation
+    )
 
 
 def attempt_event_record(event: AttemptEvent, topic: Topic, stage: str, partition: int) -> ProducerRecord:
-    """Write what became of an attempt beside its request, so that who gets the one partition can read the other.
+    """Return the record of an attempt, in the partition number of its request, so that the next owner can read it.
 
-    Who has lost the request begins nothing, and tells how it ended what was begun.
+    After a revocation, the end of an attempt is still written, but no start.
     """
     match event:
         case AttemptStarted():
@@ -60,17 +62,20 @@ def attempt_event_record(event: AttemptEvent, topic: Topic, stage: str, partitio
             at_ms = event.finished_at
         case AttemptWithdrawn():
             at_ms = event.withdrawn_at
-    ends = not isinstance(event, AttemptStarted)
+    is_end = not isinstance(event, AttemptStarted)
+    suffix = f"/{event.attempt}"
     return request_event_record(
-        event, topic, stage, at_ms, serial=f"/{event.attempt}", partition=partition, even_if_lost=ends
+        event, topic, stage, at_ms, event_id_suffix=suffix, partition=partition, write_after_revocation=is_end
     )
 
 
 def target_event_record(event: TargetStateChanged, topic: Topic, stage: str) -> ProducerRecord:
-    """Write what happened to a target, under its name, so that its states stay in order."""
+    """Return the record of a target's state change, with the target's name as key, so that its states stay in order."""
     target = f"{event.provider}/{event.model}"
     headers = cloudevent_headers(
         event, event.worker, stage, event.changed_at, "", serial=f"/{target}/{event.changed_at}"
     )
-    told = tuple(item for item in headers if item[0] != REQUEST_ID)
-    return ProducerRecord(topic.name, target.encode(), encode(event), told, write_after_revocation=True)
+    headers_without_request = tuple(item for item in headers if item[0] != REQUEST_ID)
+    return ProducerRecord(
+        topic.name, target.encode(), encode(event), headers_without_request, write_after_revocation=True
+    )

@@ -1,4 +1,4 @@
-"""The one end of a request, made from whatever of it a stage holds."""
+"""Settlement: the event that ends a request, built from the request's last event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.events.vocabulary import Outcome
 
 
 class CallResult(TypedDict, total=False):
-    """What became of the calls for a request, as the fields of its end."""
+    """Result of the provider calls of a request, as fields of ``RequestSettled``."""
 
     provider: str
     provider_model: str
@@ -36,16 +36,16 @@ def settle_refused(
     actions: tuple[PolicyAction, ...] = (),
     config_hash: str,
 ) -> RequestSettled:
-    """End a request that was not admitted. Its body is not kept: nobody has allowed it.
+    """Settle a request that was not admitted. Its body is not recorded, because no policy has allowed it.
 
     Args:
-        request: free of what the policy would take out of it.
+        request: without the data that the policy would remove.
         outcome: refused or expired.
-        failure: why.
+        failure: the reason.
         settled_at: milliseconds since the epoch.
-        model: that it asked for, if that may be kept.
-        actions: of the policy.
-        config_hash: of the configuration that decided.
+        model: the requested model, if it may be recorded.
+        actions: the policy's actions.
+        config_hash: hash of the configuration in force.
 
     """
     return RequestSettled(
@@ -66,17 +66,17 @@ def settle(
     settled_at: int,
     *,
     config_hash: str = "",
-    called: CallResult | None = None,
+    call_result: CallResult | None = None,
 ) -> RequestSettled:
-    """End an admitted request.
+    """Settle an admitted request.
 
     Args:
-        event: how far the request has come.
-        outcome: how it ends.
-        failure: why, unless answered.
+        event: the request's last event.
+        outcome: the final state.
+        failure: the reason, unless answered.
         settled_at: milliseconds since the epoch.
-        config_hash: of the configuration that decided; by default the event's.
-        called: what became of its calls, if there were any.
+        config_hash: hash of the configuration in force; by default the event's.
+        call_result: result of the provider calls, if there were any.
 
     """
     return RequestSettled(
@@ -91,5 +91,5 @@ def settle(
         routed_at=event.routed_at if isinstance(event, RequestRouted) else None,
         settled_at=settled_at,
         config_hash=config_hash or event.config_hash,
-        **(called or {}),
+        **(call_result or {}),
     )

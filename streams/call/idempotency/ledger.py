@@ -131,7 +131,7 @@ class RequestLedger:
         try:
             self.claims.observe(record)
         except UndecodableError as error:
-            position = f"{record.topic}/{record.partition}/{record.offset}"
+            position = record.position
             log.warning("record.unreadable", record=position, reason=str(error))
 
 

@@ -88,7 +88,7 @@ def parse_reply(record: ConsumerRecord) -> Reply | ReplyChunk:
             streamed=STREAMED in headers,
         )
     except ValueError as error:
-        place = f"{record.topic}[{record.partition}]@{record.offset}"
+        place = record.position
         raise UnreadableReplyError(f"{place} is no reply of ours ({type(error).__name__})") from error
 
 
@@ -128,5 +128,5 @@ async def consume_replies(replies: ReplySource, deliver: Callable[[Reply | Reply
             except UnreadableReplyError as error:
                 _log.warning("reply.unreadable", reason=str(error))
             except Exception as error:  # noqa: BLE001 - whatever one reply does to its waiter, the others get theirs
-                place = f"{record.topic}[{record.partition}]@{record.offset}"
+                place = record.position
                 _log.error("reply.undelivered", place=place, error=type(error).__name__)

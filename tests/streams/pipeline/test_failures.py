@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from schemas.events.vocabulary import ErrorType
-from streams.pipeline.failures import ERROR_MAPPINGS, MAX_QUOTED_CHARACTERS, to_failure
+from streams.pipeline.failures import ERROR_MAPPINGS, QUOTED_ERRORS, to_failure
 
 
 def test_every_error_type_has_a_mapping() -> None:
@@ -41,7 +41,7 @@ def test_failure_has_the_status_and_code_that_openai_clients_expect(
 def test_provider_message_is_quoted_only_about_the_callers_request(error_type: ErrorType) -> None:
     failure = to_failure(error_type, "org-123 said so", None)
 
-    assert ("org-123" in failure.message) == (error_type in MAX_QUOTED_CHARACTERS)
+    assert ("org-123" in failure.message) == (error_type in QUOTED_ERRORS)
 
 
 def test_retry_after_is_rounded_up() -> None:

@@ -13,7 +13,7 @@ from tests.factories import read, routed
 def test_event_record_has_the_request_id_as_key_and_its_traceparent() -> None:
     event = routed()
 
-    output = request_event_record(event, Topics().routed, "route", 0, serial="/1")
+    output = request_event_record(event, Topics().routed, "route", 0, event_id_suffix="/1")
 
     assert read(output) == [event]
     assert (output.topic, output.key, output.partition) == ("llm.routed.v1", event.request.request_id.encode(), None)
