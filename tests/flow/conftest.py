@@ -1,4 +1,4 @@
-"""Fixtures for what a test must be able to break without harming its neighbours."""
+"""Fixtures for tests that kill their broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.kafka.topics import Topics
 
 @pytest.fixture
 async def own_broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
-    """A broker of one test's own, to be killed."""
+    """A separate broker for one test, which may kill it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -25,7 +25,7 @@ async def own_broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
 
 @pytest.fixture
 async def own_topics(own_broker: EmbeddedBroker) -> Topics:
-    """All topics on it."""
+    """All topics on the separate broker."""
     topics = Topics()
     await ensure_topics(own_broker.bootstrap_servers, (*topics.all, *topics.dead_letters), 1)
     return topics

@@ -1,4 +1,4 @@
-"""No second paid call, with the log as the memory: what a worker learns from others' attempts before it begins."""
+"""Tests that the call stage makes no second paid call, from the attempts of other workers on the log."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ from tests.factories import chat, now_ms, routed
 pytestmark = pytest.mark.flow
 
 DEAD = f"{incarnation.current_worker_id().partition('/')[0]}/4194304/1"
-"""A worker of this machine whose process id is beyond what Linux gives."""
+"""Id of a worker of this machine, with a process id above Linux's maximum."""
 
 
-class Counting:
-    """A provider that counts its calls by request, and answers when it is let."""
+class CountingProvider:
+    """A provider that counts its calls by request, and answers when ``released`` is set."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
-        self.let = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def complete(self, call: ProviderCall) -> ProviderAnswer:
         self.calls[call.request_id] += 1
-        await self.let.wait()
+        await self.released.wait()
         return ProviderAnswer({"id": "paid", "choices": []}, 200, Usage(), "paid", "m", ("stop",))
 
     async def stream(self, call: ProviderCall) -> AsyncIterator[dict[str, Any] | ProviderAnswer]:
@@ -67,8 +67,8 @@ class Counting:
 
 
 @contextlib.asynccontextmanager
-async def working(
-    provider: Counting, topics: Topics, broker: EmbeddedBroker, name: str = "here"
+async def run_worker(
+    provider: CountingProvider, topics: Topics, broker: EmbeddedBroker, name: str = "here"
 ) -> AsyncIterator[Worker]:
     settings = Settings(kafka=KafkaSettings(topic_prefix=topics.prefix))
     follow = functools.partial(TopicFollower, broker.bootstrap_servers)
@@ -82,7 +82,7 @@ async def working(
         await worker.stop()
 
 
-async def put(
+async def produce(
     broker: EmbeddedBroker, topics: Topics, *events: RequestRouted | AttemptStarted | AttemptFinished
 ) -> None:
     async with KafkaProducer(broker.bootstrap_servers) as producer:
@@ -104,7 +104,7 @@ async def outcomes(broker: EmbeddedBroker, topics: Topics, count: int) -> list[R
     return found
 
 
-def begun(request: RequestRouted, worker: str, expires_in_ms: int = 60_000) -> AttemptStarted:
+def attempt_started(request: RequestRouted, worker: str, expires_in_ms: int = 60_000) -> AttemptStarted:
     return AttemptStarted(
         request=request.request,
         attempt=1,
@@ -116,7 +116,7 @@ def begun(request: RequestRouted, worker: str, expires_in_ms: int = 60_000) -> A
     )
 
 
-def ended(started: AttemptStarted) -> AttemptFinished:
+def attempt_finished(started: AttemptStarted) -> AttemptFinished:
     return AttemptFinished(
         request=started.request,
         attempt=1,
@@ -129,15 +129,15 @@ def ended(started: AttemptStarted) -> AttemptFinished:
     )
 
 
-async def test_a_redelivered_request_that_has_its_answer_is_answered_from_the_log(
+async def test_redelivered_request_with_an_answer_is_answered_from_the_log(
     broker: EmbeddedBroker, topics: Topics
 ) -> None:
-    provider, request = Counting(), routed()
-    provider.let.set()
-    started = begun(request, DEAD)
-    await put(broker, topics, request, started, ended(started))
+    provider, request = CountingProvider(), routed()
+    provider.released.set()
+    started = attempt_started(request, DEAD)
+    await produce(broker, topics, request, started, attempt_finished(started))
 
-    async with working(provider, topics, broker):
+    async with run_worker(provider, topics, broker):
         (settled,) = await outcomes(broker, topics, 1)
 
     assert provider.calls == Counter()
@@ -146,38 +146,38 @@ async def test_a_redelivered_request_that_has_its_answer_is_answered_from_the_lo
 
 
 @pytest.mark.parametrize(("on_in_doubt", "outcome", "calls"), [("retry", "answered", 1), ("fail", "failed", 0)])
-async def test_a_call_that_a_dead_worker_left_running_is_in_doubt_and_the_route_decides(
+async def test_call_of_a_dead_worker_is_in_doubt_and_follows_on_in_doubt(
     broker: EmbeddedBroker, topics: Topics, on_in_doubt: str, outcome: str, calls: int
 ) -> None:
-    provider, request = Counting(), routed(on_in_doubt=on_in_doubt)
-    provider.let.set()
-    await put(broker, topics, request, begun(request, DEAD))
+    provider, request = CountingProvider(), routed(on_in_doubt=on_in_doubt)
+    provider.released.set()
+    await produce(broker, topics, request, attempt_started(request, DEAD))
 
-    async with working(provider, topics, broker):
+    async with run_worker(provider, topics, broker):
         (settled,) = await outcomes(broker, topics, 1)
 
     assert provider.calls.total() == calls
     assert settled.outcome == outcome
 
 
-async def test_a_call_of_a_worker_elsewhere_is_waited_for(broker: EmbeddedBroker, topics: Topics) -> None:
-    provider, request = Counting(), routed()
-    provider.let.set()
-    started = begun(request, "another-machine/1/1")
-    await put(broker, topics, request, started)
+async def test_call_of_a_worker_on_another_machine_is_waited_for(broker: EmbeddedBroker, topics: Topics) -> None:
+    provider, request = CountingProvider(), routed()
+    provider.released.set()
+    started = attempt_started(request, "another-machine/1/1")
+    await produce(broker, topics, request, started)
 
-    async with working(provider, topics, broker) as worker:
+    async with run_worker(provider, topics, broker) as worker:
         await eventually(lambda: worker.in_flight == 1, within=20)
-        await put(broker, topics, ended(started))
+        await produce(broker, topics, attempt_finished(started))
         (settled,) = await outcomes(broker, topics, 1)
 
     assert provider.calls == Counter()
     assert settled.output == '{"id": "recorded"}'
 
 
-def remember(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hours: int) -> None:
-    """Put an answer on the log as a worker did so many hours ago, in its request's partition."""
-    event = ended(begun(request, DEAD))
+def produce_answer(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hours: int) -> None:
+    """Produce the answer of a worker from some hours ago, in the partition of its request."""
+    event = attempt_finished(attempt_started(request, DEAD))
     output = with_fingerprint(
         request_event_record(event, topics.attempts, "call", now_ms()), fingerprint(request, parse_body(request))
     )
@@ -189,20 +189,25 @@ def remember(broker: EmbeddedBroker, topics: Topics, request: RequestRouted, hou
     producer.flush(20)
 
 
-def asked(name: str, text: str = "hello", **more: Any) -> RequestRouted:
+def named_request(name: str, text: str = "hello", **more: Any) -> RequestRouted:
     return routed(body=chat(text=text), request_id=named_request_id("acme", name), **more)
 
 
-async def test_a_named_request_that_was_answered_within_a_day_is_answered_from_the_log(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
-    provider = Counting()
-    provider.let.set()
+async def test_repeat_within_a_day_is_answered_from_the_log(broker: EmbeddedBroker, topics: Topics) -> None:
+    provider = CountingProvider()
+    provider.released.set()
     for hours, name in ((2, "young"), (23, "old"), (25, "too old")):
-        remember(broker, topics, asked(name, received_at=5), hours)
+        produce_answer(broker, topics, named_request(name, received_at=5), hours)
 
-    async with working(provider, topics, broker):
-        await put(broker, topics, asked("young"), asked("old"), asked("too old"), asked("young", "another question"))
+    async with run_worker(provider, topics, broker):
+        await produce(
+            broker,
+            topics,
+            named_request("young"),
+            named_request("old"),
+            named_request("too old"),
+            named_request("young", "another question"),
+        )
         settled = await outcomes(broker, topics, 4)
 
     ends = {(event.request.request_id, event.outcome, event.replayed, event.output[:10]) for event in settled}
@@ -215,41 +220,39 @@ async def test_a_named_request_that_was_answered_within_a_day_is_answered_from_t
     assert provider.calls == {named_request_id("acme", "too old"): 1}
 
 
-async def test_what_a_worker_has_answered_itself_it_finds_again_on_the_log(
+async def test_worker_finds_its_own_answer_on_the_log(
     broker: EmbeddedBroker, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "Claims", functools.partial(Claims, 0))  # as when it is full
-    provider = Counting()
-    provider.let.set()
+    monkeypatch.setattr(memory, "Claims", functools.partial(Claims, 0))  # no room for claims
+    provider = CountingProvider()
+    provider.released.set()
 
-    async with working(provider, topics, broker) as worker:
+    async with run_worker(provider, topics, broker) as worker:
         recall = cast("CallStage", worker.stage)._ledger._answer_lookup
         assert recall is not None
-        await put(broker, topics, asked("order-7", received_at=5))
+        await produce(broker, topics, named_request("order-7", received_at=5))
         (first,) = await outcomes(broker, topics, 1)
         await eventually(lambda: recall._index.find(named_request_id("acme", "order-7")) is not None)
-        await put(broker, topics, asked("order-7"))
+        await produce(broker, topics, named_request("order-7"))
         again = (await outcomes(broker, topics, 2))[-1]
 
     assert (again.output, again.replayed) == (first.output, True)
     assert provider.calls.total() == 1
 
 
-async def test_a_rebalance_in_the_middle_of_many_calls_costs_no_second_one(
-    broker: EmbeddedBroker, topics: Topics
-) -> None:
-    first, second = Counting(), Counting()
+async def test_rebalance_during_40_calls_causes_no_second_call(broker: EmbeddedBroker, topics: Topics) -> None:
+    first, second = CountingProvider(), CountingProvider()
     requests = [routed() for _ in range(40)]
-    await put(broker, topics, *requests)
-    async with working(first, topics, broker, "first") as worker:
+    await produce(broker, topics, *requests)
+    async with run_worker(first, topics, broker, "first") as worker:
         await eventually(lambda: first.calls.total() == 40, within=20)
 
-        async with working(second, topics, broker, "second") as other:
+        async with run_worker(second, topics, broker, "second") as other:
             half = sum(topic.partitions for topic in topics.sources_of("call")) // 2
             await eventually(lambda: other.assigned == worker.assigned == half, within=30)
             await eventually(lambda: other.in_flight + worker.in_flight >= 40, within=20)
-            first.let.set()
-            second.let.set()
+            first.released.set()
+            second.released.set()
             settled = await outcomes(broker, topics, 40)
             await eventually(lambda: other.in_flight == 0 and worker.in_flight == 0, within=20)
 

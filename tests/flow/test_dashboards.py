@@ -1,4 +1,4 @@
-"""Every panel and every alert, over what a running gateway has stored of real traffic, by the port that it serves."""
+"""Tests of every panel and alert over the traffic of a running gateway, through its ClickHouse port."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
-UNHURT = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipeline / Requests by last event"}
-"""What this traffic has nothing for: no target failed often enough, and every request has its end."""
+EMPTY_PANELS = {"providers / Circuit breakers", "pipeline / Unsettled requests", "pipeline / Requests by last event"}
+"""Panels without rows: no circuit breaker opened, and every request is settled."""
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def clickhouse(gateway: GatewayProcess) -> Iterator[ClickHouseClient]:
     reader.close()
 
 
-def some_of_everything(gateway: GatewayProcess) -> None:
-    """Answered, refused, failed, fallen back, masked, and a dead letter; then wait until the last of it is stored."""
+def send_varied_traffic(gateway: GatewayProcess) -> None:
+    """Cause answers, refusals, failures, a fallback, a mask and a dead letter, and wait until all are stored."""
     for model in ("demo", "fallback", "broken", "gpt-99"):
         gateway.chat("hello", model)
     producer = Producer({"bootstrap.servers": gateway.kafka})
@@ -45,13 +45,11 @@ def some_of_everything(gateway: GatewayProcess) -> None:
     gateway.until_rows("SELECT 1 FROM events WHERE event_type = 'DeadLettered'")
 
 
-def test_every_panel_and_alert_has_something_to_show_of_real_traffic(
-    gateway: GatewayProcess, clickhouse: ClickHouseClient
-) -> None:
-    some_of_everything(gateway)
+def test_every_panel_and_alert_has_rows_of_real_traffic(gateway: GatewayProcess, clickhouse: ClickHouseClient) -> None:
+    send_varied_traffic(gateway)
     now = int(time.time() * 1000)
 
-    faults = find_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=UNHURT)
+    faults = find_faults(clickhouse, View(now - 15 * 60_000, now + 10_000), may_be_empty=EMPTY_PANELS)
     values = alert_values(clickhouse)
 
     assert not faults, "\n".join(faults)

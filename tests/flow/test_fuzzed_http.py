@@ -1,4 +1,4 @@
-"""The running gateway against whatever its own OpenAPI document lets one think of, and what it forbids."""
+"""Fuzz test of the running gateway with valid and invalid requests from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
 
-PATIENCE_S = 10.0
-"""Who waits less may be told 504, and be told the truth."""
+MIN_TIMEOUT_S = 10.0
+"""Shorter timeouts may correctly lead to 504."""
 
 
 HELLO = {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}
-ONE_OF = 3
-"""So many of the cases that are made for every field and its limits: there are more than a thousand."""
+RUN_ONE_OF = 3
+"""One of this many systematic cases is run: there are more than a thousand."""
 
 DESCRIBED = schemathesis.openapi.from_dict(document())
 CHECKS = [
@@ -43,23 +43,23 @@ CHECKS = [
 
 @dataclass
 class Caller:
-    """What one caller of the gateway has done so far."""
+    """State of the caller."""
 
     gateway: GatewayProcess
     session: requests.Session = field(default_factory=requests.Session)
-    turns: Counter[str] = field(default_factory=Counter)
+    cases: Counter[str] = field(default_factory=Counter)
     answered: dict[bool, str] = field(default_factory=dict)
-    """The id of a request that it may ask for, by whether it has a stream."""
+    """Id of an answered request, by whether it was streamed."""
 
-    def is_passed_over(self, case: Case[Any]) -> bool:
-        """Leave out most of those that differ in one field alone."""
-        self.turns[case.operation.label] += 1
+    def should_skip(self, case: Case[Any]) -> bool:
+        """Return whether to skip a systematic case."""
+        self.cases[case.operation.label] += 1
         is_systematic = case.meta is not None and case.meta.phase.name is TestPhase.COVERAGE
-        return is_systematic and bool(self.turns[case.operation.label] % ONE_OF)
+        return is_systematic and bool(self.cases[case.operation.label] % RUN_ONE_OF)
 
-    def make_sense(self, case: Case[Any]) -> None:
-        """Turn what would be refused at once into what reaches a provider or a record, in two of three cases."""
-        if self.turns["all"] % 3 == 0:
+    def use_existing_names(self, case: Case[Any]) -> None:
+        """Make two of three cases valid enough to reach a provider or a record."""
+        if self.cases["all"] % 3 == 0:
             return
         if isinstance(case.body, dict) and isinstance(case.body.get("model"), str):
             case.body["model"] = "demo"
@@ -68,24 +68,24 @@ class Caller:
         if "request_id" in case.path_parameters:
             case.path_parameters["request_id"] = self.answered[case.operation.path.endswith("/stream")]
 
-    def have_patience(self, case: Case[Any]) -> None:
-        """Who waits less may be told 504, and a name that was used before gets what it had."""
+    def avoid_timeouts_and_repeats(self, case: Case[Any]) -> None:
+        """Raise short timeouts, and make idempotency keys unique."""
         for name, value in list(case.headers.items()):
             with contextlib.suppress(ValueError):
-                if name.lower() == "x-request-timeout" and 0 < float(value) < PATIENCE_S:
-                    case.headers[name] = str(PATIENCE_S)
+                if name.lower() == "x-request-timeout" and 0 < float(value) < MIN_TIMEOUT_S:
+                    case.headers[name] = str(MIN_TIMEOUT_S)
             if name.lower() == "idempotency-key" and value:
-                case.headers[name] = f"{self.turns['all']}{value}"[: len(value)]
+                case.headers[name] = f"{self.cases['all']}{value}"[: len(value)]
 
 
 @pytest.fixture(scope="module")
 def caller(gateway: GatewayProcess) -> Iterator[Caller]:
-    made = Caller(gateway)
+    caller_ = Caller(gateway)
     for stream in (False, True):
         _, headers, _ = gateway.post("/v1/chat/completions", json.dumps(HELLO | {"stream": stream}).encode())
-        made.answered[stream] = headers["x-request-id"]
-    with made.session:
-        yield made
+        caller_.answered[stream] = headers["x-request-id"]
+    with caller_.session:
+        yield caller_
 
 
 @DESCRIBED.parametrize()
@@ -97,11 +97,11 @@ def caller(gateway: GatewayProcess) -> Iterator[Caller]:
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_one_of_those_in_the_document(case: Case[Any], caller: Caller) -> None:
-    if caller.is_passed_over(case):
+def test_every_response_is_documented(case: Case[Any], caller: Caller) -> None:
+    if caller.should_skip(case):
         return
-    caller.turns["all"] += 1
-    caller.make_sense(case)
-    caller.have_patience(case)
+    caller.cases["all"] += 1
+    caller.use_existing_names(case)
+    caller.avoid_timeouts_and_repeats(case)
 
     case.call_and_validate(base_url=caller.gateway.http, session=caller.session, timeout=60, checks=CHECKS)

@@ -1,4 +1,4 @@
-"""What an HTTP caller sees, and what is on the record of it."""
+"""Tests of the HTTP API of a running gateway, and of the rows in ClickHouse."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def client(gateway: GatewayProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
-def test_the_official_client_gets_an_answer_and_the_record_holds_it(
-    gateway: GatewayProcess, client: openai.OpenAI
-) -> None:
+def test_official_client_gets_an_answer_that_is_recorded(gateway: GatewayProcess, client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="demo", messages=[{"role": "user", "content": "What is a sluice?"}], metadata={"team": "water"}
     )
@@ -51,24 +49,24 @@ def test_the_official_client_gets_an_answer_and_the_record_holds_it(
     }
 
 
-def test_embeddings_come_back_in_order(client: openai.OpenAI) -> None:
+def test_embeddings_are_in_order(client: openai.OpenAI) -> None:
     answer = client.embeddings.create(model="demo", input=["one", "two", "three"])
 
     assert [item.index for item in answer.data] == [0, 1, 2]
     assert len({tuple(item.embedding) for item in answer.data}) == 3
 
 
-def test_the_models_are_listed(client: openai.OpenAI) -> None:
+def test_models_are_listed(client: openai.OpenAI) -> None:
     assert {"demo", "slow", "fallback"} <= {model.id for model in client.models.list()}
 
 
-def test_switching_the_provider_is_one_string(client: openai.OpenAI) -> None:
+def test_model_may_name_provider_and_model(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model="sim/echo", messages=[{"role": "user", "content": "direct"}])
 
     assert answer.choices[0].message.content
 
 
-def test_an_unknown_model_is_not_found_by_name(client: openai.OpenAI) -> None:
+def test_unknown_model_is_a_404_that_names_it(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="gpt-99", messages=[{"role": "user", "content": "hi"}])
 
@@ -76,21 +74,21 @@ def test_an_unknown_model_is_not_found_by_name(client: openai.OpenAI) -> None:
     assert "gpt-99" in str(caught.value)
 
 
-def test_a_wrong_parameter_is_named(client: openai.OpenAI) -> None:
+def test_invalid_parameter_is_named(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="demo", messages=[{"role": "user", "content": "hi"}], temperature=7)
 
     assert caught.value.param == "temperature"
 
 
-def test_a_rate_limited_provider_says_so_with_a_hint(client: openai.OpenAI) -> None:
+def test_rate_limit_of_a_provider_is_a_429_with_retry_after(client: openai.OpenAI) -> None:
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="limited", messages=[{"role": "user", "content": "hi"}])
 
     assert caught.value.response.headers["retry-after"]
 
 
-def test_a_failing_provider_is_retried_and_then_said_to_have_failed(gateway: GatewayProcess) -> None:
+def test_failing_provider_is_retried_before_the_request_fails(gateway: GatewayProcess) -> None:
     status, headers, answer = gateway.chat("hi", model="broken")
 
     assert status >= 500
@@ -101,7 +99,7 @@ def test_a_failing_provider_is_retried_and_then_said_to_have_failed(gateway: Gat
     assert (row["outcome"], row["attempts"]) == ("failed", 2)
 
 
-def test_the_next_target_answers_when_the_first_has_no_quota(gateway: GatewayProcess) -> None:
+def test_second_target_answers_if_the_first_has_no_quota(gateway: GatewayProcess) -> None:
     status, headers, _ = gateway.chat("hi", model="fallback")
 
     assert status == 200
@@ -111,7 +109,7 @@ def test_the_next_target_answers_when_the_first_has_no_quota(gateway: GatewayPro
     assert (row["attempts"], row["provider_model"]) == (2, "echo")
 
 
-async def test_whoever_does_not_wait_asks_for_the_outcome_later(gateway: GatewayProcess) -> None:
+async def test_respond_async_returns_202_and_a_location_to_poll(gateway: GatewayProcess) -> None:
     body = json.dumps({"model": "slow", "messages": [{"role": "user", "content": "later"}]}).encode()
 
     status, headers, answer = gateway.post("/v1/chat/completions", body, [("Prefer", "respond-async")])
@@ -134,7 +132,7 @@ async def test_whoever_does_not_wait_asks_for_the_outcome_later(gateway: Gateway
     ],
     ids=["not-json", "not-utf8", "null", "empty", "5MB"],
 )
-def test_bad_bodies_get_a_clear_error_and_are_on_the_record(
+def test_invalid_body_is_refused_and_recorded(
     gateway: GatewayProcess, body: bytes, status: int, code: str | None
 ) -> None:
     answered, headers, answer = gateway.post("/v1/chat/completions", body)
@@ -149,7 +147,7 @@ def test_bad_bodies_get_a_clear_error_and_are_on_the_record(
     assert (row["outcome"], row["http_status"]) == ("refused", status)
 
 
-def test_the_gateway_says_that_it_is_ready_and_measures_itself(gateway: GatewayProcess) -> None:
+def test_gateway_is_ready_and_has_metrics(gateway: GatewayProcess) -> None:
     with (
         urllib.request.urlopen(f"{gateway.http}/readyz") as ready,
         urllib.request.urlopen(f"{gateway.http}/metrics") as metrics,

@@ -1,4 +1,4 @@
-"""One name, one paid call: whoever repeats it, at once or later, and whatever has died or begun anew meanwhile."""
+"""Tests that one Idempotency-Key causes one paid call, for concurrent and later repeats, crashes and restarts."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
 
-WORDS = "what was said once"
+WORDS = "answer number"
 
 
-class Paid(ThreadingHTTPServer):
-    """A provider that counts its calls, and never says the same twice."""
+class CountingProvider(ThreadingHTTPServer):
+    """A provider that counts its calls and gives a different answer to each."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.calls = 0
-        self.counting = threading.Lock()
+        self.lock = threading.Lock()
 
 
-class _Answer(BaseHTTPRequestHandler):
-    server: Paid
+class _Handler(BaseHTTPRequestHandler):
+    server: CountingProvider
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with self.server.counting:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.lock:
             self.server.calls += 1
             number = self.server.calls
         head = {"id": f"paid-{number}", "created": 1, "model": "m"}
         body = (
-            self._stream(head, f"{WORDS} {number}") if asked.get("stream") else self._whole(head, f"{WORDS} {number}")
+            self._stream(head, f"{WORDS} {number}") if request.get("stream") else self._whole(head, f"{WORDS} {number}")
         )
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream" if asked.get("stream") else "application/json")
+        self.send_header("content-type", "text/event-stream" if request.get("stream") else "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -63,15 +63,15 @@ class _Answer(BaseHTTPRequestHandler):
         return "".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 USAGE = {"prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5}
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Paid]:
-    with Paid() as server:
+def provider() -> Iterator[CountingProvider]:
+    with CountingProvider() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -80,8 +80,8 @@ def provider() -> Iterator[Paid]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Paid) -> Iterator[GatewayProcess]:
-    """A gateway that is killed in parts, and started again as a whole."""
+def gateway(tmp_path_factory: pytest.TempPathFactory, provider: CountingProvider) -> Iterator[GatewayProcess]:
+    """A gateway whose call worker is killed, and which is restarted."""
     kind = {"kind": "openai", "base_url": f"http://127.0.0.1:{provider.server_port}/v1", "api_key": "none-needed"}
     config = {"providers": {"paid": kind}, "models": {"demo": {"targets": ["paid/m"]}}}
     gateway = GatewayProcess(tmp_path_factory.mktemp("idempotency"), config=config).start()
@@ -97,12 +97,14 @@ def ask(gateway: GatewayProcess, name: str, text: str = "hello", **more: object)
     return status, answer
 
 
-def said(stream: bytes) -> str:
+def text_of(stream: bytes) -> str:
     chunks = [json.loads(line[6:]) for line in stream.decode().split("\n") if line.startswith("data: {")]
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
 
 
-def test_repeats_at_the_same_time_get_one_answer_and_one_call(gateway: GatewayProcess, provider: Paid) -> None:
+def test_concurrent_repeats_get_one_answer_and_cause_one_call(
+    gateway: GatewayProcess, provider: CountingProvider
+) -> None:
     before = provider.calls
 
     with concurrent.futures.ThreadPoolExecutor(8) as callers:
@@ -113,7 +115,7 @@ def test_repeats_at_the_same_time_get_one_answer_and_one_call(gateway: GatewayPr
     assert provider.calls == before + 1
 
 
-def test_another_question_under_a_name_that_was_used_is_refused(gateway: GatewayProcess, provider: Paid) -> None:
+def test_key_with_another_body_is_refused(gateway: GatewayProcess, provider: CountingProvider) -> None:
     ask(gateway, "taken", "one question")
     before = provider.calls
 
@@ -123,22 +125,22 @@ def test_another_question_under_a_name_that_was_used_is_refused(gateway: Gateway
     assert provider.calls == before
 
 
-def test_a_stream_is_repeated_in_chunks_or_as_a_whole_from_the_record(gateway: GatewayProcess, provider: Paid) -> None:
+def test_stream_is_replayed_as_a_stream_or_as_a_whole(gateway: GatewayProcess, provider: CountingProvider) -> None:
     _, first = ask(gateway, "streamed", stream=True)
     before = provider.calls
 
     _, again = ask(gateway, "streamed", stream=True)
     _, whole = ask(gateway, "streamed")
 
-    assert said(first).startswith(WORDS)
-    assert said(again) == said(first)
-    assert json.loads(whole)["choices"][0]["message"]["content"] == said(first)
+    assert text_of(first).startswith(WORDS)
+    assert text_of(again) == text_of(first)
+    assert json.loads(whole)["choices"][0]["message"]["content"] == text_of(first)
     assert again.endswith(b"data: [DONE]\n\n")
     assert provider.calls == before
 
 
-def test_neither_a_crash_of_the_call_worker_nor_a_restart_of_everything_costs_a_second_call(
-    gateway: GatewayProcess, provider: Paid
+def test_repeat_after_a_crash_or_a_restart_causes_no_second_call(
+    gateway: GatewayProcess, provider: CountingProvider
 ) -> None:
     first = ask(gateway, "kept")
     before = provider.calls

@@ -1,4 +1,4 @@
-"""What a service on Kafka sees: one reply where it asked, its correlation bytes untouched, whatever client it has."""
+"""Tests of services on Kafka: one reply on the reply topic, with unchanged correlation bytes, for each framework."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -20,13 +20,11 @@ pytestmark = pytest.mark.flow
 
 CHAT = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "Hello from Kafka"}]}).encode()
 BINARY = b"\x80\x81\xfe\xff\x00\x01\x02\x03\x80\x81\xfe\xff\x00\x01\x02\x03"
-"""A correlation id as Spring makes them: sixteen bytes that are no text."""
-
-Asked = Callable[..., Message]
+"""A correlation id like Spring's: 16 bytes that are not UTF-8."""
 
 
 class Service:
-    """A service on librdkafka: its own reply topic of three partitions, and nothing of ours."""
+    """A service on librdkafka with a reply topic of three partitions."""
 
     def __init__(self, gateway: GatewayProcess) -> None:
         self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
@@ -69,9 +67,9 @@ class Service:
 
 @pytest.fixture
 def service(gateway: GatewayProcess) -> Iterator[Service]:
-    made = Service(gateway)
-    yield made
-    made.consumer.close()
+    service = Service(gateway)
+    yield service
+    service.consumer.close()
 
 
 def headers_of(message: Message) -> dict[str, bytes]:
@@ -90,7 +88,7 @@ def headers_of(message: Message) -> dict[str, bytes]:
     ],
     ids=["spring", "smallrye", "faust", "faststream", "plain"],
 )
-def test_each_framework_gets_exactly_one_reply_with_its_own_correlation(
+def test_framework_gets_exactly_one_reply_with_its_correlation_header(
     service: Service, reply_header: str, correlation_header: str
 ) -> None:
     service.send(CHAT, [(reply_header, service.topic.encode()), (correlation_header, BINARY)])
@@ -108,7 +106,7 @@ def test_each_framework_gets_exactly_one_reply_with_its_own_correlation(
     assert more == []
 
 
-def test_a_reply_partition_is_honoured(service: Service) -> None:
+def test_reply_partition_is_used(service: Service) -> None:
     service.send(
         CHAT,
         [
@@ -122,15 +120,15 @@ def test_a_reply_partition_is_honoured(service: Service) -> None:
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_every_compression_of_kafka_is_read(gateway: GatewayProcess, service: Service, codec: str) -> None:
+def test_compressed_request_is_answered(gateway: GatewayProcess, service: Service, codec: str) -> None:
     service.producer = Producer({"bootstrap.servers": gateway.kafka, "compression.type": codec})
 
-    service.send(CHAT * 1, [("reply_to", service.topic.encode()), ("correlation_id", codec.encode())])
+    service.send(CHAT, [("reply_to", service.topic.encode()), ("correlation_id", codec.encode())])
 
     assert headers_of(service.reply())["correlation_id"] == codec.encode()
 
 
-def test_what_a_request_is_named_is_who_it_is(gateway: GatewayProcess, service: Service) -> None:
+def test_request_id_header_is_the_idempotency_key(gateway: GatewayProcess, service: Service) -> None:
     name = f"order-{uuid.uuid4()}".encode()
 
     service.send(CHAT, [("reply_to", service.topic.encode()), ("request_id", name)])
@@ -152,7 +150,7 @@ def test_what_a_request_is_named_is_who_it_is(gateway: GatewayProcess, service: 
     ],
     ids=["not-json", "not-utf8", "wrong-avro-id", "null", "unknown-model"],
 )
-def test_bad_records_get_an_error_reply_and_hold_up_nobody(
+def test_invalid_record_gets_an_error_reply_and_the_next_one_its_answer(
     service: Service, value: bytes | None, code: bytes | None
 ) -> None:
     service.send(value, [("reply_to", service.topic.encode()), ("correlation_id", b"bad")], key=b"same")
@@ -168,7 +166,7 @@ def test_bad_records_get_an_error_reply_and_hold_up_nobody(
     assert headers_of(replies[b"good"])["sluice-status"] == b"200"
 
 
-def test_a_record_that_can_not_be_read_is_a_dead_letter_too(gateway: GatewayProcess, service: Service) -> None:
+def test_undecodable_record_is_also_a_dead_letter(gateway: GatewayProcess, service: Service) -> None:
     mark = uuid.uuid4().hex
     service.send(
         b"\x00\x00\x00\x27\x0f" + mark.encode(), [("trace", mark.encode()), ("reply_to", service.topic.encode())]
@@ -191,7 +189,7 @@ def test_a_record_that_can_not_be_read_is_a_dead_letter_too(gateway: GatewayProc
     assert gateway.rows(f"SELECT 1 FROM events WHERE position(input, '{mark}') OR position(output, '{mark}')") == []
 
 
-def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(gateway: GatewayProcess, service: Service) -> None:
+def test_header_that_is_not_utf_8_is_refused(gateway: GatewayProcess, service: Service) -> None:
     service.send(CHAT, [("idempotency-key", b"\xff\xfe"), ("reply_to", service.topic.encode())])
 
     headers = headers_of(service.reply())
@@ -199,22 +197,22 @@ def test_a_header_that_is_not_text_costs_a_refusal_not_a_stall(gateway: GatewayP
     assert headers["sluice-outcome"] == b"refused"
 
 
-def test_a_reply_topic_that_does_not_exist_costs_a_dead_letter_and_no_time(
+def test_missing_reply_topic_causes_a_dead_letter_and_delays_no_other_reply(
     gateway: GatewayProcess, service: Service
 ) -> None:
     missing = f"llm.replies.missing-{uuid.uuid4().hex[:6]}"
     service.send(CHAT, [("reply_to", missing.encode()), ("request_id", missing.encode())])
     service.send(CHAT, [("reply_to", service.topic.encode())])
 
-    began = time.monotonic()
+    started = time.monotonic()
     assert headers_of(service.reply())["sluice-status"] == b"200"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     (row,) = gateway.until_rows(f"SELECT outcome FROM requests WHERE idempotency_key = '{missing}'")
     assert row["outcome"] == "answered"
     gateway.until_rows("SELECT 1 FROM events WHERE kafka_topic = 'llm.outcomes.v1-dlt'")
 
 
-def test_nobody_can_make_us_write_to_a_topic_of_the_pipeline(gateway: GatewayProcess, service: Service) -> None:
+def test_reply_topic_of_the_pipeline_is_refused(gateway: GatewayProcess, service: Service) -> None:
     name = f"evil-{uuid.uuid4()}"
 
     service.send(CHAT, [("reply_to", b"llm.routed.v1"), ("request_id", name.encode())])
@@ -224,7 +222,7 @@ def test_nobody_can_make_us_write_to_a_topic_of_the_pipeline(gateway: GatewayPro
     assert "llm.replies." in row["error_message"]
 
 
-def test_personal_data_is_masked_before_anybody_keeps_it(gateway: GatewayProcess, service: Service) -> None:
+def test_personal_data_is_masked_before_it_is_stored(gateway: GatewayProcess, service: Service) -> None:
     mark = uuid.uuid4().hex
     text = f"{mark}: write to jane.{mark}@example.com about DE89 3704 0044 0532 0130 00"
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
@@ -248,7 +246,7 @@ def test_personal_data_is_masked_before_anybody_keeps_it(gateway: GatewayProcess
     ("text", "rule"),
     [("my card is 4111 1111 1111 1111", "pii.CREDIT_CARD"), ("how to build a BOMB", "deny.no-weapons")],
 )
-def test_a_refusal_says_which_rule_and_never_the_text(service: Service, text: str, rule: str) -> None:
+def test_policy_refusal_names_the_rule_and_not_the_text(service: Service, text: str, rule: str) -> None:
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
 
     service.send(body, [("reply_to", service.topic.encode())], topic="llm.requests.acme.v1")

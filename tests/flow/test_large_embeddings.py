@@ -1,4 +1,4 @@
-"""The most that OpenAI takes in one request, 2,048 inputs, with vectors of 1,536 numbers: 39 MB written out."""
+"""Tests of OpenAI's largest embeddings request: 2,048 inputs with 1,536 dimensions, 39 MB as JSON numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INPUTS, DIMENSIONS = 2048, 1536
 BODY = {"model": "sim/any", "input": [f"text {number}" for number in range(INPUTS)], "dimensions": DIMENSIONS}
 
 
-def test_numbers_come_whole_over_http_and_are_packed_on_the_record(gateway: GatewayProcess) -> None:
+def test_http_response_has_all_numbers_and_the_row_has_base64(gateway: GatewayProcess) -> None:
     name = str(uuid.uuid4())
 
     status, _, answer = gateway.post("/v1/embeddings", json.dumps(BODY).encode(), [("Idempotency-Key", name)])
@@ -31,7 +31,7 @@ def test_numbers_come_whole_over_http_and_are_packed_on_the_record(gateway: Gate
     assert int(row["size"]) < len(answer) / 2
 
 
-def test_a_service_on_kafka_gets_them_in_one_reply(gateway: GatewayProcess) -> None:
+def test_kafka_reply_has_all_embeddings(gateway: GatewayProcess) -> None:
     topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": gateway.kafka})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)

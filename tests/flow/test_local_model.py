@@ -1,4 +1,4 @@
-"""A real model behind the whole gateway: what it says goes through HTTP and Kafka, and becomes a dataset."""
+"""Tests of the whole gateway with a real model: HTTP, Kafka and the export of a dataset."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 async def gateway(
     tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 ) -> AsyncIterator[GatewayProcess]:
-    """The gateway with the configuration of `make up-local`, on ports of its own."""
+    """The gateway with the configuration of `make up-local`, on free ports."""
     folder = tmp_path_factory.mktemp("gateway")
     running = GatewayProcess(folder, config=yaml.safe_load((ROOT / "deploy" / "local-model.yaml").read_text("utf-8")))
     model = LocalModel(VENV, free_port())
@@ -43,7 +43,7 @@ async def gateway(
 
 
 def reply_to(gateway: GatewayProcess, body: dict[str, object]) -> Message:
-    """Ask over Kafka, as a service would, and wait for the reply."""
+    """Send a request over Kafka and wait for the reply."""
     servers = {"bootstrap.servers": gateway.kafka}
     consumer = Consumer({**servers, "group.id": "model", "auto.offset.reset": "earliest"})
     consumer.subscribe([REPLIES])
@@ -59,22 +59,22 @@ def reply_to(gateway: GatewayProcess, body: dict[str, object]) -> Message:
     return reply
 
 
-def test_a_real_answer_comes_over_http_and_becomes_an_example(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_answer_over_http_is_exported_as_an_example(gateway: GatewayProcess, tmp_path: Path) -> None:
     status, headers, answer = gateway.chat("In one sentence: what is a gateway?", model="smollm2", temperature=0)
 
     assert status == 200
     assert headers["x-sluice-target"] == "local/smollm2"
-    said = answer["choices"][0]["message"]["content"]
-    assert "gateway" in said.lower()
+    text = answer["choices"][0]["message"]["content"]
+    assert "gateway" in text.lower()
     (row,) = gateway.until_rows(f"SELECT * FROM requests WHERE request_id = '{headers['x-request-id']}'")
     assert row["output_tokens"] == answer["usage"]["completion_tokens"] > 0
     exported = gateway.run("export", "--out", str(tmp_path / "gateways.jsonl"), "--model", "smollm2")
     assert exported.returncode == 0, exported.stderr
     example = json.loads((tmp_path / "gateways.jsonl").read_text("utf-8"))
-    assert example["messages"][-1] == {"role": "assistant", "content": said}
+    assert example["messages"][-1] == {"role": "assistant", "content": text}
 
 
-async def test_a_real_answer_comes_over_kafka_to_whom_it_concerns(gateway: GatewayProcess) -> None:
+async def test_answer_over_kafka_comes_to_the_reply_topic(gateway: GatewayProcess) -> None:
     await ensure_topics(gateway.kafka, [Topic(REPLIES, (), HOUR, 1)], 1)
     body = {"model": "smollm2", "messages": [{"role": "user", "content": "Name one gateway."}], "max_tokens": 24}
 

@@ -1,4 +1,4 @@
-"""`sluice up` as a person runs it: that it starts, why it does not, how it ends, and the commands beside it."""
+"""Tests of `sluice up`: start, failures to start, stop and restart, and the commands on a running gateway."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def guarded_config() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """A gateway with keys, which the tests below stop, start again and kill, in the order in which they stand."""
+    """A gateway with API keys, which the tests below stop, restart and kill, in their order in this file."""
     gateway = GatewayProcess(tmp_path_factory.mktemp("guarded"), guarded_config()).start()
     yield gateway
     if gateway.process is not None and gateway.process.poll() is None:
@@ -46,12 +46,12 @@ def ask(gateway: GatewayProcess, key: str = "") -> tuple[int, dict[str, Any]]:
     return status, json.loads(answer)
 
 
-# --- with keys, and from one start to the next
+# --- API keys, stop and restart
 
 
-def test_without_a_key_nobody_gets_in_and_with_one_only_to_its_models(guarded: GatewayProcess) -> None:
+def test_request_needs_a_key_that_allows_its_model(guarded: GatewayProcess) -> None:
     assert ask(guarded)[0] == 401
-    assert ask(guarded, "sk-sluice-made-up")[0] == 401
+    assert ask(guarded, "sk-sluice-unknown")[0] == 401
     assert ask(guarded, KEYS["full"][0])[0] == 200
 
     status, answer = ask(guarded, KEYS["limited"][0])
@@ -60,7 +60,7 @@ def test_without_a_key_nobody_gets_in_and_with_one_only_to_its_models(guarded: G
     assert answer["error"]["code"]
 
 
-def test_no_key_is_in_the_database_nor_on_the_disk(guarded: GatewayProcess) -> None:
+def test_key_is_in_no_row_and_no_log_file(guarded: GatewayProcess) -> None:
     plain = KEYS["full"][0]
     guarded.until_rows("SELECT 1 FROM requests WHERE outcome = 'answered'")
 
@@ -72,23 +72,23 @@ def test_no_key_is_in_the_database_nor_on_the_disk(guarded: GatewayProcess) -> N
     assert not any(plain.encode() in path.read_bytes() for path in logs)
 
 
-def test_ctrl_c_ends_it_within_seconds_and_the_next_start_goes_on_with_the_same_data(guarded: GatewayProcess) -> None:
+def test_ctrl_c_stops_it_within_15_s_and_the_next_start_has_the_same_data(guarded: GatewayProcess) -> None:
     before = guarded.until_rows("SELECT toString(request_id) AS id FROM requests")
-    began = time.monotonic()
+    started = time.monotonic()
 
     assert guarded.stop() == 0
 
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
     assert guarded.processes() == []
     guarded.start()
-    began = time.monotonic()
+    started = time.monotonic()
     assert ask(guarded, KEYS["full"][0])[0] == 200
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
     after = guarded.until_rows("SELECT toString(request_id) AS id FROM requests", len(before) + 1)
     assert {row["id"] for row in before} < {row["id"] for row in after}
 
 
-async def test_kill_9_of_the_supervisor_leaves_no_process_behind(guarded: GatewayProcess) -> None:
+async def test_sigkill_of_the_supervisor_leaves_no_process(guarded: GatewayProcess) -> None:
     assert guarded.process is not None
     assert len(guarded.processes()) >= 6
 
@@ -98,23 +98,23 @@ async def test_kill_9_of_the_supervisor_leaves_no_process_behind(guarded: Gatewa
     await eventually(lambda: guarded.processes() == [], within=30)
 
 
-# --- why it does not start
+# --- failures to start
 
 
-def first_fault(gateway: GatewayProcess, **environ: str) -> str:
-    """What `sluice up` says on its last line, having failed and left nothing behind."""
-    ended = gateway.run("up", **environ)
+def failure_message(gateway: GatewayProcess, **environ: str) -> str:
+    """Return the last line of a failed `sluice up`, which must leave no process."""
+    result = gateway.run("up", **environ)
 
-    assert ended.returncode == 1, ended.stderr
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
     assert gateway.processes() == []
-    return ended.stderr.splitlines()[-1]
+    return result.stderr.splitlines()[-1]
 
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> GatewayProcess:
-    """A gateway that was never started."""
+    """A gateway that is not started."""
     return GatewayProcess(tmp_path).configure()
 
 
@@ -126,13 +126,11 @@ def stopped(tmp_path: Path) -> GatewayProcess:
         ("SLUICE_CLICKHOUSE_PORT", "is taken by another program; set SLUICE_CLICKHOUSE_PORT to a free one"),
     ],
 )
-def test_a_taken_port_is_said_with_the_variable_that_names_another(
-    stopped: GatewayProcess, variable: str, sentence: str
-) -> None:
+def test_port_in_use_is_reported_with_its_variable(stopped: GatewayProcess, variable: str, sentence: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        assert first_fault(stopped, **{variable: str(port)}) == f"sluice: port {port} {sentence}"
+        assert failure_message(stopped, **{variable: str(port)}) == f"sluice: port {port} {sentence}"
 
 
 @pytest.mark.parametrize(
@@ -145,33 +143,31 @@ def test_a_taken_port_is_said_with_the_variable_that_names_another(
     ],
     ids=["broken", "unknown-provider", "unknown-target", "open-to-all"],
 )
-def test_a_configuration_that_can_not_be_is_said_in_a_sentence(
-    stopped: GatewayProcess, text: str, sentence: str
-) -> None:
+def test_invalid_configuration_is_reported_in_one_sentence(stopped: GatewayProcess, text: str, sentence: str) -> None:
     (stopped.folder / "sluice.yaml").write_text(text, "utf-8")
 
-    assert sentence in first_fault(stopped)
+    assert sentence in failure_message(stopped)
 
 
-def test_a_kafka_that_is_named_and_not_there_is_said_and_none_is_started_instead(stopped: GatewayProcess) -> None:
-    said = first_fault(stopped, SLUICE_KAFKA="127.0.0.1:1")
+def test_unreachable_kafka_is_reported_and_not_replaced(stopped: GatewayProcess) -> None:
+    message = failure_message(stopped, SLUICE_KAFKA="127.0.0.1:1")
 
-    assert said == "sluice: Kafka at 127.0.0.1:1 does not answer; is it running? SLUICE_KAFKA names it"
+    assert message == "sluice: Kafka at 127.0.0.1:1 does not answer; is it running? SLUICE_KAFKA names it"
     assert not (stopped.folder / "state" / "kafka").exists()
 
 
-def test_a_stage_that_can_not_start_ends_the_start_and_says_why(stopped: GatewayProcess) -> None:
+def test_failed_stage_stops_the_start_and_is_reported(stopped: GatewayProcess) -> None:
     (stopped.folder / "state").mkdir()
     (stopped.folder / "state" / "clickhouse").write_text("no folder")
 
-    ended = stopped.run("up")
+    result = stopped.run("up")
 
-    assert ended.returncode == 1
-    assert "`sluice run audit` exited with code" in ended.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert "`sluice run audit` exited with code" in result.stderr.splitlines()[-1]
     assert stopped.processes() == []
 
 
-def test_ctrl_c_during_the_start_leaves_nothing_behind(stopped: GatewayProcess) -> None:
+def test_ctrl_c_during_the_start_leaves_no_process(stopped: GatewayProcess) -> None:
     starting = stopped.popen("up", "--json")
     deadline = time.monotonic() + 60
     while not any("kafka.Kafka" in command for command in stopped.processes()):
@@ -184,18 +180,18 @@ def test_ctrl_c_during_the_start_leaves_nothing_behind(stopped: GatewayProcess) 
     assert stopped.processes() == []
 
 
-def test_a_second_gateway_over_the_same_data_is_refused_and_the_first_goes_on(gateway: GatewayProcess) -> None:
-    ended = gateway.run("up")
+def test_second_gateway_on_the_same_data_is_refused(gateway: GatewayProcess) -> None:
+    result = gateway.run("up")
 
-    assert ended.returncode == 1
-    assert "another `sluice up` runs over" in ended.stderr
+    assert result.returncode == 1
+    assert "another `sluice up` runs over" in result.stderr
     assert gateway.chat("still there?")[0] == 200
 
 
-# --- the commands, beside the running gateway
+# --- commands on a running gateway
 
 
-def test_a_query_is_answered_for_people_and_for_programs(gateway: GatewayProcess) -> None:
+def test_query_prints_a_table_or_json(gateway: GatewayProcess) -> None:
     gateway.chat("count me")
     gateway.until_rows("SELECT 1 FROM requests")
 
@@ -206,16 +202,16 @@ def test_a_query_is_answered_for_people_and_for_programs(gateway: GatewayProcess
     assert int(json.loads(program.stdout)["data"][0]["n"]) >= 1
 
 
-def test_a_query_that_is_wrong_is_a_line_and_writing_is_refused(gateway: GatewayProcess) -> None:
+def test_invalid_or_writing_query_fails_with_one_line(gateway: GatewayProcess) -> None:
     for sql in ("SELECT nonsense FROM nowhere", "DROP TABLE events_log"):
-        ended = gateway.run("query", sql)
+        result = gateway.run("query", sql)
 
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("sluice: ")
-        assert "Traceback" not in ended.stderr
+        assert result.returncode == 1
+        assert result.stderr.startswith("sluice: ")
+        assert "Traceback" not in result.stderr
 
 
-def test_topics_and_tables_are_all_there_already(gateway: GatewayProcess) -> None:
+def test_topics_and_migrate_have_nothing_to_do(gateway: GatewayProcess) -> None:
     topics = gateway.run("topics", "--json")
     migrate = gateway.run("migrate", "--json")
 
@@ -224,31 +220,31 @@ def test_topics_and_tables_are_all_there_already(gateway: GatewayProcess) -> Non
     assert "Traceback" not in migrate.stderr
 
 
-def test_the_doctor_finds_nothing_wrong_with_what_runs(gateway: GatewayProcess) -> None:
+def test_doctor_reports_no_fault_of_a_running_gateway(gateway: GatewayProcess) -> None:
     findings = {finding["check"]: finding for finding in json.loads(gateway.run("doctor", "--json").stdout)}
 
     looks = ("configuration", "ingress", "Kafka", "topics", "stages", "backlog", "ClickHouse", "newest row")
     assert [findings[what]["message"] for what in looks if not findings[what]["ok"]] == []
 
 
-def test_the_doctor_names_all_that_is_wrong_where_nothing_runs(stopped: GatewayProcess) -> None:
-    ended = stopped.run("doctor")
+def test_doctor_reports_every_unreachable_part(stopped: GatewayProcess) -> None:
+    result = stopped.run("doctor")
 
-    assert ended.returncode == 1
-    bad = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("BAD")]
+    assert result.returncode == 1
+    bad = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("BAD")]
     assert bad[:2] == ["ingress", "Kafka"]
-    assert ended.stdout.count("does not answer") == 1
-    assert "sluice up" in ended.stdout
-    assert ended.stderr == ""
+    assert result.stdout.count("does not answer") == 1
+    assert "sluice up" in result.stdout
+    assert result.stderr == ""
 
 
-def test_a_dataset_comes_out_with_its_manifest_and_nothing_is_drawn(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_export_writes_a_dataset_and_no_progress_bar(gateway: GatewayProcess, tmp_path: Path) -> None:
     gateway.chat("a sluice is a gate on a stream")
     gateway.until_rows("SELECT 1 FROM requests WHERE outcome = 'answered'")
     out = tmp_path / "train.jsonl"
 
-    ended = gateway.run("export", "--out", str(out), "--json")
+    result = gateway.run("export", "--out", str(out), "--json")
 
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == ""
-    assert json.loads(ended.stdout)["examples"] == len(out.read_text("utf-8").splitlines()) > 0
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["examples"] == len(out.read_text("utf-8").splitlines()) > 0

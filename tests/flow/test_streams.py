@@ -1,4 +1,4 @@
-"""Streams through the log: in order, at once, resumable, and settled whoever listens."""
+"""Tests of streams: order, resumption, and settlement if the client disconnects."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def client(gateway: GatewayProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
-def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(
-    gateway: GatewayProcess, client: openai.OpenAI
-) -> None:
+def test_official_client_reads_a_stream_that_is_recorded_whole(gateway: GatewayProcess, client: openai.OpenAI) -> None:
     mark = uuid.uuid4().hex
     with client.chat.completions.create(
         model="sim/echo?chunk_ms=20",
@@ -47,7 +45,7 @@ def test_the_official_client_reads_a_stream_and_the_record_holds_the_whole(
     assert row["output_tokens"] == chunks[-1].usage.completion_tokens
 
 
-def test_a_stream_that_breaks_off_is_an_error_to_the_client_and_in_the_record(
+def test_broken_stream_is_an_error_for_the_client_and_is_recorded_as_failed(
     gateway: GatewayProcess, client: openai.OpenAI
 ) -> None:
     mark = uuid.uuid4().hex
@@ -62,12 +60,12 @@ def test_a_stream_that_breaks_off_is_an_error_to_the_client_and_in_the_record(
     assert (row["outcome"], row["attempts"]) == ("failed", 1)
 
 
-def test_an_error_before_the_first_chunk_is_a_plain_one(client: openai.OpenAI) -> None:
+def test_error_before_the_first_chunk_is_an_http_error(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="gpt-99", messages=[{"role": "user", "content": "x"}], stream=True)
 
 
-def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(gateway: GatewayProcess) -> None:
+def test_request_of_a_disconnected_client_is_completed_and_can_be_resumed(gateway: GatewayProcess) -> None:
     mark = uuid.uuid4().hex
     body = json.dumps(
         {
@@ -80,12 +78,12 @@ def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(ga
     with socket.create_connection((str(parts.hostname), parts.port or 80)) as line:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        heard = b""
-        while b"data:" not in heard:
-            heard += line.recv(4096)
+        received = b""
+        while b"data:" not in received:
+            received += line.recv(4096)
     request_id = next(
         line.split(b":", 1)[1].strip().decode()
-        for line in heard.split(b"\r\n")
+        for line in received.split(b"\r\n")
         if line.lower().startswith(b"x-request-id")
     )
 
@@ -99,11 +97,11 @@ def test_a_caller_that_hangs_up_costs_nothing_of_the_record_and_can_come_back(ga
     assert mark in row["output"]
 
 
-def heard_of(topic: str, heard: list[Message]) -> str:
-    return "".join((message.value() or b"").decode() for message in heard if message.topic() == topic)
+def text_on(topic: str, messages: list[Message]) -> str:
+    return "".join((message.value() or b"").decode() for message in messages if message.topic() == topic)
 
 
-def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(gateway: GatewayProcess) -> None:
+def test_service_on_kafka_gets_chunks_and_then_one_reply(gateway: GatewayProcess) -> None:
     chunks, replies = (f"llm.replies.{uuid.uuid4().hex[:8]}" for _ in range(2))
     config: dict[str, str | int | float | bool] = {"bootstrap.servers": gateway.kafka}
     admin = AdminClient(config)
@@ -121,18 +119,18 @@ def test_a_service_on_kafka_gets_chunks_where_it_asked_and_then_its_one_reply(ga
 
     consumer = Consumer({**config, "group.id": chunks, "auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(chunks, 0, 0), TopicPartition(replies, 0, 0)])
-    heard: list[Message] = []
+    messages: list[Message] = []
     deadline = time.monotonic() + 30
-    while not (heard_of(replies, heard) and "stop" in heard_of(chunks, heard)) and time.monotonic() < deadline:
-        message = consumer.poll(0.2)  # two topics: which of them is read first is not said
+    while not (text_on(replies, messages) and "stop" in text_on(chunks, messages)) and time.monotonic() < deadline:
+        message = consumer.poll(0.2)  # messages of the two topics come in any order
         if message is not None and message.error() is None:
-            heard.append(message)
+            messages.append(message)
     consumer.close()
 
-    pieces = [json.loads(message.value() or b"") for message in heard if message.topic() == chunks]
-    (answer,) = [json.loads(message.value() or b"") for message in heard if message.topic() == replies]
-    text = "".join(piece["choices"][0]["delta"].get("content") or "" for piece in pieces)
+    chunk_bodies = [json.loads(message.value() or b"") for message in messages if message.topic() == chunks]
+    (answer,) = [json.loads(message.value() or b"") for message in messages if message.topic() == replies]
+    text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunk_bodies)
     assert text == WORDS == answer["choices"][0]["message"]["content"]
-    numbers = [dict(message.headers() or [])["sluice-sequence"] for message in heard if message.topic() == chunks]
-    assert numbers == [str(number).encode() for number in range(len(pieces))]
-    assert {dict(message.headers() or [])["correlation_id"] for message in heard} == {b"\x01"}
+    numbers = [dict(message.headers() or [])["sluice-sequence"] for message in messages if message.topic() == chunks]
+    assert numbers == [str(number).encode() for number in range(len(chunk_bodies))]
+    assert {dict(message.headers() or [])["correlation_id"] for message in messages} == {b"\x01"}

@@ -1,4 +1,4 @@
-"""Anthropic's official client on the running gateway, with no Claude behind it."""
+"""Tests with Anthropic's official client on the running gateway and the simulated provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.flow
 
 WORDS = "The water runs down to the gate."
 HELLO: list[MessageParam] = [{"role": "user", "content": WORDS}]
-LOOK: ToolParam = {
+GAUGE_TOOL: ToolParam = {
     "name": "look",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
@@ -27,7 +27,7 @@ def text(message: anthropic.types.Message) -> str:
     return "".join(block.text for block in message.content if block.type == "text")
 
 
-def test_a_message_is_answered_counted_and_on_the_record(gateway: GatewayProcess, client: anthropic.Anthropic) -> None:
+def test_message_is_answered_counted_and_recorded(gateway: GatewayProcess, client: anthropic.Anthropic) -> None:
     message = client.messages.create(model="demo", max_tokens=100, system="Repeat.", messages=HELLO)
 
     assert (text(message), message.stop_reason) == (WORDS, "end_turn")
@@ -37,13 +37,13 @@ def test_a_message_is_answered_counted_and_on_the_record(gateway: GatewayProcess
     assert WORDS in row["input"]
 
 
-def test_a_message_that_is_too_long_is_cut(client: anthropic.Anthropic) -> None:
+def test_message_stops_at_max_tokens(client: anthropic.Anthropic) -> None:
     message = client.messages.create(model="demo", max_tokens=2, messages=HELLO)
 
     assert message.stop_reason == "max_tokens"
 
 
-def test_a_message_streams_and_counts(client: anthropic.Anthropic) -> None:
+def test_message_streams_with_usage(client: anthropic.Anthropic) -> None:
     with client.messages.stream(model="demo", max_tokens=100, messages=HELLO) as stream:
         words = list(stream.text_stream)
         final = stream.get_final_message()
@@ -53,7 +53,7 @@ def test_a_message_streams_and_counts(client: anthropic.Anthropic) -> None:
     assert final.usage.output_tokens > 0
 
 
-def test_a_stream_that_breaks_off_is_an_error(client: anthropic.Anthropic) -> None:
+def test_broken_stream_is_an_error(client: anthropic.Anthropic) -> None:
     with (
         pytest.raises(anthropic.APIStatusError),
         client.messages.stream(model="sim/cut", max_tokens=100, messages=HELLO) as stream,
@@ -62,24 +62,24 @@ def test_a_stream_that_breaks_off_is_an_error(client: anthropic.Anthropic) -> No
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_tool_makes_its_round_trip(client: anthropic.Anthropic, *, streamed: bool) -> None:
+def test_tool_call_and_result_make_a_round_trip(client: anthropic.Anthropic, *, streamed: bool) -> None:
     if streamed:
         with client.messages.stream(
-            model="demo", max_tokens=100, messages=HELLO, tools=[LOOK], tool_choice={"type": "any"}
+            model="demo", max_tokens=100, messages=HELLO, tools=[GAUGE_TOOL], tool_choice={"type": "any"}
         ) as stream:
             first: anthropic.types.Message = stream.get_final_message()
     else:
         first = client.messages.create(
-            model="demo", max_tokens=100, messages=HELLO, tools=[LOOK], tool_choice={"type": "any"}
+            model="demo", max_tokens=100, messages=HELLO, tools=[GAUGE_TOOL], tool_choice={"type": "any"}
         )
     (call,) = first.content
     assert call.type == "tool_use"
-    told: list[MessageParam] = [
+    tool_turn: list[MessageParam] = [
         {"role": "assistant", "content": [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.input}]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "2 meters"}]},
     ]
 
-    second = client.messages.create(model="demo", max_tokens=100, messages=[*HELLO, *told], tools=[LOOK])
+    second = client.messages.create(model="demo", max_tokens=100, messages=[*HELLO, *tool_turn], tools=[GAUGE_TOOL])
 
     assert (first.stop_reason, call.input) == ("tool_use", {"city": ""})
     assert text(second) == "2 meters"
@@ -94,7 +94,7 @@ def test_a_tool_makes_its_round_trip(client: anthropic.Anthropic, *, streamed: b
         ("broken", anthropic.InternalServerError, "api_error"),
     ],
 )
-def test_errors_have_their_types(
+def test_error_has_its_type(
     client: anthropic.Anthropic, model: str, expected: type[anthropic.APIStatusError], kind: str
 ) -> None:
     with pytest.raises(expected) as caught:

@@ -1,4 +1,4 @@
-"""LangChain's ChatOpenAI on the running gateway."""
+"""Tests with LangChain's ChatOpenAI on the running gateway."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.flow
 WORDS = "The water runs down to the gate."
 
 
-class Level(pydantic.BaseModel):
-    """How high the water is."""
+class LangChainLevel(pydantic.BaseModel):
+    """Water level at a gate."""
 
     gate: str
     meters: int
@@ -41,7 +41,7 @@ def model(gateway: GatewayProcess, name: str = "demo", *, responses: bool = Fals
 
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
-async def test_a_chat_is_answered_and_streams(gateway: GatewayProcess, *, responses: bool) -> None:
+async def test_chat_is_answered_and_streams(gateway: GatewayProcess, *, responses: bool) -> None:
     chat = model(gateway, responses=responses)
 
     whole = await chat.ainvoke(WORDS)
@@ -54,14 +54,14 @@ async def test_a_chat_is_answered_and_streams(gateway: GatewayProcess, *, respon
 
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
-def test_a_tool_makes_its_round_trip(gateway: GatewayProcess, *, responses: bool) -> None:
+def test_tool_call_and_result_make_a_round_trip(gateway: GatewayProcess, *, responses: bool) -> None:
     chat = model(gateway, responses=responses)
-    asked = HumanMessage(WORDS)
+    question = HumanMessage(WORDS)
 
-    called = chat.bind_tools([look], tool_choice="required").invoke([asked])
+    called = chat.bind_tools([look], tool_choice="required").invoke([question])
     (call,) = called.tool_calls
     result = look.invoke(call)
-    answer = chat.bind_tools([look]).invoke([asked, called, result])
+    answer = chat.bind_tools([look]).invoke([question, called, result])
 
     assert (call["name"], call["args"]) == ("look", {"city": ""})
     assert isinstance(result, ToolMessage)
@@ -71,12 +71,12 @@ def test_a_tool_makes_its_round_trip(gateway: GatewayProcess, *, responses: bool
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_structured_output_is_parsed(gateway: GatewayProcess, method: str, *, responses: bool) -> None:
-    chat = model(gateway, responses=responses).with_structured_output(Level, method=method)  # type: ignore[arg-type]
+    chat = model(gateway, responses=responses).with_structured_output(LangChainLevel, method=method)  # type: ignore[arg-type]
 
-    assert chat.invoke(WORDS) == Level(gate="", meters=0)
+    assert chat.invoke(WORDS) == LangChainLevel(gate="", meters=0)
 
 
-def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
+def test_embeddings_are_in_order(gateway: GatewayProcess) -> None:
     embeddings = OpenAIEmbeddings(
         model="demo",
         openai_api_base=f"{gateway.http}/v1",
@@ -90,6 +90,6 @@ def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
     assert one != pytest.approx(two)
 
 
-def test_an_error_keeps_its_type(gateway: GatewayProcess) -> None:
+def test_error_keeps_its_type(gateway: GatewayProcess) -> None:
     with pytest.raises(openai.RateLimitError):
         model(gateway, "limited").invoke(WORDS)

@@ -1,4 +1,4 @@
-"""OpenAI's official client on the running gateway: chat, embeddings and responses."""
+"""Tests with OpenAI's official client on the running gateway: chat, embeddings and responses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SCHEMA: dict[str, object] = {
     "required": ["city"],
     "additionalProperties": False,
 }
-LOOK: ChatCompletionToolParam = {"type": "function", "function": {"name": "look", "parameters": SCHEMA}}
-LOOK_FLAT: FunctionToolParam = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": True}
+GAUGE_TOOL: ChatCompletionToolParam = {"type": "function", "function": {"name": "look", "parameters": SCHEMA}}
+RESPONSES_TOOL: FunctionToolParam = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": True}
 
 
-class Level(pydantic.BaseModel):
+class ResponseLevel(pydantic.BaseModel):
     gate: str
     meters: int
 
@@ -38,7 +38,7 @@ def client(gateway: GatewayProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{gateway.http}/v1", api_key="none-needed", max_retries=0)
 
 
-def test_a_chat_streams_and_counts(client: openai.OpenAI) -> None:
+def test_chat_streams_and_counts(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="demo", messages=HELLO, stream=True, stream_options={"include_usage": True}
     )
@@ -49,8 +49,8 @@ def test_a_chat_streams_and_counts(client: openai.OpenAI) -> None:
     assert chunks[-1].usage.completion_tokens > 0
 
 
-def test_a_tool_makes_its_round_trip(client: openai.OpenAI) -> None:
-    first = client.chat.completions.create(model="demo", messages=HELLO, tools=[LOOK], tool_choice="required")
+def test_tool_makes_its_round_trip(client: openai.OpenAI) -> None:
+    first = client.chat.completions.create(model="demo", messages=HELLO, tools=[GAUGE_TOOL], tool_choice="required")
     said = first.choices[0].message
     assert said.tool_calls is not None
     (call,) = said.tool_calls
@@ -69,16 +69,16 @@ def test_a_tool_makes_its_round_trip(client: openai.OpenAI) -> None:
         {"role": "tool", "tool_call_id": call.id, "content": "2 meters"},
     ]
 
-    second = client.chat.completions.create(model="demo", messages=[*HELLO, *calls], tools=[LOOK])
+    second = client.chat.completions.create(model="demo", messages=[*HELLO, *calls], tools=[GAUGE_TOOL])
 
     assert json.loads(call.function.arguments) == {"city": ""}
     assert second.choices[0].message.content == "2 meters"
 
 
 def test_structured_output_is_parsed(client: openai.OpenAI) -> None:
-    completion = client.chat.completions.parse(model="demo", messages=HELLO, response_format=Level)
+    completion = client.chat.completions.parse(model="demo", messages=HELLO, response_format=ResponseLevel)
 
-    assert completion.choices[0].message.parsed == Level(gate="", meters=0)
+    assert completion.choices[0].message.parsed == ResponseLevel(gate="", meters=0)
 
 
 def test_embeddings_come_packed_as_the_client_asks_for_them(client: openai.OpenAI) -> None:
@@ -113,7 +113,7 @@ def test_errors_have_their_types(
     assert code is None or chat.value.code == code
 
 
-def test_a_response_is_complete_and_counted(client: openai.OpenAI) -> None:
+def test_response_is_complete_and_counted(client: openai.OpenAI) -> None:
     response = client.responses.create(model="demo", input=WORDS, instructions="Repeat.", metadata={"team": "water"})
 
     assert (response.status, response.output_text) == ("completed", WORDS)
@@ -122,7 +122,7 @@ def test_a_response_is_complete_and_counted(client: openai.OpenAI) -> None:
     assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens > 0
 
 
-def test_a_response_that_is_too_long_is_incomplete(client: openai.OpenAI) -> None:
+def test_response_is_incomplete_at_max_output_tokens(client: openai.OpenAI) -> None:
     response = client.responses.create(model="demo", input=WORDS, max_output_tokens=2)
 
     assert response.status == "incomplete"
@@ -130,7 +130,7 @@ def test_a_response_that_is_too_long_is_incomplete(client: openai.OpenAI) -> Non
     assert response.incomplete_details.reason == "max_output_tokens"
 
 
-def test_a_response_streams_to_the_same_end(client: openai.OpenAI) -> None:
+def test_response_streams_to_the_same_text(client: openai.OpenAI) -> None:
     with client.responses.stream(model="demo", input=WORDS) as stream:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
         final = stream.get_final_response()
@@ -140,7 +140,7 @@ def test_a_response_streams_to_the_same_end(client: openai.OpenAI) -> None:
     assert final.usage.output_tokens > 0
 
 
-def test_a_response_that_breaks_off_fails(client: openai.OpenAI) -> None:
+def test_broken_response_fails(client: openai.OpenAI) -> None:
     events = list(client.responses.create(model="sim/cut", input=WORDS, stream=True))
 
     assert events[-1].type == "response.failed"
@@ -148,8 +148,8 @@ def test_a_response_that_breaks_off_fails(client: openai.OpenAI) -> None:
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
-def test_a_tool_makes_its_round_trip_through_responses(client: openai.OpenAI) -> None:
-    first = client.responses.create(model="demo", input=WORDS, tools=[LOOK_FLAT], tool_choice="required")
+def test_tool_makes_its_round_trip_through_responses(client: openai.OpenAI) -> None:
+    first = client.responses.create(model="demo", input=WORDS, tools=[RESPONSES_TOOL], tool_choice="required")
     (call,) = first.output
     assert call.type == "function_call"
     given: ResponseInputParam = [
@@ -158,18 +158,18 @@ def test_a_tool_makes_its_round_trip_through_responses(client: openai.OpenAI) ->
         {"type": "function_call_output", "call_id": call.call_id, "output": "2 meters"},
     ]
 
-    second = client.responses.create(model="demo", input=given, tools=[LOOK_FLAT])
+    second = client.responses.create(model="demo", input=given, tools=[RESPONSES_TOOL])
 
     assert second.output_text == "2 meters"
 
 
-def test_a_structured_response_is_parsed(client: openai.OpenAI) -> None:
-    response = client.responses.parse(model="demo", input=WORDS, text_format=Level)
+def test_structured_response_is_parsed(client: openai.OpenAI) -> None:
+    response = client.responses.parse(model="demo", input=WORDS, text_format=ResponseLevel)
 
-    assert response.output_parsed == Level(gate="", meters=0)
+    assert response.output_parsed == ResponseLevel(gate="", meters=0)
 
 
-def test_what_needs_a_state_is_refused_by_its_name(client: openai.OpenAI) -> None:
+def test_parameter_that_needs_stored_state_is_refused_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model="demo", input=WORDS, previous_response_id="resp_1")
 

@@ -1,4 +1,4 @@
-"""pydantic-ai on the running gateway: its agents decide for themselves what to ask."""
+"""Tests with pydantic-ai's agents on the running gateway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.flow
 WORDS = "The water runs down to the gate."
 
 
-class Level(pydantic.BaseModel):
+class AgentLevel(pydantic.BaseModel):
     gate: str
     meters: int
 
@@ -28,11 +28,11 @@ def provider(gateway: GatewayProcess) -> OpenAIProvider:
 
 @pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel], ids=["chat", "responses"])
 def model(gateway: GatewayProcess, request: pytest.FixtureRequest) -> Model:
-    made: Model = request.param("demo", provider=provider(gateway))
-    return made
+    model: Model = request.param("demo", provider=provider(gateway))
+    return model
 
 
-async def test_an_agent_is_answered(model: Model) -> None:
+async def test_agent_is_answered(model: Model) -> None:
     result = await Agent(model, instructions="Repeat.").run(WORDS)
 
     assert result.output == WORDS
@@ -40,7 +40,7 @@ async def test_an_agent_is_answered(model: Model) -> None:
 
 
 @pytest.mark.parametrize("kind", [OpenAIChatModel, OpenAIResponsesModel])
-async def test_an_agent_streams(gateway: GatewayProcess, kind: type[OpenAIChatModel | OpenAIResponsesModel]) -> None:
+async def test_agent_streams(gateway: GatewayProcess, kind: type[OpenAIChatModel | OpenAIResponsesModel]) -> None:
     slow = kind("sim/echo?chunk_ms=40", provider=provider(gateway))
 
     async with Agent(slow).run_stream(WORDS) as result:
@@ -50,8 +50,8 @@ async def test_an_agent_streams(gateway: GatewayProcess, kind: type[OpenAIChatMo
     assert len(pieces) > 1
 
 
-async def test_an_agent_calls_its_tool_and_then_says_what_is_wanted(model: Model) -> None:
-    agent = Agent(model, output_type=Level)
+async def test_agent_calls_its_tool_and_returns_the_output_type(model: Model) -> None:
+    agent = Agent(model, output_type=AgentLevel)
     cities: list[str] = []
 
     @agent.tool_plain
@@ -63,16 +63,16 @@ async def test_an_agent_calls_its_tool_and_then_says_what_is_wanted(model: Model
     result = await agent.run(WORDS)
 
     assert cities == [""]
-    assert result.output == Level(gate="", meters=0)
+    assert result.output == AgentLevel(gate="", meters=0)
 
 
 async def test_native_structured_output_is_parsed(model: Model) -> None:
-    result = await Agent(model, output_type=NativeOutput(Level)).run(WORDS)
+    result = await Agent(model, output_type=NativeOutput(AgentLevel)).run(WORDS)
 
-    assert result.output == Level(gate="", meters=0)
+    assert result.output == AgentLevel(gate="", meters=0)
 
 
-async def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
+async def test_embeddings_are_in_order(gateway: GatewayProcess) -> None:
     embedder = Embedder(OpenAIEmbeddingModel("demo", provider=provider(gateway)))
 
     both = await embedder.embed_documents(["one", "two"])
@@ -82,7 +82,7 @@ async def test_embeddings_come_in_order(gateway: GatewayProcess) -> None:
     assert both.embeddings[0] != pytest.approx(both.embeddings[1])
 
 
-async def test_an_error_keeps_its_status(gateway: GatewayProcess) -> None:
+async def test_error_keeps_its_status(gateway: GatewayProcess) -> None:
     agent = Agent(OpenAIChatModel("gpt-99", provider=provider(gateway)))
 
     with pytest.raises(ModelHTTPError) as caught:

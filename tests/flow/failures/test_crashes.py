@@ -1,6 +1,6 @@
-"""kill -9 under load, one process after the other: every accepted request reaches one end, and every end is one row.
+"""SIGKILL of each process under load: every accepted request has one final state and one row.
 
-All on one gateway, as in life: what one crash leaves behind is what the next one finds.
+All tests share one gateway, so that each crash finds the state that earlier ones left.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ STOPS_WITHIN_S = 20
 
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """A gateway to be killed in parts. It must stop in order all the same."""
+    """A gateway whose processes are killed. It must still stop gracefully."""
     gateway = GatewayProcess(tmp_path_factory.mktemp("crashing")).start()
     yield gateway
     assert gateway.stop(STOPS_WITHIN_S) == 0
 
 
 @pytest.mark.parametrize("victim", ["call", "flow", "audit", "broker", "ingress"])
-def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: GatewayProcess, victim: str) -> None:
+def test_killed_process_loses_and_duplicates_no_request(crashing: GatewayProcess, victim: str) -> None:
     with BackgroundLoad(crashing, "sim/echo?latency_ms=200") as load:
         wait_for_accepted(load, 200)
 
@@ -39,7 +39,7 @@ def test_a_killed_process_loses_nothing_and_counts_nothing_twice(crashing: Gatew
     check_all_recorded(crashing, load.accepted)
 
 
-def test_waiting_callers_get_their_answers_though_the_call_worker_dies(crashing: GatewayProcess) -> None:
+def test_waiting_callers_get_answers_after_the_call_worker_is_killed(crashing: GatewayProcess) -> None:
     model = "sim/echo?latency_ms=1001"
     with concurrent.futures.ThreadPoolExecutor(IN_FLIGHT) as callers:
         answers = [callers.submit(crashing.chat, f"{number}", model) for number in range(IN_FLIGHT)]

@@ -1,4 +1,4 @@
-"""The lanes, and a backlog that nobody waits for any more, on the whole gateway."""
+"""Tests of the lanes, and of a backlog of expired requests, on the whole gateway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHAT = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "He
 
 
 def send(gateway: GatewayProcess, count: int, topic: str, lane: bytes | None = None, age_ms: int = 0) -> str:
-    """Produce so many requests that say when they were made; returns what all their names begin with."""
+    """Produce requests of this age; return the prefix of their idempotency keys."""
     mark = uuid.uuid4().hex
     producer = Producer({"bootstrap.servers": gateway.kafka})
     for number in range(count):
@@ -33,9 +33,7 @@ def send(gateway: GatewayProcess, count: int, topic: str, lane: bytes | None = N
     ("topic", "lane"),
     [("llm.requests.batch.v1", None), ("llm.requests.v1", b"batch"), ("llm.requests.acme.v1", b"batch")],
 )
-def test_a_request_of_the_batch_lane_goes_its_way_to_its_answer(
-    gateway: GatewayProcess, topic: str, lane: bytes | None
-) -> None:
+def test_batch_lane_request_is_answered(gateway: GatewayProcess, topic: str, lane: bytes | None) -> None:
     mark = send(gateway, 1, topic, lane)
 
     gateway.until_rows(f"SELECT 1 FROM requests WHERE startsWith(idempotency_key, '{mark}') AND outcome = 'answered'")
@@ -48,7 +46,7 @@ def test_a_request_of_the_batch_lane_goes_its_way_to_its_answer(
 
 
 @pytest.mark.parametrize("topic", ["llm.requests.v1", "llm.requests.batch.v1"])
-def test_a_backlog_that_is_overdue_expires_without_a_call(gateway: GatewayProcess, topic: str) -> None:
+def test_overdue_backlog_expires_without_a_call(gateway: GatewayProcess, topic: str) -> None:
     mark = send(gateway, 500, topic, age_ms=2 * 3_600_000)
 
     (row,) = gateway.until_rows(

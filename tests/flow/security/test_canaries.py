@@ -1,4 +1,4 @@
-"""Secrets through every door, and then a look at all that was stored, said and logged: none of them may be there."""
+"""Sends secrets through every interface, and checks that none is stored, returned or logged."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ CANARIES = {
 MODES = ("refusing", "hiding", "echoing", "crashing", "moving")
 
 
-class Parrot(http.server.BaseHTTPRequestHandler):
-    """A provider that tells whoever asks all that it was told, each mode in its own way."""
+class EchoingProvider(http.server.BaseHTTPRequestHandler):
+    """A provider that returns all request headers, in a different way in each mode."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        said = json.dumps(dict(self.headers))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        headers = json.dumps(dict(self.headers))
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         mode = self.path.split("/")[1]
         if mode == "refusing":
-            self.answer(401, {"error": {"message": f"Incorrect API key provided: {key}. {said}", "code": said}})
+            self.answer(401, {"error": {"message": f"Incorrect API key provided: {key}. {headers}", "code": headers}})
         elif mode == "hiding":
             hidden = f"{key[:8]}*****{key[-4:]}"
             self.answer(401, {"error": {"message": f"Incorrect API key provided: {hidden}", "type": key}})
         elif mode == "crashing":
-            self.answer(500, said)
+            self.answer(500, headers)
         elif mode == "moving":
             self.answer(302, {}, {"location": f"http://127.0.0.1:1/?key={key}"})
-        elif asked.get("stream"):
-            self.stream(said)
+        elif body.get("stream"):
+            self.stream(headers)
         else:
-            self.answer(200, completion("message", said))
+            self.answer(200, completion("message", headers))
 
     def answer(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         content = json.dumps(body).encode()
@@ -69,26 +69,26 @@ class Parrot(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def stream(self, said: str) -> None:
+    def stream(self, text: str) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        for data in (json.dumps(completion("delta", said)), "[DONE]"):
+        for data in (json.dumps(completion("delta", text)), "[DONE]"):
             self.wfile.write(f"data: {data}\n\n".encode())
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
-def completion(part: str, said: str) -> dict[str, Any]:
-    choice = {"index": 0, "finish_reason": "stop", part: {"role": "assistant", "content": said}}
-    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "note": said}
-    return {"id": said, "object": "chat.completion", "created": 1, "model": said, "choices": [choice], "usage": usage}
+def completion(part: str, text: str) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", part: {"role": "assistant", "content": text}}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "note": text}
+    return {"id": text, "object": "chat.completion", "created": 1, "model": text, "choices": [choice], "usage": usage}
 
 
 @pytest.fixture
-def parrot() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Parrot) as server:
+def provider_url() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EchoingProvider) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -97,18 +97,18 @@ def parrot() -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class Overheard(GatewayProcess):
-    """A gateway whose every word is kept."""
+class LoggedGateway(GatewayProcess):
+    """A gateway whose log output is kept in a file."""
 
-    words: Path = field(default_factory=Path)
+    log: Path = field(default_factory=Path)
 
     def popen(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "streams.cli.main", "--log-level", "debug", *arguments]
-        with self.words.open("ab") as words:
-            return subprocess.Popen(command, env=self.environ | more, stdout=subprocess.PIPE, stderr=words, text=True)
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=self.environ | more, stdout=subprocess.PIPE, stderr=log, text=True)
 
 
-def config(parrot: str) -> dict[str, Any]:
+def config(provider_url: str) -> dict[str, Any]:
     canary = {
         "kind": "vllm",
         "api_key": CANARIES["a provider's key"],
@@ -121,9 +121,9 @@ def config(parrot: str) -> dict[str, Any]:
         "access_key_id": "AKIDEXAMPLE",
         "secret_access_key": CANARIES["AWS's secret"],
         "session_token": CANARIES["AWS's session"],
-        "base_url": f"{parrot}/crashing",
+        "base_url": f"{provider_url}/crashing",
     }
-    providers = {mode: {**canary, "base_url": f"{parrot}/{mode}/v1"} for mode in MODES}
+    providers = {mode: {**canary, "base_url": f"{provider_url}/{mode}/v1"} for mode in MODES}
     return {
         "providers": {**providers, "aws": aws},
         "models": {name: {"targets": [f"{name}/m"], "max_attempts": 2} for name in (*MODES, "aws")},
@@ -133,8 +133,8 @@ def config(parrot: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def overheard(tmp_path: Path, parrot: str) -> Iterator[Overheard]:
-    gateway = Overheard(tmp_path, config(parrot), words=tmp_path / "words.log")
+def gateway(tmp_path: Path, provider_url: str) -> Iterator[LoggedGateway]:
+    gateway = LoggedGateway(tmp_path, config(provider_url), log=tmp_path / "gateway.log")
     gateway.start()
     yield gateway
     assert gateway.process is not None
@@ -142,8 +142,8 @@ def overheard(tmp_path: Path, parrot: str) -> Iterator[Overheard]:
         gateway.stop()
 
 
-def ask(gateway: Overheard, path: str, body: object | None, headers: Mapping[str, str]) -> bytes:
-    """Status, headers and body, all in one."""
+def ask(gateway: LoggedGateway, path: str, body: object | None, headers: Mapping[str, str]) -> bytes:
+    """Send a request; return headers and body."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{gateway.http}{path}", data=data, headers=dict(headers))
     try:
@@ -153,7 +153,7 @@ def ask(gateway: Overheard, path: str, body: object | None, headers: Mapping[str
         return bytes(error.headers) + error.read()
 
 
-def through_every_door(gateway: Overheard) -> Iterator[bytes]:
+def send_through_every_interface(gateway: LoggedGateway) -> Iterator[bytes]:
     allowed = {"Authorization": f"Bearer {KEY}", "Cookie": CANARIES["a cookie"], "X-Other": CANARIES["a cookie"]}
     chat = {"messages": [{"role": "user", "content": "hello"}]}
     query = f"/v1/chat/completions?api_key={CANARIES['a key in the query']}"
@@ -174,50 +174,50 @@ def through_every_door(gateway: Overheard) -> Iterator[bytes]:
     yield ask(gateway, "/readyz", None, {})
 
 
-def everything_on_the_log(gateway: Overheard) -> Iterator[bytes]:
+def read_all_records(gateway: LoggedGateway) -> Iterator[bytes]:
     consumer = Consumer({"bootstrap.servers": gateway.kafka, "group.id": "canaries", "enable.partition.eof": True})
     topics = consumer.list_topics(timeout=20).topics
-    places = [TopicPartition(name, number, 0) for name, topic in topics.items() for number in topic.partitions]
-    consumer.assign(places)
-    ended: set[tuple[str, int]] = set()
-    while len(ended) < len(places):
+    partitions = [TopicPartition(name, number, 0) for name, topic in topics.items() for number in topic.partitions]
+    consumer.assign(partitions)
+    finished: set[tuple[str, int]] = set()
+    while len(finished) < len(partitions):
         message = consumer.poll(20)
         assert message is not None
         if message.error() is not None:
-            ended.add((message.topic() or "", message.partition() or 0))
+            finished.add((message.topic() or "", message.partition() or 0))
             continue
         yield b"\n".join((message.key() or b"", message.value() or b"", repr(message.headers()).encode()))
     consumer.close()
 
 
-def every_table(gateway: Overheard) -> Iterator[bytes]:
+def read_all_tables(gateway: LoggedGateway) -> Iterator[bytes]:
     for (table,) in (row.values() for row in gateway.rows("SELECT name FROM system.tables WHERE database = 'sluice'")):
         yield json.dumps(gateway.rows(f"SELECT * FROM `{table}`"), ensure_ascii=False).encode()
 
 
-def leaks(where: str, told: bytes) -> list[str]:
-    """Which canaries are in there, as they are or in JSON's spelling."""
-    plain = told.replace(rb"\/", b"/")
-    return [f"{what} in {where}" for what, canary in CANARIES.items() if canary.encode() in plain]
+def find_leaks(where: str, content: bytes) -> list[str]:
+    """Return the canaries in this content, plain or escaped as in JSON."""
+    plain = content.replace(rb"\/", b"/")
+    return [f"{name} in {where}" for name, canary in CANARIES.items() if canary.encode() in plain]
 
 
-def test_no_secret_is_in_anything_that_was_stored_said_or_logged(overheard: Overheard) -> None:
-    said = list(through_every_door(overheard))
-    overheard.until_rows("SELECT 1 FROM requests", len(MODES) * 4 + 4 + 4)
+def test_no_secret_is_stored_returned_or_logged(gateway: LoggedGateway) -> None:
+    responses = list(send_through_every_interface(gateway))
+    gateway.until_rows("SELECT 1 FROM requests", len(MODES) * 4 + 4 + 4)
 
-    found = [leak for each in said for leak in leaks("a response", each)]
-    records = list(everything_on_the_log(overheard))
-    found += [leak for each in records for leak in leaks("a record", each)]
-    tables = list(every_table(overheard))
-    found += [leak for each in tables for leak in leaks("a table", each)]
-    doctor = overheard.run("doctor", "--json")
-    found += leaks("the doctor's words", (doctor.stdout + doctor.stderr).encode())
-    assert overheard.stop() == 0
-    found += leaks("the log lines", overheard.words.read_bytes())
-    for file in (each for each in (overheard.folder / "state").rglob("*") if each.is_file()):
-        found += leaks(file.name, file.read_bytes())
+    found = [leak for each in responses for leak in find_leaks("a response", each)]
+    records = list(read_all_records(gateway))
+    found += [leak for each in records for leak in find_leaks("a record", each)]
+    tables = list(read_all_tables(gateway))
+    found += [leak for each in tables for leak in find_leaks("a table", each)]
+    doctor = gateway.run("doctor", "--json")
+    found += find_leaks("the doctor's output", (doctor.stdout + doctor.stderr).encode())
+    assert gateway.stop() == 0
+    found += find_leaks("the log lines", gateway.log.read_bytes())
+    for file in (each for each in (gateway.folder / "state").rglob("*") if each.is_file()):
+        found += find_leaks(file.name, file.read_bytes())
 
     assert sorted(set(found)) == []
-    assert any(b"***" in each for each in said), "the parrot did not speak, so nothing was tried"
+    assert any(b"***" in each for each in responses), "the provider returned no headers, so the test proves nothing"
     assert any(b"***" in each for each in records)
     assert any(b"***" in each for each in tables)

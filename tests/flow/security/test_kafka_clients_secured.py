@@ -1,4 +1,4 @@
-"""Every client of the project through every guarded door of a real Kafka, and what is said when it stays shut."""
+"""Tests of every Kafka client with each security mechanism on a real Kafka, and of the errors when the login fails."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ from tests.fixtures.secured import MECHANISMS, PASSWORD, USER, SecuredBroker
 pytestmark = pytest.mark.flow
 
 
-class Echo(TransformStage):
-    """Each admitted record goes on as it came."""
+class ForwardingStage(TransformStage):
+    """Forwards each admitted record unchanged."""
 
     name = "route"
 
     def __init__(self, topics: Topics) -> None:
-        self._to, self._letters = topics.routed.name, topics.admitted.dead_letters
+        self._topic, self._dead_letter_topic = topics.routed.name, topics.admitted.dead_letters
 
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
-        return [ProducerRecord(self._to, record.key, record.value, dead_letter_topic=self._letters)]
+        return [ProducerRecord(self._topic, record.key, record.value, dead_letter_topic=self._dead_letter_topic)]
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_every_client_gets_in(secured: SecuredBroker, mechanism: str) -> None:
+async def test_every_client_can_connect(secured: SecuredBroker, mechanism: str) -> None:
     cluster, topics = secured.cluster(mechanism), Topics(f"t{uuid.uuid4().hex[:8]}.", 1)
     await ensure_topics(cluster, (*topics.all, *topics.dead_letters), 1)
     followed: list[ConsumerRecord] = []
     follower = TopicFollower(cluster, followed.append)
-    worker, groups = Worker(Echo(topics), topics, cluster), Groups(cluster)
+    worker, groups = Worker(ForwardingStage(topics), topics, cluster), Groups(cluster)
 
     async with contextlib.AsyncExitStack() as leaving:
         await worker.start()
@@ -76,24 +76,26 @@ async def test_every_client_gets_in(secured: SecuredBroker, mechanism: str) -> N
     assert behind == {(topics.admitted.name, 0): 1}
 
 
-async def refused(cluster: SecuredKafka) -> str:
-    """What a client says that can't get in; it must say so within seconds."""
-    began = time.monotonic()
+async def connection_error(cluster: SecuredKafka) -> str:
+    """Return the error of a client that can't connect, which must come within 15 s."""
+    started = time.monotonic()
     with pytest.raises(SecurityError) as raised:
         async with admin_client(cluster):
             pass
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
     return str(raised.value).replace(str(cluster), "KAFKA")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_a_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredBroker, mechanism: str) -> None:
-    said = await refused(secured.cluster(mechanism, password="canary-wrong"))
+async def test_wrong_password_is_one_sentence_that_names_the_settings(secured: SecuredBroker, mechanism: str) -> None:
+    message = await connection_error(secured.cluster(mechanism, password="canary-wrong"))
 
-    assert said == f"Kafka at KAFKA refuses our login by {mechanism}; check username and password under kafka.security"
+    assert (
+        message == f"Kafka at KAFKA refuses our login by {mechanism}; check username and password under kafka.security"
+    )
 
 
-async def test_a_worker_and_a_producer_say_the_same(secured: SecuredBroker) -> None:
+async def test_producer_and_reader_raise_the_same_error(secured: SecuredBroker) -> None:
     cluster = secured.cluster("SCRAM-SHA-512", password="canary-wrong")
 
     for client in (KafkaProducer(cluster), PartitionReader(cluster, [("any", 0)])):
@@ -101,22 +103,22 @@ async def test_a_worker_and_a_producer_say_the_same(secured: SecuredBroker) -> N
             await client.start()
 
 
-async def test_a_listener_is_known_by_what_it_does(secured: SecuredBroker) -> None:
-    plain, guarded = secured.broker.bootstrap_servers, secured.address("PLAIN")
+async def test_wrong_protocol_is_recognized_by_the_listeners_behaviour(secured: SecuredBroker) -> None:
+    plain, tls = secured.broker.bootstrap_servers, secured.address("PLAIN")
     trust = {"ssl_cafile": str(secured.authority.file)}
     encrypted = {"security_protocol": "SSL", **trust}
     settings = secured.settings("PLAIN")
 
-    def cluster(at: str, **said: object) -> SecuredKafka:
-        return SecuredKafka(at, type(secured.cluster("PLAIN").security).model_validate(said))
+    def cluster(address: str, **settings: object) -> SecuredKafka:
+        return SecuredKafka(address, type(secured.cluster("PLAIN").security).model_validate(settings))
 
-    assert await refused(cluster(guarded)) == closed("PLAINTEXT")
-    assert await refused(cluster(guarded, **encrypted)) == closed("SSL")
-    assert await refused(cluster(plain, **encrypted)) == closed("SSL")
-    assert "wants no login there" in await refused(
+    assert await connection_error(cluster(tls)) == closed("PLAINTEXT")
+    assert await connection_error(cluster(tls, **encrypted)) == closed("SSL")
+    assert await connection_error(cluster(plain, **encrypted)) == closed("SSL")
+    assert "wants no login there" in await connection_error(
         cluster(plain, security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", username=USER, password=PASSWORD)
     )
-    assert "does not take PLAIN; kafka.security.sasl_mechanism" in await refused(
+    assert "does not take PLAIN; kafka.security.sasl_mechanism" in await connection_error(
         cluster(secured.address("OAUTHBEARER"), **settings)
     )
 
@@ -128,14 +130,14 @@ def closed(protocol: str) -> str:
     )
 
 
-async def test_certificates_that_are_not_trusted_are_told_apart(secured: SecuredBroker) -> None:
-    stranger = CertificateAuthority(secured.folder, "stranger")
-    certfile, keyfile = stranger.issue("nobody")
+async def test_untrusted_broker_and_client_certificates_have_different_errors(secured: SecuredBroker) -> None:
+    other_authority = CertificateAuthority(secured.folder, "stranger")
+    certfile, keyfile = other_authority.issue("unknown")
     own = {"ssl_certfile": str(certfile), "ssl_keyfile": str(keyfile), "ssl_password": ""}
 
-    theirs = await refused(secured.cluster("PLAIN", ssl_cafile=str(stranger.file)))
-    ours = await refused(secured.cluster("mTLS", **own))
-    none = await refused(secured.cluster("mTLS", ssl_certfile="", ssl_keyfile="", ssl_password=""))
+    theirs = await connection_error(secured.cluster("PLAIN", ssl_cafile=str(other_authority.file)))
+    ours = await connection_error(secured.cluster("mTLS", **own))
+    none = await connection_error(secured.cluster("mTLS", ssl_certfile="", ssl_keyfile="", ssl_password=""))
 
     assert "has a certificate that we do not trust" in theirs
     assert "kafka.security.ssl_cafile" in theirs
@@ -143,7 +145,7 @@ async def test_certificates_that_are_not_trusted_are_told_apart(secured: Secured
     assert "check kafka.security.ssl_certfile" in none
 
 
-async def test_a_token_is_asked_for_once_by_all_clients(secured: SecuredBroker) -> None:
+async def test_clients_share_one_token(secured: SecuredBroker) -> None:
     oauth = {**secured.settings("OAUTHBEARER")["oauth"], "scope": "kafka once"}
     cluster = secured.cluster("OAUTHBEARER", oauth=oauth)
 
@@ -151,32 +153,32 @@ async def test_a_token_is_asked_for_once_by_all_clients(secured: SecuredBroker) 
         async with admin_client(cluster):
             pass
 
-    asked = [form for form in secured.provider.forms if form.get("scope") == "kafka once"]
-    assert asked == [{"grant_type": "client_credentials", "scope": "kafka once"}]
+    requests = [form for form in secured.provider.forms if form.get("scope") == "kafka once"]
+    assert requests == [{"grant_type": "client_credentials", "scope": "kafka once"}]
 
 
-async def test_a_token_that_is_not_given_or_not_taken_is_said(secured: SecuredBroker) -> None:
+async def test_refused_client_and_rejected_token_have_different_errors(secured: SecuredBroker) -> None:
     oauth, foreign = secured.settings("OAUTHBEARER")["oauth"], IdentityProvider()
     with contextlib.closing(foreign):
         elsewhere = {**oauth, "token_endpoint_url": f"{foreign.url}/token"}
 
-        wrong = await refused(secured.cluster("OAUTHBEARER", oauth={**oauth, "client_secret": "canary-wrong"}))
-        stolen = await refused(secured.cluster("OAUTHBEARER", oauth=elsewhere))
+        wrong = await connection_error(secured.cluster("OAUTHBEARER", oauth={**oauth, "client_secret": "canary-wrong"}))
+        stolen = await connection_error(secured.cluster("OAUTHBEARER", oauth=elsewhere))
 
     assert "refuses client 'sluice:1' with status 401" in wrong
     assert "canary" not in wrong
     assert "does not take our token" in stolen
 
 
-async def test_no_client_of_a_refused_login_is_left_over(secured: SecuredBroker) -> None:
+async def test_failed_login_leaves_no_task(secured: SecuredBroker) -> None:
     before = asyncio.all_tasks()
 
-    await refused(secured.cluster("SCRAM-SHA-512", password="canary-wrong"))
+    await connection_error(secured.cluster("SCRAM-SHA-512", password="canary-wrong"))
 
     await eventually(lambda: asyncio.all_tasks() == before)
 
 
-async def test_what_an_acl_forbids_is_said_to_be_forbidden(secured: SecuredBroker) -> None:
+async def test_operation_that_an_acl_forbids_is_an_error(secured: SecuredBroker) -> None:
     cluster = secured.cluster("SCRAM-SHA-512")
 
     with pytest.raises(SecurityError, match=r"forbids us what we ask \(GroupAuthorizationFailedError\)"):

@@ -1,4 +1,4 @@
-"""The whole gateway over a Kafka that wants TLS and a login; and what the commands say of a wrong password."""
+"""Tests of the whole gateway on a Kafka with TLS and SCRAM, and of the commands with a wrong password."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MECHANISM = "SCRAM-SHA-512"
 REFUSED = f"refuses our login by {MECHANISM}; check username and password under kafka.security"
 
 
-def over(secured: SecuredBroker, folder: Path) -> GatewayProcess:
-    """A gateway on that Kafka, whose password comes from the environment."""
+def gateway_on(secured: SecuredBroker, folder: Path) -> GatewayProcess:
+    """Return a gateway on this Kafka, with the password from the environment."""
     security = {**secured.settings(MECHANISM), "password": "${KAFKA_PASSWORD}"}
     kafka = {"bootstrap_servers": secured.address(MECHANISM), "security": security, "topic_prefix": "secured."}
     return GatewayProcess(folder, {**CONFIG, "kafka": kafka}).configure()
@@ -33,13 +33,13 @@ def over(secured: SecuredBroker, folder: Path) -> GatewayProcess:
 def running(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAFKA_PASSWORD", PASSWORD)
-        gateway = over(secured, tmp_path_factory.mktemp("secured-gateway")).start()
+        gateway = gateway_on(secured, tmp_path_factory.mktemp("secured-gateway")).start()
         yield gateway
         assert gateway.stop() == 0
 
 
 def ask(secured: SecuredBroker, body: dict[str, object]) -> Message:
-    """As a service does that has librdkafka and a login of its own kind."""
+    """Send a request with librdkafka and wait for the reply."""
     config: dict[str, str | int | float | bool] = {
         "bootstrap.servers": secured.address(MECHANISM),
         "security.protocol": "SASL_SSL",
@@ -69,7 +69,7 @@ def ask(secured: SecuredBroker, body: dict[str, object]) -> Message:
     raise AssertionError("no reply came")
 
 
-def test_a_request_over_kafka_comes_back_as_a_reply(secured: SecuredBroker, running: GatewayProcess) -> None:
+def test_request_over_kafka_gets_its_reply(secured: SecuredBroker, running: GatewayProcess) -> None:
     reply = ask(secured, {"model": "demo", "messages": [{"role": "user", "content": "Hello through TLS"}]})
 
     headers = dict(reply.headers() or [])
@@ -78,63 +78,63 @@ def test_a_request_over_kafka_comes_back_as_a_reply(secured: SecuredBroker, runn
     assert b"Hello through TLS" in (reply.value() or b"")
 
 
-def test_a_request_over_http_is_answered_and_on_the_record(running: GatewayProcess) -> None:
+def test_request_over_http_is_answered_and_recorded(running: GatewayProcess) -> None:
     status, headers, _ = running.chat("Hello over both")
 
     assert status == 200
     running.until_rows(f"SELECT outcome FROM requests WHERE request_id = '{headers['x-request-id']}'")
 
 
-def test_the_commands_get_in_too(running: GatewayProcess) -> None:
+def test_commands_can_connect(running: GatewayProcess) -> None:
     topics, doctor = running.run("topics"), running.run("doctor", "--json")
 
     assert (topics.returncode, topics.stdout.strip()) == (0, "all topics are there"), topics.stderr
     assert {finding["check"] for finding in json.loads(doctor.stdout) if not finding["ok"]} == set()
 
 
-def test_no_secret_is_kept_or_printed(running: GatewayProcess) -> None:
+def test_password_is_in_no_file_of_the_state(running: GatewayProcess) -> None:
     running.until_rows("SELECT 1 FROM events WHERE event_type = 'ConfigurationApplied'")
 
-    kept = [file for file in (running.folder / "state").rglob("*") if file.is_file()]
+    files = [file for file in (running.folder / "state").rglob("*") if file.is_file()]
 
-    assert kept
-    assert [str(file) for file in kept if PASSWORD.encode() in file.read_bytes()] == []
+    assert files
+    assert [str(file) for file in files if PASSWORD.encode() in file.read_bytes()] == []
 
 
 @pytest.mark.parametrize("command", [("topics",), ("run", "filter"), ("run", "ingress"), ("up",)], ids=" ".join)
-def test_a_wrong_password_ends_a_command_with_one_sentence(
+def test_command_with_a_wrong_password_fails_with_one_sentence(
     command: tuple[str, ...], secured: SecuredBroker, tmp_path: Path
 ) -> None:
-    gateway = over(secured, tmp_path)
-    began = time.monotonic()
+    gateway = gateway_on(secured, tmp_path)
+    started = time.monotonic()
 
-    ended = gateway.run(*command, KAFKA_PASSWORD="canary-wrong")
+    result = gateway.run(*command, KAFKA_PASSWORD="canary-wrong")
 
-    assert ended.returncode == 1
-    assert [line for line in ended.stderr.splitlines() if REFUSED in line] == ended.stderr.splitlines()[-1:]
-    assert "Traceback" not in ended.stderr
-    assert "canary" not in ended.stderr + ended.stdout
-    assert time.monotonic() - began < 40
+    assert result.returncode == 1
+    assert [line for line in result.stderr.splitlines() if REFUSED in line] == result.stderr.splitlines()[-1:]
+    assert "Traceback" not in result.stderr
+    assert "canary" not in result.stderr + result.stdout
+    assert time.monotonic() - started < 40
 
 
-def test_the_doctor_names_a_wrong_password(secured: SecuredBroker, tmp_path: Path) -> None:
-    ended = over(secured, tmp_path).run("doctor", "--json", KAFKA_PASSWORD="canary-wrong")
+def test_doctor_reports_a_wrong_password(secured: SecuredBroker, tmp_path: Path) -> None:
+    result = gateway_on(secured, tmp_path).run("doctor", "--json", KAFKA_PASSWORD="canary-wrong")
 
-    assert ended.returncode == 1
-    says = [finding["message"] for finding in json.loads(ended.stdout) if not finding["ok"]]
+    assert result.returncode == 1
+    says = [finding["message"] for finding in json.loads(result.stdout) if not finding["ok"]]
     assert says.count(f"Kafka at {secured.address(MECHANISM)} {REFUSED}") == 1
-    assert "canary" not in ended.stdout + ended.stderr
+    assert "canary" not in result.stdout + result.stderr
 
 
-def test_the_environment_alone_can_say_all_of_it(secured: SecuredBroker, tmp_path: Path) -> None:
+def test_environment_variables_alone_configure_the_login(secured: SecuredBroker, tmp_path: Path) -> None:
     settings = secured.settings(MECHANISM)
     names = {"SASL_MECHANISM": "sasl_mechanism", "SSL_CAFILE": "ssl_cafile"}
-    said = {name: settings[name.lower()] for name in ("SECURITY_PROTOCOL", "USERNAME", "PASSWORD")}
-    said |= {name: settings[key] for name, key in names.items()}
-    environ = {f"SLUICE_KAFKA_{name}": value for name, value in said.items()}
+    values = {name: settings[name.lower()] for name in ("SECURITY_PROTOCOL", "USERNAME", "PASSWORD")}
+    values |= {name: settings[key] for name, key in names.items()}
+    environ = {f"SLUICE_KAFKA_{name}": value for name, value in values.items()}
     gateway = GatewayProcess(tmp_path, {"kafka": {"topic_prefix": f"t{uuid.uuid4().hex[:8]}."}}).configure()
 
-    made = gateway.run("topics", SLUICE_KAFKA=secured.address(MECHANISM), **environ)
+    created = gateway.run("topics", SLUICE_KAFKA=secured.address(MECHANISM), **environ)
 
-    assert made.returncode == 0, made.stderr
-    assert made.stdout.startswith("created ")
+    assert created.returncode == 0, created.stderr
+    assert created.stdout.startswith("created ")
