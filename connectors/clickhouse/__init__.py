@@ -1,4 +1,4 @@
-"""ClickHouse, as a server or in process: the client, its tables brought up to date, and what may be wrong with it."""
+"""ClickHouse as a server or in process: client, migrations and errors."""
 
 from connectors.clickhouse.client import CHDB_OPTIONS, ClickHouseClient
 from connectors.clickhouse.errors import ClickHouseError

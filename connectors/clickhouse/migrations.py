@@ -1,4 +1,4 @@
-"""The tables, brought up to date: numbered files, applied once and in order, and never edited afterwards."""
+"""Migrations of the tables: numbered SQL files, applied once and in order, and never edited afterwards."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ ENGINE = MergeTree ORDER BY name"""
 
 
 class MigrationError(UserError):
-    """The files and the database disagree. The message names the file and says what to do."""
+    """An applied migration file was edited. The message names the file and says what to do."""
 
 
 class MigrationDatabase(Protocol):
-    """What a migration needs of ClickHouse."""
+    """Interface of ClickHouse that migrations use."""
 
     database: str
 
     @property
     def is_server(self) -> bool:
-        """Whether it has users and roles."""
+        """Whether the database has users and roles."""
         ...
 
     def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
-        """Ask."""
+        """Run a query and return its rows."""
         ...
 
     def command(self, sql: str) -> None:
-        """Tell."""
+        """Run a statement."""
         ...
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Add rows."""
+        """Insert rows."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file. Its statements are such that running them again after a crash half-way does no harm."""
+    """One migration file. Its statements can be repeated, because a crash may interrupt it half-way."""
 
     name: str
     sql: str
 
     @property
     def sha256(self) -> str:
-        """What the file was when it was applied."""
+        """Return the hash that is recorded when the file is applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @property
     def statements(self) -> list[str]:
-        """The file without its comments, cut where a line ends in a semicolon."""
+        """Return the statements of the file without comments; a semicolon at the end of a line ends a statement."""
         lines = (line for line in self.sql.splitlines() if not line.lstrip().startswith("--"))
         parts = re.split(r";[ \t]*$", "\n".join(lines), flags=re.MULTILINE)
         return [part.strip() for part in parts if part.strip()]
 
 
 def packaged(*, server: bool) -> list[Migration]:
-    """The files that come with us, in order; those of a server (users, roles) only if asked for."""
+    """Return the packaged migrations in order; those for servers (users, roles) only with ``server``."""
     folder = files("schemas").joinpath("tables")
     names = sorted(file.name for file in folder.iterdir() if _NAME.fullmatch(file.name))
     wanted = [name for name in names if server or not name.endswith(_SERVER)]
@@ -76,12 +76,12 @@ def packaged(*, server: bool) -> list[Migration]:
 
 
 def apply(clickhouse: MigrationDatabase, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is missing, and say which files that were.
+    """Apply missing migrations and return their names.
 
     Raises:
         MigrationError: an applied file was edited.
-        connectors.clickhouse.ClickHouseError: a statement failed; what came before it stays, and the next run goes on
-            at the same file.
+        connectors.clickhouse.ClickHouseError: a statement failed. Earlier statements stay applied, and the next run
+            starts again with the same file.
 
     """
     migrations = packaged(server=clickhouse.is_server) if migrations is None else migrations

@@ -1,7 +1,7 @@
-"""A query in the engine's own rendering of it: one statement on one line, without comments, its strings quoted one way.
+"""Normalized queries: formatted by the engine, one statement on one line, without comments, with uniform quotes.
 
-Only the engine knows what it will read, so whoever wants to know what a query is asks it first, and then runs the
-rendering: what is looked for can't hide in another spelling.
+A check reads the normalized query, and that query is then run. A keyword cannot hide from the check in another
+spelling, because the engine parsed it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 RENDER = "SELECT formatQuerySingleLine({sql:String})"
-"""Fails with a syntax error of the query, which ``unwrapped`` frees of this one."""
+"""Fails with the query's own syntax error; ``strip_wrapper`` removes this query from its message."""
 
 OUTFILE_REFUSED = "INTO OUTFILE would write to this machine's files"
 
@@ -20,21 +20,21 @@ _WRAPPING = re.compile(r"\.? ?: In scope SELECT formatQuerySingleLine\(.*\)(?=\.
 
 
 def without_strings(rendered: str) -> str:
-    """The query with its strings emptied."""
+    """Return the query with all string literals empty."""
     return _STRING.sub("''", rendered)
 
 
 def has_outfile(rendered: str) -> bool:
-    """Whether its answer would go to a file instead of to us. No right and no ``readonly`` forbids that in process."""
+    """Return whether the query writes its result to a file. In process, neither grants nor ``readonly`` forbid that."""
     return _OUTFILE.search(without_strings(rendered)) is not None
 
 
 def format_of(rendered: str) -> str | None:
-    """The format that the query itself names. The engine puts some in backticks, as it does with words of its own."""
+    """Return the format that the query names. The engine puts some names in backticks, as it does with keywords."""
     found = _FORMAT.search(without_strings(rendered))
     return found and (found[1] or found[2])
 
 
 def strip_wrapper(message: str) -> str:
-    """A syntax error without the query that rendered the caller's."""
+    """Return a syntax error's message without the query that formatted the caller's query."""
     return _WRAPPING.sub("", message)

@@ -1,4 +1,4 @@
-"""Whether anybody is there at all: files that another process has, a server that says nothing."""
+"""Checks before the first query: files that another process has open, and a server that does not respond."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import httpx
 from connectors.clickhouse.errors import ClickHouseError
 
 ALIVE_TIMEOUT_S = 5
-"""How long a server may take to say that it is there, before a query is given its long time."""
+"""Timeout of the ping in seconds, much shorter than that of a query."""
 
 
 def is_locked_by_another_process(path: Path) -> bool:
-    """Whether another process has the engine open there. The engine itself would say so on our terminal, in its words.
+    """Return whether another process has the engine open there. The engine itself would print this on the terminal.
 
-    It locks this file and writes its process into it.
+    The engine locks the file ``status`` and writes its process id into it.
     """
     try:
         with (path / "status").open("rb") as status:
@@ -25,18 +25,23 @@ def is_locked_by_another_process(path: Path) -> bool:
                 fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return f"PID: {os.getpid()}" not in status.read().decode().splitlines()
-    except OSError:  # there was none yet, or the engine finds what is wrong
+    except OSError:  # the file does not exist yet, or the engine reports the fault
         return False
     return False
 
 
-def check_alive(place: str) -> None:
-    """See that whoever listens there says anything at all. What else may be wrong, the driver finds and says."""
+def check_alive(address: str) -> None:
+    """Check that the server responds to a ping in time. The driver reports all other errors.
+
+    Raises:
+        ClickHouseError: the server accepts connections but does not respond (unavailable).
+
+    """
     try:
-        httpx.get(f"{place}/ping", timeout=ALIVE_TIMEOUT_S)
+        httpx.get(f"{address}/ping", timeout=ALIVE_TIMEOUT_S)
     except httpx.TimeoutException:
         raise ClickHouseError(
-            f"ClickHouse at {place} can't be reached: it says nothing for {ALIVE_TIMEOUT_S} s", unavailable=True
+            f"ClickHouse at {address} can't be reached: no response within {ALIVE_TIMEOUT_S} s", unavailable=True
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL):
         return

@@ -1,7 +1,7 @@
-"""What events of one class say, as columns of ``events_log``. Columns that they do not speak of are left out.
+"""Columns of ``events_log`` for the events of one class. Columns without a value in that class are left out.
 
-A text is kept once: input when it is admitted, output when an attempt brings it. What a provider was sent is another
-text, if it was translated: it is the input of the attempt.
+Each text is stored once: the input with RequestAdmitted, the output with AttemptFinished. If the request was translated
+for the provider, the translated body is the input of AttemptFinished. The row builder adds the requester's columns.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from streams.audit.tables import Columns
 
 
 def _request_received(events: Sequence[RequestReceived]) -> Columns:
-    # no rule has seen it yet: what its caller wrote, its name and its correlation id included, is the filter's alone
+    # the policy has not screened the caller's text yet, its request name and correlation id included
     requests = [event.request for event in events]
     return {
         "source": [request.source for request in requests],
@@ -61,13 +61,13 @@ def _request_admitted(events: Sequence[RequestAdmitted]) -> Columns:
 
 
 def _request_routed(events: Sequence[RequestRouted]) -> Columns:
-    plans = {id(event.plan): event.plan for event in events}  # many requests share one
-    planned = {of: _plan_attributes(plan) for of, plan in plans.items()}
+    plans = {id(event.plan): event.plan for event in events}  # many requests share a plan
+    attributes = {key: _plan_attributes(plan) for key, plan in plans.items()}
     return _decision(events) | {
         "event_time": [event.routed_at for event in events],
         "stage": "route",
         "duration_ms": [event.routed_at - event.admitted_at for event in events],
-        "attributes": [planned[id(event.plan)] for event in events],
+        "attributes": [attributes[id(event.plan)] for event in events],
     }
 
 
@@ -137,18 +137,18 @@ def _attempt_columns(events: Sequence[AttemptStarted | AttemptWithdrawn | Attemp
 
 
 def _response_attributes(event: AttemptFinished) -> dict[str, str]:
-    said = {}
+    attributes = {}
     if event.retry_after_ms is not None:
-        said["retry_after_ms"] = str(event.retry_after_ms)
+        attributes["retry_after_ms"] = str(event.retry_after_ms)
     if event.key_index is not None:
-        said["key_index"] = str(event.key_index)
+        attributes["key_index"] = str(event.key_index)
     if event.response_id:
-        said["response_id"] = event.response_id
+        attributes["response_id"] = event.response_id
     if event.changes:
-        said["changes"] = changes_json(event.changes)
+        attributes["changes"] = changes_json(event.changes)
     if event.native_usage:
-        said["native_usage"] = event.native_usage
-    return said
+        attributes["native_usage"] = event.native_usage
+    return attributes
 
 
 def _request_settled(events: Sequence[RequestSettled]) -> Columns:
@@ -213,4 +213,4 @@ COLUMN_BUILDERS: dict[type[Event], Callable[[Sequence[Any]], Columns]] = {
     ConfigurationApplied: _configuration_applied,
     TargetStateChanged: _target_state_changed,
 }
-"""What each class says, of one event at least. A stage is told once, for all of them."""
+"""Function of each event class that returns the columns of one event or more. The stage is one value for all rows."""

@@ -1,4 +1,4 @@
-"""Server or chDB, migrated."""
+"""Construction of the audit stage over a ClickHouse server or chDB, with migrated tables."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from streams.audit.stage import AuditStage
 from streams.config.settings import ConfigurationError, Settings
 from streams.provisioning import clickhouse as stores
 
-_WRITE_NOTHING = (
+_EMPTY_INSERTS = (
     "INSERT INTO requests_log SELECT * FROM requests_log LIMIT 0",
     "INSERT INTO events_log SELECT * FROM events_log LIMIT 0",
 )
 
 
 def _migrate_server(clickhouse: ClickHouseClient) -> bool:
-    """Bring a server's tables up to date, and try to write nothing into them; False if it is away for now.
+    """Migrate a server's tables and try an empty insert into each. Return False if the server is unavailable.
 
     Raises:
-        ConfigurationError: it is there and does not let us, today or later.
+        ConfigurationError: the server refuses the migration or the insert.
 
     """
     try:
         clickhouse.migrate()
-        for statement in _WRITE_NOTHING:
+        for statement in _EMPTY_INSERTS:
             clickhouse.command(statement)
     except ClickHouseError as error:
         if error.unavailable:
             return False
         clickhouse.close()
         raise ConfigurationError(
-            f"audit can't write to {clickhouse.place}, which SLUICE_CLICKHOUSE_URL names: {error}"
+            f"audit can't write to {clickhouse.address}, which SLUICE_CLICKHOUSE_URL names: {error}"
         ) from None
     return True
 
 
 def open_audit_stage(settings: Settings) -> AuditStage:
-    """The stage; with chDB, also the endpoint that serves it, over tables that are there from the start.
+    """Open the audit stage. With chDB, migrate its tables and serve them over HTTP as well.
 
     Raises:
-        ConfigurationError: the endpoint's port is taken, or the server does not let us write.
-        MigrationError: its tables are not those that we know.
+        ConfigurationError: the endpoint's port is in use, or the server refuses writes.
+        MigrationError: an applied migration was edited.
 
     """
     clickhouse = stores.open_writer(settings)

@@ -1,4 +1,4 @@
-"""What records say without their values, as columns: where they are on the log, and what their headers tell."""
+"""Columns from a record's position and headers, without its value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from schemas.kafka.stages import STAGES
 from streams.audit.tables import Columns
 
 _SOURCES: dict[bytes | None, str] = {f"/sluice/{stage}".encode(): stage for stage in (*STAGES, "ingress")}
-"""What our own events say in ``ce_source``: see ``schemas.kafka.headers.cloudevent``."""
+"""Stage of each ``ce_source`` that a stage writes.
+
+`sluice up` and `sluice topics` write ``/sluice/up``, which is not a stage: the column ``stage`` is empty then.
+"""
 _INT, _LONG = struct.Struct(">i"), struct.Struct(">q")
 
 
 def position_columns(records: Sequence[ConsumerRecord]) -> Columns:
-    """Where records are, which is who they are."""
+    """Return position, size and Kafka timestamp of records. The position is the event id."""
     return {
         "event_time": [record.timestamp_ms for record in records],
         "event_id": [_id(record) for record in records],
@@ -32,19 +35,19 @@ def _id(record: ConsumerRecord) -> str:
 
 
 def source_columns(records: Sequence[ConsumerRecord], stage: object) -> Columns:
-    """What the headers of events of ours say about them: their own ids, and who wrote them, else this stage."""
-    said = [_event_identity(record) for record in records]
+    """Return event id and stage from the CloudEvents headers; without them, the position and this stage."""
+    identities = [_event_identity(record) for record in records]
     return {
         "event_id": [
             event_id.decode("utf-8", "replace") if event_id else _id(record)
-            for record, (event_id, _) in zip(records, said, strict=True)
+            for record, (event_id, _) in zip(records, identities, strict=True)
         ],
-        "stage": [_SOURCES.get(source, stage) for _, source in said],
+        "stage": [_SOURCES.get(source, stage) for _, source in identities],
     }
 
 
 def _event_identity(record: ConsumerRecord) -> tuple[bytes | None, bytes | None]:
-    """An event's id and source in its headers, of two of a name the last."""
+    """Return ``ce_id`` and ``ce_source``; the last value of a repeated header counts."""
     event_id = source = None
     for name, value in record.headers:
         if name == "ce_id":
@@ -55,20 +58,20 @@ def _event_identity(record: ConsumerRecord) -> tuple[bytes | None, bytes | None]
 
 
 def text(record: ConsumerRecord, header: str) -> str:
-    """The last header of this name; empty if there is none. What is no UTF-8 is replaced."""
+    """Return the last value of a header; empty if it is missing. Invalid UTF-8 is replaced."""
     for name, value in reversed(record.headers):
         if name == header:
             return (value or b"").decode(errors="replace")
     return ""
 
 
-def _number(record: ConsumerRecord, header: str, layout: struct.Struct, otherwise: int) -> int:
+def _number(record: ConsumerRecord, header: str, layout: struct.Struct, default: int) -> int:
     value = wire.last_value(record.headers, header)
-    return int(layout.unpack(value)[0]) if value is not None and len(value) == layout.size else otherwise
+    return int(layout.unpack(value)[0]) if value is not None and len(value) == layout.size else default
 
 
 def original_record(record: ConsumerRecord, topic: str) -> ConsumerRecord:
-    """The record that a dead letter was, as far as its headers tell."""
+    """Return the original record of a dead letter, as far as its headers say."""
     return ConsumerRecord(
         topic,
         _number(record, "kafka_dlt-original-partition", _INT, record.partition),

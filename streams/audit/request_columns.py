@@ -1,4 +1,4 @@
-"""The fat rows of settled requests, as columns of ``requests_log``."""
+"""Columns of ``requests_log`` for settled requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from streams.audit.shared_columns import RequesterColumns, outcome_columns
 from streams.audit.tables import Columns
 
 VERSIONS = 2**64 - 1
-"""From here a row's version falls with its offset, so that of two ends of a request the first on the log stays."""
+"""Version of offset 0. Later offsets have lower versions, so that of two outcomes of a request the first one stays."""
 
 
 def build_request_columns(
     records: Sequence[ConsumerRecord], events: Sequence[RequestSettled], requesters: RequesterColumns
 ) -> Columns:
-    """All that there is to know of each request, and when which stage had it."""
+    """Return all columns of each request, with the durations of its stages."""
     received = [event.request.received_at for event in events]
     admitted = [event.admitted_at for event in events]
     routed = [event.routed_at for event in events]

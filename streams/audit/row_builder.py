@@ -1,7 +1,8 @@
-"""Records as rows: always one for ``events_log``, and one for ``requests_log`` if it is the end of a request.
+"""Conversion of records to rows: one in ``events_log``, and one in ``requests_log`` for the outcome of a request.
 
-Pure, and the same for the same record however often it is read: that is what makes storing it twice harmless. Made by
-column, for all records of a batch that are alike: 5.4 us a record where row by row took 13.3, decoding apart.
+Pure: the same record always gives the same rows, so that storing it twice is harmless. Rows are built by column, for
+all records of a batch with the same topic and event class: 5.4 us per record instead of 13.3 row by row, without
+decoding.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from streams.pipeline.request_identity import identify
 
 @frozen_slots
 class RowBatches:
-    """What records become."""
+    """Rows of a batch for both tables."""
 
     events: Rows
     requests: Rows
@@ -34,19 +35,22 @@ class RowBatches:
 
 @frozen_slots
 class RecordGroup:
-    """Records of one topic that hold events of one class; or none, and then why, each as a ``str``."""
+    """Records of one topic with events of one class.
+
+    For undecodable records, the class is ``str`` and each event is the reason.
+    """
 
     topic: str
     kind: type[Any]
     records: list[ConsumerRecord]
-    read: list[Any]
+    events: list[Any]
 
 
 class RowBuilder:
-    """Makes rows, knowing which topics are whose.
+    """Builds rows of records, by topic.
 
-    Of the request topics and their dead letters nothing is kept that a caller has written, in the body, the headers or
-    the event around it: only the filter may read it. Its names appear with the first event after the filter.
+    Rows of the request topics and their dead letters contain nothing that the caller wrote, in body, headers or event,
+    because no policy has screened it yet. The caller's own names appear with the first event after the filter.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -54,75 +58,75 @@ class RowBuilder:
         self._outcomes = topics.outcomes.name
         self._tenants = frozenset(topics.tenant_requests) | {ANONYMOUS_TENANT}
         self._requests = {topic.name for topic in topics.all_requests}
-        self._dead = {topic.dead_letters: topic.name for topic in topics.all}
-        self._reader = {topic.name: stage for stage in STAGES[:-1] for topic in topics.sources_of(stage)}
+        self._originals = {topic.dead_letters: topic.name for topic in topics.all}
+        self._consumers = {topic.name: stage for stage in STAGES[:-1] for topic in topics.sources_of(stage)}
 
     def build(self, records: Iterable[ConsumerRecord]) -> RowBatches:
-        """Both rows of each record. Never raises: what can't be read becomes a row that says so."""
+        """Return the rows of all records. Never raises: an undecodable record becomes a row with the reason."""
         groups, requesters = _group(records), RequesterColumns()
         events = [
-            (alike.records, position_columns(alike.records) | self._event_columns(alike, requesters))
-            for alike in groups
+            (group.records, position_columns(group.records) | self._event_columns(group, requesters))
+            for group in groups
         ]
-        ended = [
-            _settled_requests(alike)
-            for alike in groups
-            if alike.kind is RequestSettled and alike.topic == self._outcomes
+        outcomes = [
+            _settled_requests(group)
+            for group in groups
+            if group.kind is RequestSettled and group.topic == self._outcomes
         ]
         requests = [
-            (alike.records, build_request_columns(alike.records, alike.read, requesters))
-            for alike in ended
-            if alike.records
+            (group.records, build_request_columns(group.records, group.events, requesters))
+            for group in outcomes
+            if group.records
         ]
         return RowBatches(EVENTS.build_rows(events), REQUESTS.build_rows(requests))
 
     def placeholder(self, record: ConsumerRecord, reason: str) -> Rows:
-        """The row of a record whose own row the table refused: that it was there, where, and why it is no more."""
-        told = {"event_type": "Unstorable", "attributes": {"reason": reason}}
-        return EVENTS.build_rows([([record], position_columns([record]) | told)])
+        """Return a row in place of one that its table refused, with position and reason."""
+        columns = {"event_type": "Unstorable", "attributes": {"reason": reason}}
+        return EVENTS.build_rows([([record], position_columns([record]) | columns)])
 
-    def _event_columns(self, alike: RecordGroup, requesters: RequesterColumns) -> Columns:
-        if alike.topic in self._dead:
-            return self._dead_letter_columns(alike, self._dead[alike.topic], requesters)
-        if alike.topic in self._requests:
-            return self._request_topic_columns(alike)
-        if alike.kind is str:
-            return {"event_type": "Undecodable", "attributes": [{"reason": reason} for reason in alike.read]}
-        told = COLUMN_BUILDERS[alike.kind](alike.read)
-        if hasattr(alike.kind, "request"):
-            told |= requesters.columns([event.request for event in alike.read])
-        return {"event_type": alike.kind.__name__} | told | source_columns(alike.records, told.get("stage", ""))
+    def _event_columns(self, group: RecordGroup, requesters: RequesterColumns) -> Columns:
+        if group.topic in self._originals:
+            return self._dead_letter_columns(group, self._originals[group.topic], requesters)
+        if group.topic in self._requests:
+            return self._request_topic_columns(group)
+        if group.kind is str:
+            return {"event_type": "Undecodable", "attributes": [{"reason": reason} for reason in group.events]}
+        columns = COLUMN_BUILDERS[group.kind](group.events)
+        if hasattr(group.kind, "request"):
+            columns |= requesters.columns([event.request for event in group.events])
+        return {"event_type": group.kind.__name__} | columns | source_columns(group.records, columns.get("stage", ""))
 
-    def _request_topic_columns(self, alike: RecordGroup) -> Columns:
-        """Records on a request topic: our event, plain JSON, which is as good as one, or what is neither."""
-        if alike.kind is RequestReceived:
-            askers = self._requester_columns(alike.topic, alike.records, alike.read)
-            return COLUMN_BUILDERS[alike.kind](alike.read) | askers | {"event_type": "RequestReceived"}
-        askers = self._requester_columns(alike.topic, alike.records, [None] * len(alike.records))
-        if alike.kind is not str:  # another event would bring its text in under another name
-            reason = f"a {alike.kind.__name__} has no business on a request topic"
-            return askers | {"event_type": "Undecodable", "attributes": {"reason": reason}}
-        plain = [_is_plain(record.value or b"") for record in alike.records]
-        return askers | {
+    def _request_topic_columns(self, group: RecordGroup) -> Columns:
+        """Return the columns of records on a request topic: ``RequestReceived``, plain JSON, or neither."""
+        if group.kind is RequestReceived:
+            requester = self._requester_columns(group.topic, group.records, group.events)
+            return COLUMN_BUILDERS[group.kind](group.events) | requester | {"event_type": "RequestReceived"}
+        requester = self._requester_columns(group.topic, group.records, [None] * len(group.records))
+        if group.kind is not str:  # its columns would contain the caller's unscreened text
+            reason = f"a {group.kind.__name__} does not belong on a request topic"
+            return requester | {"event_type": "Undecodable", "attributes": {"reason": reason}}
+        plain = [_is_plain(record.value or b"") for record in group.records]
+        return requester | {
             "event_type": ["RequestReceived" if is_plain else "Undecodable" for is_plain in plain],
             "attributes": [
-                {} if is_plain else {"reason": reason} for is_plain, reason in zip(plain, alike.read, strict=True)
+                {} if is_plain else {"reason": reason} for is_plain, reason in zip(plain, group.events, strict=True)
             ],
         }
 
     def _requester_columns(
         self, topic: str, records: Sequence[ConsumerRecord], events: Sequence[RequestReceived | None]
     ) -> Columns:
-        """Who asks, told by the topic where it can be; an event may only name a tenant that there is."""
+        """Return the requester's columns. A topic's owner is the tenant; elsewhere only known tenants are accepted."""
         owner = self._topics.owner_of(topic)
-        both = list(zip(records, events, strict=True))
+        pairs = list(zip(records, events, strict=True))
         by_http = [event is not None and owner is None and event.request.source == "http" for event in events]
         return {
             "tenant": owner or [self._known_tenant(event) for event in events],
-            "request_id": [identify(record, event, self._topics) for record, event in both],
+            "request_id": [identify(record, event, self._topics) for record, event in pairs],
             "trace_id": [
                 trace_id(event.request.traceparent if event is not None else text(record, "traceparent"))
-                for record, event in both
+                for record, event in pairs
             ],
             "source": ["http" if is_http else "kafka" for is_http in by_http],
             "stage": ["ingress" if is_http else "" for is_http in by_http],
@@ -131,55 +135,55 @@ class RowBuilder:
     def _known_tenant(self, event: RequestReceived | None) -> str:
         return event.request.tenant if event is not None and event.request.tenant in self._tenants else ANONYMOUS_TENANT
 
-    def _dead_letter_columns(self, alike: RecordGroup, topic: str, requesters: RequesterColumns) -> Columns:
-        """Dead letters: what they were and why they died. Their text, if it may be kept, is with the originals."""
-        originals = [original_record(record, topic) for record in alike.records]
-        reasons = [text(record, "kafka_dlt-exception-message") for record in alike.records]
-        return self._original_requester(alike, topic, originals, requesters) | {
+    def _dead_letter_columns(self, group: RecordGroup, topic: str, requesters: RequesterColumns) -> Columns:
+        """Return the columns of dead letters: original position and reason. Texts are in the rows of the originals."""
+        originals = [original_record(record, topic) for record in group.records]
+        reasons = [text(record, "kafka_dlt-exception-message") for record in group.records]
+        return self._original_requester(group, topic, originals, requesters) | {
             "event_type": "DeadLettered",
-            "event_time": [record.timestamp_ms for record in alike.records],
-            "stage": self._reader.get(topic, ""),
-            "error_type": [text(record, "kafka_dlt-exception-fqcn") for record in alike.records],
+            "event_time": [record.timestamp_ms for record in group.records],
+            "stage": self._consumers.get(topic, ""),
+            "error_type": [text(record, "kafka_dlt-exception-fqcn") for record in group.records],
             "error_message": reasons,
             "attributes": [
                 {
-                    # again: dashboards may read no error_message, and ours quotes nothing of the record
+                    # repeated here, because dashboards have no access to error_message; it quotes no record
                     "reason": reason,
-                    "event_type": "" if alike.kind is str else alike.kind.__name__,
+                    "event_type": "" if group.kind is str else group.kind.__name__,
                     "kafka_topic": topic,
-                    "kafka_partition": str(was.partition),
-                    "kafka_offset": str(was.offset),
+                    "kafka_partition": str(original.partition),
+                    "kafka_offset": str(original.offset),
                 }
-                for was, reason in zip(originals, reasons, strict=True)
+                for original, reason in zip(originals, reasons, strict=True)
             ],
         }
 
     def _original_requester(
-        self, alike: RecordGroup, topic: str, originals: Sequence[ConsumerRecord], requesters: RequesterColumns
+        self, group: RecordGroup, topic: str, originals: Sequence[ConsumerRecord], requesters: RequesterColumns
     ) -> Columns:
-        is_received = alike.kind is RequestReceived
+        is_received = group.kind is RequestReceived
         if topic in self._requests:
-            return self._requester_columns(topic, originals, alike.read if is_received else [None] * len(originals))
-        if alike.kind is str or is_received:
+            return self._requester_columns(topic, originals, group.events if is_received else [None] * len(originals))
+        if group.kind is str or is_received:
             return {}
-        if hasattr(alike.kind, "request"):
-            return requesters.columns([event.request for event in alike.read])
-        return {"tenant": [getattr(event, "tenant", "") for event in alike.read]}
+        if hasattr(group.kind, "request"):
+            return requesters.columns([event.request for event in group.events])
+        return {"tenant": [getattr(event, "tenant", "") for event in group.events]}
 
 
 def _group(records: Iterable[ConsumerRecord]) -> list[RecordGroup]:
     groups: dict[tuple[str, type], RecordGroup] = {}
     for record in records:
-        read = _read(record.value or b"")
-        of = record.topic, type(read)
-        alike = groups.get(of) or groups.setdefault(of, RecordGroup(*of, [], []))
-        alike.records.append(record)
-        alike.read.append(read)
+        event = _decode(record.value or b"")
+        key = record.topic, type(event)
+        group = groups.get(key) or groups.setdefault(key, RecordGroup(*key, [], []))
+        group.records.append(record)
+        group.events.append(event)
     return list(groups.values())
 
 
-def _read(value: bytes) -> Event | str:
-    """The event in a record's value, or why there is none."""
+def _decode(value: bytes) -> Event | str:
+    """Return the event in a record's value, or the reason why it cannot be decoded."""
     try:
         return decode(value)
     except UndecodableError as error:
@@ -191,8 +195,11 @@ def _is_plain(value: bytes) -> bool:
 
 
 def _settled_requests(settled: RecordGroup) -> RecordGroup:
-    """The ends among these: a replay is an event, and no second end."""
-    once = [at for at, event in enumerate(settled.read) if not event.replayed]
+    """Return the group without replays, which are events but not outcomes of their own."""
+    first = [index for index, event in enumerate(settled.events) if not event.replayed]
     return RecordGroup(
-        settled.topic, settled.kind, [settled.records[at] for at in once], [settled.read[at] for at in once]
+        settled.topic,
+        settled.kind,
+        [settled.records[index] for index in first],
+        [settled.events[index] for index in first],
     )

@@ -1,4 +1,4 @@
-"""What events of a request tell alike, as columns: who asked, what was counted, done and changed, how it ended."""
+"""Columns that several event classes share: requester, token usage, policy actions, parameter changes and outcome."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class RequesterColumns:
 
 
 def deadline_attributes(request: Request) -> dict[str, str]:
-    """How long the caller waits: by this the view `unsettled` knows what is overdue."""
+    """Return the deadline as an attribute. The view `unsettled` finds overdue requests by it."""
     return {"allowed_ms": str(request.deadline_at - request.received_at), **lane_attributes(request)}
 
 
 def lane_attributes(request: Request) -> dict[str, str]:
-    """Which lane it takes, if not the usual one."""
+    """Return the lane as an attribute, unless it is interactive."""
     return {} if request.lane == "interactive" else {"lane": request.lane}
 
 
 def usage_columns(usages: Sequence[Usage]) -> Columns:
-    """Tokens, each kind in its column."""
+    """Return the token counts, each in its column."""
     return {
         "input_tokens": [usage.input_tokens for usage in usages],
         "output_tokens": [usage.output_tokens for usage in usages],
@@ -76,10 +76,10 @@ def usage_columns(usages: Sequence[Usage]) -> Columns:
 
 
 def outcome_columns(events: Sequence[RequestSettled]) -> Columns:
-    """How requests ended, which the event says as well as the fat row."""
+    """Return the columns of outcomes that both tables have."""
     return (
         usage_columns([event.usage for event in events])
-        | _failed([event.failure for event in events])
+        | _error_columns([event.failure for event in events])
         | {
             "request_model": [event.model for event in events],
             "provider": [event.provider for event in events],
@@ -96,8 +96,8 @@ def outcome_columns(events: Sequence[RequestSettled]) -> Columns:
     )
 
 
-def _failed(failures: Sequence[Failure | None]) -> Columns:
-    """Why requests have no answer; of those that have one, that they do."""
+def _error_columns(failures: Sequence[Failure | None]) -> Columns:
+    """Return the errors of outcomes; an answered request has HTTP status 200 and no error."""
     return {
         "error_type": [failure.code if failure else "" for failure in failures],
         "error_message": [failure.message if failure else "" for failure in failures],
@@ -105,24 +105,24 @@ def _failed(failures: Sequence[Failure | None]) -> Columns:
     }
 
 
-def policy_actions(taken: tuple[PolicyAction, ...]) -> list[str]:
-    """What each rule did, as ``rule:action``: never how often, so that few strings serve many rows."""
-    return [f"{action.rule}:{action.action}" for action in taken]
+def policy_actions(actions: tuple[PolicyAction, ...]) -> list[str]:
+    """Return the actions as ``rule:action``, without counts, so that the column has few distinct values."""
+    return [f"{action.rule}:{action.action}" for action in actions]
 
 
 def changes_json(changes: tuple[Change, ...]) -> str:
-    """How what was sent differs from what was asked, as JSON; empty if it does not. Never a value."""
+    """Return parameter changes as JSON, without values; empty if there are none."""
     return orjson.dumps(changes).decode() if changes else ""
 
 
 def correlation(request: Request) -> str:
-    """The caller's correlation id: as text if it is any, else in hexadecimal."""
+    """Return the caller's correlation id as text, or in hexadecimal if it is not printable UTF-8."""
     values = [header.value for header in request.reply_to.correlation] if request.reply_to else []
     return text_or_hex(values[0]) if values else ""
 
 
 def text_or_hex(value: bytes) -> str:
-    """Bytes as text if they are printable UTF-8, else in hexadecimal."""
+    """Return bytes as text if they are printable UTF-8, else in hexadecimal."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -131,5 +131,5 @@ def text_or_hex(value: bytes) -> str:
 
 
 def trace_id(traceparent: str) -> str:
-    """The second field of a W3C traceparent; empty if it is none."""
+    """Return the trace id of a W3C traceparent; empty if it is invalid."""
     return valid_traceparent(traceparent)[3:35]

@@ -1,4 +1,4 @@
-"""Audit: every record of every topic, as rows in ClickHouse."""
+"""Audit stage: writes every record of every topic to ClickHouse."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = structlog.get_logger()
 
 
 class AuditStage(SinkStage):
-    """Keeps what the worker brings: one insert per table and batch, in a thread, so that the loop goes on.
+    """Inserts each batch with one insert per table, in a thread, so that the event loop is not blocked.
 
-    A batch mixes partitions. One insert for each of them, as Kafka Connect has it, was measured in chDB at 271 ms CPU
-    for a second's 30 records, and one for all at 19 ms. Repeats are as harmless: the same batch has the same token, and
-    adds nothing; an overlapping one adds rows that share their identity, the place on the log, with those before them,
-    and the views show one of each.
+    A batch mixes partitions. One insert per partition, as Kafka Connect does it, took 271 ms of CPU in chDB for the 30
+    records of a second, and one insert for all took 19 ms. Redelivery is harmless: the same batch has the same
+    deduplication token and adds nothing. An overlapping batch adds rows with the same identity, their position on the
+    log, and the views show one of each.
     """
 
     name = "audit"
@@ -49,17 +49,18 @@ class AuditStage(SinkStage):
         self._migrated = migrated
 
     async def write_batch(self, records: Sequence[ConsumerRecord]) -> None:
-        """Keep all of these.
+        """Insert the rows of these records.
 
         Raises:
-            ClickHouseError: it is away or refuses everything. Some rows may be in; offered again, they count once.
-            MigrationError: its tables are not those that we know.
+            ClickHouseError: ClickHouse is unavailable or refuses every row. Some rows may be stored; a retry adds no
+                duplicates.
+            MigrationError: an applied migration was edited.
 
         """
         await asyncio.to_thread(self._write, records)
 
     async def close(self) -> None:
-        """Let go of ClickHouse, and stop serving it to others."""
+        """Stop the HTTP endpoint and close ClickHouse."""
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         if self._parts is not None:
@@ -68,18 +69,18 @@ class AuditStage(SinkStage):
 
     def _write(self, records: Sequence[ConsumerRecord]) -> None:
         if not self._migrated:
-            # here as well, since a server may have been away when we started
+            # a server may have been unavailable at the start
             self._clickhouse.migrate()
             self._migrated = True
-        made = self._row_builder.build(records)
+        rows = self._row_builder.build(records)
         with self._parts.guarded_insert() if self._parts else contextlib.nullcontext("") as generation:
             token = generation + insert_token(records)
-            # ends first: a request that is there has its events a moment later, never the other way round
-            self._insert(REQUESTS, made.requests, token)
-            self._insert(EVENTS, made.events, token)
+            # requests first, so that a visible request is never without its row when its events are
+            self._insert(REQUESTS, rows.requests, token)
+            self._insert(EVENTS, rows.events, token)
 
     def _insert(self, table: Table, rows: Rows, token: str) -> None:
-        """Insert these, or find the ones that the table can't take by halves and keep a note of each in their stead."""
+        """Insert rows. If the table refuses some, find these by bisection and insert a placeholder for each."""
         try:
             self._clickhouse.insert_columns(table.name, table.names, rows.columns, token)
         except ClickHouseError as error:
@@ -93,19 +94,19 @@ class AuditStage(SinkStage):
             self._insert(table, rows.part(slice(middle, None)), f"{token}/1")
 
     def _record_unstorable_row(self, table: str, record: ConsumerRecord, error: ClickHouseError, token: str) -> None:
-        """Say in ``events_log`` that a row is missing. If even that is refused, it is not the row that is wrong."""
-        stub = self._row_builder.placeholder(record, f"{table}: {error}")
-        self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, stub.columns, f"{token}/note of {table}")
-        place = record.position
-        log.error("row refused", table=table, record=place, reason=str(error))
+        """Insert a placeholder into ``events_log``. If that is refused too, the fault is not in the row."""
+        placeholder = self._row_builder.placeholder(record, f"{table}: {error}")
+        self._clickhouse.insert_columns(EVENTS.name, EVENTS.names, placeholder.columns, f"{token}/note of {table}")
+        log.error("row.refused", table=table, record=record.position, reason=str(error))
 
 
 def insert_token(records: Iterable[ConsumerRecord]) -> str:
-    """The name of a batch: which offsets of which partitions are in it."""
+    """Return the deduplication token of a batch: a hash of its offsets by partition."""
     offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
     for record in records:
         offsets[record.topic, record.partition].append(record.offset)
     ranges = (
-        f"{topic}-{partition}-{min(of)}-{max(of)}-{len(of)}" for (topic, partition), of in sorted(offsets.items())
+        f"{topic}-{partition}-{min(batch)}-{max(batch)}-{len(batch)}"
+        for (topic, partition), batch in sorted(offsets.items())
     )
     return blake2b("\n".join(ranges).encode(), digest_size=16).hexdigest()

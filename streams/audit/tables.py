@@ -1,6 +1,6 @@
-"""The columns of our tables as Python sees them: what stands in one that nobody filled, and what it can hold at most.
+"""Columns of ``events_log`` and ``requests_log``: the default and the range of each.
 
-A value that a column can't hold is brought to the nearest that it can: a wild clock or count must not stop the log.
+A value out of range becomes the nearest value in range, so that a wrong clock or count does not stop audit.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from schemas.kafka.records import ConsumerRecord
 NIL = "00000000-0000-0000-0000-000000000000"
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 LATEST_MS = 4_102_444_800_000
-"""The year 2100: ClickHouse keeps seconds in 32 bits wherever it compares with now()."""
+"""The year 2100. ClickHouse stores seconds in 32 bits where it compares with now()."""
 NAME_LENGTH = 256
-"""Of what should be one of few names, but may come from a caller."""
+"""Longest value of a low-cardinality column, whose values may come from a caller."""
 MAX_COST_USD = Decimal(10) ** 6
 _SMALLEST_COST = -12
-"""The power of ten of the column's last digit."""
+"""Power of ten of the column's last digit."""
 
 Columns = dict[str, object]
-"""What is told of some rows, by column: a list has a value for each of them, anything else stands in all."""
+"""Values of some rows by column: a list has one value per row; anything else is the value of all rows."""
 Values = list[Any]
-"""What stands in one column, row by row; one row at least."""
+"""Values of one column, row by row; at least one row."""
 Coercion = Callable[[Values], Values]
-"""Brings the values of a column to what it can hold."""
+"""Converts the values of a column to its range."""
 
 
 def _unchanged(values: Values) -> Values:
@@ -49,8 +49,8 @@ def _nullable(fit: Coercion) -> Coercion:
     def fit_or_none(values: Values) -> Values:
         if None not in values:
             return fit(values)
-        there = iter(fit([value for value in values if value is not None] or [0]))
-        return [None if value is None else next(there) for value in values]
+        fitted = iter(fit([value for value in values if value is not None] or [0]))
+        return [None if value is None else next(fitted) for value in values]
 
     return fit_or_none
 
@@ -85,7 +85,7 @@ def _costs(values: Values) -> Values:
 
 
 def _cost(value: object) -> str | None:
-    """US dollars as text; None if they are unknown, or nothing that could be a price."""
+    """Return US dollars as decimal text; None if the cost is unknown or out of range."""
     try:
         cost = Decimal(str(value))
         within = cost.is_finite() and abs(cost) < MAX_COST_USD
@@ -115,18 +115,18 @@ _KINDS: dict[str, tuple[object, Coercion]] = {
 
 @frozen_slots
 class Rows:
-    """Rows of one table by column, in the order of its names, and the record that each row is of."""
+    """Rows of one table by column, in the order of its names, with the record of each row."""
 
     records: list[ConsumerRecord]
     columns: list[Values]
 
     def part(self, rows: slice) -> Rows:
-        """Some of them."""
+        """Return a slice of the rows."""
         return Rows(self.records[rows], [column[rows] for column in self.columns])
 
 
 class Table:
-    """The columns of one table, told by kind, each kind with its names."""
+    """Columns of one table. Each keyword is a kind, and its value the names of the columns of that kind."""
 
     def __init__(self, table: str, /, **kinds: str) -> None:
         by_kind = {"optional_time": "time?", "optional_u32": "u32?"}
@@ -135,24 +135,24 @@ class Table:
         self.name = table
         self.names = tuple(self._columns)
 
-    def build_rows(self, told: Sequence[tuple[list[ConsumerRecord], Columns]]) -> Rows:
-        """The rows of these records, group by group, no group empty: each value as its column can hold it.
+    def build_rows(self, groups: Sequence[tuple[list[ConsumerRecord], Columns]]) -> Rows:
+        """Return the rows of all groups, with each value in its column's range. No group may be empty.
 
-        What is told for no column is left out.
+        Values that belong to no column of this table are left out.
         """
-        groups = [(columns, len(records)) for records, columns in told]
-        records = list(chain.from_iterable(records for records, _ in told))
-        return Rows(records, [_column(groups, name, *kind) for name, kind in self._columns.items()])
+        sizes = [(columns, len(records)) for records, columns in groups]
+        records = list(chain.from_iterable(records for records, _ in groups))
+        return Rows(records, [_column(sizes, name, *kind) for name, kind in self._columns.items()])
 
 
-def _column(groups: list[tuple[Columns, int]], name: str, blank: object, fit: Coercion) -> Values:
+def _column(groups: list[tuple[Columns, int]], name: str, default: object, coerce: Coercion) -> Values:
     column: Values = []
     for columns, rows in groups:
-        told = columns.get(name, blank)
-        if isinstance(told, list):
-            column += fit(told)
+        value = columns.get(name, default)
+        if isinstance(value, list):
+            column += coerce(value)
         else:
-            column += ([blank] if told is blank else fit([told])) * rows
+            column += ([default] if value is default else coerce([value])) * rows
     return column
 
 
@@ -171,7 +171,7 @@ EVENTS = Table(
     names="finish_reasons policy_actions",
     map="labels attributes",
 )
-"""The table fills ``ingested_at`` itself."""
+"""ClickHouse fills ``ingested_at`` itself."""
 
 REQUESTS = Table(
     "requests_log",

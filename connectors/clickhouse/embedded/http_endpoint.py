@@ -1,7 +1,7 @@
-"""ClickHouse's HTTP interface over chDB, for reading: what a server answers on port 8123, on loopback only.
+"""Read-only HTTP interface of ClickHouse over chDB, on loopback only.
 
-chDB has no users, so whoever may open a connection to loopback may read; the address that was asked for must be one of
-loopback as well, or a web page could make a browser ask.
+chDB has no users, so every process that can connect to loopback can read. The Host header must be a loopback address as
+well, so that a web page cannot send queries through a browser.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.clickhouse.embedded.read_only import QueryError, QueryResult, ReadOnlyEngine
+from connectors.clickhouse.embedded.query_guard import ACCESS_DENIED, SYNTAX_ERROR, QueryError
+from connectors.clickhouse.embedded.read_only import QueryResult, ReadOnlyEngine
 
-AT_ONCE = 4
-"""Queries that run side by side."""
-WAITING = 64
-"""Queries that may wait for their turn; one more is refused."""
+MAX_RUNNING_QUERIES = 4
+"""Queries that run in parallel."""
+MAX_WAITING_QUERIES = 64
+"""Queries that may wait; one more is refused."""
 MAX_QUERY_BYTES = 1024 * 1024
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_OURS = frozenset(
+_RESERVED_PARAMETERS = frozenset(
     {
         *("query", "default_format", "database", "user", "password", "quota_key", "role", "readonly"),
         *("query_id", "session_id", "session_timeout", "session_check", "client_protocol_version", "buffer_size"),
@@ -38,7 +39,7 @@ _OURS = frozenset(
         *("http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close"),
     }
 )
-"""What stands in the URL and is no setting of a query."""
+"""URL parameters that are not settings of a query."""
 
 _BAD_REQUEST = frozenset({6, 26, 27, 36, 38, 41, 42, 43, 44, 53, 62, 70, 72, 117, 130, 131, 158, 386, 456, 457})
 _NOT_FOUND = frozenset({8, 16, 46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 336})
@@ -59,12 +60,12 @@ _CONTENT = {
 
 
 class ClickHouseHttp:
-    """The endpoint's routes. Queries run in threads, so that nothing else in the process waits for them."""
+    """Routes of the endpoint. Queries run in threads, so that they do not block the event loop."""
 
     def __init__(self, path: Path, database: str) -> None:
-        self._reader = ReadOnlyEngine(path, database)
-        self._threads = ThreadPoolExecutor(AT_ONCE, "clickhouse-http")
-        self._open = 0
+        self._engine = ReadOnlyEngine(path, database)
+        self._threads = ThreadPoolExecutor(MAX_RUNNING_QUERIES, "clickhouse-http")
+        self._pending = 0
         self.app = Starlette(
             routes=[
                 Route("/ping", self._ping, methods=["GET", "HEAD"]),
@@ -87,32 +88,38 @@ class ClickHouseHttp:
             return _refusal(error)
 
     async def _run(self, sql: str, request: Request) -> QueryResult:
-        if self._open >= AT_ONCE + WAITING:
-            raise QueryError.ours(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many queries wait already")
+        if self._pending >= MAX_RUNNING_QUERIES + MAX_WAITING_QUERIES:
+            raise QueryError.in_engine_format(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many queries are waiting")
         url = request.query_params
         if url.get("compress", "0") != "0" or url.get("decompress", "0") != "0":
-            raise QueryError.ours(48, "NOT_IMPLEMENTED", "Block compression is not served here; leave out compress")
+            raise QueryError.in_engine_format(
+                48, "NOT_IMPLEMENTED", "Block compression is not supported here; leave out compress"
+            )
         fmt = request.headers.get("x-clickhouse-format") or url.get("default_format") or "TabSeparated"
         database = request.headers.get("x-clickhouse-database") or url.get("database", "")
         parameters = {name[6:]: value for name, value in url.items() if name.startswith("param_")}
-        settings = {name: value for name, value in url.items() if name not in _OURS and not name.startswith("param_")}
-        self._open += 1
+        settings = {
+            name: value
+            for name, value in url.items()
+            if name not in _RESERVED_PARAMETERS and not name.startswith("param_")
+        }
+        self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._reader.run, sql, fmt, database, settings, parameters
+                self._threads, self._engine.run, sql, fmt, database, settings, parameters
             )
         finally:
-            self._open -= 1
+            self._pending -= 1
 
     def close(self) -> None:
-        """End the queries that run, and start no more."""
+        """Cancel running queries, and start no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._reader.cancel()
+        self._engine.cancel()
         self._threads.shutdown()
 
 
 class Endpoint:
-    """The interface on a port of loopback, served by a thread of its own."""
+    """HTTP endpoint on a loopback port, with its own thread."""
 
     def __init__(self, path: Path, database: str, port: int) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
@@ -129,7 +136,7 @@ class Endpoint:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving at once: a reader can ask again, a stage that stops should not wait for it."""
+        """Stop at once, without waiting for running queries: a client can repeat a query."""
         self._server.should_exit = True
         self._http.close()
         self._thread.join()
@@ -137,22 +144,26 @@ class Endpoint:
 
 def _check_host(host: str) -> None:
     if host.removesuffix(f":{host.rpartition(':')[2]}") not in _LOOPBACK and host not in _LOOPBACK:
-        raise QueryError.ours(497, "ACCESS_DENIED", "This endpoint answers to loopback addresses only")
+        raise QueryError.in_engine_format(
+            ACCESS_DENIED, "ACCESS_DENIED", "This endpoint answers to loopback addresses only"
+        )
 
 
 async def _query(request: Request) -> str:
-    """The statement: from the URL, the body, or the first half from one and the second from the other."""
+    """Return the statement from the URL, the body, or both, joined in this order."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_QUERY_BYTES:
-            raise QueryError.ours(62, "SYNTAX_ERROR", f"The query is longer than {MAX_QUERY_BYTES} bytes")
+            raise QueryError.in_engine_format(
+                SYNTAX_ERROR, "SYNTAX_ERROR", f"The query is longer than {MAX_QUERY_BYTES} bytes"
+            )
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise QueryError.ours(48, "NOT_IMPLEMENTED", "Queries are taken uncompressed here")
+        raise QueryError.in_engine_format(48, "NOT_IMPLEMENTED", "Compressed queries are not supported here")
     try:
         return "\n".join(part for part in (request.query_params.get("query", ""), body.decode()) if part.strip())
     except UnicodeDecodeError:
-        raise QueryError.ours(62, "SYNTAX_ERROR", "The query is not UTF-8") from None
+        raise QueryError.in_engine_format(SYNTAX_ERROR, "SYNTAX_ERROR", "The query is not UTF-8") from None
 
 
 def _response(answer: QueryResult, request: Request) -> Response:

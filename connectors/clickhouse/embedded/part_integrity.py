@@ -1,10 +1,10 @@
-"""What chDB says it wrote, held against its files: it takes the last write of a file for done, whether it was or not.
+"""Integrity check of chDB's data parts: compares the recorded size of each part with its files.
 
-Seen in chDB 26.9: on a full disk the writes that end a data part fail one after the other (ENOSPC), the part becomes
-active all the same, and the insert is acknowledged. Every query of the table fails then (code 246), until its parts are
-loaded again. Loading sets the damaged ones aside. For a merge its sources come back, which the engine keeps for eight
-minutes; for an insert nothing does, so whoever inserts must hear of it while it still has the rows. To look costs 4 ms
-of CPU for a batch of which the inserts cost 40, with one request in it (measured with 15 parts).
+chDB 26.9 ignores the error of a file's last write. On a full disk, these writes fail one after the other (ENOSPC), the
+part becomes active anyway, and the insert is acknowledged. Every query of the table then fails (code 246) until its
+parts are loaded again. Loading detaches damaged parts. The source parts of a damaged merge become active again, because
+the engine keeps them for eight minutes. A damaged insert is lost, so the caller must get an error while it still has
+the rows. The check takes 4 ms of CPU for a batch whose inserts take 40 ms (one request, 15 parts).
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from connectors.clickhouse import ClickHouseClient, ClickHouseError
 log = structlog.get_logger()
 
 CHECK_INTERVAL_S = 10.0
-"""Between two looks at what merges have left while nothing is inserted: far below those eight minutes."""
+"""Seconds between two checks of merged parts while nothing is inserted, far below those eight minutes."""
 
 _ACTIVE = "SELECT table, name, path, bytes_on_disk FROM system.parts WHERE active AND database = {database:String}"
-_SET_ASIDE = """\
+_DETACHED = """\
 SELECT name FROM system.detached_parts
 WHERE database = {database:String} AND table = {table:String}
     AND (name = {detached:String} OR startsWith(name, concat({detached:String}, '_try')))"""
-_UNCOUNTED = frozenset(
+_NOT_COUNTED = frozenset(
     {"checksums.txt", "columns.txt", "columns_substreams.txt", "default_compression_codec.txt", "metadata_version.txt"}
 )
-"""Files of a part that ``bytes_on_disk`` leaves out. None is ever empty, and ``checksums.txt`` is written last."""
+"""Files of a part that ``bytes_on_disk`` does not count. They are never empty; ``checksums.txt`` is the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataPart:
-    """One part of a table, as the engine has it in mind."""
+    """Data part of a table, as the engine reports it."""
 
     table: str
     name: str
     path: str
     size: int
-    """Bytes that its files should have, but for those that are not counted."""
+    """Bytes of its files, without those that are not counted."""
 
     @property
     def is_intact(self) -> bool:
-        """Whether its files are as long as they were written."""
+        """Whether the files have the size that the engine reports."""
         counted = 0
         try:
             with os.scandir(self.path) as files:
                 for file in files:
                     size = file.stat().st_size
-                    if file.name not in _UNCOUNTED:
+                    if file.name not in _NOT_COUNTED:
                         counted += size
                     elif not size:
                         return False
@@ -64,68 +64,71 @@ class DataPart:
 
 
 class PartIntegrity:
-    """The parts of one database in this process. Looks by itself as well, in a thread, until it is closed."""
+    """Checks and repairs the parts of one database in this process: after each insert, and periodically in a thread."""
 
-    def __init__(self, clickhouse: ClickHouseClient, every_s: float = CHECK_INTERVAL_S) -> None:
+    def __init__(self, clickhouse: ClickHouseClient, interval_s: float = CHECK_INTERVAL_S) -> None:
         self._clickhouse = clickhouse
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._lock = threading.Lock()
-        self._whole: frozenset[DataPart] = frozenset()
+        self._intact: frozenset[DataPart] = frozenset()
         self._damaged: set[DataPart] = set()
         self._generation = _new_generation()
         self._closed = threading.Event()
-        self._watch = threading.Thread(target=self._look, name="clickhouse-parts", daemon=True)
-        self._watch.start()
+        self._thread = threading.Thread(target=self._check_periodically, name="clickhouse-parts", daemon=True)
+        self._thread.start()
 
     @contextmanager
     def guarded_insert(self) -> Iterator[str]:
-        """Insert in here, by tokens that begin with what this yields: the engine remembers those of lost rows as well.
+        """Check the parts after an insert. Its deduplication tokens must start with the yielded prefix.
+
+        The prefix changes after a loss, because the engine remembers the tokens of lost rows as well.
 
         Raises:
-            ClickHouseError: what was inserted may not be there (unavailable). Offered again, it counts once.
+            ClickHouseError: inserted rows may be lost (unavailable). A retry adds no duplicates.
 
         """
         with self._lock:
-            self._mend()
+            self._repair()
             try:
                 yield self._generation
             finally:
                 self._check()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop the periodic check."""
         self._closed.set()
-        self._watch.join()
+        self._thread.join()
 
-    def _look(self) -> None:
-        while not self._closed.wait(self._every_s):
+    def _check_periodically(self) -> None:
+        while not self._closed.wait(self._interval_s):
             try:
                 with self._lock:
-                    self._mend()
+                    self._repair()
                     self._check()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may go better
-                log.warning("ClickHouse's parts were not whole, or not to be seen", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - the next check may succeed
+                log.warning("clickhouse.part_check_failed", reason=str(error))
 
     def _check(self) -> None:
-        """See that every part is whole, else mend its table and raise."""
+        """Check all active parts. If one is damaged, repair its table and raise."""
         database = self._clickhouse.database
         rows = self._clickhouse.rows(_ACTIVE, {"database": database})
         active = frozenset(DataPart(row["table"], row["name"], row["path"], row["bytes_on_disk"]) for row in rows)
-        damaged = {part for part in active - self._whole if not part.is_intact}
-        self._whole = active - damaged
+        damaged = {part for part in active - self._intact if not part.is_intact}
+        self._intact = active - damaged
         if damaged:
-            log.error("ClickHouse could not write these parts", parts=sorted(part.path for part in damaged))
+            log.error("clickhouse.parts_damaged", parts=sorted(part.path for part in damaged))
             self._damaged |= damaged
             self._generation = _new_generation()
-            self._mend()
+            self._repair()
             raise ClickHouseError(
-                f"ClickHouse could not write all of it to {self._clickhouse.place}: is the disk full?", unavailable=True
+                f"ClickHouse could not write all rows to {self._clickhouse.address}: is the disk full?",
+                unavailable=True,
             )
 
-    def _mend(self) -> None:
-        """Load the tables of damaged parts again, without these. What an error leaves undone, the next call does.
+    def _repair(self) -> None:
+        """Reload the tables of damaged parts without these parts. The next call continues after an error.
 
-        Queries that run are ended, since the engine would wait for them, and for a moment nobody finds the table.
+        Running queries are killed, because DETACH waits for them. The table is missing for a moment.
         """
         for table in sorted({part.table for part in self._damaged}):
             self._clickhouse.command("KILL QUERY WHERE query_id != queryID() SYNC")
@@ -135,9 +138,9 @@ class PartIntegrity:
             self._drop(next(iter(self._damaged)))
 
     def _drop(self, part: DataPart) -> None:
-        """Give back the room that the rest of a part takes: its rows are in its sources, or are offered again."""
+        """Drop a detached part to free its disk space. Its rows are in its source parts, or the caller retries them."""
         names = {"database": self._clickhouse.database, "table": part.table, "detached": f"broken-on-start_{part.name}"}
-        for row in self._clickhouse.rows(_SET_ASIDE, names):
+        for row in self._clickhouse.rows(_DETACHED, names):
             self._clickhouse.command(
                 f"ALTER TABLE `{part.table}` DROP DETACHED PART '{row['name']}' SETTINGS allow_drop_detached = 1"
             )
@@ -145,5 +148,5 @@ class PartIntegrity:
 
 
 def _new_generation() -> str:
-    """How tokens begin, in each process and whenever rows were lost."""
+    """Return a new token prefix, for each process and after each loss of rows."""
     return f"{secrets.token_hex(4)}/"

@@ -187,7 +187,7 @@ def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(caplo
         nowhere.rows("SELECT 1")
 
     assert caught.value.unavailable
-    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {nowhere.place}"
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {nowhere.address}"
     assert caplog.text == ""
 
 
@@ -198,7 +198,7 @@ def test_whoever_takes_connections_and_says_nothing_is_not_waited_for_as_long_as
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 
-        with pytest.raises(ClickHouseError, match=f":{port} can't be reached: it says nothing for 0.2 s") as caught:
+        with pytest.raises(ClickHouseError, match=f":{port} can't be reached: no response within 0.2 s") as caught:
             ClickHouseClient.server(f"http://127.0.0.1:{port}").rows("SELECT 1")
 
     assert caught.value.unavailable
@@ -281,12 +281,16 @@ def test_files_that_another_process_has_are_said_to_be_in_use_by_us_and_not_by_t
 def test_what_a_process_left_behind_is_in_nobodys_use(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("PID: 1\nStarted at: 2026-11-24 09:30:00\n")
 
-    with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
+    with pytest.raises(
+        ClickHouseError, match="can't be opened: another process uses them, or this process uses another path"
+    ):
         ClickHouseClient.embedded(tmp_path).rows("SELECT 1")  # others, as the tests have
 
 
 def test_one_process_has_one_path(clickhouse_path: Path, tmp_path: Path) -> None:
     second = ClickHouseClient.embedded(tmp_path / "other")
 
-    with pytest.raises(ClickHouseError, match="can't be opened: another process has them, or this one others"):
+    with pytest.raises(
+        ClickHouseError, match="can't be opened: another process uses them, or this process uses another path"
+    ):
         second.rows("SELECT 1")

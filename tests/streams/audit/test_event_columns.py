@@ -7,13 +7,24 @@ from schemas.events.catalog import (
     EVENTS,
     AttemptFinished,
     AttemptStarted,
+    ConfigurationApplied,
     FeedbackGiven,
     RequestAdmitted,
     RequestReceived,
 )
 from schemas.events.parts import Change
+from schemas.kafka.headers import cloudevent_headers
 from streams.audit.event_columns import COLUMN_BUILDERS
 from tests.fixtures.rows import ID, NOW, REQUEST, SETTLED, TOPICS, event_of, record
+
+
+def test_configuration_applied_has_no_stage_because_no_stage_writes_it() -> None:
+    applied = ConfigurationApplied(config_hash="c", configuration="{}", applied_at=NOW)
+    headers = cloudevent_headers(applied, "c", "up", NOW, "")
+
+    row = event_of(record(TOPICS.config.name, applied, headers))
+
+    assert (row["event_type"], row["stage"], row["config_hash"]) == ("ConfigurationApplied", "", "c")
 
 
 def test_every_event_has_its_columns() -> None:

@@ -22,14 +22,16 @@ def test_a_server_that_is_configured_is_written_to_and_read_from_and_its_passwor
     configured = settings(tmp_path, url="http://me:sk-secret@ch:8123", database="own")
 
     for store in (stores.open_writer(configured), stores.open_reader(configured)):
-        assert (store.place, store.database) == ("http://ch:8123", "own")
+        assert (store.address, store.database) == ("http://ch:8123", "own")
 
 
 def test_without_one_the_engine_is_in_process_under_the_state(tmp_path: Path, free_port: Callable[[], int]) -> None:
     configured = settings(tmp_path, port=free_port())
     stores.chdb_path(configured).mkdir()
 
-    assert stores.open_writer(configured).place == stores.open_reader(configured).place == str(tmp_path / "clickhouse")
+    assert (
+        stores.open_writer(configured).address == stores.open_reader(configured).address == str(tmp_path / "clickhouse")
+    )
 
 
 def test_a_reader_in_the_wrong_folder_is_told_so_and_makes_nothing_there(
@@ -45,7 +47,7 @@ def test_readers_ask_the_gateway_that_runs_since_it_has_the_files(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as running:
         port = running.getsockname()[1]
 
-        assert stores.open_reader(settings(tmp_path, port=port)).place == f"http://127.0.0.1:{port}"
+        assert stores.open_reader(settings(tmp_path, port=port)).address == f"http://127.0.0.1:{port}"
 
 
 def test_while_the_gateway_has_the_files_and_answers_nobody_yet_readers_and_writers_are_told_what_to_do(

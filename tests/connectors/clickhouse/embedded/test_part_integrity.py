@@ -14,7 +14,8 @@ import pytest
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
-from connectors.clickhouse.embedded.read_only import QueryError, ReadOnlyEngine
+from connectors.clickhouse.embedded.query_guard import QueryError
+from connectors.clickhouse.embedded.read_only import ReadOnlyEngine
 from tests.eventually import eventually
 from tests.fixtures.clickhouse import active_parts, empty_files
 

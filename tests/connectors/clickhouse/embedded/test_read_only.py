@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from connectors.clickhouse import ClickHouseClient
-from connectors.clickhouse.embedded.read_only import LIMITS, QueryError, ReadOnlyEngine, escape
+from connectors.clickhouse.embedded.query_guard import LIMITS, QueryError
+from connectors.clickhouse.embedded.read_only import ReadOnlyEngine, escape
 
 pytestmark = pytest.mark.flow
 
