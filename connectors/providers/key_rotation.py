@@ -1,4 +1,4 @@
-"""Several keys of one provider, in turn: one provider for each, and a rest for the key that was refused."""
+"""Round-robin rotation over several keys of one provider, with a cooldown for a key that was refused."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from schemas.events.vocabulary import ErrorType
 from schemas.json_types import JsonObject
 
 KEY_COOLDOWN_S: dict[ErrorType, float] = {"rate_limited": 5.0, "quota_exhausted": 300.0, "auth": 300.0}
-"""The errors that are the key's, and how long it rests after each unless the provider says."""
+"""Cooldown of a key after each error that concerns the key, unless the provider states a delay."""
 
 
 class KeyRotation:
-    """Calls by the next key that does not rest. If all rest, by the one whose rest ends first.
+    """Provider that calls with the next available key; if all are in cooldown, with the one whose cooldown ends first.
 
-    It makes no second call by itself: an error says whether another key is there for one.
+    It never retries by itself: an error has ``retry_with_other_key`` if another key is available.
 
     Args:
-        providers: one for each key, all else the same.
-        clock: seconds that never go back.
+        providers: one per key, otherwise identical.
+        clock: monotonic seconds.
 
     """
 
@@ -37,10 +37,10 @@ class KeyRotation:
         self._clock = clock
 
     async def complete(self, call: ProviderCall) -> ProviderAnswer:
-        """Make the call once, by the next key.
+        """Make one call with the next key.
 
         Raises:
-            ProviderError: as the provider.
+            ProviderError: raised by the provider.
 
         """
         key = self._next_key()
@@ -54,7 +54,7 @@ class KeyRotation:
         """Make the call once, by the next key.
 
         Raises:
-            ProviderError: as the provider.
+            ProviderError: raised by the provider.
 
         """
         key = self._next_key()
@@ -68,19 +68,22 @@ class KeyRotation:
             raise
 
     async def close(self) -> None:
-        """Close them all."""
+        """Close all providers."""
         for provider in self._providers:
             await provider.close()
 
     def _next_key(self) -> int:
-        """Round robin over the keys that do not rest."""
+        """Return the next key in round-robin order among those with the shortest cooldown."""
         now_s, count = self._clock(), len(self._providers)
-        turn = [(self._last + step) % count for step in range(1, count + 1)]
-        self._last = min(turn, key=lambda key: max(self._available_at_s[key] - now_s, 0.0))
+        order = [(self._last + step) % count for step in range(1, count + 1)]
+        self._last = min(order, key=lambda key: max(self._available_at_s[key] - now_s, 0.0))
         return self._last
 
     def _record_answer(self, key: int, answer: ProviderAnswer) -> ProviderAnswer:
-        """Say which key it was. What the headers say of rates holds for it alone: it rests when nothing is left."""
+        """Set the index of the key, and start its cooldown if its rate limit is used up.
+
+        The rates in the headers apply to this key only, so they are removed from the answer.
+        """
         budgets = [budget for budget in answer.rates or () if budget is not None and budget.remaining < 1]
         if budgets:
             self._cool_down(key, max(budget.reset_s for budget in budgets))

@@ -1,4 +1,7 @@
-"""What becomes of each OpenAI parameter at a provider: a table, not code, so that the docs can be made of it.
+"""Rules for each OpenAI parameter at a provider: a table, from which the documentation is generated.
+
+A parameter that would change the meaning of an answer and has no equivalent at the provider is an error that names the
+parameter. A hint without an equivalent is dropped, and the drop is recorded. No value is clamped.
 
 What would change the meaning of an answer and can't be said in the provider's words is an error that names the
 parameter. A hint that can't be said is dropped, and the drop is recorded. Nothing is ever clamped.
@@ -18,23 +21,23 @@ from schemas.json_types import JsonObject
 Action = Literal["pass", "rename", "transform", "drop", "error"]
 
 NOT_PARAMETERS = frozenset({"model", "messages", "input", "stream", "stream_options"})
-"""Not parameters but the request itself: every dialect writes these in its own way."""
+"""Members of the body that are the request itself; each provider writes them in its own format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of one parameter."""
+    """Rule for one parameter."""
 
     action: Action
     to: str = ""
-    """The provider's name for it, if that differs."""
+    """The provider's name of the parameter, if it differs."""
     low: float | None = None
     high: float | None = None
-    """The provider's own range, both ends included. Outside it the request is refused before anybody is paid."""
+    """The provider's range, both ends inclusive. Outside it the request is refused before it is sent."""
     reason: str = ""
-    """For the docs, and for who is refused."""
+    """Explanation for the documentation and for error messages."""
     default: object = None
-    """OpenAI's own default, where saying it is saying nothing: then it is left out, whatever the action."""
+    """OpenAI's default. A parameter with this value is left out, whatever the action."""
 
 
 PASS = Rule("pass")
@@ -42,50 +45,51 @@ TRANSFORM = Rule("transform")
 
 
 def refuse(why: str, default: object = None) -> Rule:
-    """Not to be had at this provider, but for OpenAI's own default."""
+    """Build a rule that refuses a parameter, except with OpenAI's default."""
     return Rule("error", reason=why, default=default)
 
 
 def drop(why: str, default: object = None) -> Rule:
-    """Left out, and on record as such, but for OpenAI's own default."""
+    """Build a rule that drops a parameter and records it, except with OpenAI's default."""
     return Rule("drop", reason=why, default=default)
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedParameters:
-    """A request's parameters, sorted by what becomes of them."""
+    """A request's parameters, sorted by action."""
 
     passed: JsonObject = field(default_factory=dict)
-    """To send, under the provider's own names."""
+    """Parameters to send, under the provider's names."""
     transform: JsonObject = field(default_factory=dict)
-    """For the dialect to write in the provider's way, under OpenAI's names."""
+    """Parameters that the provider's code translates, under OpenAI's names."""
     changes: list[Change] = field(default_factory=list)
-    """What differs from what was asked for. A dialect adds what it transforms."""
+    """Differences from the caller's request. The provider's code adds what it translates."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterRules:
-    """The table of one provider and operation."""
+    """Rules of one provider and operation."""
 
     provider: str
     rules: Mapping[str, Rule]
     unknown: Rule = Rule("error", reason="this provider has no such parameter")
-    """For names that are not in the table: servers that take extras pass them on."""
+    """Rule for parameters that are not in the table: servers with parameters of their own pass them on."""
     models: tuple[tuple[str, Mapping[str, Rule]], ...] = ()
-    """Exceptions, by shell pattern of the provider's model name; the first that matches and has the name counts."""
+    """Exceptions by shell pattern of the provider's model name; the first that matches and has the parameter applies.
+    """
 
     def rule_for(self, name: str, model: str) -> Rule:
-        """The rule for a parameter at a model."""
+        """Return the rule for a parameter of a model."""
         for pattern, exceptions in self.models:
             if name in exceptions and fnmatch.fnmatchcase(model, pattern):
                 return exceptions[name]
         return self.rules.get(name, self.unknown)
 
     def apply(self, body: Mapping[str, Any], model: str) -> AppliedParameters:
-        """Sort a request's parameters. One that is null counts as not said.
+        """Sort a request's parameters by action. Null counts as absent.
 
         Raises:
-            ProviderError: invalid_request, naming the parameter that can't be had or is out of range.
+            ProviderError: invalid_request, naming the parameter that is not supported or out of range.
 
         """
         applied = AppliedParameters()
@@ -122,9 +126,11 @@ class ParameterRules:
 
 def _set_once(passed: JsonObject, name: str, param: str, value: object) -> None:
     if passed.setdefault(name, value) != value:
-        raise invalid_parameter(param, f"{param} contradicts another parameter of the same meaning: send one of them")
+        raise invalid_parameter(
+            param, f"{param} contradicts another parameter with the same meaning; send only one of them"
+        )
 
 
 def invalid_parameter(param: str, message: str) -> ProviderError:
-    """The request can't be made of this provider: the caller is told which parameter, and nobody was called."""
+    """Build the error for a parameter that the provider does not support. No call is made."""
     return ProviderError("invalid_request", message, param=param)

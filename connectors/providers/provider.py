@@ -1,4 +1,4 @@
-"""What a provider is to the call stage: one method that answers, or raises one of a dozen kinds of error."""
+"""Provider protocol of the call stage: its calls, answers and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.events.vocabulary import ErrorType, OnOversize, Operation
 from schemas.json_types import JsonObject
 
 RETRYABLE: frozenset[ErrorType] = frozenset({"rate_limited", "capacity", "timeout", "server", "network"})
-"""Worth another try at the same target."""
+"""Errors that the call stage retries at the same target."""
 
 FALLBACK: frozenset[ErrorType] = RETRYABLE | {
     "quota_exhausted",
@@ -22,12 +22,12 @@ FALLBACK: frozenset[ErrorType] = RETRYABLE | {
     "context_length",
     "request_too_large",
 }
-"""Worth a try at the next target of the plan."""
+"""Errors after which the call stage tries the next target of the plan."""
 
 
 @frozen_slots
 class ProviderCall:
-    """One call to make: an OpenAI-shaped body for a model of the provider's own naming."""
+    """One call: a body in OpenAI's format for a model, by the provider's own name."""
 
     request_id: str
     operation: Operation
@@ -35,37 +35,37 @@ class ProviderCall:
     body: JsonObject
     timeout_s: float
     stream: bool = False
-    """Whether the answer is wanted in chunks, as it comes."""
+    """Whether the answer is streamed."""
     on_oversize: OnOversize = "split"
-    """For whoever stands before the provider and keeps to its limits."""
+    """Policy for a request above the provider's limits; applied by the splitting provider, not by the provider."""
 
 
 @frozen_slots
 class ProviderAnswer:
-    """What came back, in OpenAI's shape, with what the record keeps beside it."""
+    """An answer in OpenAI's format, with what the audit records about it."""
 
     body: JsonObject
-    """Vectors in it stand as the provider gives them: numbers, or base64. The record packs them all."""
+    """Vectors are numbers or base64, as the provider sends them; the record packs them all."""
     http_status: int
     usage: Usage
     response_id: str = ""
     response_model: str = ""
     finish_reasons: tuple[str, ...] = ()
-    """The provider's own words."""
+    """The provider's own finish reasons."""
     native_usage: JsonObject | None = None
-    """The provider's own usage object, untouched."""
+    """The provider's own usage object, unchanged."""
     sent: bytes = b""
-    """The body that went out, if it was translated."""
+    """The request body that was sent, if it differs from the caller's."""
     changes: tuple[Change, ...] = ()
-    """What was translated or left out."""
+    """Translated and dropped parameters."""
     rates: RateState | None = None
-    """What the provider said of its rate limits."""
+    """Rate limits from the response headers."""
     key_index: int | None = None
-    """Which of several keys was used, from 0."""
+    """Index of the key that was used, from 0; None for a single key."""
 
 
 class ProviderError(Exception):
-    """The provider did not answer. ``error_type`` alone decides what happens next."""
+    """A failed call. ``error_type`` alone decides what the call stage does next."""
 
     def __init__(
         self,
@@ -79,47 +79,47 @@ class ProviderError(Exception):
         super().__init__(message)
         self.error_type = error_type
         self.message = message
-        """For people. Never holds a key."""
+        """For people; never contains a key."""
         self.http_status = http_status
         """None if no response came."""
         self.retry_after_s = retry_after_s
-        """The provider's own hint, in seconds."""
+        """The delay that the provider states, in seconds."""
         self.param = param
-        """The parameter of the caller's request that is at fault, by OpenAI's name."""
+        """The invalid parameter of the caller's request, by OpenAI's name."""
         self.partial: JsonObject | None = None
-        """What had come of a stream before it broke off, as a completion."""
+        """The part of a stream that arrived before the error, as a completion."""
         self.usage = Usage()
-        """What is to be paid all the same."""
+        """Usage that is billed despite the error."""
         self.sent: bytes = b""
-        """The body that went out, if it was translated."""
+        """The request body that was sent, if it differs from the caller's."""
         self.changes: tuple[Change, ...] = ()
-        """What of it was translated or left out."""
+        """Translated and dropped parameters."""
         self.rates: RateState | None = None
         """What the provider said of its rate limits."""
         self.key_index: int | None = None
         """Which of several keys was used, from 0."""
         self.retry_with_other_key = False
-        """The key was refused, and another one is there: worth another try at once."""
+        """Whether the key was refused and another one is available for an immediate retry."""
 
 
 class Provider(Protocol):
-    """One configured provider. Made once per worker; used by hundreds of calls at once."""
+    """One configured provider. A worker creates it once and uses it for hundreds of concurrent calls."""
 
     Settings: ClassVar[type[ProviderSettings]]
 
     def __init__(self, name: str, settings: ProviderSettings) -> None: ...
 
     async def complete(self, call: ProviderCall) -> ProviderAnswer:
-        """Make the call once: no retry in here, the call stage is the one retry owner.
+        """Make one call. It does not retry: the call stage is the only retry owner.
 
         Raises:
-            ProviderError: it did not answer; never anything else that a provider or the network can cause.
+            ProviderError: on any failure of the provider or the network; no other exception reports them.
 
         """
         ...
 
     def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
-        """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
+        """Make one call and yield OpenAI's chunks as they arrive; the last item is the whole answer.
 
         Raises:
             ProviderError: as ``complete``, also in the middle of the stream.
@@ -128,5 +128,5 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...

@@ -1,4 +1,4 @@
-"""How a provider is spared, by configuration and by its own words: when it is left alone, how much it is asked for."""
+"""Settings of circuit breakers and rate limits, and the rate limits that a provider reports."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class BreakerSettings(BaseModel):
-    """When a target that fails is left alone, and for how long."""
+    """Circuit breaker of each target."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     failure_ratio: float = Field(default=0.5, gt=0, le=1)
-    """From this share of failed calls on, the breaker opens."""
+    """Share of failed calls at which the circuit opens."""
     min_calls: int = Field(default=20, ge=1)
-    """Within the window; fewer say nothing."""
+    """Minimum number of calls in the window before the ratio counts."""
     window_s: float = Field(default=30.0, gt=0)
     cooldown_s: float = Field(default=5.0, gt=0)
-    """How long an open breaker lets no call through; doubled each time that the probes fail."""
+    """Time for which an open circuit passes no call; doubled each time the probes fail."""
     max_cooldown_s: float = Field(default=60.0, gt=0)
     probes: int = Field(default=3, ge=1)
-    """Calls that are let through after the cool-down. All must succeed before the rest follows."""
+    """Probe calls after the cooldown. All must succeed before the circuit closes."""
     count_rate_limited: bool = False
-    """Whether rate_limited is a failure, too. A provider that limits us is not broken."""
+    """Whether rate_limited counts as a failure. By default it does not: a provider that limits us is not broken."""
 
     @model_validator(mode="after")
     def _check_cooldowns(self) -> BreakerSettings:
@@ -33,7 +33,7 @@ class BreakerSettings(BaseModel):
 
 
 class RateLimit(BaseModel):
-    """How much a provider's key may be asked for, by all workers together."""
+    """Rate limit of a provider's key, shared by all workers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,16 +42,16 @@ class RateLimit(BaseModel):
 
 
 class Budget(NamedTuple):
-    """One limit, as it stood when the provider answered."""
+    """One rate limit, as it was when the provider answered."""
 
     limit: float
     remaining: float
     reset_s: float
-    """Until all of it is there again, in seconds from then."""
+    """Seconds from the answer until the limit is fully restored."""
 
 
 class RateState(NamedTuple):
-    """What is left of the limits on requests and on tokens; None: nothing was said."""
+    """Remaining requests and tokens; None if the provider does not report them."""
 
     requests: Budget | None = None
     tokens: Budget | None = None

@@ -1,4 +1,4 @@
-"""Anthropic's errors and hints.
+"""Classification of Anthropic's errors, and their retry delays.
 
 Source: Anthropic's pages "Errors" and "Rate limits"; the error codes are those of its published API types.
 """
@@ -31,20 +31,20 @@ STATUS_BY_TYPE = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""The status of each type: in a stream there is none but the 200."""
+"""HTTP status of each error type, for errors in a stream, which has only its status 200."""
 
 SPEND_LIMIT_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
     | {"linked_organization_billing_unavailable"}
 )
-"""Codes in ``error.details.error_code`` that no waiting mends."""
+"""Codes in ``error.details.error_code`` of spend limits, which waiting does not lift."""
 
 BY_MESSAGE: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
     (re.compile(r"credit balance is too low|specified API usage limits", re.IGNORECASE), "quota_exhausted"),
     (re.compile(r"prompt is too long|exceed context limit", re.IGNORECASE), "context_length"),
     (re.compile(r"blocked by content filtering", re.IGNORECASE), "content_filter"),
 )
-"""What an invalid request is when its text says more than its type."""
+"""Error type of an invalid request whose text is more specific than its type."""
 
 _NUMBER = re.compile(r"\d{1,12}(\.\d+)?")
 
@@ -52,7 +52,7 @@ LIMIT_NAMES = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
 def read_error(response: Response) -> ProviderError:
-    """Read a response that is no 200."""
+    """Classify an error response."""
     error = parse_error(response.status, response.headers, response.content)
     _refine(error, parse_object(response.content) or {})
     if error.retry_after_s is None:
@@ -61,7 +61,7 @@ def read_error(response: Response) -> ProviderError:
 
 
 def read_stream_error(event: JsonObject) -> ProviderError:
-    """Read an error that comes in a stream, after its 200."""
+    """Classify an error in a stream, after its status 200."""
     kind = object_at(event, "error").get("type")
     status = STATUS_BY_TYPE.get(kind, 500) if isinstance(kind, str) else 500
     read = parse_error(status, {}, orjson.dumps(event))
@@ -71,7 +71,7 @@ def read_stream_error(event: JsonObject) -> ProviderError:
 
 
 def reset_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """Seconds until the last of the limits that are used up is full again; None if none is said to be."""
+    """Return the seconds until all exhausted limits are restored; None if no limit is exhausted."""
     waits = [
         _wait_s(headers.get(f"anthropic-ratelimit-{limit}-reset", ""), now_s) for limit in _exhausted_limits(headers)
     ]
@@ -83,7 +83,7 @@ def _exhausted_limits(headers: Mapping[str, str]) -> list[str]:
 
 
 def _wait_s(moment: str, now_s: float) -> float | None:
-    """The documented form is RFC 3339; some resets have been seen as seconds since the Unix epoch."""
+    """Parse a reset: RFC 3339 as documented; some resets have been seen as seconds since the Unix epoch."""
     try:
         at = float(moment) if _NUMBER.fullmatch(moment) else dt.datetime.fromisoformat(moment).timestamp()
     except (ValueError, OverflowError):
@@ -93,7 +93,7 @@ def _wait_s(moment: str, now_s: float) -> float | None:
 
 
 def _refine(error: ProviderError, body: JsonObject) -> None:
-    """Tell apart what shares a status, and keep the id that Anthropic's support asks for."""
+    """Refine the error type by code and message, and add the request id that Anthropic's support needs."""
     details = object_at(object_at(body, "error"), "details")
     if str(details.get("error_code")) in SPEND_LIMIT_CODES:
         error.error_type = "quota_exhausted"

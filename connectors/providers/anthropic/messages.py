@@ -1,4 +1,4 @@
-"""OpenAI's messages in Anthropic's words: the system's apart, tool results in the user's turn, blocks for everything.
+"""Translation of OpenAI's messages: system apart, tool results in user turns, blocks for all content.
 
 Source: Anthropic's API reference, "Create a Message", and its pages on vision, PDF support, tool use and thinking.
 """
@@ -16,17 +16,17 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 EXTRA_CONTENT_KEY = "anthropic"
-"""Under ``extra_content``: what only Anthropic understands, as thoughts that it has signed."""
+"""Key under ``extra_content`` for content that only Anthropic reads, such as its signed thinking blocks."""
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=_-]+)")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
 def write_messages(messages: Sequence[JsonObject], changes: list[Change]) -> JsonObject:
-    """The ``system`` and ``messages`` of a request.
+    """Write the ``system`` and ``messages`` of a request.
 
     Raises:
-        ProviderError: invalid_request, naming the message that can't be said here.
+        ProviderError: invalid_request, naming the message that Anthropic does not support.
 
     """
     system: list[JsonObject] = []
@@ -45,12 +45,12 @@ def write_messages(messages: Sequence[JsonObject], changes: list[Change]) -> Jso
         else:
             turns.append(_turn(message, where, changes))
     if not turns:
-        raise invalid_parameter("messages", "messages must hold more than instructions for anthropic")
+        raise invalid_parameter("messages", "messages must contain more than instructions for anthropic")
     return {"system": system, "messages": turns} if system else {"messages": turns}
 
 
 def tool_id(openai_id: str) -> str:
-    """Anthropic's ids are letters, digits, _ and -; another provider's become such, always in the same way."""
+    """Return an id that Anthropic accepts (letters, digits, _ and -); other ids are always hashed to the same one."""
     if _TOOL_ID.fullmatch(openai_id):
         return openai_id
     return "toolu_" + hashlib.blake2b(openai_id.encode(), digest_size=12).hexdigest()
@@ -63,9 +63,9 @@ def _turn(message: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     elif role == "assistant":
         blocks = _assistant_blocks(message, where, changes)
     else:
-        raise invalid_parameter(where, f"{where} has role {role}, which anthropic does not have")
+        raise invalid_parameter(where, f"{where} has role {role}, which anthropic does not support")
     if not blocks:
-        raise invalid_parameter(where, f"{where} is empty, which anthropic does not take")
+        raise invalid_parameter(where, f"{where} is empty, which anthropic does not accept")
     return {"role": role, "content": _with_cache_control(message, blocks)}
 
 
@@ -87,7 +87,7 @@ def _user_blocks(content: object, where: str, changes: list[Change]) -> list[Jso
 def _assistant_blocks(message: JsonObject, where: str, changes: list[Change]) -> list[JsonObject]:
     if message.get("function_call") or message.get("audio"):
         raise invalid_parameter(
-            where, f"{where} holds a function_call or audio, which anthropic does not have; use tool_calls"
+            where, f"{where} contains a function_call or audio, which anthropic does not support; use tool_calls"
         )
     blocks = _thinking_blocks(message)
     if message.get("reasoning_content") and not blocks:
@@ -98,7 +98,7 @@ def _assistant_blocks(message: JsonObject, where: str, changes: list[Change]) ->
 
 
 def _thinking_blocks(message: JsonObject) -> list[JsonObject]:
-    """The thoughts that Anthropic signed, which must come back as they were."""
+    """Return the thinking blocks with Anthropic's signature, which must be sent back unchanged."""
     blocks: list[JsonObject] = []
     for kept in objects_of(anthropic_content(message).get("thinking_blocks")):
         if kept.get("type") == "thinking" and kept.get("signature") and isinstance(kept.get("thinking"), str):
@@ -109,24 +109,24 @@ def _thinking_blocks(message: JsonObject) -> list[JsonObject]:
 
 
 def anthropic_content(message: JsonObject) -> JsonObject:
-    """Anthropic's own part of a message in OpenAI's shape."""
+    """Return Anthropic's own part of a message in OpenAI's format."""
     return object_at(message.get("extra_content"), EXTRA_CONTENT_KEY)
 
 
 def _tool_use(call: JsonObject, where: str, changes: list[Change]) -> JsonObject:
     function = call.get("function")
     if not isinstance(function, dict):
-        raise invalid_parameter(where, f"{where} calls a tool that is no function, which anthropic does not have")
+        raise invalid_parameter(where, f"{where} calls a tool that is not a function, which anthropic does not support")
     arguments = parse_object(function["arguments"] or "{}")
     if arguments is None:
         raise invalid_parameter(
-            where, f"{where} calls a function with arguments that are no JSON object, as anthropic wants it"
+            where, f"{where} calls a function with arguments that are not a JSON object, as anthropic requires"
         )
     return {"type": "tool_use", "id": _valid_id(call["id"], changes), "name": function["name"], "input": arguments}
 
 
 def _add_result(turns: list[JsonObject], message: JsonObject, where: str, changes: list[Change]) -> None:
-    """Results of one turn's calls stand together, in one message of the user's."""
+    """Add a tool result. The results of one turn's calls are in one user message."""
     block: JsonObject = {"type": "tool_result", "tool_use_id": _valid_id(message["tool_call_id"], changes)}
     block["content"] = _texts(message.get("content"), where)
     if anthropic_content(message).get("is_error") is True:
@@ -139,14 +139,14 @@ def _add_result(turns: list[JsonObject], message: JsonObject, where: str, change
 
 
 def _valid_id(openai_id: str, changes: list[Change]) -> str:
-    known = tool_id(openai_id)
-    if known != openai_id:
+    valid = tool_id(openai_id)
+    if valid != openai_id:
         _note(changes, "messages", "transformed", "ids of tool calls")
-    return known
+    return valid
 
 
 def _texts(content: object, where: str) -> list[JsonObject]:
-    """Blocks of text. Blank ones are left out: Anthropic takes none, and they say nothing."""
+    """Write text blocks. Blank ones are left out, because Anthropic refuses them."""
     if isinstance(content, list):
         return [
             block for part in content for block in _with_cache_control(part, _texts(_part_text(part, where), where))
@@ -156,7 +156,7 @@ def _texts(content: object, where: str) -> list[JsonObject]:
 
 def _part_text(part: JsonObject, where: str) -> str:
     if part["type"] not in {"text", "refusal"}:
-        raise invalid_parameter(where, f"{where} holds {part['type']}, which anthropic does not take")
+        raise invalid_parameter(where, f"{where} contains {part['type']}, which anthropic does not accept")
     return str(part[part["type"]])
 
 
@@ -177,9 +177,7 @@ def _image(image: JsonObject, where: str, changes: list[Change]) -> JsonObject:
 def _document(file: JsonObject, where: str) -> JsonObject:
     found = _DATA_URL.fullmatch(file.get("file_data") or "")
     if found is None or found[1] != "application/pdf":
-        raise invalid_parameter(
-            where, f"{where} must be a PDF in a base64 data URL; other files can't be had at anthropic"
-        )
+        raise invalid_parameter(where, f"{where} must be a PDF in a base64 data URL; anthropic supports no other files")
     title = {"title": file["filename"]} if file.get("filename") else {}
     return {
         "type": "document",
@@ -188,10 +186,10 @@ def _document(file: JsonObject, where: str) -> JsonObject:
     }
 
 
-def _with_cache_control(said: JsonObject, blocks: list[JsonObject]) -> list[JsonObject]:
-    """Mark the last block as the end of what may be cached, if a part or message asks for that."""
-    if blocks and isinstance(said.get("cache_control"), dict):
-        blocks[-1]["cache_control"] = said["cache_control"]
+def _with_cache_control(holder: JsonObject, blocks: list[JsonObject]) -> list[JsonObject]:
+    """Mark the last block as the end of a cached prefix, if a part or message has ``cache_control``."""
+    if blocks and isinstance(holder.get("cache_control"), dict):
+        blocks[-1]["cache_control"] = holder["cache_control"]
     return blocks
 
 

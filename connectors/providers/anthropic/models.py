@@ -1,4 +1,4 @@
-"""What each Claude model takes: a table by pattern of its name, since one string names the model and nothing else.
+"""Capabilities of Claude models: a table by pattern of the model's name.
 
 Sources: Anthropic's pages "Thinking", "Troubleshooting thinking" (the table by model), "Effort", "Structured outputs",
 and the migration guide of each model.
@@ -17,22 +17,22 @@ ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 @dataclass(frozen=True, slots=True)
 class ModelTraits:
-    """What sets one generation apart from the next."""
+    """Capabilities of one generation of models."""
 
     thinking: Literal["none", "budget", "adaptive"]
-    """Not at all, with a number of tokens, or as the model sees fit for an effort."""
+    """Thinking: not supported, with a token budget, or adaptive to an effort."""
     efforts: tuple[str, ...] = ()
-    """The values of ``reasoning_effort`` that can be said, beside none."""
+    """Supported values of ``reasoning_effort``, in addition to none."""
     thinking_off: Literal["omitted", "disabled", "between_tools", "never"] = "omitted"
-    """How to ask for no thinking."""
+    """How thinking is turned off."""
     returns_thinking: bool = True
-    """Whether the thoughts come back without being asked for."""
+    """Whether thinking is returned without a request for it."""
     sampling: Literal["both", "one", "none"] = "one"
-    """Of temperature and top_p, what may be said."""
+    """Whether both of temperature and top_p may be sent, only one, or none."""
     can_force_tools: bool = True
-    """Whether a tool choice of any or of one tool is taken."""
+    """Whether it accepts a tool choice of any, or of one tool."""
     has_json_schema: bool = True
-    """Whether ``output_config.format`` and strict tools are taken."""
+    """Whether it accepts ``output_config.format`` and strict tools."""
 
 
 CLAUDE_3 = ModelTraits("none", sampling="both", has_json_schema=False)
@@ -61,12 +61,12 @@ MODELS: tuple[tuple[str, ModelTraits], ...] = (
     ("*claude-opus-5*", CLAUDE_5),
     ("*claude-sonnet-5*", CLAUDE_5),
     ("*claude-haiku-5*", CLAUDE_5),
-    ("*claude-*", ALWAYS_THINKING),  # Fable, Mythos, and whatever is newer than this table
-    ("*", CLAUDE_4),  # a server that speaks Anthropic's language for models of its own
+    ("*claude-*", ALWAYS_THINKING),  # Fable, Mythos, and models that are newer than this table
+    ("*", CLAUDE_4),  # other models behind Anthropic's API
 )
-"""The first pattern that matches counts."""
+"""Capabilities by shell pattern of the model's name; the first match applies."""
 
 
 def traits_of(model: str) -> ModelTraits:
-    """What this model takes."""
+    """Return the capabilities of a model."""
     return next(traits for pattern, traits in MODELS if fnmatch.fnmatchcase(model, pattern))

@@ -1,4 +1,4 @@
-"""What becomes of OpenAI's parameters at Anthropic.
+"""Parameter rules of Anthropic.
 
 Source: Anthropic's API reference, "Create a Message", and "OpenAI SDK compatibility" for what has no counterpart.
 """
@@ -34,17 +34,17 @@ CHAT = ParameterRules(
         **dict.fromkeys(("cache_control", "inference_geo", "speed"), PASS),
         **dict.fromkeys(("seed", "frequency_penalty", "presence_penalty", "verbosity", "prediction"), NO_SUCH_SETTING),
         **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention", "service_tier"), NO_SUCH_SETTING),
-        "metadata": drop("Anthropic takes no labels"),
-        "store": drop("Anthropic keeps no answers", default=False),
+        "metadata": drop("Anthropic accepts no labels"),
+        "store": drop("Anthropic stores no answers", default=False),
         "functions": refuse("use tools"),
         "function_call": refuse("use tool_choice"),
         "logit_bias": refuse("Anthropic has no such setting"),
-        "top_logprobs": refuse("Anthropic gives no log probabilities"),
-        "n": refuse("Anthropic gives one answer", default=1),
-        "logprobs": refuse("Anthropic gives no log probabilities", default=False),
-        "modalities": refuse("Anthropic gives text", default=["text"]),
-        "audio": refuse("Anthropic gives no audio"),
-        "web_search_options": refuse("Anthropic searches the web by a tool of its own"),
+        "top_logprobs": refuse("Anthropic returns no log probabilities"),
+        "n": refuse("Anthropic returns one answer", default=1),
+        "logprobs": refuse("Anthropic returns no log probabilities", default=False),
+        "modalities": refuse("Anthropic returns only text", default=["text"]),
+        "audio": refuse("Anthropic returns no audio"),
+        "web_search_options": refuse("Anthropic has its own tool for web search"),
     },
     models=tuple((pattern, _sampling(traits)) for pattern, traits in MODELS),
 )

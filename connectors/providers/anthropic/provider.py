@@ -1,7 +1,7 @@
-"""Anthropic's Messages API: Claude, and servers that speak its language.
+"""Anthropic's Messages API, for Claude and for servers with the same API.
 
 Source: Anthropic's API reference. POST {base_url}/messages with the key in ``x-api-key`` and the version of the API in
-``anthropic-version``. There are no embeddings. Counts are exclusive there, and inclusive here.
+``anthropic-version``. It has no embeddings. Its token counts are exclusive; ours are inclusive.
 """
 
 from __future__ import annotations
@@ -25,27 +25,29 @@ from connectors.providers.wire.http_provider import HttpProvider, ProviderReques
 HOST = "https://api.anthropic.com/v1"
 PATH = "/messages"
 VERSION = "2023-06-01"
-"""Not the newest: 2026-10-21 takes temperature from the models that still have it, and gives nothing that we read."""
+"""Version of the API. Not the newest one: 2026-10-21 refuses temperature for models that still have it, and adds
+nothing that we read.
+"""
 MAX_TOKENS = 8192
 
 
 class AnthropicSettings(ProviderSettings):
-    """How to reach Anthropic."""
+    """Settings of Anthropic."""
 
     kind: Literal["anthropic"] = "anthropic"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
     api_key: HeaderSecret | None = None
     version: str = Field(default=VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
-    """Of the API."""
+    """Version of the API."""
     beta: tuple[Annotated[str, Field(pattern=r"^[!-+\--~]+$")], ...] = ()
-    """Features to ask for by name, in ``anthropic-beta``."""
+    """Beta features, sent in ``anthropic-beta``."""
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
-    """Of an answer, thoughts included, for callers that do not say: Anthropic must be told."""
+    """Largest answer, thinking included, for requests without a limit: Anthropic requires one."""
 
     @model_validator(mode="after")
     def _check_key(self) -> AnthropicSettings:
         if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
-            raise ValueError("api_key is needed for Anthropic itself; for a server of your own set base_url")
+            raise ValueError("api_key is required for Anthropic itself; for your own server set base_url")
         return self
 
 
@@ -60,10 +62,10 @@ class Anthropic(HttpProvider):
         self._settings = settings
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
-        """Write the request as a Messages request.
+        """Translate the request into a Messages request.
 
         Raises:
-            ProviderError: invalid_request, naming the parameter that can't be had; ``model`` for embeddings.
+            ProviderError: invalid_request, naming the unsupported parameter; ``model`` for embeddings.
 
         """
         if call.operation == "embeddings":
@@ -74,15 +76,15 @@ class Anthropic(HttpProvider):
         return ProviderRequest(PATH, body, changes=changes)
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401, ARG002 - JSON of any shape
-        """Read a message as a completion."""
+        """Translate a message into a completion."""
         return read_completion(body, int(time.time()), by_tool=answers_by_tool(call))
 
     def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
-        """Read its events as chunks."""
+        """Create the decoder of its events."""
         return MessageStreamDecoder(int(time.time()), by_tool=answers_by_tool(call))
 
     def to_error(self, response: Response) -> ProviderError:
-        """Read an error, with the hints of Anthropic's own headers."""
+        """Classify an error, with the delays of Anthropic's own headers."""
         return read_error(response)
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat request as a Messages request.
+"""Translation of OpenAI's chat request into a Messages request.
 
 Source: Anthropic's API reference, "Create a Message"; "Define tools", "Structured outputs", "Thinking" and "Effort".
 """
@@ -21,14 +21,14 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 NO_SAMPLING_SINCE = "2026-10-21"
-"""From this version of the API on, no model takes temperature, top_p or top_k."""
+"""Version of the API from which no model accepts temperature, top_p or top_k."""
 
 
 def write_request(call: ProviderCall, default_max_tokens: int, version: str) -> tuple[JsonObject, list[Change]]:
-    """The body of ``POST /messages``, and how it differs from what was asked.
+    """Write the body of ``POST /messages``, and its differences from the caller's request.
 
     Raises:
-        ProviderError: invalid_request, naming the parameter that can't be had.
+        ProviderError: invalid_request, naming the unsupported parameter.
 
     """
     traits = traits_of(call.model)
@@ -49,28 +49,28 @@ def write_request(call: ProviderCall, default_max_tokens: int, version: str) -> 
 
 
 def _max_tokens(asked: Mapping[str, Any], default: int, changes: list[Change]) -> int:
-    """Anthropic wants to be told, so a caller that does not say gets the provider's configured number."""
-    said = asked.get("max_completion_tokens", asked.get("max_tokens"))
-    if said is None:
+    """Return the token limit: Anthropic requires one, so requests without it get the configured one."""
+    limit = asked.get("max_completion_tokens", asked.get("max_tokens"))
+    if limit is None:
         changes.append(Change(param="max_tokens", action="transformed", detail=f"{default} by default"))
         return default
     if "max_completion_tokens" in asked:
         changes.append(Change(param="max_completion_tokens", action="renamed", detail="max_tokens"))
-    return int(said)
+    return int(limit)
 
 
 def _write_stop(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
     stops = asked.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     if any(not stop.strip() for stop in stops):
-        raise invalid_parameter("stop", "stop holds a text without a visible character, which anthropic does not take")
+        raise invalid_parameter("stop", "stop contains a blank text, which anthropic does not accept")
     if stops:
         wire["stop_sequences"] = stops
         changes.append(Change(param="stop", action="renamed", detail="stop_sequences"))
 
 
 def _write_user(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
-    """Anthropic wants an opaque id, and what callers write here may be a name or an address: it gets a digest."""
+    """Write the user as a digest: Anthropic requires an opaque id, and callers may send a name or an address."""
     name = next((name for name in ("safety_identifier", "user") if asked.get(name)), None)
     if name is None:
         return
@@ -79,11 +79,16 @@ def _write_user(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change
 
 
 def _remove_sampling(wire: JsonObject, traits: ModelTraits, version: str, changes: list[Change]) -> None:
-    """Leave out what a version of the API or a thinking model refuses, and refuse two of which only one may be said."""
+    """Drop sampling parameters that the API version or a thinking model refuses.
+
+    Two of which only one is allowed are an error.
+    """
     thinks = wire.get("thinking", {}).get("type") in {"enabled", "adaptive"}
     if version >= NO_SAMPLING_SINCE or thinks:
-        why = "not with thinking" if thinks else f"not since version {NO_SAMPLING_SINCE} of the API"
-        said = [name for name in SAMPLING if wire.pop(name, None) is not None]
-        changes += [Change(param=name, action="dropped", detail=why) for name in said]
+        reason = "not with thinking" if thinks else f"not since version {NO_SAMPLING_SINCE} of the API"
+        dropped = [name for name in SAMPLING if wire.pop(name, None) is not None]
+        changes += [Change(param=name, action="dropped", detail=reason) for name in dropped]
     elif traits.sampling == "one" and "temperature" in wire and "top_p" in wire:
-        raise invalid_parameter("top_p", f"top_p can't be had together with temperature at anthropic/{wire['model']}")
+        raise invalid_parameter(
+            "top_p", f"top_p is not supported together with temperature by anthropic/{wire['model']}"
+        )

@@ -1,4 +1,4 @@
-"""An answer of the Messages API as OpenAI's completion.
+"""Translation of a Messages answer into OpenAI's completion.
 
 Source: Anthropic's API reference, "Create a Message", and its pages "Stop reasons", "Prompt caching" (what the counts
 hold) and "Handle streaming refusals".
@@ -21,7 +21,7 @@ from schemas.json_types import JsonObject
 FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
-    "pause_turn": "stop",  # the answer is to be sent back for more; only tools of Anthropic's own bring it
+    "pause_turn": "stop",  # the answer must be sent back to continue; only Anthropic's own tools cause it
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
@@ -32,32 +32,32 @@ USAGE_DETAILS: tuple[Detail, ...] = ("cached_tokens", "cache_creation_tokens", "
 
 THINKING_TYPES = frozenset({"thinking", "redacted_thinking"})
 DEFAULT_REFUSAL = "The provider's safety system stopped this answer."
-"""Where Anthropic says that, and not why."""
+"""Refusal text when Anthropic gives no explanation."""
 
 
 def read_completion(message: Any, created: int, *, by_tool: bool) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Read a whole message.
+    """Translate a complete message.
 
     Args:
-        message: the body of a 200.
-        created: seconds since the Unix epoch; Anthropic does not say.
-        by_tool: whether the answer was asked for as the input of a tool.
+        message: the body of a response with status 200.
+        created: seconds since the Unix epoch; Anthropic does not send it.
+        by_tool: whether the answer was requested as the input of a tool.
 
     Raises:
-        ProviderError: server, if it holds no answer.
+        ProviderError: server, if it contains no answer.
 
     """
     if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-        raise ProviderError("server", "HTTP 200, but the body is no message with content", http_status=200)
+        raise ProviderError("server", "HTTP 200, but the body is not a message with content", http_status=200)
     reason = as_text(message.get("stop_reason"))
-    said = _message(message["content"], by_tool=by_tool)
+    answer = _message(message["content"], by_tool=by_tool)
     if reason == "refusal":
-        said["refusal"] = refusal_text(message.get("stop_details"))
+        answer["refusal"] = refusal_text(message.get("stop_details"))
     usage = object_at(message, "usage")
     counted = read_usage(usage)
     head = {"id": as_text(message.get("id")), "model": as_text(message.get("model"))}
-    finish_reason = finish_reason_of(reason, calls=bool(said.get("tool_calls")))
-    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
+    finish_reason = finish_reason_of(reason, calls=bool(answer.get("tool_calls")))
+    choice = {"index": 0, "message": answer, "logprobs": None, "finish_reason": finish_reason}
     choice["native_finish_reason"] = reason
     rest = {"choices": [choice], "usage": openai_usage(counted, *USAGE_DETAILS)}
     return ProviderAnswer(
@@ -72,14 +72,14 @@ def read_completion(message: Any, created: int, *, by_tool: bool) -> ProviderAns
 
 
 def finish_reason_of(reason: str, *, calls: bool) -> str:
-    """OpenAI's word for a stop reason. An answer that came as the input of a tool is no call of one."""
+    """Return OpenAI's finish reason. An answer as the input of a tool is not a tool call."""
     if reason == "tool_use" and not calls:
         return "stop"
     return FINISH_REASONS.get(reason, "stop")
 
 
 def refusal_text(details: object) -> str:
-    """Why there is no (more) answer, in Anthropic's words if there are any."""
+    """Return Anthropic's explanation of a refusal, or a default text."""
     return as_text(as_object(details).get("explanation")) or DEFAULT_REFUSAL
 
 
@@ -91,7 +91,7 @@ def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
     for block in (block for block in blocks if block.get("type") == "tool_use"):
         arguments = orjson.dumps(block.get("input") or {}).decode()
         if by_tool and block.get("name") == ANSWER_TOOL:
-            texts = [arguments]  # what it said on the way there is no part of the answer's form
+            texts = [arguments]  # text before it is not part of the structured answer
         else:
             function = {"name": as_text(block.get("name")), "arguments": arguments}
             calls.append({"id": as_text(block.get("id")), "type": "function", "function": function})
@@ -105,12 +105,12 @@ def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
 
 
 def write_thinking_blocks(thoughts: list[JsonObject]) -> JsonObject:
-    """Where thoughts stand in OpenAI's shape, so that they can be sent back as they came."""
+    """Write thinking blocks into a message's extra_content, so that callers can send them back unchanged."""
     return {EXTRA_CONTENT_KEY: {"thinking_blocks": list(thoughts)}}
 
 
 def read_usage(usage: JsonObject) -> Usage:
-    """Count inclusively: Anthropic's input tokens are those that were neither read from a cache nor written to one."""
+    """Count inclusively: Anthropic's input tokens exclude those read from or written to a cache."""
     read, written = token_count(usage, "cache_read_input_tokens"), token_count(usage, "cache_creation_input_tokens")
     return Usage(
         input_tokens=token_count(usage, "input_tokens") + read + written,

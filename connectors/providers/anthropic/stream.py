@@ -1,7 +1,7 @@
-"""A stream of the Messages API as OpenAI's chunks.
+"""Decoder of a Messages stream into OpenAI's chunks.
 
-Source: Anthropic's page "Streaming Messages": named events, counts that grow, ``ping`` anywhere, ``error`` after the
-200, and nothing whole without ``message_stop``. Events that are not known are passed over, as that page asks.
+Source: Anthropic's page "Streaming Messages": named events, cumulative counts, ``ping`` at any point, ``error`` after
+the status 200, and ``message_stop`` at the end. Unknown events are ignored, as that page requires.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from schemas.json_types import JsonObject
 
 @dataclass(slots=True)
 class ContentBlock:
-    """A content block that is under way."""
+    """A content block in progress."""
 
     content: JsonObject
-    """As Anthropic would have given it whole."""
+    """The block as in an answer that is not streamed."""
     call_index: int | None = None
-    """Which of OpenAI's tool calls it is."""
+    """Index of its tool call in OpenAI's format."""
     has_arguments: bool = False
-    """Whether any came."""
+    """Whether any arguments arrived."""
 
 
 class MessageStreamDecoder:
-    """See ``Decoder``."""
+    """Decoder of one stream; see ``StreamDecoder``."""
 
     def __init__(self, created: int, *, by_tool: bool) -> None:
         self.finish_reasons: list[str] = []
@@ -56,11 +56,11 @@ class MessageStreamDecoder:
         self._is_done = False
 
     def feed(self, data: bytes) -> list[JsonObject]:
-        """See ``Decoder``."""
+        """See ``StreamDecoder``."""
         return [chunk for event in self._events.feed(data) for chunk in self._read(parse_event(event.data))]
 
     def finish(self) -> list[JsonObject]:
-        """See ``Decoder``. A stream is over with ``message_stop``."""
+        """See ``StreamDecoder``. A stream ends with ``message_stop``."""
         chunks = [chunk for event in self._events.finish() for chunk in self._read(parse_event(event.data))]
         if not self._is_done:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
@@ -109,7 +109,7 @@ class MessageStreamDecoder:
     def _add(self, index: object, delta: JsonObject) -> list[JsonObject]:
         block = self._blocks.get(_key(index))
         if block is None:
-            raise ProviderError("server", "the stream adds to a block that it never began", http_status=200)
+            raise ProviderError("server", "the stream adds to a block that it never started", http_status=200)
         match delta.get("type"):
             case "text_delta":
                 return self._text_chunk("content", as_text(delta.get("text")))
@@ -136,7 +136,7 @@ class MessageStreamDecoder:
     def _stop_block(self, index: object) -> list[JsonObject]:
         block = self._blocks.pop(_key(index), None)
         kind = as_text(block.content.get("type")) if block else ""
-        if block and kind == "tool_use" and not block.has_arguments:  # it takes none, or they came with its start
+        if block and kind == "tool_use" and not block.has_arguments:  # it has none, or they were in its start event
             return self._input(block, orjson.dumps(block.content.get("input") or {}).decode())
         if block and kind in THINKING_TYPES:
             self._thinking_blocks.append(block.content)
@@ -159,10 +159,10 @@ class MessageStreamDecoder:
         return [last, {**self._head, "choices": [], "usage": openai_usage(self.usage, *USAGE_DETAILS)}]
 
     def _read_usage(self, usage: JsonObject) -> None:
-        """Each event's counts are of the whole message so far; what one leaves out still holds."""
-        said = {name: value for name, value in usage.items() if value is not None}
-        if said:
-            self.native_usage = {**(self.native_usage or {}), **said}
+        """Update the usage: each event counts the whole message so far, and omitted counts keep their value."""
+        counts = {name: value for name, value in usage.items() if value is not None}
+        if counts:
+            self.native_usage = {**(self.native_usage or {}), **counts}
             self.usage = read_usage(self.native_usage)
 
     def _chunk(self, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
@@ -171,5 +171,5 @@ class MessageStreamDecoder:
 
 
 def _key(index: object) -> object:
-    """An index is a number; anything else that a broken stream brings is one block."""
+    """Return the index of a block; a broken stream's other values count as one block."""
     return index if isinstance(index, int) else None

@@ -1,6 +1,6 @@
-"""Answers that follow a JSON schema: by Anthropic's own means where the model has them, else as the input of a tool.
+"""Answers in a JSON schema: by Anthropic's own feature where the model has it, else as the input of a tool.
 
-Source: Anthropic's page "Structured outputs", with what of JSON Schema it takes.
+Source: Anthropic's page "Structured outputs", with the part of JSON Schema that it supports.
 """
 
 from __future__ import annotations
@@ -17,52 +17,52 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 ANSWER_TOOL = "give_the_answer"
-"""A model that can't be held to a schema must call this tool, whose input is the answer."""
+"""Tool that a model without structured output must call; its input is the answer."""
 NOT_ENFORCED = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"}
     | {"maxItems", "uniqueItems", "minProperties", "maxProperties"}
 )
-"""Keywords for which Anthropic refuses a schema; the model is told of them in words."""
+"""Keywords for which Anthropic refuses a schema; they are written into the description instead."""
 SCHEMA_MAPS = frozenset({"properties", "$defs", "definitions", "patternProperties"})
-"""Keywords that hold schemas by names of the caller's."""
+"""Keywords that map the caller's names to schemas."""
 
 
 def answers_by_tool(call: ProviderCall) -> bool:
-    """Whether the answer to this call comes as the input of a tool."""
-    wanted = call.body.get("response_format") or {}
-    return wanted.get("type") == "json_object" or (
-        wanted.get("type") == "json_schema" and not traits_of(call.model).has_json_schema
+    """Whether the answer to this call is the input of a tool."""
+    response_format = call.body.get("response_format") or {}
+    return response_format.get("type") == "json_object" or (
+        response_format.get("type") == "json_schema" and not traits_of(call.model).has_json_schema
     )
 
 
 def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
-    """Write response_format; after the tools.
+    """Write response_format. It must follow the tools.
 
     Raises:
-        ProviderError: invalid_request, for a format that can't be had at this model.
+        ProviderError: invalid_request, for a format that this model does not support.
 
     """
-    wanted = asked.get("response_format", {"type": "text"})
-    if wanted["type"] == "text":
+    response_format = asked.get("response_format", {"type": "text"})
+    if response_format["type"] == "text":
         return
-    schema = _schema(wanted)
-    if wanted["type"] == "json_schema" and traits.has_json_schema:
+    schema = _schema(response_format)
+    if response_format["type"] == "json_schema" and traits.has_json_schema:
         wire["output_config"] = {"format": {"type": "json_schema", "schema": close_objects(schema)}}
         changes.append(Change(param="response_format", action="transformed", detail="output_config.format"))
         return
     if not traits.can_force_tools:
-        why = f"response_format can be text or json_schema at anthropic/{wire['model']}"
-        raise invalid_parameter("response_format", why)
-    _force_answer_tool(wire, schema, wanted.get("json_schema") or {})
+        message = f"response_format can be text or json_schema at anthropic/{wire['model']}"
+        raise invalid_parameter("response_format", message)
+    _force_answer_tool(wire, schema, response_format.get("json_schema") or {})
     changes.append(Change(param="response_format", action="transformed", detail=f"tool {ANSWER_TOOL}"))
 
 
-def _schema(wanted: JsonObject) -> JsonObject:
-    if wanted["type"] == "json_object":
+def _schema(response_format: JsonObject) -> JsonObject:
+    if response_format["type"] == "json_object":
         return {"type": "object"}
-    spec = wanted.get("json_schema")
+    spec = response_format.get("json_schema")
     schema = spec.get("schema") if isinstance(spec, dict) else None
-    if wanted["type"] != "json_schema" or not isinstance(schema, dict):
+    if response_format["type"] != "json_schema" or not isinstance(schema, dict):
         raise invalid_parameter(
             "response_format", "response_format must be text, json_object, or json_schema with a schema"
         )
@@ -72,9 +72,7 @@ def _schema(wanted: JsonObject) -> JsonObject:
 def _force_answer_tool(wire: JsonObject, schema: JsonObject, spec: JsonObject) -> None:
     tools = wire.get("tools", [])
     if any(tool["name"] == ANSWER_TOOL for tool in tools):
-        raise invalid_parameter(
-            "tools", f"the name {ANSWER_TOOL} is taken by the gateway where response_format is asked for"
-        )
+        raise invalid_parameter("tools", f"the gateway uses the name {ANSWER_TOOL} for response_format")
     description = spec.get("description") or "Give the answer to the user, in this form."
     tool = {"name": ANSWER_TOOL, "description": description, "input_schema": {"type": "object", **schema}}
     choice = wire.get("tool_choice", {})
@@ -85,16 +83,16 @@ def _force_answer_tool(wire: JsonObject, schema: JsonObject, spec: JsonObject) -
 
 
 def close_objects(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lists and booleans in each other
-    """A schema as Anthropic takes it: every object closed, and what can't be enforced said in the description."""
+    """Return a schema that Anthropic accepts: objects closed, and unsupported keywords moved to the description."""
     if isinstance(schema, list):
         return [close_objects(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     written = {name: _close_value(name, value) for name, value in schema.items() if name not in NOT_ENFORCED}
-    told = {name: value for name, value in schema.items() if name in NOT_ENFORCED}
-    if told:
-        said = [str(schema["description"])] if "description" in schema else []
-        written["description"] = " ".join([*said, orjson.dumps(told).decode()])
+    unsupported = {name: value for name, value in schema.items() if name in NOT_ENFORCED}
+    if unsupported:
+        description = [str(schema["description"])] if "description" in schema else []
+        written["description"] = " ".join([*description, orjson.dumps(unsupported).decode()])
     if written.get("type") == "object":
         written.setdefault("additionalProperties", False)
     return written

@@ -1,4 +1,4 @@
-"""How hard a model shall think: OpenAI's one word, in the words of each generation of Claude.
+"""Translation of OpenAI's reasoning_effort for each generation of Claude.
 
 Source: Anthropic's pages "Thinking", "Extended thinking" and "Effort".
 """
@@ -15,16 +15,16 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 MIN_BUDGET_TOKENS = 1024
-"""Tokens, Anthropic's own bound; and a budget must be less than max_tokens."""
+"""Smallest thinking budget in tokens, set by Anthropic. The budget must also be less than max_tokens."""
 BUDGET_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
-"""Of max_tokens, what may go into thinking, where a number must be said."""
+"""Share of max_tokens for thinking, for models that need a number."""
 
 
 def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
-    """Write reasoning_effort; after the tools and the format. A caller's own ``thinking`` passes as it is.
+    """Write reasoning_effort, after tools and format. A caller's own ``thinking`` is passed unchanged.
 
     Raises:
-        ProviderError: invalid_request, for an effort that this model does not have, or not together with the rest.
+        ProviderError: invalid_request, for an effort that this model does not support, also in combination with the rest.
 
     """
     effort = asked.get("reasoning_effort")
@@ -61,9 +61,9 @@ def _write_none(wire: JsonObject, traits: ModelTraits) -> None:
 
 
 def _unsupported_effort(wire: JsonObject, traits: ModelTraits) -> Exception:
-    words = [*([] if traits.thinking_off == "never" else ["none"]), *traits.efforts]
+    efforts = [*([] if traits.thinking_off == "never" else ["none"]), *traits.efforts]
     return invalid_parameter(
-        "reasoning_effort", f"reasoning_effort can be {', '.join(words)} at anthropic/{wire['model']}"
+        "reasoning_effort", f"reasoning_effort can be {', '.join(efforts)} at anthropic/{wire['model']}"
     )
 
 
@@ -82,13 +82,16 @@ def _change_detail(wire: JsonObject, traits: ModelTraits) -> str:
 
 
 def _check_tools(wire: JsonObject, param: str, changes: list[Change]) -> None:
-    """With a budget Anthropic takes no order to call a tool, and no tool's result without the thoughts before it."""
+    """Check a thinking budget against the tools.
+
+    With a budget Anthropic accepts neither a forced tool nor a tool result without the thinking before it.
+    """
     if wire.get("tool_choice", {}).get("type") in FORCED_CHOICES:
-        why = "can't be had together with a tool or a format that is ordered"
+        why = "is not supported together with a forced tool or a response_format"
         raise invalid_parameter(param, f"{param} {why} at anthropic/{wire['model']}")
     if _lacks_thinking(wire["messages"]):
         del wire["thinking"]
-        changes.append(Change(param=param, action="dropped", detail="the turn with the tool calls came back without"))
+        changes.append(Change(param=param, action="dropped", detail="the turn with the tool calls has no thinking"))
 
 
 def _lacks_thinking(turns: list[JsonObject]) -> bool:

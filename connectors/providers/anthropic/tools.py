@@ -1,4 +1,4 @@
-"""Tools, and the choice among them, in Anthropic's words.
+"""Translation of tools and of the tool choice.
 
 Source: Anthropic's pages "Define tools" and "Strict tool use".
 """
@@ -21,7 +21,7 @@ def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits,
     """Write tools, tool_choice and parallel_tool_calls.
 
     Raises:
-        ProviderError: invalid_request, for a tool or a choice that can't be had at this model.
+        ProviderError: invalid_request, for a tool or a choice that this model does not support.
 
     """
     if not asked.get("tools"):
@@ -46,7 +46,7 @@ def _tool(tool: JsonObject, index: int, traits: ModelTraits, changes: list[Chang
     where = f"tools[{index}]"
     function = tool.get("function")
     if not isinstance(function, dict):
-        raise invalid_parameter(where, f"{where} is no function, and anthropic has no other tools of the caller's")
+        raise invalid_parameter(where, f"{where} is not a function; anthropic supports no other tools of the caller")
     written: JsonObject = {"name": function["name"]}
     if function.get("description"):
         written["description"] = function["description"]
@@ -54,7 +54,7 @@ def _tool(tool: JsonObject, index: int, traits: ModelTraits, changes: list[Chang
     if function.get("strict") and traits.has_json_schema:
         written["strict"] = True
     elif function.get("strict"):
-        changes.append(Change(param=where, action="dropped", detail="strict, which this model does not have"))
+        changes.append(Change(param=where, action="dropped", detail="strict, which this model does not support"))
     cache_control = tool.get("cache_control") or function.get("cache_control")
     return written | ({"cache_control": cache_control} if isinstance(cache_control, dict) else {})
 
@@ -67,11 +67,12 @@ def _choice(choice: object, model: str, traits: ModelTraits) -> JsonObject:
         function = choice.get("function")
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise invalid_parameter(
-                "tool_choice", "tool_choice can name one function or be none, auto or required at anthropic"
+                "tool_choice", "tool_choice must be none, auto, required or one function for anthropic"
             )
         written = {"type": "tool", "name": function["name"]}
     if written.get("type") in FORCED_CHOICES and not traits.can_force_tools:
         raise invalid_parameter(
-            "tool_choice", f"tool_choice can be none or auto at anthropic/{model}, which takes no order"
+            "tool_choice",
+            f"tool_choice can be none or auto at anthropic/{model}, which cannot be forced to call a tool",
         )
     return written

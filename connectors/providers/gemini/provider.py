@@ -39,7 +39,7 @@ class GeminiSettings(ProviderSettings):
     @model_validator(mode="after")
     def _check_key(self) -> GeminiSettings:
         if self.base_url.rstrip("/") == HOST and not (self.api_key and self.api_key.get_secret_value()):
-            raise ValueError("api_key is needed for the Gemini API; Google AI Studio makes one")
+            raise ValueError("api_key is required for the Gemini API; create one in Google AI Studio")
         return self
 
 

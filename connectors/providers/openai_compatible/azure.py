@@ -1,4 +1,4 @@
-"""Azure OpenAI: OpenAI's models behind Microsoft's addresses, keys and content filter.
+"""Azure OpenAI: OpenAI's models with Microsoft's addresses, keys and content filter.
 
 Source: Azure OpenAI REST API reference; "API version lifecycle"; "Content filtering"; "Content streaming".
 Classic: POST {base_url}/openai/deployments/{deployment}/chat/completions?api-version=…
@@ -32,23 +32,23 @@ HOST = "https://{resource}.openai.azure.com"
 PARAMETERS = openai_tables("azure")
 
 STREAM_USAGE_SINCE = "2024-09-01"
-"""The first api-version that takes stream_options; before it a stream has no usage, and asking for it is an error."""
+"""First api-version that accepts stream_options. Before it a stream has no usage, and requesting it is an error."""
 
 
 class AzureSettings(OpenAICompatibleSettings):
-    """How to reach one Azure OpenAI resource."""
+    """Settings of one Azure OpenAI resource."""
 
     kind: Literal["azure"] = "azure"
     base_url: str = Field(default="", pattern=BASE_URL + "|^$")
     resource: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
-    """Its name, from which base_url follows."""
+    """Name of the resource, from which base_url is derived."""
     api_version: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?)?$")
-    """Of the classic API; empty: the v1 API, which has none."""
+    """Version of the classic API; empty for the v1 API, which has no version."""
     token: HeaderSecret | None = None
-    """Of Microsoft Entra, instead of a key. It expires, and is not renewed here."""
+    """Microsoft Entra token, instead of a key. It expires and is not renewed here."""
 
     deployments: dict[str, str] = Field(default_factory=dict)
-    """The model behind a deployment whose name does not say it, such as ``{chat-prod: gpt-5-mini}``."""
+    """Model of each deployment whose name differs from its model, such as ``{chat-prod: gpt-5-mini}``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,23 +60,23 @@ class AzureSettings(OpenAICompatibleSettings):
     @model_validator(mode="after")
     def _check_address_and_credentials(self) -> AzureSettings:
         if not self.base_url:
-            raise ValueError("resource or base_url is needed: the address is https://<resource>.openai.azure.com")
+            raise ValueError("resource or base_url is required: the address is https://<resource>.openai.azure.com")
         if self.has_key and self.token:
-            raise ValueError("api_key and token exclude each other")
+            raise ValueError("api_key and token are mutually exclusive")
         if not (self.has_key or self.token or self.headers):
-            raise ValueError("api_key or token is needed")
+            raise ValueError("api_key or token is required")
         return self
 
     def model_of(self, deployment: str) -> str:
-        """The model of a deployment; by its name, unless configured."""
+        """Return the model of a deployment: the configured one, else the deployment's name."""
         return self.deployments.get(deployment, deployment)
 
     def price_key(self, model: str) -> tuple[str, str]:
-        """A deployment has the price of the model behind it."""
+        """Price a deployment as its model."""
         return "", self.model_of(model)
 
     def credentials(self) -> dict[str, str]:
-        """The key in Azure's own header, or the token."""
+        """Return the key in Azure's own header, or the token."""
         key = {"api-key": self.api_key.get_secret_value()} if self.api_key and self.has_key else {}
         return key | bearer_header(self.token)
 
@@ -98,28 +98,28 @@ class Azure(OpenAICompatibleProvider):
         self._base = self._base.removesuffix("/v1").removesuffix("/openai")
 
     def path(self, call: ProviderCall) -> str:
-        """The deployment is in the path, or in the body alone."""
+        """Put the deployment into the path; v1 has it only in the body."""
         if not self._version:
             return f"/openai/v1{PATHS[call.operation]}"
         deployment = quote(call.model, safe="")
         return f"/openai/deployments/{deployment}{PATHS[call.operation]}?api-version={self._version}"
 
     def parameter_model(self, call: ProviderCall) -> str:
-        """A deployment takes what the model behind it takes."""
+        """Apply the parameter rules of the deployment's model."""
         return self._model_of(call.model)
 
     def stream_parameters(self) -> JsonObject:
-        """Old versions can't count a stream."""
+        """Leave out the usage for versions that cannot count a stream."""
         if self._version and self._version < STREAM_USAGE_SINCE:
             return {"stream": True}
         return super().stream_parameters()
 
-    def stream_decoder(self, call: ProviderCall) -> ChunkStreamDecoder:  # noqa: ARG002 - all its streams are alike
-        """Azure's first chunk is one of its own."""
+    def stream_decoder(self, call: ProviderCall) -> ChunkStreamDecoder:  # noqa: ARG002 - all its streams have one format
+        """Decode Azure's own first chunk, too."""
         return AzureStreamDecoder()
 
     def to_error(self, response: Response) -> ProviderError:
-        """Say what the content filter found, beside what it said."""
+        """Add the content filter's findings to its message."""
         error = super().to_error(response)
         if error.error_type == "content_filter" and (found := filter_findings(response.content)):
             error.message = f"{error.message} ({found})"
@@ -128,14 +128,17 @@ class Azure(OpenAICompatibleProvider):
 
 
 class AzureStreamDecoder(ChunkStreamDecoder):
-    """Azure begins with what its filter thinks of the prompt, in a chunk without choices, which breaks many clients."""
+    """Decoder of Azure's streams.
+
+    They begin with the filter's results for the prompt in a chunk without choices, which many clients cannot read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._held: JsonObject = {}
 
     def read_chunk(self, chunk: JsonObject) -> JsonObject | None:
-        """Keep the first chunk back, to send what it says with the first that has a choice."""
+        """Hold back the first chunk, and send its content with the first chunk that has a choice."""
         if "prompt_filter_results" in chunk and not chunk.get("choices") and not chunk.get("usage"):
             self._held = {"prompt_filter_results": chunk["prompt_filter_results"]}
             return None
@@ -145,7 +148,7 @@ class AzureStreamDecoder(ChunkStreamDecoder):
 
 
 def filter_findings(content: bytes) -> str:
-    """What the filter objected to: categories with their severity; empty if it does not say."""
+    """Return the filtered categories with their severity; empty if there are none."""
     try:
         inner = orjson.loads(content)["error"]["innererror"]["content_filter_result"]
         found = {name: result for name, result in inner.items() if result.get("filtered")}

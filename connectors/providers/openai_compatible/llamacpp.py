@@ -1,4 +1,4 @@
-"""llama.cpp's server. What it knows beyond OpenAI (top_k, min_p, grammar, cache_prompt, …) passes.
+"""llama.cpp's server. Its parameters beyond OpenAI's (top_k, min_p, grammar, cache_prompt, …) are passed on.
 
 Source: llama.cpp, "tools/server/README.md", POST /v1/chat/completions and /v1/embeddings.
 """
@@ -26,14 +26,14 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
     ),
     "embeddings": ParameterRules(
         "llamacpp",
-        {"user": PLATFORM_RULES["user"], "dimensions": refuse("its vectors have the size of the model")},
+        {"user": PLATFORM_RULES["user"], "dimensions": refuse("its vectors have the model's size")},
         unknown=PASS,
     ),
 }
 
 
 class LlamaCppSettings(OpenAICompatibleSettings):
-    """How to reach a llama.cpp server."""
+    """Settings of a llama.cpp server."""
 
     kind: Literal["llamacpp"] = "llamacpp"
     base_url: str = Field(default=HOST, pattern=BASE_URL)

@@ -1,4 +1,4 @@
-"""The messages of a request, without what a server would refuse: names in them that OpenAI does not have."""
+"""Removal of message members that a server does not accept."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from schemas.json_types import JsonObject
 OPENAI_NAMES = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations"}
 )
-"""OpenAI's own. Ours beside them, reasoning_content and extra_content, are for the providers that gave them."""
+"""OpenAI's members. reasoning_content and extra_content are sent only to the providers that they came from."""
 
 SERVER_NAMES = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
-"""What servers of open models take; some versions of vLLM refuse any other. Source: vLLM, OpenAI-compatible server."""
+"""Members that servers of open models accept; some versions of vLLM refuse others. Source: vLLM, OpenAI-compatible
+server.
+"""
 
 
 def with_known_names(
     messages: Sequence[JsonObject], names: frozenset[str] | None
 ) -> tuple[list[JsonObject], list[Change]]:
-    """Leave out what a server does not know. None: it takes everything."""
+    """Remove unknown members; None means that the server accepts everything."""
     if names is None:
         return list(messages), []
     unknown = {name for message in messages for name, value in message.items() if value is not None} - names
@@ -28,5 +30,5 @@ def with_known_names(
 
 
 def messages_without(names: set[str]) -> Change:
-    """What is missing of the messages, for the record."""
+    """Return the record of the removed members."""
     return Change(param="messages", action="transformed", detail=f"without {', '.join(sorted(names))}")

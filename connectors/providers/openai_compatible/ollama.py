@@ -1,7 +1,7 @@
-"""Ollama, on this machine or in its cloud (base_url https://ollama.com/v1).
+"""Ollama, local or in its cloud (base_url https://ollama.com/v1).
 
-Source: Ollama, "OpenAI compatibility", the lists of supported request fields. What is not on them it would ignore
-without a word, so it is refused here.
+Source: Ollama, "OpenAI compatibility", the lists of supported request fields. It silently ignores all others, so they
+are refused here.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
             **{name: CHAT_RULES[name] for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")},
             "top_logprobs": CHAT_RULES["top_logprobs"],
             "max_completion_tokens": Rule("rename", "max_tokens"),
-            "parallel_tool_calls": drop("a model calls as many tools as it likes", default=True),
-            "n": refuse("it gives one answer", 1),
+            "parallel_tool_calls": drop("the model decides how many tools it calls", default=True),
+            "n": refuse("it returns one answer", 1),
             "logit_bias": refuse("it has no such setting", {}),
         },
         unknown=IGNORED,
@@ -48,7 +48,7 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
 
 
 class OllamaSettings(OpenAICompatibleSettings):
-    """How to reach an Ollama server."""
+    """Settings of an Ollama server."""
 
     kind: Literal["ollama"] = "ollama"
     base_url: str = Field(default=HOST, pattern=BASE_URL)

@@ -1,7 +1,7 @@
-"""OpenAI, and any server that speaks its API and has no kind of its own here.
+"""OpenAI, and servers with its API that have no kind of their own.
 
-The facts, from OpenAI's own reference: POST {base_url}/chat/completions and {base_url}/embeddings, a bearer key,
-optional OpenAI-Organization and OpenAI-Project headers. Its usage counts inclusively, as ours does.
+Source: OpenAI's API reference. POST {base_url}/chat/completions and {base_url}/embeddings, a bearer key,
+optional OpenAI-Organization and OpenAI-Project headers. Its usage is inclusive, as ours is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARAMETERS = openai_tables("openai")
 
 
 class OpenAISettings(OpenAICompatibleSettings):
-    """How to reach OpenAI, or a server like it."""
+    """Settings of OpenAI, or of a compatible server."""
 
     kind: Literal["openai"] = "openai"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
@@ -34,17 +34,17 @@ class OpenAISettings(OpenAICompatibleSettings):
     @model_validator(mode="after")
     def _check_key(self) -> OpenAISettings:
         if self.base_url.rstrip("/") == HOST and not self.has_key:
-            raise ValueError("api_key is needed for OpenAI itself; for a server of your own set base_url")
+            raise ValueError("api_key is required for OpenAI itself; for your own server set base_url")
         return self
 
     def credentials(self) -> dict[str, str]:
-        """The key, and whose account it is."""
+        """Return the key and the account's headers."""
         account = {"openai-organization": self.organization, "openai-project": self.project}
         return super().credentials() | {name: value for name, value in account.items() if value}
 
 
 class OpenAI(OpenAICompatibleProvider):
-    """OpenAI's answers come back untouched."""
+    """OpenAI, or a compatible server. Its answers are not changed."""
 
     Settings: ClassVar[type[ProviderSettings]] = OpenAISettings
     parameters = PARAMETERS
@@ -54,7 +54,7 @@ class OpenAI(OpenAICompatibleProvider):
         self.packs_vectors = self._base == HOST
 
     def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-        """What other providers have put into messages is not for OpenAI; a server of one's own may want it back."""
+        """Remove other providers' message members for OpenAI itself; another server may have added them."""
         if self._base == HOST and call.operation == "chat":
             messages, changes = with_known_names(call.body["messages"], OPENAI_NAMES)
             return {"messages": messages}, changes

@@ -1,4 +1,4 @@
-"""What becomes of each parameter at OpenAI, and at servers that have only a part of them.
+"""Parameter rules of OpenAI, and of servers that support a part of its parameters.
 
 Source: OpenAI API reference and its OpenAPI document, "Create chat completion", "Create embeddings"; "Using GPT-5.1",
 parameter compatibility.
@@ -27,9 +27,9 @@ CHAT_RULES: Mapping[str, Rule] = {
     "top_logprobs": Rule("pass", low=0, high=20),
 }
 
-RENAMED = {"max_tokens": Rule("rename", "max_completion_tokens", reason="reasoning models count their thoughts, too")}
+RENAMED = {"max_tokens": Rule("rename", "max_completion_tokens", reason="reasoning models count reasoning tokens, too")}
 
-OWN_SAMPLING = "reasoning models sample in their own way"
+OWN_SAMPLING = "reasoning models have fixed sampling settings"
 NO_SAMPLING: Mapping[str, Rule] = {
     **RENAMED,
     "temperature": drop(OWN_SAMPLING, 1),
@@ -37,12 +37,14 @@ NO_SAMPLING: Mapping[str, Rule] = {
     "frequency_penalty": drop(OWN_SAMPLING, 0),
     "presence_penalty": drop(OWN_SAMPLING, 0),
     "logit_bias": refuse(OWN_SAMPLING, {}),
-    "logprobs": refuse("reasoning models give no log probabilities", default=False),
-    "top_logprobs": refuse("reasoning models give no log probabilities", 0),
+    "logprobs": refuse("reasoning models return no log probabilities", default=False),
+    "top_logprobs": refuse("reasoning models return no log probabilities", 0),
 }
 
 REASONING = ("o1", "o1-*", "o3", "o3-*", "o4-*", "ft:o*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
-"""Later ones, from GPT-5.1 on, do take a temperature when told not to reason: what they refuse is theirs to say."""
+"""Models that refuse sampling parameters. GPT-5.1 and later accept a temperature without reasoning, and refuse it
+themselves otherwise.
+"""
 
 MODELS = (*((pattern, NO_SAMPLING) for pattern in REASONING), ("gpt-5*", RENAMED))
 
@@ -54,8 +56,11 @@ EMBEDDINGS_RULES: Mapping[str, Rule] = {
 
 
 def openai_tables(provider: str) -> Mapping[Operation, ParameterRules]:
-    """OpenAI's tables for an API that is OpenAI's own. What is not in them passes: OpenAI adds faster than we do."""
-    one_size = ("text-embedding-ada-*", {"dimensions": refuse("its vectors have one size")})
+    """Return OpenAI's rules for an API of OpenAI's own.
+
+    Unknown parameters are passed on, because OpenAI adds parameters faster than this table.
+    """
+    one_size = ("text-embedding-ada-*", {"dimensions": refuse("its vectors have a fixed size")})
     return {
         "chat": ParameterRules(provider, CHAT_RULES, unknown=PASS, models=MODELS),
         "embeddings": ParameterRules(provider, EMBEDDINGS_RULES, unknown=PASS, models=(one_size,)),
@@ -63,16 +68,16 @@ def openai_tables(provider: str) -> Mapping[Operation, ParameterRules]:
 
 
 PLATFORM_RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("metadata", "user", "safety_identifier"), drop("the server keeps no such records")),
-    **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention"), drop("the server caches in its own way")),
+    **dict.fromkeys(("metadata", "user", "safety_identifier"), drop("the server does not store them")),
+    **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention"), drop("the server manages its own cache")),
     "store": drop("the server stores nothing", default=False),
     "service_tier": drop("the server has one tier", "auto"),
     "verbosity": drop("its models have no such setting", "medium"),
-    "prediction": drop("it is a hint for speed that the server does not know"),
-    "modalities": refuse("it answers in text", ["text"]),
-    "audio": refuse("it answers in text"),
+    "prediction": drop("the server does not know this speed hint"),
+    "modalities": refuse("it returns only text", ["text"]),
+    "audio": refuse("it returns only text"),
     "web_search_options": refuse("it does not search the web"),
     "functions": refuse("use tools"),
     "function_call": refuse("use tool_choice"),
 }
-"""What belongs to OpenAI's platform rather than to a model: the same answer at every server of open models."""
+"""Rules for parameters of OpenAI's platform rather than of a model: the same at every server of open models."""

@@ -1,6 +1,6 @@
-"""What all servers in OpenAI's shape share: one settings section, one request, one reading of answers and streams.
+"""Base class of providers with OpenAI's API: settings, requests, answers and streams.
 
-A kind is a subclass of a few lines: where it is, its table of parameters, and the words in which it differs.
+A kind is a short subclass: its address, its parameter rules, and its differences from OpenAI.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ PACKED_ENCODING = "base64"
 
 
 class OpenAICompatibleSettings(ProviderSettings):
-    """How to reach a server that speaks OpenAI's API. Each kind gives ``base_url`` its own default."""
+    """Settings of a server with OpenAI's API. Each kind gives ``base_url`` its own default."""
 
     base_url: str = Field(pattern=BASE_URL)
     api_key: HeaderSecret | None = None
     headers: dict[HeaderName, HeaderSecret] = Field(default_factory=dict)
-    """Sent with every call, for a server that wants more than a key."""
+    """Headers sent with every call, for a server that needs more than a key."""
 
     @property
     def has_key(self) -> bool:
-        """Whether there is one, and not just its empty name."""
+        """Whether the key is set and not empty."""
         return bool(self.api_key and self.api_key.get_secret_value())
 
     def credentials(self) -> dict[str, str]:
-        """The headers that say who we are."""
+        """Return the authentication headers."""
         return bearer_header(self.api_key)
 
 
 class OpenAICompatibleProvider(HttpProvider):
-    """One server that speaks OpenAI's API."""
+    """One server with OpenAI's API."""
 
     parameters: Mapping[Operation, ParameterRules]
-    """What becomes of each parameter; every kind has its own tables."""
+    """Parameter rules; every kind has its own."""
     message_names: ClassVar[frozenset[str] | None] = None
-    """What a message may hold; None: whatever the caller wrote."""
+    """Members that a message may have; None for all."""
     packs_vectors: bool = False
-    """Whether it surely gives vectors in base64, which are a third of the bytes of numbers written out."""
+    """Whether it can return vectors in base64, which take a third of the bytes of JSON numbers."""
     choice_reader: ClassVar[type[ChoiceReader]] = UnchangedChoice
-    """How a choice is read: by default as it is."""
+    """Reader of a choice; by default it changes nothing."""
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         assert isinstance(settings, OpenAICompatibleSettings)
@@ -66,26 +66,26 @@ class OpenAICompatibleProvider(HttpProvider):
         )
 
     def path(self, call: ProviderCall) -> str:
-        """Where the call goes, behind the base URL."""
+        """Return the path relative to the base URL."""
         return PATHS[call.operation]
 
     def parameter_model(self, call: ProviderCall) -> str:
-        """Whose rules hold for the call's parameters: the model's own."""
+        """Return the model whose parameter rules apply."""
         return call.model
 
     def stream_parameters(self) -> JsonObject:
-        """How a stream is asked for. Whoever streams always asks for the usage."""
+        """Return the members that request a stream, with its usage."""
         return {"stream": True, "stream_options": {"include_usage": True}}
 
     def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-        """Write what is no parameter: the messages or the inputs."""
+        """Write the messages or the inputs."""
         if call.operation == "embeddings":
             return {"input": call.body["input"]}, []
         messages, changes = with_known_names(call.body["messages"], self.message_names)
         return {"messages": messages}, changes
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
-        """Write the caller's body with the provider's name for the model, by the table of parameters."""
+        """Write the caller's body by the parameter rules, with the provider's name of the model."""
         applied = self.parameters[call.operation].apply(call.body, self.parameter_model(call))
         content, changes = self.write_content(call)
         streaming = self.stream_parameters() if call.stream else {}
@@ -96,14 +96,14 @@ class OpenAICompatibleProvider(HttpProvider):
         return ProviderRequest(self.path(call), body, changes=[*applied.changes, *changes])
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-        """Read an answer, which is in OpenAI's shape already but for some words."""
+        """Read an answer, which differs from OpenAI's format only in details."""
         return read_answer(call.operation, body, response, self.choice_reader)
 
-    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:  # noqa: ARG002 - all its streams are alike
-        """Its chunks are the ones that everybody else's are made into."""
+    def stream_decoder(self, call: ProviderCall) -> StreamDecoder:  # noqa: ARG002 - all its streams have one format
+        """Create the decoder; the chunks are already in OpenAI's format."""
         return ChunkStreamDecoder(self.choice_reader)
 
 
 def bearer_header(secret: SecretStr | None) -> dict[str, str]:
-    """The usual header for a key or a token; none without one."""
+    """Return the bearer header of a key or token; empty without one."""
     return {"authorization": f"Bearer {secret.get_secret_value()}"} if secret and secret.get_secret_value() else {}

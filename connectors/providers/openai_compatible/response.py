@@ -1,4 +1,4 @@
-"""Answers in OpenAI's shape, and the words in which servers differ from it."""
+"""Answers in OpenAI's format, and the differences of servers from it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from schemas.events.vocabulary import Operation
 from schemas.json_types import JsonObject
 
 REQUIRED_LIST: dict[Operation, str] = {"chat": "choices", "embeddings": "data"}
-"""The list that an answer must hold."""
+"""The list that an answer must contain."""
 
 
 class ChoiceReader:
-    """Reads one choice of an answer, whole or in deltas, into OpenAI's words: one for each choice."""
+    """Reader of one choice, whole or in deltas. Each choice has its own."""
 
     finish_reasons: ClassVar[Mapping[str, str]] = {}
-    """Why it ended, in OpenAI's words, where the server has its own."""
+    """OpenAI's finish reason for each of the server's own."""
 
     def __init__(self) -> None:
         self._tags = ThinkTags()
         self._has_tool_calls = False
 
     def read(self, choice: JsonObject, part: JsonObject) -> None:
-        """Read a choice with its message or delta, in place. One with a finish_reason is the choice's last."""
+        """Read a choice with its message or delta, in place. A choice with a finish_reason is complete."""
         self.read_message(part)
         reason = choice.get("finish_reason")
         self._split_reasoning(part, last=isinstance(reason, str))
@@ -40,34 +40,34 @@ class ChoiceReader:
             self._has_tool_calls = True
             _complete_call(call)
         if isinstance(reason, str):
-            said = (
+            finish_reason = (
                 "tool_calls" if self._has_tool_calls and self.finish_reasons.get(reason, reason) == "stop" else reason
             )
-            choice["finish_reason"] = self.finish_reasons.get(said, said)
+            choice["finish_reason"] = self.finish_reasons.get(finish_reason, finish_reason)
             if choice["finish_reason"] != reason:
                 choice["native_finish_reason"] = reason
 
     def read_message(self, part: JsonObject) -> None:
-        """Find the reasoning where newer vLLM and Ollama put it; kinds with places of their own say more."""
+        """Read the reasoning where newer vLLM and Ollama put it; kinds with other formats override it."""
         reasoning = part.pop("reasoning", None)
         if isinstance(reasoning, str) and not part.get("reasoning_content"):
             part["reasoning_content"] = reasoning
 
     def _split_reasoning(self, part: JsonObject, *, last: bool) -> None:
-        text = part.get("content")
-        if not isinstance(text, str) and not (last and self._tags.pending):
+        content = part.get("content")
+        if not isinstance(content, str) and not (last and self._tags.pending):
             return
-        reasoning, said = self._tags.feed(text if isinstance(text, str) else "", last=last)
-        part["content"] = said
+        reasoning, text = self._tags.feed(content if isinstance(content, str) else "", last=last)
+        part["content"] = text
         if reasoning:
             part["reasoning_content"] = as_text(part.get("reasoning_content")) + reasoning
 
 
 class UnchangedChoice(ChoiceReader):
-    """OpenAI's own choices need no reading."""
+    """Reader that leaves OpenAI's own choices unchanged."""
 
     def read(self, choice: JsonObject, part: JsonObject) -> None:
-        """Leave it as it is."""
+        """Do nothing."""
 
 
 def _calls(part: JsonObject) -> list[JsonObject]:
@@ -76,7 +76,7 @@ def _calls(part: JsonObject) -> list[JsonObject]:
 
 
 def _complete_call(call: JsonObject) -> None:
-    """Some servers give the arguments as an object, and leave out the type."""
+    """Serialize arguments that are an object, and add a missing type."""
     function = call.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
         function["arguments"] = orjson.dumps(function["arguments"]).decode()
@@ -90,10 +90,10 @@ def read_answer(
     response: Response,
     choices: type[ChoiceReader] = UnchangedChoice,
 ) -> ProviderAnswer:
-    """Read an answer in OpenAI's shape.
+    """Read an answer in OpenAI's format.
 
     Raises:
-        ProviderError: the 200 holds no answer.
+        ProviderError: server, if the response with status 200 contains no answer.
 
     """
     if not isinstance(body, dict) or not isinstance(body.get(REQUIRED_LIST[operation]), list):
@@ -118,7 +118,7 @@ def read_answer(
 
 
 def read_usage(usage: object) -> Usage:
-    """Read OpenAI's usage object; what is missing or no count is zero. Cached tokens stand flat at some servers."""
+    """Read OpenAI's usage object; an invalid count is zero. Some servers have cached_tokens at the top level."""
     if not isinstance(usage, dict):
         return Usage()
     return Usage(

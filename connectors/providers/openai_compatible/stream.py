@@ -1,4 +1,4 @@
-"""OpenAI's own streams: ``data: {chunk}`` and at last ``data: [DONE]``, and what servers make of that."""
+"""Decoder of OpenAI's streams (``data: {chunk}``, then ``data: [DONE]``) and of servers that differ from them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ STATUS: dict[str, int] = {
     "overloaded": 503,
     "server_is_overloaded": 503,
 }
-"""What HTTP would have said, had an error come before the stream: by its type or code. Else 500."""
+"""HTTP status that corresponds to an error in a stream, by its type or code; 500 for others."""
 
 
 class ChunkStreamDecoder:
-    """Reads one stream."""
+    """Decoder of one stream; see ``StreamDecoder``."""
 
     def __init__(self, choices: type[ChoiceReader] = UnchangedChoice) -> None:
         self.finish_reasons: list[str] = []
@@ -47,11 +47,11 @@ class ChunkStreamDecoder:
         self._sent_usage = False
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
-        """See ``Decoder``."""
+        """See ``StreamDecoder``."""
         yield from self._chunks(self._events.feed(data))
 
     def finish(self) -> Iterator[JsonObject]:
-        """See ``Decoder``. A stream is over with [DONE], or for servers without it when every choice has ended."""
+        """See ``StreamDecoder``. A stream ends with [DONE], or without it when every choice has a finish reason."""
         yield from self._chunks(self._events.finish())
         if self._open or not (self._is_done or self.finish_reasons):
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
@@ -71,13 +71,13 @@ class ChunkStreamDecoder:
         return self.read_chunk(chunk)
 
     def read_chunk(self, chunk: JsonObject) -> JsonObject | None:
-        """Read one chunk; None if it is to be held back.
+        """Read one chunk; None if it is held back.
 
         Raises:
-            ProviderError: server, if it is none.
+            ProviderError: server, if it is not a chunk.
 
         """
-        chunk.pop("obfuscation", None)  # padding that hides the length of a token on the wire, and nothing else
+        chunk.pop("obfuscation", None)  # padding against guessing tokens by their length
         choices = chunk.setdefault("choices", []) or []
         if not _is_list_of_objects(choices):
             raise _not_a_chunk()
@@ -90,7 +90,7 @@ class ChunkStreamDecoder:
         return {**chunk, "id": self._head.get("id", "")}
 
     def _read_usage(self, chunk: JsonObject, *, alone: bool) -> None:
-        """Take the usage from a chunk that has more to say: it is told once, at the end, by itself."""
+        """Remove the usage from a chunk with choices: it is sent once, in a chunk of its own at the end."""
         usage = chunk.get("usage")
         if isinstance(usage, dict):
             self.native_usage, self.usage = usage, read_usage(usage)
@@ -101,7 +101,7 @@ class ChunkStreamDecoder:
     def _read_choice(self, choice: JsonObject) -> None:
         index, reason = choice.setdefault("index", 0), choice.get("finish_reason")
         delta = choice.get("delta")
-        if delta is None:  # Azure's filter, which reports on what it let through before
+        if delta is None:  # a later result of Azure's filter
             delta = choice["delta"] = {}
         if not isinstance(index, int) or not _is_delta(delta):
             raise _not_a_chunk()
@@ -120,7 +120,7 @@ def _is_list_of_objects(value: object) -> bool:
 
 
 def _is_delta(delta: object) -> bool:
-    """Whether a delta can be put together with others."""
+    """Whether a delta has the types that assembly needs."""
     if not isinstance(delta, dict):
         return False
     calls = delta.get("tool_calls") or []
@@ -134,13 +134,13 @@ def _is_call(call: JsonObject) -> bool:
 
 
 def _not_a_chunk() -> ProviderError:
-    return ProviderError("server", "the stream holds an event that is no chunk", http_status=200)
+    return ProviderError("server", "the stream contains an event that is not a chunk", http_status=200)
 
 
 def read_stream_error(chunk: JsonObject) -> ProviderError:
-    """Read an error that comes in a stream, after its 200."""
-    said = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
-    names = [said.get(name) for name in ("code", "type", "error_type")]
+    """Classify an error in a stream, after its status 200."""
+    details = chunk["error"] if isinstance(chunk.get("error"), dict) else chunk
+    names = [details.get(name) for name in ("code", "type", "error_type")]
     status = next((code for name in names if (code := _status(name))), 500)
     error = parse_error(status, {}, orjson.dumps(chunk))
     error.http_status = 200

@@ -1,6 +1,7 @@
-"""vLLM's OpenAI-compatible server. What it knows beyond OpenAI (top_k, min_p, structured_outputs, …) passes.
+"""vLLM's OpenAI-compatible server. Its parameters beyond OpenAI's (top_k, min_p, structured_outputs, …) are passed on.
 
-Source: vLLM, "OpenAI-Compatible Server". Reasoning is in ``reasoning`` with a parser, in the text without one.
+Source: vLLM, "OpenAI-Compatible Server".
+With a reasoning parser it returns ``reasoning``, without one the text contains it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
 
 
 class VLLMSettings(OpenAICompatibleSettings):
-    """How to reach a vLLM server."""
+    """Settings of a vLLM server."""
 
     kind: Literal["vllm"] = "vllm"
     base_url: str = Field(default=HOST, pattern=BASE_URL)

@@ -1,4 +1,4 @@
-"""The chunks of a streamed chat, put together to the answer that would have come in one piece; and the other way."""
+"""Assembly of a chat's stream chunks into one completion, and the split of a completion into chunks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from schemas.json_types import JsonObject
 
 COMPLETION_FIELDS = ("id", "created", "model", "system_fingerprint", "service_tier", "prompt_filter_results")
-"""What a completion has beside its choices and its usage; the last is Azure's."""
+"""Members of a completion other than choices and usage; the last one is Azure's."""
 
 
 class ChunkAssembler:
-    """Takes OpenAI's chunks in, in order; ``body`` is the whole completion."""
+    """Assembler of OpenAI's chunks, in order; ``body`` is the completion."""
 
     def __init__(self) -> None:
         self._head: JsonObject = {}
@@ -20,7 +20,7 @@ class ChunkAssembler:
         self._usage: JsonObject | None = None
 
     def add(self, chunk: JsonObject) -> None:
-        """One chunk. Its choices may be empty, as in the one that brings the usage."""
+        """Add one chunk. Its choices may be empty, as in the chunk with the usage."""
         for name in COMPLETION_FIELDS:
             if chunk.get(name) is not None:
                 self._head.setdefault(name, chunk[name])
@@ -53,12 +53,12 @@ class ChunkAssembler:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every choice that began has said why it ended."""
+        """Whether every choice has a finish reason."""
         return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
 
     @property
     def body(self) -> JsonObject:
-        """The completion as far as it has come."""
+        """The completion, as far as its chunks have arrived."""
         choices = [self._choices[index] for index in sorted(self._choices)]
         usage = {"usage": self._usage} if self._usage is not None else {}
         return {**self._head, "object": "chat.completion", "choices": choices, **usage}
@@ -79,18 +79,18 @@ def _add_call(calls: list[JsonObject], part: JsonObject) -> None:
 
 
 def _merge(choice: JsonObject, name: str, value: object) -> None:
-    """Log probabilities come token by token; what a filter found replaces what it had found before."""
+    """Append log probabilities; replace filter results, because later ones include the earlier ones."""
     known = choice.get(name)
     if name == "logprobs" and isinstance(known, dict) and isinstance(value, dict):
         for key, tokens in value.items():
             if isinstance(tokens, list):
                 known[key] = (known.get(key) or []) + tokens
     else:
-        choice[name] = dict(value) if isinstance(value, dict) else value  # never the chunk's own
+        choice[name] = dict(value) if isinstance(value, dict) else value  # a copy: the chunk must not change
 
 
 def split_into_chunks(body: JsonObject) -> Iterator[JsonObject]:
-    """Take a whole completion apart, word by word, as a stream would have brought it; the usage comes last, alone."""
+    """Split a completion into chunks, one per word; the last chunk contains only the usage."""
     head: JsonObject = {"object": "chat.completion.chunk"}
     head |= {name: body[name] for name in ("id", "created", "model", "system_fingerprint") if name in body}
     for choice in body.get("choices") or ():

@@ -1,4 +1,7 @@
-"""Errors in OpenAI's shape and its many dialects, read into the classes; and the hints when to try again.
+"""Classification of error responses in OpenAI's format and its variants, and the delay before a retry.
+
+The status is read first, then the machine-readable type and code, and the message last: other gateways have taken
+Bedrock's throttling text "Too many tokens, please wait" for an exceeded context length.
 
 The status comes first, then the machine-readable type and code, and the message last: Bedrock's throttling text
 "Too many tokens, please wait" was taken for a full context by others.
@@ -21,9 +24,9 @@ from schemas.events.vocabulary import ErrorType
 from schemas.json_types import JsonObject
 
 MESSAGE_CHARS = 1000
-"""Of a provider's message, what we keep."""
+"""Longest part of a provider's message that is kept."""
 MAX_RETRY_AFTER_S = 24 * 3600.0
-"""A hint beyond this is a mistake."""
+"""A longer delay is treated as a mistake of the provider."""
 
 RETRY_AFTER_HEADERS = (
     ("retry-after-ms", 0.001),
@@ -31,7 +34,7 @@ RETRY_AFTER_HEADERS = (
     ("x-amz-retry-after", 0.001),
     ("retry-after", 1.0),
 )
-"""Headers that say when to try again, and their unit in seconds; the first that makes sense counts."""
+"""Headers with the delay before a retry, and their unit in seconds; the first plausible one is used."""
 
 BY_STATUS: dict[int, ErrorType] = {
     400: "invalid_request",
@@ -40,7 +43,7 @@ BY_STATUS: dict[int, ErrorType] = {
     403: "auth",
     404: "not_found",
     408: "timeout",
-    409: "server",  # a lock at the provider's: worth another try, as OpenAI's own client thinks
+    409: "server",  # a lock at the provider: OpenAI's own client retries it
     413: "request_too_large",
     422: "invalid_request",
     424: "server",  # TGI and TEI: the backend failed
@@ -73,7 +76,7 @@ BY_CODE: dict[tuple[ErrorType, str], ErrorType] = {
     ("server", "overloaded"): "capacity",  # TGI
     ("server", "server_is_overloaded"): "capacity",
 }
-"""What the status means together with the error's type or code."""
+"""Error type by the type of the status and the error's type or code."""
 
 BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
     ("rate_limited", re.compile(r"exceeded your current quota|spend limit|billing", re.IGNORECASE), "quota_exhausted"),
@@ -86,11 +89,11 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
         "context_length",
     ),
 )
-"""What it means together with its text, where a dialect has no code."""
+"""Error type by the type of the status and the message, for servers without codes."""
 
 
 class ErrorDetails(NamedTuple):
-    """What an error body says."""
+    """Members of an error body."""
 
     type: str
     code: str
@@ -98,36 +101,36 @@ class ErrorDetails(NamedTuple):
 
 
 def parse_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
-    """Read a response that is no answer.
+    """Classify an error response.
 
     Args:
-        status: HTTP's.
+        status: HTTP status.
         headers: with lower-case names.
-        content: anything at all: JSON of any dialect, a proxy's HTML, nothing.
+        content: JSON in any format, a proxy's HTML, or empty.
 
     """
-    complaint = read_error_details(content)
-    message = complaint.message or f"HTTP {status} without a readable error"
+    details = read_error_details(content)
+    message = details.message or f"HTTP {status} without a readable error"
     return ProviderError(
-        classify(status, complaint), message[:MESSAGE_CHARS], http_status=status, retry_after_s=retry_after_s(headers)
+        classify(status, details), message[:MESSAGE_CHARS], http_status=status, retry_after_s=retry_after_s(headers)
     )
 
 
-def classify(status: int, complaint: ErrorDetails) -> ErrorType:
-    """Find the class of an error: by status, then type and code, then message."""
+def classify(status: int, details: ErrorDetails) -> ErrorType:
+    """Return the error type: by status, then by code and type, then by message."""
     fallback: ErrorType = "invalid_request" if 400 <= status < 500 else "server"  # noqa: PLR2004 - HTTP's own ranges
     by_status = BY_STATUS.get(status, fallback)
-    for name in (complaint.code, complaint.type):
+    for name in (details.code, details.type):
         if (by_status, name) in BY_CODE:
             return BY_CODE[by_status, name]
     for wanted, pattern, meaning in BY_MESSAGE:
-        if wanted == by_status and pattern.search(complaint.message):
+        if wanted == by_status and pattern.search(details.message):
             return meaning
     return by_status
 
 
 def read_error_details(content: bytes) -> ErrorDetails:
-    """Read an error body of any dialect; what can't be read is empty."""
+    """Read an error body in any format; what cannot be read is empty."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -158,7 +161,7 @@ def _text(value: object) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
-    """Find when the provider says that trying again makes sense, in seconds from now; None if it does not say."""
+    """Return the delay in seconds that the provider states before a retry; None if it states none."""
     for name, unit in RETRY_AFTER_HEADERS:
         seconds = _plausible(_number(headers.get(name), unit))
         if seconds is not None:
@@ -199,7 +202,7 @@ _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.
 
 
 def _rate_limit_reset_s(headers: Mapping[str, str], kind: str) -> float | None:
-    """Read the reset of a limit that is used up: OpenAI's Go duration (6m0s), or Azure's bare seconds."""
+    """Read the reset of an exhausted limit: OpenAI's Go duration (6m0s), or Azure's number of seconds."""
     if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() != "0":
         return None
     text = headers.get(f"x-ratelimit-reset-{kind}", "").strip()
@@ -208,7 +211,7 @@ def _rate_limit_reset_s(headers: Mapping[str, str], kind: str) -> float | None:
 
 
 def go_duration_s(text: str) -> float | None:
-    """Read a duration as Go writes it, 1h2m3.5s, in seconds; None if it is none."""
+    """Parse a Go duration such as 1h2m3.5s into seconds; None if it is not one."""
     if not _GO_DURATION.fullmatch(text):
         return None
     return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_STEP.findall(text))

@@ -1,7 +1,8 @@
-"""What all providers on HTTP share: one call out, one answer or one error back, whole or as a stream.
+"""Base class of providers on HTTP.
 
-A provider is a subclass in one file: its facts on top, then ``write`` (OpenAI's request into the provider's), ``read``
-(the provider's answer into OpenAI's) and ``decoder`` (the same for a stream). Those three are pure.
+It makes the call, whole or as a stream, and maps every failure to ``ProviderError``. A provider is a subclass with four
+methods: ``to_request`` (OpenAI's request into the provider's), ``from_response`` (the provider's answer into OpenAI's),
+``stream_decoder`` (the same for a stream) and ``to_error``. They do no I/O.
 """
 
 from __future__ import annotations
@@ -26,28 +27,37 @@ from connectors.providers.wire.rate_limit_headers import rate_state
 from connectors.providers.wire.secret_scrubbing import SecretScrubber
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.events.parts import Change, Usage
+from schemas.events.vocabulary import ErrorType
 from schemas.json_types import JsonObject
 
 OK = 200
 MARGIN_S = 0.05
-"""Of a stream's time, kept back to say what had come of it."""
+"""Time before a stream's deadline at which it is ended, so that the partial answer can still be reported."""
+
+
+NO_RESPONSE: dict[ErrorType, str] = {
+    "network": "{} cannot be reached",
+    "timeout": "{} did not answer in time",
+    "server": "{} sent a response that is not valid HTTP",
+}
+"""Message for each type of error without a response; ``{}`` is the provider's name."""
 
 
 @frozen_slots
 class ProviderRequest:
-    """A request in the provider's own words."""
+    """A request in the provider's own format."""
 
     path: str
-    """Behind the base URL, with its query."""
+    """Path relative to the base URL, with its query."""
     body: JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Beside those that every call has."""
+    """Headers added to those of every call."""
     changes: Sequence[Change] = ()
 
 
 @frozen_slots
 class _SerializedRequest:
-    """The same as it goes over the wire."""
+    """The request as it is sent."""
 
     url: httpx.URL
     body: bytes
@@ -56,77 +66,77 @@ class _SerializedRequest:
 
     @property
     def sent(self) -> bytes:
-        """What is kept of the body: all of it, unless it is what was asked."""
+        """The body for the record: empty if nothing was changed, because it is then the caller's body."""
         return self.body if self.changes else b""
 
 
 class StreamDecoder(Protocol):
-    """Reads one stream of a provider into OpenAI's chunks."""
+    """Decoder of one provider stream into OpenAI's chunks."""
 
     finish_reasons: list[str]
-    """The provider's own words, as they come."""
+    """The provider's own finish reasons, in order."""
     usage: Usage
     native_usage: JsonObject | None
 
     def feed(self, data: bytes) -> Iterable[JsonObject]:
-        """The chunks that are complete now. Those before an error come before it, if they are handed out one by one.
+        """Return the chunks that these bytes complete. An iterator hands out the chunks before an error one by one.
 
         Raises:
-            ProviderError: the provider says in the stream that it failed, or the bytes are none of its own.
+            ProviderError: the provider reports a failure in the stream, or the bytes are not in its format.
 
         """
         ...
 
     def finish(self) -> Iterable[JsonObject]:
-        """The chunks that the end of the stream completes.
+        """Return the chunks that the end of the stream completes.
 
         Raises:
-            ProviderError: server, if the stream broke off before its end.
+            ProviderError: server, if the stream ended before its end marker.
 
         """
         ...
 
 
 class HttpProvider:
-    """Makes the calls. Subclasses translate."""
+    """HTTP call of one provider. Subclasses translate requests, answers, streams and errors."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
     def __init__(
         self, name: str, settings: ProviderSettings, headers: Mapping[str, str], *secrets: SecretStr | None
     ) -> None:
-        assert settings.base_url, "every kind has a default"
+        assert settings.base_url, "every kind has a default base_url"
         self.name = name
         self._base = settings.base_url.rstrip("/")
         self._secrets = [secret.get_secret_value() for secret in secrets if secret and secret.get_secret_value()]
         self._client = HttpClient(headers, settings.max_in_flight)
 
-    # --- what a dialect says
+    # --- translation, by subclasses
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
         """Translate the request.
 
         Raises:
-            ProviderError: invalid_request, naming the parameter that can't be had here.
+            ProviderError: invalid_request, naming the unsupported parameter.
 
         """
         raise NotImplementedError
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-        """Translate the answer of a 200.
+        """Translate the answer of a response with status 200.
 
         Raises:
-            ProviderError: server, if it holds no answer.
+            ProviderError: server, if it contains no answer.
 
         """
         raise NotImplementedError
 
     def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
-        """Make the reader of one stream."""
+        """Create the decoder of one stream."""
         raise NotImplementedError
 
     def to_error(self, response: Response) -> ProviderError:
-        """Read a response that is no 200; dialects with errors of their own shape say more."""
+        """Translate a response with another status than 200; providers with their own error format override it."""
         return parse_error(response.status, response.headers, response.content)
 
     def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - for those who sign
@@ -136,10 +146,10 @@ class HttpProvider:
     # --- what is the same for all
 
     async def complete(self, call: ProviderCall) -> ProviderAnswer:
-        """Make the call once.
+        """Make one call.
 
         Raises:
-            ProviderError: it did not answer, or not with what was asked for.
+            ProviderError: it did not answer, or its answer is invalid.
 
         """
         sending = None
@@ -154,12 +164,12 @@ class HttpProvider:
             answer = self.from_response(call, _parse_body(response), response)
             return _with_request_record(answer, sending, response)
         except NoResponseError as error:
-            raise self._with_request(_to_provider_error(error), sending) from error
+            raise self._with_request(self._to_provider_error(error), sending) from error
         except ProviderError as error:
             raise self._with_request(error, sending) from None
 
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject | ProviderAnswer]:
-        """Make the call once and hand on OpenAI's chunks as they come; the last item is the whole answer.
+        """Make one call and yield OpenAI's chunks as they arrive; the last item is the whole answer.
 
         Raises:
             ProviderError: as ``complete``, also in the middle of the stream.
@@ -173,8 +183,8 @@ class HttpProvider:
                 sending.url, sending.body, timeout_s=call.timeout_s, headers=sending.headers
             ) as response:
                 if response.status != OK:
-                    refused = await response.read()
-                    raise self._read_error(dataclasses.replace(refused, content=self._scrubber.scrub(refused.content)))
+                    whole = await response.read()
+                    raise self._read_error(dataclasses.replace(whole, content=self._scrubber.scrub(whole.content)))
                 async for data in response.chunks(until_s):
                     for chunk in decoder.feed(self._scrubber.scrub(data)):
                         assembly.add(chunk)
@@ -184,18 +194,20 @@ class HttpProvider:
                     yield chunk
                 yield _with_request_record(_assembled_answer(assembly, decoder), sending, response)
         except NoResponseError as error:
-            raise self._with_request(_with_partial(_to_provider_error(error), assembly, decoder), sending) from error
+            raise self._with_request(
+                _with_partial(self._to_provider_error(error), assembly, decoder), sending
+            ) from error
         except ProviderError as error:
             raise self._with_request(_with_partial(error, assembly, decoder), sending) from None
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._client.close()
 
     def _serialize(self, call: ProviderCall) -> _SerializedRequest:
-        outgoing = self.to_request(call)
-        url, body = httpx.URL(self._base + outgoing.path), orjson.dumps(outgoing.body)
-        return _SerializedRequest(url, body, {**outgoing.headers, **self.sign(url, body)}, tuple(outgoing.changes))
+        request = self.to_request(call)
+        url, body = httpx.URL(self._base + request.path), orjson.dumps(request.body)
+        return _SerializedRequest(url, body, {**request.headers, **self.sign(url, body)}, tuple(request.changes))
 
     def _read_error(self, response: Response) -> ProviderError:
         error = self.to_error(response)
@@ -203,12 +215,19 @@ class HttpProvider:
         return error
 
     def _with_request(self, error: ProviderError, sending: _SerializedRequest | None) -> ProviderError:
-        """Say what had gone out, if anything had; and no secrets, for some servers repeat the key that they refuse."""
+        """Add the sent request. Remove keys from the message, because some servers repeat the key that they refuse."""
         if sending is not None:
             error.sent, error.changes = sending.sent, sending.changes
         error.message = self._scrubber.scrub_message(error.message)
         error.args = (error.message,)
         return error
+
+    def _to_provider_error(self, error: NoResponseError) -> ProviderError:
+        """Name the provider and the reason."""
+        message = str(error)
+        if error.http_status is None:
+            message = f"{NO_RESPONSE[error.error_type].format(self.name)} ({error})"
+        return ProviderError(error.error_type, message, http_status=error.http_status)
 
     @functools.cached_property
     def _scrubber(self) -> SecretScrubber:
@@ -219,7 +238,7 @@ def _parse_body(response: Response) -> Any:  # noqa: ANN401 - JSON of any shape
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError:
-        raise ProviderError("server", "HTTP 200, but the body is not JSON", http_status=OK) from None
+        raise ProviderError("server", "HTTP 200, but the body is not valid JSON", http_status=OK) from None
 
 
 def _assembled_answer(assembly: ChunkAssembler, decoder: StreamDecoder) -> ProviderAnswer:
@@ -236,7 +255,7 @@ def _assembled_answer(assembly: ChunkAssembler, decoder: StreamDecoder) -> Provi
 
 
 def _with_partial(error: ProviderError, assembly: ChunkAssembler, decoder: StreamDecoder) -> ProviderError:
-    """Keep what had come: it is paid for."""
+    """Add the partial answer and its usage, because they are billed."""
     error.partial, error.usage = assembly.body, decoder.usage
     return error
 
@@ -246,7 +265,3 @@ def _with_request_record(
 ) -> ProviderAnswer:
     rates = rate_state(response.headers)
     return dataclasses.replace(answer, sent=sending.sent, changes=sending.changes, rates=rates)
-
-
-def _to_provider_error(error: NoResponseError) -> ProviderError:
-    return ProviderError(error.error_type, str(error), http_status=error.http_status)

@@ -1,4 +1,4 @@
-"""What a provider says in its headers of the rates that it allows: how much, how much is left, and when it is renewed.
+"""Rate limits in response headers: the limit, the remaining amount, and the time until it is restored.
 
 Sources: OpenAI's and Azure's guides on rate limits (x-ratelimit-…, reset as Go's duration or in bare seconds),
 Anthropic's (anthropic-ratelimit-…, reset as RFC 3339), and Mistral's answers (…-minute, without a reset).
@@ -15,16 +15,16 @@ from connectors.providers.resilience import Budget, RateState
 from connectors.providers.wire.errors import go_duration_s
 
 MAX_RESET_S = 24 * 3600.0
-"""A reset beyond this is a mistake."""
+"""A longer reset is treated as a mistake of the provider."""
 MINUTE_S = 60.0
 
 
 class _HeaderNames(NamedTuple):
-    """The names of one dialect's headers, with ``{}`` for limit, remaining or reset."""
+    """Names of one provider's headers, with ``{}`` for limit, remaining or reset."""
 
     requests: str
     tokens: tuple[str, ...]
-    """The first that is there counts."""
+    """The first one that is present is used."""
 
 
 HEADER_STYLES = (
@@ -37,16 +37,16 @@ HEADER_STYLES = (
 
 
 def rate_state(headers: Mapping[str, str], now_s: float | None = None) -> RateState | None:
-    """Read the rate headers of any dialect; None if there are none that make sense.
+    """Read the rate limits of any provider's headers; None without plausible ones.
 
     Args:
-        headers: with lower-case names.
-        now_s: seconds since the epoch, for a reset that is a date.
+        headers: response headers with lower-case names.
+        now_s: seconds since the Unix epoch, for a reset that is a date.
 
     """
-    for words in HEADER_STYLES:
-        requests = _budget(headers, words.requests, now_s)
-        tokens = next((found for name in words.tokens if (found := _budget(headers, name, now_s))), None)
+    for style in HEADER_STYLES:
+        requests = _budget(headers, style.requests, now_s)
+        tokens = next((found for name in style.tokens if (found := _budget(headers, name, now_s))), None)
         if requests or tokens:
             return RateState(requests, tokens)
     return None
@@ -54,7 +54,7 @@ def rate_state(headers: Mapping[str, str], now_s: float | None = None) -> RateSt
 
 def _budget(headers: Mapping[str, str], name: str, now_s: float | None) -> Budget | None:
     remaining = headers.get(name.format("remaining"))
-    if remaining is None:  # the usual case, and cheap
+    if remaining is None:  # the usual case
         return None
     limit, left = _parse_count(headers.get(name.format("limit"))), _parse_count(remaining)
     if limit is None or left is None or limit <= 0 or left > limit:
@@ -64,12 +64,12 @@ def _budget(headers: Mapping[str, str], name: str, now_s: float | None) -> Budge
 
 
 def _parse_count(text: str | None) -> float | None:
-    """Read a number of requests or tokens; -1, which Azure has sent, is none."""
+    """Parse a number of requests or tokens; None if it is not one, as the -1 that Azure has sent."""
     return float(text) if text is not None and text.strip().isdecimal() else None
 
 
 def _reset_s(text: str, now_s: float) -> float:
-    """Read a duration or a date, in seconds from now; 0 if it is neither."""
+    """Parse a duration or a date into seconds from now; 0 if it is neither."""
     seconds = go_duration_s(text.strip())
     if seconds is not None:
         return seconds

@@ -1,4 +1,7 @@
-"""Server-sent events, read as they come: any cut between bytes, any line ending; comments and unknown fields pass."""
+"""Incremental reader of server-sent events.
+
+It accepts any cut between bytes and any line ending, and ignores comments and unknown fields.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,43 @@ from typing import NamedTuple
 from connectors.providers.provider import ProviderError
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""One event beyond this is no token, and would fill the memory."""
+"""Largest event. It bounds the memory that a faulty server can take."""
 
 
 class ServerSentEvent(NamedTuple):
-    """One event."""
+    """One server-sent event."""
 
     name: str
-    """Its name; empty if it has none."""
+    """The event's name; empty if it has none."""
     data: str
 
 
 class SseReader:
-    """Takes bytes in, gives whole events out."""
+    """Reader that takes bytes and returns complete events."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._buffer = b""
         self._event = ""
         self._data: list[str] = []
         self._size = 0
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """The events that are complete now.
+        """Return the events that these bytes complete.
 
         Raises:
             ProviderError: server, if one is too large or not UTF-8.
 
         """
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
+        lines = (self._buffer + data).split(b"\n")
+        self._buffer = lines.pop()
         self._size += len(data)
-        if len(self._rest) > MAX_EVENT_BYTES or (self._data and self._size > MAX_EVENT_BYTES):
-            raise ProviderError("server", f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+        if len(self._buffer) > MAX_EVENT_BYTES or (self._data and self._size > MAX_EVENT_BYTES):
+            raise ProviderError("server", f"the stream contains an event larger than {MAX_EVENT_BYTES} bytes")
         return [event for line in lines if (event := self._line(line.rstrip(b"\r"))) is not None]
 
     def finish(self) -> list[ServerSentEvent]:
-        """The event that the end of the stream completes, for servers that leave out the last empty line."""
-        return [event for line in (self._rest, b"") if (event := self._line(line.rstrip(b"\r"))) is not None]
+        """Return the event that the end of the stream completes, for servers that omit the last empty line."""
+        return [event for line in (self._buffer, b"") if (event := self._line(line.rstrip(b"\r"))) is not None]
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
         if not line:

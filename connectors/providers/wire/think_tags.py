@@ -1,4 +1,4 @@
-"""Reasoning that a model writes into its text between <think> and </think>, told apart as the text comes."""
+"""Separation of text and reasoning that a model writes between <think> and </think>, as the text arrives."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 class ThinkTags:
-    """Takes one choice's text in, in pieces of any size. Only tags at its very beginning count: later ones are text."""
+    """State of one choice's text, which arrives in pieces of any size.
+
+    Only tags at its very beginning count; later ones are text.
+    """
 
     def __init__(self) -> None:
         self.pending = ""
-        """What may yet turn out to be a tag."""
+        """Text that may be the beginning of a tag."""
         self._state: Literal["start", "opening", "reasoning", "gap", "text"] = "start"
 
     def feed(self, piece: str, *, last: bool = False) -> tuple[str, str]:
-        """Give what is known to be reasoning, and what is known to be text."""
+        """Return the reasoning and the text that are certain after this piece."""
         if self._state == "text":
             return "", piece
         text, self.pending, reasoning = self.pending + piece, "", ""
         if self._state == "start":
             text = self._begin(text, last=last)
-        if self._state == "opening":  # the line breaks behind the tag may come later than the tag
+        if self._state == "opening":  # line breaks after the tag may arrive later than the tag
             text = text.lstrip("\n")
             self._state = "reasoning" if text else "opening"
         if self._state == "reasoning":
@@ -54,5 +57,5 @@ class ThinkTags:
 
 
 def _overlap(text: str) -> int:
-    """How much of the text's end may be the closing tag's beginning."""
+    """Return the length of the text's end that may be the beginning of the closing tag."""
     return next((size for size in range(len(CLOSE) - 1, 0, -1) if text.endswith(CLOSE[:size])), 0)

@@ -14,7 +14,7 @@ BODY: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "
 
 def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> None:
     assert parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1"}).api_key is None
-    with pytest.raises(ValidationError, match="api_key is needed"):
+    with pytest.raises(ValidationError, match="api_key is required"):
         parse_settings({"kind": "anthropic"})
 
 

@@ -13,7 +13,7 @@ KEY = "AIza-secret-0123456789"
 
 
 def test_google_itself_needs_a_key_and_a_double_does_not() -> None:
-    with pytest.raises(ValidationError, match="api_key is needed"):
+    with pytest.raises(ValidationError, match="api_key is required"):
         parse_settings({"kind": "gemini"})
 
     assert parse_settings({"kind": "gemini", "base_url": "http://localhost:1"}).api_key is None

@@ -125,4 +125,4 @@ async def test_what_was_asked_long_ago_is_forgotten_so_that_memory_is_bounded(mo
     for number in range(10):
         await provider.complete(a_call(body={"messages": [], "seed": number}))
 
-    assert len(getattr(provider, "_asked")) == 3  # noqa: B009 - the protocol does not have it
+    assert len(getattr(provider, "_counts")) == 3  # noqa: B009 - the protocol does not have it
