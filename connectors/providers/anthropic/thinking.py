@@ -24,7 +24,7 @@ def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTrai
     """Write reasoning_effort, after tools and format. A caller's own ``thinking`` is passed unchanged.
 
     Raises:
-        ProviderError: invalid_request, for an effort that this model does not support, also in combination with the rest.
+        ProviderError: invalid_request, for an effort that this model does not support, alone or with the rest.
 
     """
     effort = asked.get("reasoning_effort")

@@ -1,6 +1,6 @@
-"""OpenAI's embeddings in the words of the three families that Bedrock has, and back.
+"""Translation of OpenAI's embeddings for the three model families of Bedrock.
 
-Bedrock has one door for them, InvokeModel, and each family a body of its own behind it. Source: Amazon Bedrock User
+All are called by InvokeModel, with a body format per family. Source: Amazon Bedrock User
 Guide, "Amazon Titan Embeddings", "Cohere Embed"; Amazon Nova User Guide, "Complete embeddings request schema".
 """
 
@@ -25,27 +25,27 @@ TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingFamily:
-    """What one family of models takes, and how."""
+    """Format of one model family."""
 
     dimensions: tuple[int, ...]
-    """That can be asked for; none if there is only one size."""
+    """Supported sizes; empty if there is only one."""
     write: Callable[[list[str], JsonObject], JsonObject]
-    """The body, of the texts and what else is said."""
+    """Writes the body from the texts and the other parameters."""
     read: Callable[[JsonObject], object]
-    """The vectors in an answer."""
+    """Reads the vectors from an answer."""
 
 
-def _write_titan(texts: list[str], said: JsonObject) -> JsonObject:
-    return {"inputText": _single_text(texts), **said}
+def _write_titan(texts: list[str], parameters: JsonObject) -> JsonObject:
+    return {"inputText": _single_text(texts), **parameters}
 
 
-def _write_cohere(texts: list[str], said: JsonObject) -> JsonObject:
-    renamed = {"output_dimension" if name == "dimensions" else name: value for name, value in said.items()}
+def _write_cohere(texts: list[str], parameters: JsonObject) -> JsonObject:
+    renamed = {"output_dimension" if name == "dimensions" else name: value for name, value in parameters.items()}
     return {"texts": texts, "truncate": "NONE", "embedding_types": ["float"], **renamed}
 
 
-def _write_nova(texts: list[str], said: JsonObject) -> JsonObject:
-    size = {"embeddingDimension": said["dimensions"]} if "dimensions" in said else {}
+def _write_nova(texts: list[str], parameters: JsonObject) -> JsonObject:
+    size = {"embeddingDimension": parameters["dimensions"]} if "dimensions" in parameters else {}
     text = {"truncationMode": "NONE", "value": _single_text(texts)}
     return {
         "taskType": "SINGLE_EMBEDDING",
@@ -54,10 +54,10 @@ def _write_nova(texts: list[str], said: JsonObject) -> JsonObject:
 
 
 def _single_text(texts: list[str]) -> str:
-    """There is no place for a second one in the body, whatever the limits in the configuration say."""
+    """Return the only text. The body has no place for a second one, whatever limit is configured."""
     if len(texts) != 1:
         raise invalid_parameter(
-            "input", "input must be one text a call for this model: leave its limit on inputs as it is"
+            "input", "input must be one text per call for this model; do not raise its configured limit on inputs"
         )
     return texts[0]
 
@@ -81,45 +81,45 @@ FAMILIES: tuple[tuple[str, EmbeddingFamily], ...] = (
     ("*cohere.embed*", EmbeddingFamily((), _write_cohere, _read_cohere)),
     ("*amazon.nova*embed*", EmbeddingFamily((256, 384, 1024, 3072), _write_nova, _read_nova)),
 )
-"""By shell pattern of the model's id; the first that matches counts."""
+"""Families by shell pattern of the model's id; the first match applies."""
 
 
 def write_embeddings(call: ProviderCall, input_type: str) -> tuple[JsonObject, list[Change]]:
-    """Write the request's body, and what differs in it from what was asked.
+    """Write the request body, and its differences from the caller's request.
 
     Args:
-        call: to write.
-        input_type: what the vectors are for, which Cohere's models must be told; a request may say it itself.
+        call: the call to translate.
+        input_type: default of the request's ``input_type``, which Cohere's models require.
 
     Raises:
-        ProviderError: invalid_request, naming the parameter that can't be had here.
+        ProviderError: invalid_request, naming the unsupported parameter.
 
     """
     family = _family(call.model)
     applied = EMBEDDINGS.apply(call.body, call.model)
-    said: JsonObject = {"input_type": input_type, **applied.passed} if family.write is _write_cohere else {}
+    parameters: JsonObject = {"input_type": input_type, **applied.passed} if family.write is _write_cohere else {}
     if "dimensions" in applied.transform:
-        said["dimensions"] = _dimensions(call.model, family, applied.transform["dimensions"])
+        parameters["dimensions"] = _dimensions(call.model, family, applied.transform["dimensions"])
         applied.changes.append(Change(param="dimensions", action="transformed", detail="the model's own name for it"))
     if applied.transform.get("encoding_format") == "base64":
         detail = EMBEDDINGS.rules["encoding_format"].reason
         applied.changes.append(Change(param="encoding_format", action="transformed", detail=detail))
-    return family.write(text_inputs(call, "bedrock"), said), applied.changes
+    return family.write(text_inputs(call, "bedrock"), parameters), applied.changes
 
 
 def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Read the answer of a 200.
+    """Translate a response with status 200.
 
     Raises:
-        ProviderError: server, if it does not hold one vector for each text.
+        ProviderError: server, if it does not contain one vector for each text.
 
     """
     family = _family(call.model)
     vectors = family.read(body) if isinstance(body, dict) else None
     if not isinstance(vectors, list) or len(vectors) != len(text_inputs(call, "bedrock")):
-        raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
+        raise ProviderError("server", "HTTP 200, but without one embedding for each input", http_status=200)
     if not all(is_vector(vector) for vector in vectors):
-        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
+        raise ProviderError("server", "HTTP 200, but an embedding is not a list of numbers", http_status=200)
     tokens = _input_tokens(body, headers)
     return ProviderAnswer(
         body=embeddings_body(call.model, vectors, tokens),
@@ -133,9 +133,7 @@ def read_embeddings(call: ProviderCall, body: Any, headers: Mapping[str, str]) -
 def _family(model: str) -> EmbeddingFamily:
     found = next((family for pattern, family in FAMILIES if fnmatch.fnmatchcase(model, pattern)), None)
     if found is None:
-        raise invalid_parameter(
-            "model", f"bedrock/{model} is none of the embedding models that we know: Titan, Cohere, Nova"
-        )
+        raise invalid_parameter("model", f"bedrock/{model} is not a supported embedding model (Titan, Cohere or Nova)")
     return found
 
 
@@ -147,6 +145,6 @@ def _dimensions(model: str, family: EmbeddingFamily, dimensions: object) -> obje
 
 
 def _input_tokens(body: JsonObject, headers: Mapping[str, str]) -> int:
-    """Titan counts in the body, the others in a header."""
+    """Return the token count: Titan's in the body, the others' in a header."""
     counted = str(body.get("inputTextTokenCount", headers.get(TOKENS_HEADER)))
     return int(counted) if counted.isdecimal() else 0

@@ -1,4 +1,6 @@
-"""Bedrock's errors: by the exception's name first, since one status and one text mean different things here.
+"""Classification of Bedrock's errors.
+
+The exception's name is read first, because status and text are ambiguous here.
 
 Source: Amazon Bedrock API Reference, "Converse: Errors" and "ConverseStream: Response elements".
 """
@@ -18,10 +20,10 @@ BY_EXCEPTION: dict[str, ErrorType] = {
     "throttlingexception": "rate_limited",
     "toomanyrequestsexception": "rate_limited",
     "serviceunavailableexception": "capacity",
-    "modelnotreadyexception": "capacity",  # a 429: the model is being loaded
-    "servicequotaexceededexception": "capacity",  # a 400, and no fault of the request's
+    "modelnotreadyexception": "capacity",  # status 429: the model is being loaded
+    "servicequotaexceededexception": "capacity",  # status 400, but not the request's fault
     "modeltimeoutexception": "timeout",
-    "modelerrorexception": "server",  # a 424: the model failed
+    "modelerrorexception": "server",  # status 424: the model failed
     "modelstreamerrorexception": "server",
     "internalserverexception": "server",
     "internalfailure": "server",
@@ -36,10 +38,12 @@ BY_EXCEPTION: dict[str, ErrorType] = {
     "optinrequired": "auth",
     "unrecognizedclientexception": "auth",
 }
-"""In lower case: a response says ThrottlingException, a stream throttlingException."""
+"""Error type by the exception's name in lower case: ThrottlingException in a response is throttlingException in a
+stream.
+"""
 
 BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
-    # the daily limit has the throttling exception too, but no wait within a request's life helps
+    # the daily limit is a throttling exception too, but lasts longer than any request
     ("rate_limited", re.compile(r"tokens per day", re.IGNORECASE), "quota_exhausted"),
     (
         "invalid_request",
@@ -55,11 +59,13 @@ BY_MESSAGE: tuple[tuple[ErrorType, re.Pattern[str], ErrorType], ...] = (
     ),
     ("invalid_request", re.compile(r"content filtering policy", re.IGNORECASE), "content_filter"),
 )
-"""What an exception means together with its text. A throttling that speaks of tokens stays a throttling."""
+"""Error type by the type of the exception and its text. A throttling error that mentions tokens stays a throttling
+error.
+"""
 
 
 def read_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
-    """Read a response that is no 200."""
+    """Classify an error response."""
     error = errors.parse_error(status, headers, content)
     body = parse_object(content) or {}
     error.message = _message(body) or error.message
@@ -69,15 +75,15 @@ def read_error(status: int, headers: Mapping[str, str], content: bytes) -> Provi
 
 
 def read_exception(name: str, payload: bytes) -> ProviderError:
-    """Read an exception that comes in a stream, after its 200."""
-    message = _message(parse_object(payload) or {}) or f"the stream failed: {name or 'for no reason given'}"
+    """Classify an exception in a stream, after its status 200."""
+    message = _message(parse_object(payload) or {}) or f"the stream failed: {name or 'no reason given'}"
     error = ProviderError("server", message, http_status=200)
     error.error_type = _classify(name, error)
     return error
 
 
 def _classify(name: str, error: ProviderError) -> ErrorType:
-    """Classify by the exception; what has no known one keeps the class of its status."""
+    """Classify by the exception; unknown ones keep the type of their status."""
     bare = name.partition(":")[0].rpartition("#")[2].strip().lower()
     known = BY_EXCEPTION.get(bare, error.error_type)
     for wanted, pattern, meaning in BY_MESSAGE:

@@ -1,7 +1,7 @@
-"""AWS's event stream: binary frames with two checksums each, read as they come, cut anywhere.
+"""Incremental reader of AWS's event stream: binary frames with two checksums each, cut at any byte.
 
-A frame: length of all (u32), length of the headers (u32), CRC-32 of those eight bytes, headers, payload, CRC-32 of all
-before it. A header: length of its name (u8), name, type (u8), value. Source: Smithy,
+A frame: total length (u32), length of the headers (u32), CRC-32 of those eight bytes, headers, payload, CRC-32 of
+everything before it. A header: length of its name (u8), name, type (u8), value. Source: Smithy,
 "Amazon Event Stream specification".
 """
 
@@ -16,40 +16,40 @@ from connectors.providers.provider import ProviderError
 
 MAX_HEADERS_BYTES = 128 * 1024
 MAX_PAYLOAD_BYTES = 24 * 1024 * 1024
-"""The bounds that AWS's own clients keep. Without them one false length would make us wait for gigabytes."""
+"""Limits of AWS's own clients. Without them one wrong length would make the reader wait for gigabytes."""
 
 _PRELUDE = struct.Struct(">III")
 _CRC = struct.Struct(">I")
 _AROUND = _PRELUDE.size + _CRC.size
-"""Bytes of a frame that are neither headers nor payload."""
+"""Bytes of a frame other than headers and payload."""
 
 _STRING = 7
 _PREFIXED = {6, _STRING}
-"""Types whose value comes behind its length (u16): bytes and strings."""
+"""Types whose value follows its length (u16): bytes and strings."""
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""The bytes that all others have: true, false, integers, a timestamp, a UUID."""
+"""Sizes of the other types' values: true, false, integers, a timestamp, a UUID."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message of the stream."""
+    """One frame of the stream."""
 
     headers: dict[str, str]
-    """Those that are text; there are others, and none means anything to us."""
+    """Headers of type string; no other type is needed."""
     payload: bytes
 
 
 class FrameReader:
-    """Takes bytes in, gives whole frames out."""
+    """Reader that takes bytes and yields complete frames."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Give the frames that are complete now.
+        """Yield the frames that these bytes complete.
 
         Raises:
-            ProviderError: server, if a checksum or a length is wrong: nothing behind it can be trusted.
+            ProviderError: server, if a checksum or a length is wrong: the rest cannot be trusted.
 
         """
         self._rest += data
@@ -57,7 +57,7 @@ class FrameReader:
             yield frame
 
     def finish(self) -> None:
-        """Make sure that the stream did not end within a frame.
+        """Check that the stream did not end within a frame.
 
         Raises:
             ProviderError: server, if it did.
@@ -89,7 +89,7 @@ def _read(frame: bytes, payload: int) -> Frame:
     try:
         return Frame(dict(_headers(frame[_PRELUDE.size : payload])), frame[payload:end])
     except (IndexError, KeyError, UnicodeDecodeError, struct.error):
-        raise _broken("a frame of the stream has headers that can't be read") from None
+        raise _broken("a frame of the stream has unreadable headers") from None
 
 
 def _headers(data: bytes) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""A conversation in OpenAI's words, written in those of Bedrock's Converse.
+"""Translation of OpenAI's messages into Bedrock's Converse format.
 
-Converse wants user and assistant in turns, the first of them the user, no blank text, images and documents as bytes,
-and all results of one turn's tools in one message. Source: Amazon Bedrock API Reference, "Message", "ContentBlock".
+Converse requires alternating turns that start with the user, no blank text, images and documents as bytes, and all tool
+results of one turn in one message. Source: Amazon Bedrock API Reference, "Message", "ContentBlock".
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _INVALID_IN_NAME = re.compile(r"[^a-zA-Z0-9\-()\[\]]+")
 
 
 class ConverseMessages:
-    """Takes messages in, in order."""
+    """Messages and system prompt of a Converse request, written from OpenAI's messages."""
 
     def __init__(self, messages: Iterable[JsonObject], model: str) -> None:
-        """Write all messages.
+        """Translate all messages.
 
         Raises:
-            ProviderError: invalid_request, naming the message that Converse can't be told.
+            ProviderError: invalid_request, naming the message that Converse does not support.
 
         """
         self.system: list[JsonObject] = []
@@ -56,21 +56,21 @@ class ConverseMessages:
         for number, message in enumerate(messages):
             self._add(f"messages[{number}]", message)
         if not self.messages or self.messages[0]["role"] != "user":
-            raise invalid_parameter("messages", "a conversation with bedrock must begin with a user's message")
+            raise invalid_parameter("messages", "messages must begin with a user message for bedrock")
 
     @property
     def changes(self) -> list[Change]:
-        """What differs from what was asked for; each once."""
+        """Differences from the caller's messages, each once."""
         return list(self._changes)
 
     @property
     def uses_tools(self) -> bool:
-        """Whether tools were called in it: then Converse wants to be told of them again."""
+        """Whether tools were called; Converse then requires their definitions."""
         return any("toolUse" in part or "toolResult" in part for turn in self.messages for part in turn["content"])
 
     def _add(self, at: str, message: JsonObject) -> None:
         if message.get("name") and message.get("role") != "function":
-            self._note("dropped", "Converse has no names for who speaks")
+            self._note("dropped", "Converse has no names of participants")
         match message.get("role"):
             case "system" | "developer":
                 self._system(at, message)
@@ -81,12 +81,12 @@ class ConverseMessages:
             case "tool":
                 self._turn(at, "user", [self._result(at, message), *self._cache_point(message)])
             case _:
-                raise invalid_parameter(at, f"{at} has a role that bedrock does not know")
+                raise invalid_parameter(at, f"{at} has a role that bedrock does not support")
 
     def _turn(self, at: str, role: str, blocks: list[JsonObject]) -> None:
-        """Add to the turn that is under way, or begin the next one."""
+        """Add blocks to the current turn, or begin the next one."""
         if not blocks:
-            raise invalid_parameter(f"{at}.content", f"{at} says nothing, which bedrock does not take")
+            raise invalid_parameter(f"{at}.content", f"{at} is empty, which bedrock does not accept")
         if self.messages and self.messages[-1]["role"] == role:
             self.messages[-1]["content"].extend(blocks)
         else:
@@ -94,12 +94,12 @@ class ConverseMessages:
 
     def _system(self, at: str, message: JsonObject) -> None:
         if self.messages:
-            self._note("transformed", "system messages stand before the conversation")
+            self._note("transformed", "system messages moved before the conversation")
         self.system.extend(self._parts(at, message.get("content")))
 
     def _assistant(self, at: str, message: JsonObject) -> Iterator[JsonObject]:
         if message.get("function_call") or message.get("audio"):
-            raise invalid_parameter(at, f"{at} holds a function_call or audio, which bedrock has no words for")
+            raise invalid_parameter(at, f"{at} contains a function_call or audio, which bedrock does not support")
         yield from self._reasoning(message)
         yield from self._parts(at, message.get("content"))
         yield from self._text(message.get("refusal"))
@@ -107,20 +107,22 @@ class ConverseMessages:
             yield self._call(f"{at}.tool_calls", call)
 
     def _reasoning(self, message: JsonObject) -> Iterator[JsonObject]:
-        """Give back what the model thought, signed as it came; thoughts without a signature no model takes back."""
+        """Write the model's reasoning as it came. No model accepts reasoning without a signature."""
         blocks = to_converse(self._model, message)
         if message.get("reasoning_content") and not blocks:
-            self._note("dropped", "reasoning can't go back without its signature")
+            self._note("dropped", "reasoning without a signature")
         for block in blocks:
             yield {"reasoningContent": block}
 
     def _call(self, at: str, call: JsonObject) -> JsonObject:
         function = call.get("function")
         if not isinstance(function, dict):
-            raise invalid_parameter(at, f"{at} holds a call that is of no function, which bedrock has no words for")
+            raise invalid_parameter(
+                at, f"{at} contains a call of a tool that is not a function, which bedrock does not support"
+            )
         arguments = parse_object(function.get("arguments") or "{}")
         if arguments is None:
-            raise invalid_parameter(at, f"{at} holds arguments that are no JSON object, as bedrock wants them")
+            raise invalid_parameter(at, f"{at} contains arguments that are not a JSON object, as bedrock requires")
         name = function.get("name")
         return {"toolUse": {"toolUseId": self._id(call.get("id")), "name": name, "input": arguments}}
 
@@ -133,28 +135,28 @@ class ConverseMessages:
             "toolResult": result | ({"status": "error"} if anthropic_content(message).get("is_error") is True else {})
         }
 
-    def _cache_point(self, said: JsonObject) -> Iterator[JsonObject]:
-        wish = said.get("cache_control")
-        if point := cache_point(self._model, wish):
+    def _cache_point(self, holder: JsonObject) -> Iterator[JsonObject]:
+        cache_control = holder.get("cache_control")
+        if point := cache_point(self._model, cache_control):
             yield point
-        elif wish is not None:
-            self._note("dropped", "cache_control: this model can't be told what to cache")
+        elif cache_control is not None:
+            self._note("dropped", "cache_control: this model does not support it")
 
     def _id(self, given: object) -> str:
-        """Keep an id that fits; make the same fitting one of the same id that does not."""
+        """Return a valid id: an invalid one is always replaced with the same hash."""
         text = str(given)
         if _TOOL_USE_ID.fullmatch(text):
             return text
-        self._note("transformed", "ids of tool calls, to fit toolUseId")
+        self._note("transformed", "ids of tool calls, for toolUseId")
         return "call_" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
     def _parts(self, at: str, content: object) -> Iterator[JsonObject]:
         if isinstance(content, list):
             for number, part in enumerate(content):
-                said = as_object(part)
-                blocks = list(self._part(f"{at}.content[{number}]", said))
+                item = as_object(part)
+                blocks = list(self._part(f"{at}.content[{number}]", item))
                 yield from blocks
-                yield from self._cache_point(said) if blocks else ()
+                yield from self._cache_point(item) if blocks else ()
         else:
             yield from self._text(content)
 
@@ -169,13 +171,13 @@ class ConverseMessages:
             case "file":
                 yield _document(at, part.get("file"))
             case _:
-                raise invalid_parameter(at, f"{at} is of a type that bedrock has no words for")
+                raise invalid_parameter(at, f"{at} has a type that bedrock does not support")
 
     def _text(self, text: object) -> Iterator[JsonObject]:
         if isinstance(text, str) and text.strip():
             yield {"text": text}
         elif text:
-            self._note("dropped", "text that is blank")
+            self._note("dropped", "blank text")
 
     def _image(self, at: str, image: object) -> JsonObject:
         given = image if isinstance(image, dict) else {"url": image}
@@ -200,14 +202,17 @@ def _document(at: str, file: object) -> JsonObject:
 
 
 def _data_url(at: str, url: object) -> tuple[str, str]:
-    """Take a data URL apart. No other is fetched: whoever can make us fetch can make us look into our own network."""
+    """Split a data URL.
+
+    Other URLs are refused, not fetched: a caller could make the gateway fetch from its internal network.
+    """
     found = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
     if found is None:
         raise invalid_parameter(
-            at, f"{at} must hold its bytes, as data:<type>;base64,<bytes>: bedrock fetches nothing, nor do we"
+            at, f"{at} must be a data URL (data:<type>;base64,<bytes>): neither bedrock nor the gateway fetches URLs"
         )
     try:
         binascii.a2b_base64(found[2], strict_mode=True)
     except ValueError:
-        raise invalid_parameter(at, f"{at} holds bytes that are not base64") from None
+        raise invalid_parameter(at, f"{at} contains invalid base64") from None
     return found[1].lower(), found[2]

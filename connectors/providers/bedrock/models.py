@@ -1,7 +1,7 @@
-"""What differs between the models behind Bedrock's one interface, by shell pattern of the model's id.
+"""Capabilities of Bedrock's models, by shell pattern of the model's id.
 
-An id may stand behind a region (``eu.anthropic.…``) or in an ARN, so that every pattern begins with a star; the first
-that matches counts. What a Claude model takes is the same wherever it runs, and is said in ``anthropic_models``.
+An id may follow a region (``eu.anthropic.…``) or be part of an ARN, so every pattern begins with a star; the first
+match applies. Capabilities of Claude models do not depend on the host: they are in ``anthropic.models``.
 Sources: Amazon Bedrock User Guide, "Get validated JSON results from models", and API Reference, "OutputConfig",
 "ToolChoice", "CachePointBlock"; Amazon Nova 2 User Guide, "Extended thinking"; OpenAI's model card of gpt-oss.
 """
@@ -30,47 +30,48 @@ STRUCTURED_BY: tuple[tuple[str, StructuredBy], ...] = (
     ("*deepseek.r1*", ""),
     ("*", "format"),
 )
-"""How an answer is held to a schema: by Bedrock itself, by a tool that the model must call, or not at all."""
+"""How an answer follows a schema: by Bedrock itself, by a tool that the model must call, or not at all."""
 
 BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 30000}
-"""What an effort may cost where a Claude model wants a number. 1,024 is its least, 32,000 all that the smallest of
-these models write; the steps between are ours."""
+"""Thinking budget in tokens of each effort, for Claude models that need a number. 1,024 is the minimum; 32,000 is the
+largest output of the smallest of these models; the steps between are ours.
+"""
 
 EFFORTS = {"*amazon.nova-2*": ("none", "low", "medium", "high"), "*openai.gpt-oss*": ("low", "medium", "high")}
-"""Which of OpenAI's efforts other models have."""
+"""OpenAI's efforts that other models support."""
 
 TOP_K = {"*anthropic.claude*": "top_k", "*mistral.*": "top_k", "*cohere.command*": "k"}
-"""Its name among the model's own fields. Nova has it one level deeper."""
+"""Name of top_k among the model's own fields. Nova has it one level deeper."""
 
 
 def structured_by(model: str) -> StructuredBy:
-    """Say how this model's answer is held to a schema."""
-    return next(way for pattern, way in STRUCTURED_BY if fnmatch.fnmatchcase(model, pattern))
+    """Return how this model's answer follows a schema."""
+    return next(method for pattern, method in STRUCTURED_BY if fnmatch.fnmatchcase(model, pattern))
 
 
 def claude_traits(model: str) -> ModelTraits | None:
-    """What this model takes, if it is one of Anthropic's."""
+    """Return the capabilities of one of Anthropic's models; None for other models."""
     return traits_of(model) if "claude" in model else None
 
 
-def cache_point(model: str, wish: object) -> JsonObject:
-    """Write the end of what may be kept of a prompt, asked for as Anthropic's cache_control; empty if it can't be."""
-    if not isinstance(wish, dict) or (claude_traits(model) is None and "amazon.nova" not in model):
+def cache_point(model: str, cache_control: object) -> JsonObject:
+    """Translate Anthropic's cache_control into a cache point; empty if the model does not support it."""
+    if not isinstance(cache_control, dict) or (claude_traits(model) is None and "amazon.nova" not in model):
         return {}
-    return {"cachePoint": {"type": "default"} | ({"ttl": "1h"} if wish.get("ttl") == "1h" else {})}
+    return {"cachePoint": {"type": "default"} | ({"ttl": "1h"} if cache_control.get("ttl") == "1h" else {})}
 
 
 def can_name_tool(model: str) -> bool:
-    """Whether this model can be told which tool to call."""
+    """Whether a tool choice can name one tool for this model."""
     traits = claude_traits(model)
     return traits.can_force_tools if traits is not None else "amazon.nova" in model
 
 
 def reasoning_fields(model: str, effort: str, max_tokens: int | None) -> tuple[JsonObject, JsonObject] | None:
-    """Say how hard to think: in the model's own fields, and in outputConfig. None: this model can't be told.
+    """Translate reasoning_effort into the model's own fields and outputConfig; None if the model has no such setting.
 
     Raises:
-        ProviderError: invalid_request, if the model thinks, but not with this effort.
+        ProviderError: invalid_request, if the model reasons, but not with this effort.
 
     """
     traits = claude_traits(model)
@@ -118,7 +119,7 @@ def _unsupported_effort(model: str, efforts: tuple[str, ...]) -> Exception:
 
 
 def top_k_fields(model: str, value: object) -> JsonObject:
-    """Say top_k in the model's own fields.
+    """Write top_k into the model's own fields.
 
     Raises:
         ProviderError: invalid_request, if the model has none.

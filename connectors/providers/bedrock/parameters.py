@@ -1,4 +1,4 @@
-"""What becomes of OpenAI's parameters at Bedrock.
+"""Parameter rules of Bedrock.
 
 Source: Amazon Bedrock API Reference, "Converse: Request Syntax", "InferenceConfiguration"; Amazon Bedrock User Guide,
 "Amazon Titan Embeddings", "Cohere Embed"; Amazon Nova User Guide, "Complete embeddings request and response schema".
@@ -13,8 +13,8 @@ from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rul
 from schemas.events.vocabulary import Operation
 
 NO_SETTING = "Converse has no such setting"
-NO_LOGPROBS = "Converse gives no log probabilities"
-ONLY_TEXT = "Converse answers in text"
+NO_LOGPROBS = "Converse returns no log probabilities"
+ONLY_TEXT = "Converse returns only text"
 NO_SAMPLING = Rule("drop", reason="this model has no sampling settings")
 
 SAMPLING: Mapping[str, Rule] = {
@@ -30,19 +30,19 @@ CHAT = ParameterRules(
         **dict.fromkeys(("max_tokens", "max_completion_tokens"), Rule("rename", to="maxTokens", low=1)),
         **dict.fromkeys(("stop", "tools", "tool_choice", "response_format"), TRANSFORM),
         "parallel_tool_calls": Rule(
-            "transform", reason="false is refused beside tools: Converse can't promise one call"
+            "transform", reason="false is refused with tools: Converse cannot limit the answer to one call"
         ),
         **dict.fromkeys(("reasoning_effort", "metadata", "additionalModelRequestFields"), TRANSFORM),
         **dict.fromkeys(("guardrailConfig", "performanceConfig"), PASS),
         "service_tier": Rule("transform", default="auto"),
         **dict.fromkeys(("frequency_penalty", "presence_penalty"), drop(NO_SETTING, default=0)),
         **dict.fromkeys(("seed", "verbosity", "prediction", "prompt_cache_key"), drop(NO_SETTING)),
-        **dict.fromkeys(("user", "safety_identifier"), drop("Converse takes no end user")),
-        "store": drop("Bedrock keeps no answers", default=False),
-        "n": refuse("Converse makes one answer a call", default=1),
+        **dict.fromkeys(("user", "safety_identifier"), drop("Converse has no field for the end user")),
+        "store": drop("Bedrock stores no answers", default=False),
+        "n": refuse("Converse returns one answer per call", default=1),
         "logprobs": refuse(NO_LOGPROBS, default=False),
         "top_logprobs": refuse(NO_LOGPROBS, default=0),
-        "logit_bias": refuse("Converse has no bias of tokens", default={}),
+        "logit_bias": refuse("Converse has no token bias", default={}),
         "modalities": refuse(ONLY_TEXT, default=["text"]),
         "audio": refuse(ONLY_TEXT),
         "functions": refuse("use tools"),
@@ -60,9 +60,9 @@ EMBEDDINGS = ParameterRules(
     "bedrock",
     {
         "dimensions": TRANSFORM,
-        "encoding_format": Rule("transform", reason="base64 is made here, of the floats"),
-        "input_type": refuse("only Cohere's models have it"),
-        **dict.fromkeys(("user", "metadata"), drop("InvokeModel takes neither labels nor an end user")),
+        "encoding_format": Rule("transform", reason="the gateway encodes the vectors as base64"),
+        "input_type": refuse("only Cohere's models support it"),
+        **dict.fromkeys(("user", "metadata"), drop("InvokeModel accepts neither labels nor an end user")),
     },
     models=(("*cohere.embed*", {"input_type": PASS}),),
 )

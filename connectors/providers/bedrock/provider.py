@@ -1,6 +1,6 @@
 """Amazon Bedrock: chat by Converse and ConverseStream, embeddings by InvokeModel.
 
-The facts: POST https://bedrock-runtime.{region}.amazonaws.com/model/{id}/{action}, the id percent-encoded, signed with
+POST https://bedrock-runtime.{region}.amazonaws.com/model/{id}/{action}, the id percent-encoded, signed with
 SigV4 for the service ``bedrock`` or with a Bedrock API key as bearer. Source: Amazon Bedrock API Reference, "Converse";
 Amazon Bedrock User Guide, "Use an Amazon Bedrock API key".
 """
@@ -30,7 +30,7 @@ from connectors.providers.wire.http_provider import HttpProvider, ProviderReques
 from connectors.providers.wire.usage import openai_usage
 
 SERVICE = "bedrock"
-"""For signing: the host says bedrock-runtime."""
+"""Name of the service in signatures; the host's name is bedrock-runtime."""
 
 REQUEST_ID = "x-amzn-requestid"
 
@@ -38,42 +38,42 @@ EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 class BedrockSettings(ProviderSettings):
-    """How to reach Bedrock in one region."""
+    """Settings of Bedrock in one region."""
 
     kind: Literal["bedrock"] = "bedrock"
     base_url: str | None = Field(default=None, pattern=BASE_URL)
     region: str = Field(default="", pattern=r"^([a-z]{2,}(-[a-z]+)+-[0-9]+)?$")
-    """For example eu-central-1. It has no default, since it says in which country the data is processed."""
+    """For example eu-central-1. No default, because it decides in which country the data is processed."""
     api_key: HeaderSecret | None = None
-    """A Bedrock API key; or, instead, the three of an access key."""
+    """A Bedrock API key, as an alternative to an access key."""
     access_key_id: str = Field(default="", pattern=r"^[ -~]*$")
     secret_access_key: SecretStr | None = None
     session_token: HeaderSecret | None = None
-    """Of temporary credentials."""
+    """Session token of temporary credentials."""
     input_type: Literal["search_document", "search_query", "classification", "clustering"] = "search_document"
-    """What embeddings are for, unless a request has an ``input_type`` of its own; Cohere's models must be told."""
+    """Purpose of embeddings, for requests without ``input_type``; Cohere's models require it."""
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
         if bool(self.access_key_id) != bool(_secret(self.secret_access_key)):
-            raise ValueError("access_key_id and secret_access_key belong together")
+            raise ValueError("access_key_id and secret_access_key must be set together")
         if bool(_secret(self.api_key)) and bool(self.access_key_id):
-            raise ValueError("give either api_key or access_key_id, not both")
+            raise ValueError("api_key and access_key_id are mutually exclusive")
         if not self.base_url and not _secret(self.api_key) and not self.access_key_id:
-            raise ValueError("api_key is needed, or access_key_id with secret_access_key")
+            raise ValueError("api_key is required, or access_key_id with secret_access_key")
         if not self.region and (self.access_key_id or not self.base_url):
-            raise ValueError("region is needed, for example eu-central-1")
+            raise ValueError("region is required, for example eu-central-1")
         return self
 
     @property
     def host(self) -> str:
-        """Where the region is, unless ``base_url`` says otherwise."""
+        """Base URL of the region, unless ``base_url`` is set."""
         suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
         return self.base_url or f"https://bedrock-runtime.{self.region}.{suffix}"
 
 
 class Bedrock(HttpProvider):
-    """Bedrock in one region, under one key."""
+    """Bedrock in one region with one key."""
 
     Settings: ClassVar[type[ProviderSettings]] = BedrockSettings
 
@@ -122,7 +122,7 @@ class Bedrock(HttpProvider):
         )
 
     def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
-        """See ``HttpProvider``. A stream says nothing of its id, so that it has the request's."""
+        """See ``HttpProvider``. A stream has no id, so it gets the request's."""
         return ConverseStreamDecoder(call.request_id, call.model, int(self._clock()), by_tool=answers_by_tool(call))
 
     def to_error(self, response: Response) -> ProviderError:
@@ -130,7 +130,7 @@ class Bedrock(HttpProvider):
         return bedrock_errors.read_error(response.status, response.headers, response.content)
 
     def sign(self, url: httpx.URL, body: bytes) -> Mapping[str, str]:
-        """Sign with the access key, if there is one."""
+        """Sign the request if an access key is set."""
         settings = self._settings
         if not settings.access_key_id:
             return {}

@@ -1,7 +1,7 @@
-"""A model's thoughts with their signatures: where they stand in OpenAI's shape, and how they go back.
+"""Translation of signed reasoning blocks between Bedrock's format and a message's extra_content.
 
-Claude's stand as Anthropic's own provider writes them, since a signature is good wherever the model runs: a
-conversation may change between the two, and Anthropic's clients find them. Other models' stand as Bedrock has them.
+Claude's blocks have the format of the Anthropic provider, because their signatures are valid on both: a conversation
+may switch between the two, and Anthropic's clients find the blocks. Other models' blocks keep Bedrock's format.
 Source: Amazon Bedrock API Reference, "ReasoningContentBlock"; Anthropic's page "Extended thinking" on signatures.
 """
 
@@ -15,14 +15,14 @@ from schemas.json_types import JsonObject
 
 
 def from_converse(model: str, blocks: list[JsonObject]) -> JsonObject:
-    """Write Bedrock's reasoningContent blocks into a message's extra_content."""
+    """Translate Bedrock's reasoningContent blocks into a message's extra_content."""
     if claude_traits(model) is None:
         return {"bedrock": {"reasoning": list(blocks)}}
     return write_thinking_blocks([_to_anthropic(block) for block in blocks])
 
 
 def to_converse(model: str, message: JsonObject) -> list[JsonObject]:
-    """Find the blocks in a message again; those of another family's models stay where they are."""
+    """Translate a message's blocks back; blocks of another model family are ignored."""
     if claude_traits(model) is not None:
         blocks = anthropic_content(message).get("thinking_blocks")
         return [kept for block in objects_of(blocks) if (kept := _from_anthropic(block))]
@@ -32,8 +32,8 @@ def to_converse(model: str, message: JsonObject) -> list[JsonObject]:
 def _to_anthropic(block: JsonObject) -> JsonObject:
     if "redactedContent" in block:
         return {"type": "redacted_thinking", "data": block["redactedContent"]}
-    said = object_at(block, "reasoningText")
-    return {"type": "thinking", "thinking": said.get("text", ""), "signature": said.get("signature", "")}
+    reasoning = object_at(block, "reasoningText")
+    return {"type": "thinking", "thinking": reasoning.get("text", ""), "signature": reasoning.get("signature", "")}
 
 
 def _from_anthropic(block: JsonObject) -> JsonObject:

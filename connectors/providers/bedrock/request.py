@@ -1,4 +1,4 @@
-"""A chat in OpenAI's words, written in those of Bedrock's Converse.
+"""Translation of OpenAI's chat request into a Converse request.
 
 Source: Amazon Bedrock API Reference, "Converse: Request Syntax", "InferenceConfiguration", "RequestMetadata".
 """
@@ -24,10 +24,10 @@ _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
 
 
 def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-    """Write the request's body, and what differs in it from what was asked.
+    """Write the request body, and its differences from the caller's request.
 
     Raises:
-        ProviderError: invalid_request, naming the parameter that can't be had here.
+        ProviderError: invalid_request, naming the unsupported parameter.
 
     """
     applied = CHAT.apply(call.body, call.model)
@@ -53,7 +53,7 @@ def _inference(applied: AppliedParameters) -> JsonObject:
     stop = applied.transform.get("stop")
     stops = [stop] if isinstance(stop, str) else list(stop or ())
     if not all(stops):
-        raise invalid_parameter("stop", "stop must not hold an empty text for bedrock")
+        raise invalid_parameter("stop", "stop must not contain an empty text for bedrock")
     if stops:
         config["stopSequences"] = stops
         _note(applied, "stop", "inferenceConfig.stopSequences")
@@ -61,34 +61,34 @@ def _inference(applied: AppliedParameters) -> JsonObject:
 
 
 def _model_fields(model: str, applied: AppliedParameters) -> tuple[JsonObject, JsonObject]:
-    """Write what Converse has no place for into the model's own fields; a caller's own such fields come last."""
-    asked = applied.transform
+    """Write parameters without a Converse field into the model's own fields; the caller's own fields win."""
+    parameters = applied.transform
     fields: JsonObject = {}
     output: JsonObject = {}
-    given = asked.get("additionalModelRequestFields", {})
+    given = parameters.get("additionalModelRequestFields", {})
     if not isinstance(given, dict):
         raise invalid_parameter("additionalModelRequestFields", "additionalModelRequestFields must be an object")
-    if "top_k" in asked:
-        fields = top_k_fields(model, asked["top_k"])
+    if "top_k" in parameters:
+        fields = top_k_fields(model, parameters["top_k"])
         _note(applied, "top_k", "additionalModelRequestFields")
-    if "reasoning_effort" in asked:
-        said = reasoning_fields(model, str(asked["reasoning_effort"]), applied.passed.get("maxTokens"))
-        own, output = said or ({}, {})
+    if "reasoning_effort" in parameters:
+        reasoning = reasoning_fields(model, str(parameters["reasoning_effort"]), applied.passed.get("maxTokens"))
+        own, output = reasoning or ({}, {})
         fields |= own
         detail = ", ".join([*own, *(f"outputConfig.{name}" for name in output)]) or "no thinking is the default"
-        if said is None:
-            detail = "the model can't be told how hard to think"
-        _note(applied, "reasoning_effort", detail, dropped=said is None)
+        if reasoning is None:
+            detail = "the model has no such setting"
+        _note(applied, "reasoning_effort", detail, dropped=reasoning is None)
     return {**fields, **given}, output
 
 
 def _metadata(applied: AppliedParameters) -> JsonObject:
-    """Hand on the caller's labels where they fit; AWS writes them into its invocation log."""
+    """Pass the caller's labels where they are valid; AWS writes them into its invocation log."""
     labels: JsonObject = applied.transform.get("metadata") or {}
     if not labels:
         return {}
     fit = all(key and _LABEL.fullmatch(key) and _LABEL.fullmatch(str(value)) for key, value in labels.items())
-    _note(applied, "metadata", "requestMetadata" if fit else "requestMetadata can't hold these", dropped=not fit)
+    _note(applied, "metadata", "requestMetadata" if fit else "not valid for requestMetadata", dropped=not fit)
     return labels if fit else {}
 
 

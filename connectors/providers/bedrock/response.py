@@ -1,4 +1,4 @@
-"""An answer of Bedrock's Converse, read into OpenAI's chat completion.
+"""Translation of a Converse answer into OpenAI's completion.
 
 Source: Amazon Bedrock API Reference, "Converse: Response Syntax", "TokenUsage".
 """
@@ -30,21 +30,21 @@ FINISH_REASONS = {
     "malformed_model_output": "error",
     "malformed_tool_use": "error",
 }
-"""Bedrock's stopReason in OpenAI's words; error is none of OpenAI's, but neither of its own would be true."""
+"""OpenAI's finish reason for each stopReason. OpenAI has no ``error``, but none of its own reasons would be correct."""
 
 USAGE_DETAILS: tuple[Detail, ...] = ("cached_tokens", "cache_creation_tokens")
 """The details of OpenAI's usage object that Bedrock counts."""
 
 
 def finish_reason(native: str, *, by_tool: bool) -> str:
-    """Say in OpenAI's words why the model stopped. A word we don't know is an end like any other."""
+    """Return OpenAI's finish reason. An unknown stopReason is a stop."""
     if by_tool and native == "tool_use":
         return "stop"
     return FINISH_REASONS.get(native, "stop")
 
 
 def read_choice(body: Any, model: str, *, by_tool: bool) -> JsonObject:  # noqa: ANN401 - JSON of any shape
-    """Read the one choice of an answer.
+    """Read the only choice of an answer.
 
     Raises:
         ProviderError: server, if there is none.
@@ -73,8 +73,8 @@ def _message(blocks: list[JsonObject], model: str, *, by_tool: bool) -> JsonObje
         message["tool_calls"] = [_call(call) for call in calls]
     reasoning = [object_at(block, "reasoningContent") for block in blocks if "reasoningContent" in block]
     if reasoning:
-        thought = "".join(as_text(object_at(block, "reasoningText").get("text")) for block in reasoning)
-        message |= {"reasoning_content": thought, "extra_content": from_converse(model, reasoning)}
+        text_of_reasoning = "".join(as_text(object_at(block, "reasoningText").get("text")) for block in reasoning)
+        message |= {"reasoning_content": text_of_reasoning, "extra_content": from_converse(model, reasoning)}
     return message
 
 
@@ -94,7 +94,7 @@ def _arguments(call: JsonObject) -> str:
 
 
 def read_usage(native: object) -> Usage:
-    """Count inclusively: Bedrock's inputTokens are those that no cache was asked for."""
+    """Count inclusively: Bedrock's inputTokens exclude tokens read from or written to a cache."""
     read, written = token_count(native, "cacheReadInputTokens"), token_count(native, "cacheWriteInputTokens")
     return Usage(
         input_tokens=token_count(native, "inputTokens") + read + written,

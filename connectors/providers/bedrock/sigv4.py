@@ -1,4 +1,6 @@
-"""AWS Signature Version 4: headers that prove who sends these very bytes, to this very path, at this moment.
+"""AWS Signature Version 4: headers that authenticate the sender, the exact body and path, and the time.
+
+It has no clock: the time is an argument. Source: AWS IAM User Guide, "Create a signed AWS API request".
 
 Pure: the moment comes from outside. Source: AWS IAM User Guide, "Create a signed AWS API request".
 """
@@ -18,7 +20,7 @@ TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key; with a session token if it is a temporary one."""
+    """An access key, with a session token if it is temporary."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -27,29 +29,29 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class RequestToSign:
-    """What is signed, exactly as it goes out."""
+    """The request to sign, exactly as it is sent."""
 
     method: str
     path: str
-    """As on the wire, so percent-encoded once. The signature encodes it a second time, as every service but S3 does."""
+    """Percent-encoded once, as it is sent. The signature encodes it a second time, as for every service except S3."""
     query: str
-    """As on the wire, without the question mark."""
+    """As it is sent, without the question mark."""
     headers: Mapping[str, str]
-    """Those to sign, ``host`` among them."""
+    """Headers to sign, including ``host``."""
     body: bytes
 
 
 def sign(
     request: RequestToSign, credentials: Credentials, region: str, service: str, now: dt.datetime
 ) -> dict[str, str]:
-    """Make the headers to add to a request.
+    """Return the headers to add to a request.
 
     Args:
-        request: as it will go out.
-        credentials: the sender's.
+        request: as it is sent.
+        credentials: access key of the sender.
         region: for example ``eu-central-1``.
         service: the service's name for signing, which may differ from its host's: ``bedrock``.
-        now: the moment; AWS takes no signature that is more than five minutes old.
+        now: time of the signature; AWS refuses one that is more than five minutes old.
 
     """
     added = {"x-amz-date": now.astimezone(dt.UTC).strftime(TIMESTAMP_FORMAT)}
@@ -66,7 +68,7 @@ def sign(
 
 
 def canonical_request(request: RequestToSign, headers: Mapping[str, str]) -> str:
-    """Write a request in the one form that both ends agree on."""
+    """Return the canonical form of a request, which both sides hash."""
     lines = [f"{name}:{headers[name]}" for name in sorted(headers)]
     return "\n".join(
         (
@@ -82,7 +84,7 @@ def canonical_request(request: RequestToSign, headers: Mapping[str, str]) -> str
 
 
 def _signing_key(secret: str, scope: str) -> bytes:
-    """Derive a key that is good for one day, region and service only."""
+    """Derive the signing key, which is valid for one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = _hmac(key, part)

@@ -1,4 +1,4 @@
-"""The events of Bedrock's ConverseStream, read into OpenAI's chunks.
+"""Decoder of a ConverseStream into OpenAI's chunks.
 
 Events: messageStart, then for each block contentBlockStart (of tools only), contentBlockDelta and contentBlockStop,
 then messageStop, and after it metadata with the usage. Source: Amazon Bedrock API Reference, "ConverseStreamOutput".
@@ -20,7 +20,7 @@ from schemas.json_types import JsonObject
 
 
 class ConverseStreamDecoder:
-    """Reads one stream."""
+    """Decoder of one stream; see ``StreamDecoder``."""
 
     def __init__(self, stream_id: str, model: str, created_s: int, *, by_tool: bool) -> None:
         self.finish_reasons: list[str] = []
@@ -39,11 +39,11 @@ class ConverseStreamDecoder:
         self._reasoning: dict[int, JsonObject] = {}
 
     def feed(self, data: bytes) -> list[JsonObject]:
-        """See ``Decoder``."""
+        """See ``StreamDecoder``."""
         return [chunk for frame in self._frames.feed(data) for chunk in self._read(frame)]
 
     def finish(self) -> list[JsonObject]:
-        """See ``Decoder``. The end is messageStop: what may be missing after it is the usage, not the answer."""
+        """See ``StreamDecoder``. A stream ends with messageStop; only the usage may be missing after it."""
         self._frames.finish()
         if not self.finish_reasons:
             raise ProviderError("server", "the stream broke off before its end", http_status=200)
@@ -70,22 +70,22 @@ class ConverseStreamDecoder:
                 return [self._stop(event)]
             case "metadata":
                 return self._read_usage(event)
-        return []  # a kind of event that is newer than we are
+        return []  # an unknown, newer kind of event
 
     def _begin(self, index: int, tool: JsonObject) -> list[JsonObject]:
         if not tool or self._by_tool:
             return []
-        begun = self._tools[index] = _ToolCall(len(self._tools))
+        call = self._tools[index] = _ToolCall(len(self._tools))
         function = {"name": as_text(tool.get("name")), "arguments": ""}
-        return [self._call(begun, {"id": as_text(tool.get("toolUseId")), "type": "function", "function": function})]
+        return [self._call(call, {"id": as_text(tool.get("toolUseId")), "type": "function", "function": function})]
 
     def _add(self, index: int, delta: JsonObject) -> list[JsonObject]:
         if isinstance(delta.get("text"), str):
             return [self._delta({"content": delta["text"]})]
         if isinstance(text := object_at(delta, "toolUse").get("input"), str):
             return self._add_input(index, text)
-        if thought := object_at(delta, "reasoningContent"):
-            return self._add_reasoning(index, thought)
+        if reasoning := object_at(delta, "reasoningContent"):
+            return self._add_reasoning(index, reasoning)
         return []
 
     def _add_input(self, index: int, text: str) -> list[JsonObject]:
@@ -93,29 +93,29 @@ class ConverseStreamDecoder:
             return [self._delta({"content": text})]
         tool = self._tools.get(index)
         if tool is None:
-            raise ProviderError("server", "the stream goes on with a tool call that it never began", http_status=200)
+            raise ProviderError("server", "the stream continues a tool call that it never started", http_status=200)
         tool.has_input = tool.has_input or bool(text)
         return [self._call(tool, {"function": {"arguments": text}})] if text else []
 
-    def _add_reasoning(self, index: int, thought: JsonObject) -> list[JsonObject]:
-        """Collect a thought with its signature: only whole can it go back to the model."""
+    def _add_reasoning(self, index: int, reasoning: JsonObject) -> list[JsonObject]:
+        """Collect reasoning with its signature: the model accepts it back only complete."""
         block = self._reasoning.setdefault(index, {})
-        if isinstance(thought.get("redactedContent"), str):
-            block["redactedContent"] = block.get("redactedContent", "") + thought["redactedContent"]
+        if isinstance(reasoning.get("redactedContent"), str):
+            block["redactedContent"] = block.get("redactedContent", "") + reasoning["redactedContent"]
             return []
         text = block.setdefault("reasoningText", {"text": ""})
         for name in ("text", "signature"):
-            if isinstance(thought.get(name), str):
-                text[name] = text.get(name, "") + thought[name]
-        return [self._delta({"reasoning_content": thought["text"]})] if isinstance(thought.get("text"), str) else []
+            if isinstance(reasoning.get(name), str):
+                text[name] = text.get(name, "") + reasoning[name]
+        return [self._delta({"reasoning_content": reasoning["text"]})] if isinstance(reasoning.get("text"), str) else []
 
     def _end(self, index: int) -> list[JsonObject]:
         tool = self._tools.get(index)
         if tool is not None and not tool.has_input:
             return [self._call(tool, {"function": {"arguments": "{}"}})]
         if index in self._reasoning:
-            thoughts = [self._reasoning[key] for key in sorted(self._reasoning)]
-            return [self._delta({"extra_content": from_converse(self._model, thoughts)})]
+            blocks = [self._reasoning[key] for key in sorted(self._reasoning)]
+            return [self._delta({"extra_content": from_converse(self._model, blocks)})]
         return []
 
     def _stop(self, event: JsonObject) -> JsonObject:
@@ -137,7 +137,7 @@ class ConverseStreamDecoder:
 
 
 class _ToolCall:
-    """A tool call under way; counted among the calls, not among the blocks."""
+    """A tool call in progress. Its index counts tool calls, not blocks."""
 
     def __init__(self, index: int) -> None:
         self.index = index

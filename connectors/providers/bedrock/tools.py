@@ -1,6 +1,6 @@
-"""Tools, which of them to call, and answers held to a schema, in the words of Bedrock's Converse.
+"""Translation of tools, tool choice and response_format into the Converse format.
 
-The last belongs here because a model that Bedrock can't hold to a schema is given a tool to answer with instead.
+response_format is here because a model without structured output gets a tool to answer with instead.
 Source: Amazon Bedrock API Reference, "ToolConfiguration", "ToolChoice", "OutputFormat".
 """
 
@@ -17,30 +17,30 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 ANSWER_TOOL = "answer"
-"""What a model that can't be held to a schema must call, with its answer as the arguments."""
+"""Tool that a model without structured output must call; its arguments are the answer."""
 
 
 def answers_by_tool(call: ProviderCall) -> bool:
-    """Whether the answer will come as the arguments of ``ANSWER_TOOL``."""
-    wish = call.body.get("response_format")
-    kind = wish.get("type") if isinstance(wish, dict) else None
+    """Whether the answer is the arguments of ``ANSWER_TOOL``."""
+    response_format = call.body.get("response_format")
+    kind = response_format.get("type") if isinstance(response_format, dict) else None
     return kind == "json_object" or (kind == "json_schema" and structured_by(call.model) == "tool")
 
 
 class ConverseTools:
-    """The two parts of the request that they become."""
+    """toolConfig and outputConfig of a Converse request."""
 
     def __init__(self, model: str, applied: AppliedParameters, *, uses_tools: bool) -> None:
-        """Write both.
+        """Write both parts.
 
         Raises:
-            ProviderError: invalid_request, naming the parameter that this model can't be told.
+            ProviderError: invalid_request, naming the parameter that this model does not support.
 
         """
         self.config: JsonObject = {}
-        """toolConfig; empty if there is none."""
+        """toolConfig; empty without tools."""
         self.output: JsonObject = {}
-        """Of outputConfig, the format."""
+        """Format of the answer, in outputConfig."""
         self._model = model
         self._applied = applied
         self._requested = applied.transform
@@ -53,13 +53,13 @@ class ConverseTools:
     def _write_config(self, tools: list[JsonObject], *, uses_tools: bool) -> None:
         if self._requested.get("tool_choice") == "none":
             if uses_tools:
-                raise invalid_parameter("tool_choice", "tool_choice can't be none at bedrock once tools were called")
-            self._note("tool_choice", "none are offered")
+                raise invalid_parameter("tool_choice", "tool_choice cannot be none for bedrock after tools were called")
+            self._note("tool_choice", "no tools are sent")
             return
         if uses_tools and not tools:
-            raise invalid_parameter("messages", "messages with tool calls need the tools beside them at bedrock")
+            raise invalid_parameter("messages", "messages with tool calls require tools for bedrock")
         if tools and self._requested.get("parallel_tool_calls") is False:
-            raise invalid_parameter("parallel_tool_calls", "parallel_tool_calls can't be false at bedrock with tools")
+            raise invalid_parameter("parallel_tool_calls", "parallel_tool_calls cannot be false with tools for bedrock")
         choice = self._choice(has_tools=bool(tools))
         if tools:
             self.config = {"tools": tools, **({"toolChoice": choice} if choice else {})}
@@ -68,7 +68,7 @@ class ConverseTools:
     def _tool(self, number: int, tool: JsonObject) -> Iterator[JsonObject]:
         function = tool.get("function")
         if not isinstance(function, dict):
-            raise invalid_parameter(f"tools[{number}]", f"tools[{number}] must be a function at bedrock")
+            raise invalid_parameter(f"tools[{number}]", f"tools[{number}] must be a function for bedrock")
         schema = function.get("parameters") or {"type": "object", "properties": {}}
         spec = {"name": function.get("name"), "inputSchema": {"json": schema}}
         if function.get("description"):
@@ -76,7 +76,7 @@ class ConverseTools:
         if function.get("strict") and structured_by(self._model) == "format":
             spec["strict"] = True
         elif function.get("strict"):
-            self._note("tools", "strict: this model can't be held to a tool's schema", dropped=True)
+            self._note("tools", "strict: this model does not support it", dropped=True)
         yield {"toolSpec": spec}
         if point := cache_point(self._model, tool.get("cache_control") or function.get("cache_control")):
             yield point
@@ -94,19 +94,19 @@ class ConverseTools:
                 written = {"tool": {"name": name}}
             case _:
                 raise invalid_parameter(
-                    "tool_choice", "tool_choice must be none, auto, or with tools also required or one of them"
+                    "tool_choice", "tool_choice must be none or auto, or with tools also required or one of them"
                 )
         traits = claude_traits(self._model)
         if choice != "auto" and traits is not None and not traits.can_force_tools:
-            raise invalid_parameter("tool_choice", f"bedrock/{self._model} can't be told to call a tool")
+            raise invalid_parameter("tool_choice", f"bedrock/{self._model} cannot be forced to call a tool")
         self._note("tool_choice", "toolConfig.toolChoice")
         return written
 
-    def _write_response_format(self, wish: object) -> None:
-        kind = wish.get("type") if isinstance(wish, dict) else None
-        if not isinstance(wish, dict) or kind == "text":
+    def _write_response_format(self, response_format: object) -> None:
+        kind = response_format.get("type") if isinstance(response_format, dict) else None
+        if not isinstance(response_format, dict) or kind == "text":
             return
-        schema = _schema(wish)
+        schema = _schema(response_format)
         if kind == "json_schema" and structured_by(self._model) == "format":
             named = {key: schema[key] for key in ("name", "description") if schema.get(key)}
             structure = {"jsonSchema": {"schema": orjson.dumps(schema["schema"]).decode(), **named}}
@@ -118,10 +118,8 @@ class ConverseTools:
                 "response_format", f"response_format {kind} is not supported by bedrock/{self._model}"
             )
         if self.config or "reasoning_effort" in self._requested:
-            why = (
-                f"response_format {kind} can't be had together with tools or reasoning_effort at bedrock/{self._model}"
-            )
-            raise invalid_parameter("response_format", why)
+            message = f"response_format {kind} is not supported by bedrock with tools or reasoning_effort"
+            raise invalid_parameter("response_format", message)
         spec = {"name": ANSWER_TOOL, "description": "Gives the answer.", "inputSchema": {"json": schema["schema"]}}
         self.config = {"tools": [{"toolSpec": spec}], "toolChoice": {"tool": {"name": ANSWER_TOOL}}}
         self._note("response_format", "a tool that must be called")
@@ -131,10 +129,10 @@ class ConverseTools:
         self._applied.changes.append(change)
 
 
-def _schema(wish: JsonObject) -> JsonObject:
-    if wish.get("type") == "json_object":
+def _schema(response_format: JsonObject) -> JsonObject:
+    if response_format.get("type") == "json_object":
         return {"schema": {"type": "object"}}
-    given = wish.get("json_schema") if wish.get("type") == "json_schema" else None
+    given = response_format.get("json_schema") if response_format.get("type") == "json_schema" else None
     if not isinstance(given, dict) or not isinstance(given.get("schema"), dict):
         raise invalid_parameter(
             "response_format", "response_format must be text, json_object, or json_schema with a schema"

@@ -1,8 +1,8 @@
 """Cohere's own API, version 2: chat and embeddings.
 
-The facts, from Cohere's API reference (v2 Chat, v2 Embed, Errors) and its rate limit page: POST {base_url}/v2/chat and
-/v2/embed, a bearer key. Usage says what was processed (``tokens``) and what is paid for (``billed_units``, without
-Cohere's own preamble): ours is what is paid for, the other stays in the native usage.
+Source: Cohere's API reference (v2 Chat, v2 Embed, Errors) and its rate limit page. POST {base_url}/v2/chat and
+/v2/embed, a bearer key. Usage has processed tokens (``tokens``) and billed tokens (``billed_units``, without Cohere's
+own preamble): ours is the billed one, and the native usage has both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from connectors.http_client import Response
 from connectors.providers.cohere import request as cohere_request
-from connectors.providers.cohere import response as cohere_answer
+from connectors.providers.cohere import response as cohere_response
 from connectors.providers.cohere.stream import CohereStreamDecoder
 from connectors.providers.parameters import PASS, TRANSFORM, ParameterRules, Rule, drop, refuse
 from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
@@ -44,60 +44,60 @@ CHAT = ParameterRules(
         "stop": Rule("transform", "stop_sequences"),
         "tools": TRANSFORM,
         "tool_choice": Rule("transform", reason="a named tool becomes REQUIRED, with only that tool offered"),
-        "parallel_tool_calls": refuse("one call at a time can't be promised", default=True),
+        "parallel_tool_calls": refuse("it cannot limit the answer to one call", default=True),
         "response_format": Rule("transform", reason="json_object, with or without a schema; not together with tools"),
-        "reasoning_effort": Rule("transform", "thinking", reason="none disables, all else enables: it has no levels"),
-        "modalities": refuse("it writes, and nothing else", default=["text"]),
+        "reasoning_effort": Rule(
+            "transform", "thinking", reason="none disables it, every other value enables it: it has no levels"
+        ),
+        "modalities": refuse("it returns only text", default=["text"]),
         "logprobs": PASS,
-        "top_logprobs": refuse("only the chosen token's log probability is told", default=0),
-        "n": refuse("it gives one answer per call", default=1),
-        "logit_bias": refuse("no token can be preferred", default={}),
-        "functions": refuse("this is the form before tools; use tools"),
-        "function_call": refuse("this is the form before tools; use tool_choice"),
-        "audio": refuse("it does not speak"),
-        "web_search_options": refuse("it does not search"),
+        "top_logprobs": refuse("it returns only the chosen token's log probability", default=0),
+        "n": refuse("it returns one answer per call", default=1),
+        "logit_bias": refuse("it has no token bias", default={}),
+        "functions": refuse("use tools"),
+        "function_call": refuse("use tool_choice"),
+        "audio": refuse("it returns no audio"),
+        "web_search_options": refuse("it does not search the web"),
         "thinking": PASS,
         "documents": PASS,
         "citation_options": PASS,
         "safety_mode": PASS,
         "strict_tools": PASS,
-        "user": drop("it takes no user"),
-        "safety_identifier": drop("it takes no user"),
-        "metadata": drop("it takes no labels"),
-        "store": drop("it stores nothing for later", default=False),
+        "user": drop("it has no field for the end user"),
+        "safety_identifier": drop("it has no field for the end user"),
+        "metadata": drop("it accepts no labels"),
+        "store": drop("it stores no answers", default=False),
         "service_tier": drop("it has no tiers", default="auto"),
-        "prompt_cache_key": drop("it caches by itself"),
-        "prediction": drop("it takes no prediction"),
-        "verbosity": drop("it takes no wish for length", default="medium"),
+        "prompt_cache_key": drop("it manages its own cache"),
+        "prediction": drop("it accepts no prediction"),
+        "verbosity": drop("it has no such setting", default="medium"),
     },
 )
 
 EMBEDDINGS = ParameterRules(
     "cohere",
     {
-        "dimensions": Rule(
-            "rename", "output_dimension", low=256, high=1536, reason="of these, 256, 512, 1024 and 1536"
-        ),
-        "encoding_format": Rule("transform", reason="base64 is made here, of the floats", default="float"),
+        "dimensions": Rule("rename", "output_dimension", low=256, high=1536, reason="256, 512, 1024 and 1536 only"),
+        "encoding_format": Rule("transform", reason="the gateway encodes the vectors as base64", default="float"),
         "input_type": PASS,
         "truncate": PASS,
-        "user": drop("it takes no user"),
-        "metadata": drop("it takes no labels"),
+        "user": drop("it has no field for the end user"),
+        "metadata": drop("it accepts no labels"),
     },
-    models=(("embed-*-v3.0", {"dimensions": refuse("the length of its vectors is fixed")}),),
+    models=(("embed-*-v3.0", {"dimensions": refuse("its vectors have a fixed size")}),),
 )
 
 PARAMETERS: Mapping[Operation, ParameterRules] = {"chat": CHAT, "embeddings": EMBEDDINGS}
 
 
 class CohereSettings(ProviderSettings):
-    """How to reach Cohere."""
+    """Settings of Cohere."""
 
     kind: Literal["cohere"] = "cohere"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
     api_key: HeaderSecret
     input_type: Literal["search_document", "search_query", "classification", "clustering"] = "search_document"
-    """What embeddings are for, unless a request has an ``input_type`` of its own; Cohere must be told."""
+    """Purpose of embeddings, for requests without ``input_type``; Cohere requires it."""
 
 
 class Cohere(HttpProvider):
@@ -123,16 +123,18 @@ class Cohere(HttpProvider):
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
         """See ``HttpProvider``."""
         try:
-            return cohere_answer.READERS[call.operation](call, body, response)
+            return cohere_response.READERS[call.operation](call, body, response)
         except (AttributeError, KeyError, TypeError, ValueError, struct.error):
-            raise ProviderError("server", "HTTP 200, but the answer is none of Cohere's", http_status=200) from None
+            raise ProviderError(
+                "server", "HTTP 200, but the answer is not in Cohere's format", http_status=200
+            ) from None
 
     def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
         """See ``HttpProvider``."""
         return CohereStreamDecoder(call)
 
     def to_error(self, response: Response) -> ProviderError:
-        """Cohere has no error codes: its text alone tells a month that is used up from a minute."""
+        """Classify an error. Cohere has no codes: only the text distinguishes a monthly limit from one per minute."""
         error = parse_error(response.status, response.headers, response.content)
         if error.error_type == "rate_limited" and "month" in error.message.lower():
             error.error_type = "quota_exhausted"
@@ -141,7 +143,7 @@ class Cohere(HttpProvider):
 
 
 def _reset_s(headers: Mapping[str, str]) -> float | None:
-    """Until X-RateLimit-Reset, which is in unix seconds."""
+    """Return the seconds until X-RateLimit-Reset, which is in Unix seconds."""
     try:
         seconds = float(headers.get("x-ratelimit-reset", "")) - time.time()
     except ValueError:

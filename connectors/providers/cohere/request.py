@@ -1,4 +1,4 @@
-"""OpenAI's requests, written for Cohere. Pure; what can't be said is refused by the name of its parameter."""
+"""Translation of OpenAI's requests into Cohere's. Unsupported parameters are errors that name them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from schemas.events.parts import Change
 from schemas.json_types import JsonObject
 
 NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
-"""Cohere wants a schema also for a function that takes nothing."""
+"""Schema of a function without parameters: Cohere requires one."""
 
 
 def write_chat(call: ProviderCall, applied: AppliedParameters) -> JsonObject:
-    """The body of a chat. Adds to the changes what it writes in other words.
+    """Write the body of a chat, and record the translated parameters.
 
     Raises:
         ProviderError: invalid_request, naming the parameter.
 
     """
     body: JsonObject = {"model": call.model, "messages": _messages(call.body["messages"], applied), **applied.passed}
-    asked = applied.transform
+    parameters = applied.transform
     for name, write in WRITERS.items():
-        if name in asked:
-            written = write(asked[name], asked)
+        if name in parameters:
+            written = write(parameters[name], parameters)
             body |= written
-            if written and written != {name: asked[name]}:
+            if written and written != {name: parameters[name]}:
                 applied.changes.append(Change(param=name, action="transformed", detail=", ".join(written)))
     if call.stream:
         body["stream"] = True
@@ -41,9 +41,9 @@ def write_chat(call: ProviderCall, applied: AppliedParameters) -> JsonObject:
 def _messages(messages: list[JsonObject], applied: AppliedParameters) -> list[JsonObject]:
     written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
     if any(message.get("name") for message in messages):
-        applied.changes.append(Change(param="messages", action="dropped", detail="name: messages have none here"))
+        applied.changes.append(Change(param="messages", action="dropped", detail="names of participants"))
     if any(message.get("reasoning_content") and not message.get("tool_calls") for message in messages):
-        applied.changes.append(Change(param="messages", action="dropped", detail="reasoning of turns that are over"))
+        applied.changes.append(Change(param="messages", action="dropped", detail="reasoning of completed turns"))
     return written
 
 
@@ -58,7 +58,7 @@ def _message(message: JsonObject, at: str) -> JsonObject:
         case "tool":
             content = _content(message["content"], at)
             return {"role": "tool", "tool_call_id": message["tool_call_id"], "content": content}
-    raise invalid_parameter(f"{at}.role", f"{at}.role function is the form before tools: use tool")
+    raise invalid_parameter(f"{at}.role", f"{at}.role function is not supported by Cohere; use tool")
 
 
 def _assistant(message: JsonObject, at: str) -> JsonObject:
@@ -81,7 +81,7 @@ def _assistant(message: JsonObject, at: str) -> JsonObject:
 def _tool_call(call: JsonObject, at: str) -> JsonObject:
     if "function" not in call:
         raise invalid_parameter(
-            f"{at}.tool_calls", f"{at}.tool_calls holds a tool that is no function: Cohere has none"
+            f"{at}.tool_calls", f"{at}.tool_calls contains a tool that is not a function, which Cohere does not support"
         )
     function = {"name": call["function"]["name"], "arguments": call["function"]["arguments"]}
     return {"id": call["id"], "type": "function", "function": function}
@@ -102,7 +102,9 @@ def _part(part: JsonObject, at: str) -> JsonObject:
         case "image_url":
             image = {name: part["image_url"].get(name) for name in ("url", "detail")}
             return {"type": "image_url", "image_url": {name: value for name, value in image.items() if value}}
-    raise invalid_parameter(at, f"{at} of type {part['type']} is not supported by Cohere, which takes text and images")
+    raise invalid_parameter(
+        at, f"{at} of type {part['type']} is not supported by Cohere, which accepts text and images"
+    )
 
 
 # --- parameters
@@ -114,7 +116,7 @@ def _stop(stop: object, _: JsonObject) -> JsonObject:
 
 def _tools(tools: list[JsonObject], _: JsonObject) -> JsonObject:
     if not all("function" in tool for tool in tools):
-        raise invalid_parameter("tools", "tools holds one that is no function: Cohere has none")
+        raise invalid_parameter("tools", "tools contains a tool that is not a function, which Cohere does not support")
     written = [_tool(tool["function"]) for tool in tools]
     strict = {"strict_tools": True} if any(tool["function"].get("strict") for tool in tools) else {}
     return {"tools": written, **strict} if written else {}
@@ -126,23 +128,23 @@ def _tool(function: JsonObject) -> JsonObject:
     return {"type": "function", "function": {"name": function["name"], **description, "parameters": parameters}}
 
 
-def _tool_choice(choice: str | JsonObject, asked: JsonObject) -> JsonObject:
+def _tool_choice(choice: str | JsonObject, parameters: JsonObject) -> JsonObject:
     if isinstance(choice, str):
         return {} if choice == "auto" else {"tool_choice": choice.upper()}
     name = (choice.get("function") or {}).get("name") if choice.get("type") == "function" else None
-    named = [tool for tool in asked.get("tools", ()) if tool["function"]["name"] == name]
+    named = [tool for tool in parameters.get("tools", ()) if tool["function"]["name"] == name]
     if not named:
         raise invalid_parameter(
             "tool_choice", "tool_choice must be none, auto, required or one of the functions in tools"
         )
-    return {**_tools(named, asked), "tool_choice": "REQUIRED"}
+    return {**_tools(named, parameters), "tool_choice": "REQUIRED"}
 
 
-def _response_format(wanted: JsonObject, asked: JsonObject) -> JsonObject:
-    kind, schema = wanted["type"], (wanted.get("json_schema") or {}).get("schema")
+def _response_format(response_format: JsonObject, parameters: JsonObject) -> JsonObject:
+    kind, schema = response_format["type"], (response_format.get("json_schema") or {}).get("schema")
     if kind == "text":
         return {}
-    if asked.get("tools"):
+    if parameters.get("tools"):
         raise invalid_parameter("response_format", "response_format is not supported by Cohere together with tools")
     if kind == "json_object":
         return {"response_format": {"type": "json_object"}}
@@ -160,18 +162,20 @@ def _reasoning_effort(effort: object, _: JsonObject) -> JsonObject:
 WRITERS: dict[str, Callable[[Any, JsonObject], JsonObject]] = {
     "stop": _stop,
     "tools": _tools,
-    "tool_choice": _tool_choice,  # after the tools, of which it may leave one
+    "tool_choice": _tool_choice,  # after the tools, because it may reduce them to one
     "response_format": _response_format,
     "reasoning_effort": _reasoning_effort,
 }
-"""How each parameter is written, given all that are asked for. An empty object: it is so without saying."""
+"""Writer of each parameter, given all parameters. An empty object means Cohere's default."""
 
 
 # --- embeddings
 
 
 def write_embeddings(call: ProviderCall, applied: AppliedParameters, input_type: str) -> JsonObject:
-    """The body of an embeddings call. A text that is too long is an error, as at OpenAI, unless the caller says else.
+    """Write the body of an embeddings call.
+
+    A text that is too long is an error, as at OpenAI, unless the caller sets truncate.
 
     Raises:
         ProviderError: invalid_request, for token ids.

@@ -1,4 +1,4 @@
-"""Cohere's answers, read into OpenAI's shape."""
+"""Translation of Cohere's answers into OpenAI's format."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FINISH_REASONS = {
     "MAX_TOKENS": "length",
     "TOOL_CALL": "tool_calls",
 }
-"""Cohere's words in OpenAI's; one that is not known is a stop."""
+"""OpenAI's finish reason for each of Cohere's; an unknown one is a stop."""
 
 FAILURE_REASONS: dict[str, ErrorType] = {"ERROR": "server", "TIMEOUT": "timeout"}
-"""What Cohere gives as reasons to finish, and are none: there is no answer that could be trusted."""
+"""Finish reasons that are failures: the answer cannot be trusted."""
 
 
 def read_chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Read a chat's answer.
+    """Translate a chat answer.
 
     Raises:
-        ProviderError: server or timeout, if it is none or says that it failed.
+        ProviderError: server or timeout, if it is not an answer or reports a failure.
 
     """
     message = body.get("message") if isinstance(body, dict) else None
@@ -65,15 +65,15 @@ def read_chat(call: ProviderCall, body: Any, response: Response) -> ProviderAnsw
     )
 
 
-def raise_if_failed(native: str, said: object = None) -> None:
-    """Take a failure for what it is.
+def raise_if_failed(native: str, reported: object = None) -> None:
+    """Raise an error for a finish reason that is a failure.
 
     Raises:
         ProviderError: server or timeout.
 
     """
     if native in FAILURE_REASONS:
-        message = said if isinstance(said, str) and said else f"the generation ended with {native}"
+        message = reported if isinstance(reported, str) and reported else f"the generation ended with {native}"
         raise ProviderError(FAILURE_REASONS[native], message, http_status=200)
 
 
@@ -94,7 +94,7 @@ def _message(message: JsonObject) -> JsonObject:
 
 
 def read_logprobs(items: object) -> JsonObject | None:
-    """OpenAI's log probabilities, a text at a time: where one is of several tokens, theirs are added up."""
+    """Translate log probabilities, per text: those of several tokens are added."""
     if not isinstance(items, list) or not items:
         return None
     texts = [item for item in items if isinstance(item, dict) and item.get("logprobs")]
@@ -111,7 +111,7 @@ def read_logprobs(items: object) -> JsonObject | None:
 
 
 def read_usage(usage: object) -> Usage:
-    """What is paid for; if that is not told, what was processed."""
+    """Return the billed tokens; the processed ones if those are missing."""
     if not isinstance(usage, dict):
         return Usage()
     counts = usage.get("billed_units") or usage.get("tokens")
@@ -124,10 +124,10 @@ def read_usage(usage: object) -> Usage:
 
 
 def read_embeddings(call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Read an embeddings answer.
+    """Translate an embeddings answer.
 
     Raises:
-        ProviderError: server, if it is none.
+        ProviderError: server, if it contains no embeddings.
 
     """
     floats = object_at(body, "embeddings").get("float")

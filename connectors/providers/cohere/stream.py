@@ -1,8 +1,8 @@
-"""Cohere's stream of events, read into OpenAI's chunks.
+"""Decoder of Cohere's stream into OpenAI's chunks.
 
-From Cohere's guides to streaming and to streaming of tool use: message-start; content-start, -delta and -end for text
-and thinking; tool-plan-delta; tool-call-start, -delta and -end; citation-start and -end; message-end, which brings the
-reason to finish and the usage. Whatever else may come is skipped.
+Source: Cohere's guides to streaming and to streaming of tool use. Events: message-start; content-start, -delta and -end
+for text and thinking; tool-plan-delta; tool-call-start, -delta and -end; citation-start and -end; message-end with the
+finish reason and the usage. Other events are ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.json_types import JsonObject
 
 
 class CohereStreamDecoder:
-    """Reads one stream. See ``Decoder``."""
+    """Decoder of one stream; see ``StreamDecoder``."""
 
     def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
@@ -32,12 +32,12 @@ class CohereStreamDecoder:
         self._head: JsonObject = {"id": call.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
         self._head["model"] = call.model
         self._calls: dict[object, int] = {}
-        """OpenAI's number of each tool call, by Cohere's."""
+        """OpenAI's index of each tool call, by Cohere's."""
         self._citations: list[Any] = []
         self._started = False
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
-        """See ``Decoder``."""
+        """See ``StreamDecoder``."""
         for event in self._events.feed(data):
             yield from self._read(event.data)
 
@@ -58,7 +58,7 @@ class CohereStreamDecoder:
             return self._event(event, delta, message)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise ProviderError(
-                "server", "the stream holds an event that is none of Cohere's", http_status=200
+                "server", "the stream contains an event that is not in Cohere's format", http_status=200
             ) from None
 
     def _event(self, event: JsonObject, delta: JsonObject, message: JsonObject) -> list[JsonObject]:
@@ -94,7 +94,7 @@ class CohereStreamDecoder:
             named = {}
         index = self._calls.get(event.get("index"), len(self._calls) - 1)
         if index < 0:
-            raise ValueError("a part of a tool call that has not begun")
+            raise ValueError("a part of a tool call that has not started")
         function = {name: str(value) for name, value in call["function"].items() if name in {"name", "arguments"}}
         return {"index": index, **named, "function": function}
 

@@ -1,4 +1,4 @@
-"""The providers' tables of parameters, as a page for people: a table per operation, and notes on what it can't hold."""
+"""Rendering of the providers' parameter rules as Markdown: a table per operation, and notes for the rest."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ UNKNOWN = {
 }
 
 NO_MODEL = ""
-"""Of no family: only a pattern that takes every name takes this one."""
+"""Model name that only a pattern for all names matches."""
 
 Tables = Mapping[str, ParameterRules]
-"""By the names of the kinds that have the same, as a heading names them."""
+"""Rules by the names of the kinds that share them, as in a table's heading."""
 
 
 def render_tables() -> str:
-    """All of it, in Markdown."""
+    """Render everything as Markdown."""
     return "\n".join(line for operation in HEADINGS for line in _section(operation))
 
 
 def rules_of_kind(kind: str) -> Mapping[Operation, ParameterRules]:
-    """The tables of a kind: in its own file, or in the one beside it. The simulated kind has none."""
+    """Return the rules of a kind, from its module or the package's parameters module. The simulated kind has none."""
     module = KINDS[kind].__module__
     for name in (module, f"{module.rpartition('.')[0]}.parameters"):
         if importlib.util.find_spec(name):
@@ -46,20 +46,20 @@ def rules_of_kind(kind: str) -> Mapping[Operation, ParameterRules]:
 
 
 def distinct_tables(operation: Operation) -> Tables:
-    """The tables of an operation, each once."""
-    alike: dict[str, list[str]] = {}
+    """Return the rules of an operation; kinds with equal rules share an entry."""
+    groups: dict[str, list[str]] = {}
     found: dict[str, ParameterRules] = {}
     for kind in sorted(KINDS):
         table = rules_of_kind(kind).get(operation)
         if table is not None:
             same = repr((sorted(table.rules.items()), table.unknown.action, table.models))
-            alike.setdefault(same, []).append(f"`{kind}`")
+            groups.setdefault(same, []).append(f"`{kind}`")
             found[same] = table
-    return {", ".join(kinds): found[same] for same, kinds in alike.items()}
+    return {", ".join(kinds): found[same] for same, kinds in groups.items()}
 
 
 def openai_parameters() -> dict[Operation, list[str]]:
-    """OpenAI's own parameters. Who takes others has them among its notes."""
+    """Return OpenAI's parameters by operation. Other parameters are in the notes."""
     return {operation: sorted(table.rules) for operation, table in rules_of_kind("openai").items()}
 
 
@@ -76,13 +76,13 @@ def _section(operation: Operation) -> Iterator[str]:
 
 
 def render_rule(rule: Rule) -> str:
-    """What becomes of a parameter, in a few words."""
+    """Render a rule in a few words."""
     if rule.action == "error" and rule.default:
         return f"only `{orjson.dumps(rule.default).decode()}`"
-    said = WORDS[rule.action].format(to=f"`{rule.to}`")
+    text = WORDS[rule.action].format(to=f"`{rule.to}`")
     if rule.action == "transform" and rule.to:
-        said += f" as `{rule.to}`"
-    return f"{said}, {_range(rule)}" if _range(rule) else said
+        text += f" as `{rule.to}`"
+    return f"{text}, {_range(rule)}" if _range(rule) else text
 
 
 def _range(rule: Rule) -> str:
@@ -93,7 +93,7 @@ def _range(rule: Rule) -> str:
 
 
 def render_notes(table: ParameterRules, known: Iterable[str]) -> Iterator[str]:
-    """What the table can't hold: parameters that OpenAI has not, reasons, and exceptions by model."""
+    """Render what the table cannot show: parameters beyond OpenAI's, reasons, and exceptions by model."""
     own = {name: rule for name, rule in table.rules.items() if name not in known and not rule.reason}
     if own:
         yield f"Beyond OpenAI's: {'; '.join(_group_by_reason(own))}."
@@ -106,19 +106,19 @@ def render_notes(table: ParameterRules, known: Iterable[str]) -> Iterator[str]:
 
 
 def _group_by_reason(rules: Mapping[str, Rule]) -> Iterator[str]:
-    """Parameters that fare alike for the same reason, in one sentence."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """Group parameters with the same rule and reason into one sentence."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for name, rule in sorted(rules.items()):
-        alike.setdefault((render_rule(rule), rule.reason), []).append(f"`{name}`")
-    for (said, why), names in alike.items():
-        yield f"{', '.join(names)} {said}" + (f" ({why})" if why else "")
+        groups.setdefault((render_rule(rule), rule.reason), []).append(f"`{name}`")
+    for (action, reason), names in groups.items():
+        yield f"{', '.join(names)} {action}" + (f" ({reason})" if reason else "")
 
 
 def _group_by_model(table: ParameterRules) -> Iterator[tuple[str, Mapping[str, Rule]]]:
-    """The exceptions, with all the patterns that have the same ones."""
-    alike: dict[str, list[str]] = {}
+    """Group the exceptions by equal rules, with all their patterns."""
+    groups: dict[str, list[str]] = {}
     found: dict[str, Mapping[str, Rule]] = {}
     for pattern, rules in table.models:
-        alike.setdefault(repr(rules), []).append(f"`{pattern}`")
+        groups.setdefault(repr(rules), []).append(f"`{pattern}`")
         found[repr(rules)] = rules
-    yield from ((", ".join(patterns), found[same]) for same, patterns in alike.items())
+    yield from ((", ".join(patterns), found[same]) for same, patterns in groups.items())

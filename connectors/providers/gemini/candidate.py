@@ -1,4 +1,4 @@
-"""The pieces of one of Gemini's candidates in OpenAI's words: what it says, why it ended, what it cost.
+"""Translation of the parts of one of Gemini's candidates: delta, finish reason, log probabilities, usage.
 
 Sources: Gemini API, "Generating content" (Part, FinishReason, LogprobsResult, SafetyRating, UsageMetadata).
 """
@@ -37,13 +37,13 @@ FINISH_REASONS = {
     "OTHER": "error",
     "FINISH_REASON_UNSPECIFIED": "error",
 }
-"""A word that Google adds later is an ``error`` too: nobody knows whether such an answer is whole."""
+"""OpenAI's finish reason for each of Gemini's. An unknown one is ``error``, because the answer may be incomplete."""
 
 CATEGORY_PREFIX = "HARM_CATEGORY_"
 
 
 def finish_reason_of(native: str, *, called: bool) -> str:
-    """Say why it ended. Gemini has no word of its own for an answer that calls tools."""
+    """Return OpenAI's finish reason. Gemini has no reason of its own for an answer with tool calls."""
     reason = FINISH_REASONS.get(native, "error")
     return "tool_calls" if called and reason == "stop" else reason
 
@@ -52,12 +52,12 @@ def read_delta(candidate: JsonObject, calls: int, call_id: str) -> tuple[JsonObj
     """Translate the parts of a candidate.
 
     Args:
-        candidate: Gemini's.
-        calls: how many tools this choice has called before.
-        call_id: what the ids of calls begin with that have none of their own.
+        candidate: Gemini's candidate.
+        calls: number of earlier tool calls of this choice.
+        call_id: prefix of the ids of calls without an id.
 
     Returns:
-        OpenAI's delta, empty if there is nothing in it; and how many calls are new.
+        OpenAI's delta, which may be empty, and the number of new calls.
 
     """
     delta: JsonObject = {}
@@ -93,7 +93,7 @@ def _tool_call(part: JsonObject, function: JsonObject, index: int, call_id: str)
 
 
 def _signature(part: JsonObject) -> JsonObject:
-    """Keep the signature of a thought, which must come back with the conversation."""
+    """Keep a thought signature, which must be sent back with the conversation."""
     signature = part.get("thoughtSignature")
     if not isinstance(signature, str) or not signature:
         return {}
@@ -101,7 +101,7 @@ def _signature(part: JsonObject) -> JsonObject:
 
 
 def read_logprobs(candidate: JsonObject) -> JsonObject:
-    """Translate log probabilities, if they were asked for."""
+    """Translate log probabilities; empty if there are none."""
     result = candidate.get("logprobsResult")
     if not isinstance(result, dict):
         return {}
@@ -110,9 +110,9 @@ def read_logprobs(candidate: JsonObject) -> JsonObject:
     tokens = [
         {
             **_token(token),
-            "top_logprobs": [_token(other) for other in (alternatives[at] if at < len(alternatives) else ())],
+            "top_logprobs": [_token(other) for other in (alternatives[index] if index < len(alternatives) else ())],
         }
-        for at, token in enumerate(chosen)
+        for index, token in enumerate(chosen)
     ]
     return {"logprobs": {"content": tokens, "refusal": None}} if tokens else {}
 
@@ -122,13 +122,13 @@ def _token(candidate: Any) -> JsonObject:  # noqa: ANN401 - JSON of any shape
     token, logprob = str(candidate.get("token") or ""), candidate.get("logProbability")
     return {
         "token": token,
-        "logprob": float(logprob) if isinstance(logprob, int | float) else 0.0,  # protobuf leaves out a zero
+        "logprob": float(logprob) if isinstance(logprob, int | float) else 0.0,  # protobuf omits a zero
         "bytes": list(token.encode()),
     }
 
 
 def read_filter_results(holder: JsonObject) -> JsonObject:
-    """Translate the ratings of the safety filter, by category, in the form that Azure gives them."""
+    """Translate the safety ratings, by category, in Azure's format."""
     ratings = objects_of(holder.get("safetyRatings"))
     results = {
         str(rating.get("category")).removeprefix(CATEGORY_PREFIX).lower(): {
@@ -141,7 +141,7 @@ def read_filter_results(holder: JsonObject) -> JsonObject:
 
 
 def read_usage(native: JsonObject) -> Usage:
-    """Count inclusively. Gemini's prompt holds the cached tokens; its candidates do not hold the thoughts."""
+    """Count inclusively. Gemini's prompt count includes cached tokens; its candidates' count excludes thoughts."""
     thoughts = token_count(native, "thoughtsTokenCount")
     return Usage(
         input_tokens=token_count(native, "promptTokenCount") + token_count(native, "toolUsePromptTokenCount"),

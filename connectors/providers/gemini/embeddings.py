@@ -1,7 +1,7 @@
-"""OpenAI's embeddings in Gemini's words and back.
+"""Translation of OpenAI's embeddings for Gemini.
 
-Source: Gemini API, "Embeddings" (batchEmbedContents): no count of tokens in the answer
-of most models. Vectors come as the model made them: one that is cut short by ``dimensions`` is not of length 1.
+Source: Gemini API, "Embeddings" (batchEmbedContents). Answers of most models have no token count. Vectors are not
+normalized: one that is shortened by ``dimensions`` does not have length 1.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from schemas.openai.embedding_vectors import is_vector
 
 
 def write_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[Change]]:
-    """Write one request for each text.
+    """Write one request per text.
 
     Raises:
-        ProviderError: invalid_request, naming what can't be had.
+        ProviderError: invalid_request, naming the unsupported parameter.
 
     """
     applied = EMBEDDINGS.apply(call.body, call.model)
@@ -35,15 +35,15 @@ def write_embeddings(call: ProviderCall, model: str) -> tuple[JsonObject, list[C
 
 
 def read_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Translate the vectors.
+    """Translate the answer.
 
     Raises:
-        ProviderError: server, if there is not one for each text.
+        ProviderError: server, if it does not contain one vector for each text.
 
     """
     found = body.get("embeddings") if isinstance(body, dict) else None
     if not isinstance(found, list) or len(found) != len(text_inputs(call, "gemini")):
-        raise ProviderError("server", "HTTP 200, but not with one embedding for each input", http_status=200)
+        raise ProviderError("server", "HTTP 200, but without one embedding for each input", http_status=200)
     vectors = [_vector(item) for item in found]
     native = body.get("usageMetadata")
     usage = read_usage(native) if isinstance(native, dict) else Usage()
@@ -59,5 +59,5 @@ def read_embeddings(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: A
 def _vector(item: object) -> list[float]:
     values = as_object(item).get("values")
     if not is_vector(values):
-        raise ProviderError("server", "HTTP 200, but an embedding is no list of numbers", http_status=200)
+        raise ProviderError("server", "HTTP 200, but an embedding is not a list of numbers", http_status=200)
     return values

@@ -1,7 +1,7 @@
-"""Google's errors: a canonical status, and details that say which quota is used up and when to come back.
+"""Classification of Google's errors by canonical status and details.
 
 Sources: Gemini API, "Troubleshooting" and "Rate limits"; google.rpc error details (ErrorInfo, QuotaFailure, RetryInfo).
-"You exceeded your current quota" stands in the message of a limit per minute too: only the details tell them apart.
+The message "You exceeded your current quota" is also that of a limit per minute: only the details distinguish them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ BY_REASON: dict[str, ErrorType] = {
     "CONSUMER_SUSPENDED": "auth",
     "BILLING_DISABLED": "quota_exhausted",
 }
-"""What an ErrorInfo's reason means, whatever the status: a wrong key is a 400 there."""
+"""Error type by an ErrorInfo's reason, for any status: a wrong key has status 400."""
 
 BY_STATUS: dict[str, ErrorType] = {
-    "FAILED_PRECONDITION": "auth",  # this country or account may not, until it pays
+    "FAILED_PRECONDITION": "auth",  # not available for this country or without billing
     "CANCELLED": "server",
     "DEADLINE_EXCEEDED": "timeout",
     "UNAVAILABLE": "capacity",
 }
-"""What Google's canonical status means where HTTP's says less."""
+"""Error type by Google's canonical status, where it is more specific than HTTP's."""
 
 TOO_LONG = re.compile(r"exceeds the maximum number of tokens", re.IGNORECASE)
 QUOTA_EXHAUSTED = re.compile(r"spending cap|\blimit: 0\b", re.IGNORECASE)
 DAILY_QUOTA = "PerDay"
-"""In the id of a quota that is full again at midnight, Pacific time."""
+"""Part of the id of a quota that is restored at midnight, Pacific time."""
 RETRY_IN = re.compile(r"retry in ((?:\d+(?:\.\d+)?(?:h|ms|m|s))+)", re.IGNORECASE)
 
 RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
@@ -48,17 +48,17 @@ ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 def read_error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
-    """Read a response that is no answer; see ``errors.refusal``."""
+    """Classify an error response; see ``wire.errors.parse_error``."""
     error = errors.parse_error(status, headers, content)
-    said = _error_object(content)
-    details = objects_of(said.get("details"))
+    error_object = _error_object(content)
+    details = objects_of(error_object.get("details"))
     error.retry_after_s = error.retry_after_s or _retry_after_s(details, error.message)
-    error.error_type = _classify(error, said, details)
+    error.error_type = _classify(error, error_object, details)
     return error
 
 
 def read_stream_error(response: JsonObject) -> ProviderError:
-    """Read an error that comes in a response of HTTP 200."""
+    """Classify an error in a response with status 200."""
     code = _error_object(orjson.dumps(response)).get("code")
     status = code if type(code) is int and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's error range
     error = read_error(status, {}, orjson.dumps(response))
@@ -66,7 +66,7 @@ def read_stream_error(response: JsonObject) -> ProviderError:
     return error
 
 
-def _classify(error: ProviderError, said: JsonObject, details: list[JsonObject]) -> ErrorType:
+def _classify(error: ProviderError, error_object: JsonObject, details: list[JsonObject]) -> ErrorType:
     reasons = [str(detail.get("reason")) for detail in details if detail.get("@type") == ERROR_INFO]
     by_reason = next((BY_REASON[reason] for reason in reasons if reason in BY_REASON), None)
     if by_reason:
@@ -75,11 +75,11 @@ def _classify(error: ProviderError, said: JsonObject, details: list[JsonObject])
         return _classify_quota(error, details)
     if TOO_LONG.search(error.message) and error.error_type == "invalid_request":
         return "context_length"
-    return BY_STATUS.get(str(said.get("status")), error.error_type)
+    return BY_STATUS.get(str(error_object.get("status")), error.error_type)
 
 
 def _classify_quota(error: ProviderError, details: list[JsonObject]) -> ErrorType:
-    """Tell a limit that passes from one that does not."""
+    """Distinguish a rate limit from an exhausted quota."""
     violations = [
         violation
         for detail in details
@@ -104,7 +104,7 @@ def _retry_after_s(details: list[JsonObject], message: str) -> float | None:
 
 
 def _error_object(content: bytes) -> JsonObject:
-    """Find the error object, also where it is wrapped in a list of one."""
+    """Return the error object, also from a list with one item."""
     try:
         body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -1,8 +1,8 @@
-"""A conversation in Gemini's words: contents of parts, said by the user or the model, and the system's words apart.
+"""Translation of OpenAI's messages into Gemini's contents and system instruction.
 
 Sources: Gemini API, "Generating content" (Content, Part), "Function calling", "Thought signatures", "File input
-methods". A function's answer is matched by the name of the function and by its place; the id of the call goes along,
-which tells two calls of one function apart.
+methods". Gemini matches a function response by the function's name and its position; the id of the call is sent too,
+to distinguish two calls of one function.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.json_types import JsonObject
 
 DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 FETCHED_SCHEMES = ("https://", "gs://")
-"""What Google fetches by itself."""
+"""URL schemes that Google fetches itself."""
 MEDIA_TYPES = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -30,24 +30,24 @@ MEDIA_TYPES = {
     "heif": "image/heif",
     "pdf": "application/pdf",
 }
-"""By the ending of a URL; without a type Google looks for itself."""
+"""Media type by the URL's file extension; without one Google detects it."""
 
 UNSIGNED_CALLS = "gemini-[12].*"
-"""Models that take a call of their own back without its thought signature."""
+"""Models that accept their own calls without thought signatures."""
 NO_SIGNATURE = "skip_thought_signature_validator"
-"""What Google wants in place of the signature of a call that another model made."""
+"""Signature that Google accepts for calls of another model."""
 
 
 def write_contents(
     messages: Sequence[JsonObject], model: str, changes: list[Change]
 ) -> tuple[list[JsonObject], list[JsonObject]]:
-    """Translate the messages, in order.
+    """Translate the messages in order.
 
     Returns:
-        The contents, and the parts of the system's instruction.
+        The contents, and the parts of the system instruction.
 
     Raises:
-        ProviderError: invalid_request for messages, if one of them can't be said.
+        ProviderError: invalid_request for messages, if one of them cannot be translated.
 
     """
     contents: list[JsonObject] = []
@@ -64,26 +64,26 @@ def write_contents(
             case "tool":
                 _add_result(contents, message, names)
             case role:
-                raise _untranslatable(f"a message of role {role!r} is the form before tools")
+                raise _untranslatable(f"role {role!r} is not supported; use tool")
     if not contents:
-        raise _untranslatable("it needs a message that is not the system's")
+        raise _untranslatable("a message other than the system's is required")
     changes += _changes(messages, contents)
     return contents, system
 
 
 def _changes(messages: Sequence[JsonObject], contents: Sequence[JsonObject]) -> Iterator[Change]:
-    """What a conversation says beside its words, and Gemini has no place for; and what it needs and we had not."""
+    """Yield the record of dropped message members and added signatures."""
     lists = [content for message in messages if isinstance(content := message.get("content"), list)]
     images = [part["image_url"] for parts in lists for part in parts if part.get("type") == "image_url"]
     if any(message.get("name") for message in messages):
-        yield Change(param="messages.name", action="dropped", detail="speakers have no names there")
+        yield Change(param="messages.name", action="dropped", detail="Gemini has no names of participants")
     if any(image.get("detail") not in {None, "auto"} for image in images):
-        yield Change(param="messages.image_url.detail", action="dropped", detail="it chooses the resolution itself")
+        yield Change(param="messages.image_url.detail", action="dropped", detail="Gemini chooses the resolution itself")
     if any(part.get("thoughtSignature") == NO_SIGNATURE for content in contents for part in content["parts"]):
         yield Change(param="messages.tool_calls", action="transformed", detail="thoughtSignature")
 
 
-def _parts(content: Any) -> list[JsonObject]:  # noqa: ANN401 - words, or a list of parts
+def _parts(content: Any) -> list[JsonObject]:  # noqa: ANN401 - a text, or a list of parts
     if not isinstance(content, list):
         return [{"text": content or ""}]
     return [_part(part) for part in content]
@@ -102,7 +102,9 @@ def _part(part: JsonObject) -> JsonObject:
             return {"inlineData": {"mimeType": f"audio/{audio['format']}", "data": audio["data"]}}
         case "file" if part["file"].get("file_data"):
             return _from_url(part["file"]["file_data"])
-    raise _untranslatable(f"a part of type {part.get('type')!r} must hold its data: nothing was uploaded there")
+    raise _untranslatable(
+        f"a part of type {part.get('type')!r} must contain its data: files uploaded to OpenAI are not available"
+    )
 
 
 def _from_url(url: str) -> JsonObject:
@@ -110,7 +112,7 @@ def _from_url(url: str) -> JsonObject:
     if data:
         return {"inlineData": {"mimeType": data[1].lower(), "data": url[data.end() :]}}
     if not url.startswith(FETCHED_SCHEMES):
-        raise _untranslatable("a URL must be https, gs, or data in base64")
+        raise _untranslatable("a URL must be https, gs or a base64 data URL")
     ending = re.split(r"[?#]", url, maxsplit=1)[0].rpartition(".")[2].lower()
     media_type = {"mimeType": MEDIA_TYPES[ending]} if ending in MEDIA_TYPES else {}
     return {"fileData": {**media_type, "fileUri": url}}
@@ -118,7 +120,7 @@ def _from_url(url: str) -> JsonObject:
 
 def _add_model(contents: list[JsonObject], message: JsonObject, model: str, names: dict[str, str]) -> None:
     if message.get("function_call") or message.get("audio"):
-        raise _untranslatable("function_call and audio of an earlier answer can't be said")
+        raise _untranslatable("function_call and audio of an earlier answer are not supported")
     parts = _text_parts(message)
     calls = [_function_call(call, names) for call in message.get("tool_calls") or ()]
     if calls and "thoughtSignature" not in calls[0] and not fnmatch.fnmatchcase(model, UNSIGNED_CALLS):
@@ -128,10 +130,10 @@ def _add_model(contents: list[JsonObject], message: JsonObject, model: str, name
 
 
 def _text_parts(message: JsonObject) -> list[JsonObject]:
-    """Translate the words of an earlier answer. Its signature must come back on a part, be it an empty one."""
+    """Translate the text of an earlier answer. Its signature must be on a part, if need be an empty one."""
     content = message.get("content")
-    words = content if content is not None else message.get("refusal")
-    parts = _parts(words) if words else []
+    text = content if content is not None else message.get("refusal")
+    parts = _parts(text) if text else []
     signature = _signature(message)
     if signature:
         parts = parts or [{"text": ""}]
@@ -141,7 +143,7 @@ def _text_parts(message: JsonObject) -> list[JsonObject]:
 
 def _function_call(call: JsonObject, names: dict[str, str]) -> JsonObject:
     if call.get("type", "function") != "function":
-        raise _untranslatable("only calls of functions are known")
+        raise _untranslatable("only calls of functions are supported")
     function = call["function"]
     names[call["id"]] = function["name"]
     arguments = parse_object(function.get("arguments") or "{}")
@@ -155,10 +157,10 @@ def _function_call(call: JsonObject, names: dict[str, str]) -> JsonObject:
 
 
 def _add_result(contents: list[JsonObject], message: JsonObject, names: dict[str, str]) -> None:
-    """Answer one call. The answers to all calls of one turn must stand in one content."""
+    """Add a tool result. The results of all calls of one turn must be in one content."""
     call_id = message["tool_call_id"]
     if call_id not in names:
-        raise _untranslatable("a tool's answer has a tool_call_id that no call before it has")
+        raise _untranslatable("a tool result has a tool_call_id that no earlier call has")
     text = "".join(part["text"] for part in _parts(message.get("content")))
     answer = parse_object(text)
     response = {"id": call_id, "name": names[call_id], "response": {"result": text} if answer is None else answer}
@@ -168,9 +170,9 @@ def _add_result(contents: list[JsonObject], message: JsonObject, names: dict[str
 
 
 def _signature(holder: JsonObject) -> str:
-    """Find what Gemini gave along and wants to have back, in the spelling of Google's OpenAI-compatible endpoint."""
+    """Return a thought signature, in the format of Google's OpenAI-compatible endpoint."""
     return as_text(object_at(holder.get("extra_content"), "google").get("thought_signature"))
 
 
 def _untranslatable(why: str) -> ProviderError:
-    return invalid_parameter("messages", f"messages can't be translated for gemini: {why}")
+    return invalid_parameter("messages", f"messages cannot be translated for gemini: {why}")

@@ -1,7 +1,7 @@
-"""What becomes of OpenAI's parameters at Gemini, and what an effort to reason means there.
+"""Parameter rules of Gemini, and its thinking settings for each reasoning effort.
 
 Sources: Gemini API, "Generating content" (GenerationConfig), "Thinking", "Embeddings", and "OpenAI compatibility",
-whose own table of reasoning efforts this one is.
+from which the table of reasoning efforts is taken.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from schemas.events.vocabulary import Operation
 from schemas.json_types import JsonObject
 
 _INT32 = 2**31
-_NO_END_USER = drop("there is no field for the end user")
-_NO_LABELS = drop("there are no labels in this API")
-_CACHES = drop("it caches by itself")
+_NO_END_USER = drop("it has no field for the end user")
+_NO_LABELS = drop("it accepts no labels")
+_CACHES = drop("it manages its own cache")
 
 CHAT = ParameterRules(
     "gemini",
@@ -36,22 +36,22 @@ CHAT = ParameterRules(
         "reasoning_effort": Rule("transform", "thinkingConfig"),
         "tools": Rule("transform", "tools.functionDeclarations", default=[]),
         "tool_choice": Rule("transform", "toolConfig"),
-        "parallel_tool_calls": Rule("transform", reason="false is refused beside tools", default=True),
-        "modalities": refuse("it answers in text", ["text"]),
-        "audio": refuse("it answers in text"),
-        "logit_bias": refuse("it has no bias for single tokens", {}),
+        "parallel_tool_calls": Rule("transform", reason="false is refused with tools", default=True),
+        "modalities": refuse("it returns only text", ["text"]),
+        "audio": refuse("it returns only text"),
+        "logit_bias": refuse("it has no token bias", {}),
         "functions": refuse("use tools"),
         "function_call": refuse("use tool_choice"),
-        "web_search_options": refuse("it searches the web by a tool of its own"),
+        "web_search_options": refuse("it has its own tool for web search"),
         "metadata": _NO_LABELS,
         "user": _NO_END_USER,
         "safety_identifier": _NO_END_USER,
         "prompt_cache_key": _CACHES,
         "prompt_cache_retention": _CACHES,
-        "prediction": drop("it takes no hint that only makes an answer faster"),
-        "service_tier": drop("its tiers are others", "auto"),
-        "store": drop("nothing is kept there for later", default=False),
-        "verbosity": drop("there is no such setting", "medium"),
+        "prediction": drop("it does not know this speed hint"),
+        "service_tier": drop("it has other tiers", "auto"),
+        "store": drop("it stores no answers", default=False),
+        "verbosity": drop("it has no such setting", "medium"),
     },
 )
 
@@ -60,7 +60,7 @@ EMBEDDINGS = ParameterRules(
     {
         "dimensions": Rule("rename", "outputDimensionality", low=1),
         "task_type": Rule("rename", "taskType"),
-        "encoding_format": Rule("transform", reason="the gateway encodes: numbers are all it gives", default="float"),
+        "encoding_format": Rule("transform", reason="the gateway encodes the vectors as base64", default="float"),
         "user": _NO_END_USER,
         "metadata": _NO_LABELS,
     },
@@ -88,5 +88,6 @@ THINKING: tuple[tuple[str, Mapping[str, JsonObject]], ...] = (
     ("gemini-*pro*", _levels(minimal="LOW")),
     ("*", _levels()),
 )
-"""What an effort means, by shell pattern of the model's name; the first that matches counts. Levels since Gemini 3,
-which can't be kept from thinking; a budget in tokens before it; nothing at all before 2.5."""
+"""Thinking settings of each effort, by shell pattern of the model's name; the first match applies. Gemini 3 and later
+have levels and cannot turn thinking off; 2.5 has a token budget; earlier models have no setting.
+"""

@@ -1,8 +1,8 @@
 """Google's Gemini API with a key: generateContent, streamGenerateContent and batchEmbedContents.
 
-The facts, from Google's own reference (source: Gemini API, "Generating content", "Embeddings"): POST
-{base_url}/models/{model}:{method}, the key in ``x-goog-api-key`` and never in the URL, where proxies would log it.
-Embeddings come without a count of tokens: their usage is then zero, with no native usage beside it to say otherwise.
+Source: Gemini API, "Generating content", "Embeddings". POST {base_url}/models/{model}:{method}, with the key in
+``x-goog-api-key`` and not in the URL, which proxies log. Embeddings without a token count have a usage of zero and no
+native usage.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from connectors.providers.wire.http_provider import HttpProvider, ProviderReques
 HOST = "https://generativelanguage.googleapis.com/v1beta"
 
 COLLECTIONS = ("models/", "tunedModels/")
-"""A model's full name starts with one of them; without it is one of ``models/``."""
+"""Prefixes of a model's full name; a name without one is in ``models/``."""
 
 
 class GeminiSettings(ProviderSettings):
-    """How to reach the Gemini API."""
+    """Settings of the Gemini API."""
 
     kind: Literal["gemini"] = "gemini"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
     api_key: HeaderSecret | None = None
     safety: dict[str, str] = Field(default_factory=dict)
-    """What to block from which probability on, as HARM_CATEGORY_…: BLOCK_…; Google's defaults for what is not here."""
+    """Blocking thresholds, as HARM_CATEGORY_…: BLOCK_…; other categories keep Google's defaults."""
 
     @model_validator(mode="after")
     def _check_key(self) -> GeminiSettings:
@@ -44,7 +44,7 @@ class GeminiSettings(ProviderSettings):
 
 
 class Gemini(HttpProvider):
-    """The Gemini API, by one key."""
+    """Gemini API with one key."""
 
     Settings: ClassVar[type[ProviderSettings]] = GeminiSettings
 
@@ -57,7 +57,7 @@ class Gemini(HttpProvider):
         ]
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
-        """Translate the request; the model stands in the path."""
+        """Translate the request; the model is in the path."""
         model = resource_name(call.model)
         if call.operation == "embeddings":
             body, changes = write_embeddings(call, model)
@@ -73,15 +73,15 @@ class Gemini(HttpProvider):
         return read_embeddings(call, body) if call.operation == "embeddings" else read_completion(call, body)
 
     def stream_decoder(self, call: ProviderCall) -> StreamDecoder:
-        """Every event of a stream is a response as a whole answer would be, with the next piece in it."""
+        """Create the decoder: each event of a stream has the format of a complete response."""
         return GeminiStreamDecoder(call)
 
     def to_error(self, response: Response) -> ProviderError:
-        """Google's errors hold their reason and their hint in ``details``."""
+        """Classify an error by its details."""
         return read_error(response.status, response.headers, response.content)
 
 
 def resource_name(model: str) -> str:
-    """Write a model's full name as it stands in a path; no name can leave its place there."""
+    """Return a model's full name for a path, quoted so that it cannot leave its path segment."""
     collection = next((prefix for prefix in COLLECTIONS if model.startswith(prefix)), "")
     return (collection or COLLECTIONS[0]) + quote(model.removeprefix(collection), safe="")

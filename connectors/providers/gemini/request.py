@@ -1,4 +1,4 @@
-"""OpenAI's chat request in Gemini's words: the generation's settings, the tools and how much to think.
+"""Translation of OpenAI's chat request: generation settings, tools and thinking.
 
 Sources: Gemini API, "Generating content" (GenerationConfig), "Function calling", "Structured output", "Thinking".
 """
@@ -19,14 +19,14 @@ from schemas.json_types import JsonObject
 MAX_STOPS = 5
 
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-"""OpenAI's tool choices in Google's words. VALIDATED is AUTO with calls that are sure to fit their schema."""
+"""Gemini's mode for each tool choice. VALIDATED is AUTO with calls that always match their schema."""
 
 
 def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-    """Write the body.
+    """Write the request body.
 
     Raises:
-        ProviderError: invalid_request, naming what can't be had.
+        ProviderError: invalid_request, naming the unsupported parameter.
 
     """
     model = call.model.rpartition("/")[2]
@@ -45,21 +45,21 @@ def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
 
 
 def _transformed(applied: AppliedParameters, model: str) -> JsonObject:
-    asked = applied.transform
+    parameters = applied.transform
     config: JsonObject = {}
-    if "stop" in asked:
-        config["stopSequences"] = _stops(asked["stop"])
-    if "response_format" in asked:
-        config |= _response_format(asked["response_format"], model)
-    if "reasoning_effort" in asked:
-        config["thinkingConfig"] = _thinking(asked["reasoning_effort"], model)
+    if "stop" in parameters:
+        config["stopSequences"] = _stops(parameters["stop"])
+    if "response_format" in parameters:
+        config |= _response_format(parameters["response_format"], model)
+    if "reasoning_effort" in parameters:
+        config["thinkingConfig"] = _thinking(parameters["reasoning_effort"], model)
     return {name: value for name, value in config.items() if value != {}}
 
 
 def _stops(stop: object) -> list[Any]:
     stops = stop if isinstance(stop, list) else [stop]
     if len(stops) > MAX_STOPS:
-        raise invalid_parameter("stop", f"stop must hold at most {MAX_STOPS} texts for gemini")
+        raise invalid_parameter("stop", f"stop must contain at most {MAX_STOPS} texts for gemini")
     return stops
 
 
@@ -92,7 +92,7 @@ def _tools(applied: AppliedParameters, model: str) -> JsonObject:
             raise invalid_parameter("tool_choice", "tool_choice needs tools")
         return {}
     if "parallel_tool_calls" in applied.transform:
-        raise _unsupported("parallel_tool_calls", model, "it can't be kept from calling several tools at once")
+        raise _unsupported("parallel_tool_calls", model, "it cannot limit the answer to one call")
     written: JsonObject = {"tools": [{"functionDeclarations": [_declaration(tool, model) for tool in tools]}]}
     strict = any(tool["function"].get("strict") for tool in tools)
     config = _calling_config(choice if choice is not None else "auto", model, strict=strict)
@@ -102,9 +102,12 @@ def _tools(applied: AppliedParameters, model: str) -> JsonObject:
 
 
 def _declaration(tool: Mapping[str, Any], model: str) -> JsonObject:
-    """Name the schema as JSON Schema: ``parameters`` would take Google's own subset only, without $ref and $defs."""
+    """Write a function's declaration.
+
+    ``parametersJsonSchema`` takes JSON Schema; ``parameters`` takes only Google's subset, without $ref and $defs.
+    """
     if tool.get("type") != "function":
-        raise _unsupported("tools", model, "only functions are known there")
+        raise _unsupported("tools", model, "only functions are supported")
     function = tool["function"]
     declaration: JsonObject = {"name": function["name"]}
     if function.get("description"):
@@ -125,7 +128,7 @@ def _calling_config(choice: Any, model: str, *, strict: bool) -> JsonObject:  # 
         mode = "ANY" if allowed.get("mode") == "required" else "VALIDATED"
         if isinstance(allowed.get("tools"), list) and allowed["tools"]:
             return {"mode": mode, "allowedFunctionNames": [_name(tool, model) for tool in allowed["tools"]]}
-    raise _unsupported("tool_choice", model, "it must be none, auto, required, or name functions")
+    raise _unsupported("tool_choice", model, "it must be none, auto, required or named functions")
 
 
 def _name(tool: Any, model: str) -> str:  # noqa: ANN401 - as the caller wrote it
@@ -136,5 +139,5 @@ def _name(tool: Any, model: str) -> str:  # noqa: ANN401 - as the caller wrote i
     return name
 
 
-def _unsupported(param: str, model: str, why: str) -> ProviderError:
-    return invalid_parameter(param, f"{param} is not supported by gemini/{model}: {why}")
+def _unsupported(param: str, model: str, reason: str) -> ProviderError:
+    return invalid_parameter(param, f"{param} is not supported by gemini/{model}: {reason}")

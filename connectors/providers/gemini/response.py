@@ -1,7 +1,7 @@
-"""Gemini's answers as OpenAI's, whole or streamed: the same object, only cut into more or fewer pieces.
+"""Translation of Gemini's answers, whole or streamed: both have the same format.
 
 Sources: Gemini API, "Generating content" (GenerateContentResponse, Candidate, FinishReason, UsageMetadata) and
-"Thought signatures". Pictures and code that a model may answer with are not translated.
+"Thought signatures". Images and code in answers are not translated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from schemas.json_types import JsonObject
 
 
 class GeminiStreamDecoder:
-    """Reads the responses of one call, in order; a ``Decoder``. There is no end marker but the finish reasons."""
+    """Decoder of the responses of one call; see ``StreamDecoder``. The end is known by the finish reasons only."""
 
     def __init__(self, call: ProviderCall) -> None:
         self.finish_reasons: list[str] = []
@@ -41,12 +41,12 @@ class GeminiStreamDecoder:
         self._head: JsonObject = {}
         self._fallback_id, self._model = f"chatcmpl-{call.request_id}", call.model
         self._calls: dict[int, int] = {}
-        """How many calls of tools each choice has made so far."""
+        """Number of tool calls of each choice."""
         self._open: dict[int, bool] = {}
-        """The choices that began, and whether they are still to end."""
+        """Whether each choice that started is still incomplete."""
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
-        """See ``Decoder``."""
+        """See ``StreamDecoder``."""
         for event in self._events.feed(data):
             yield from self._event(event.data)
 
@@ -69,29 +69,29 @@ class GeminiStreamDecoder:
         """Translate the next response.
 
         Raises:
-            ProviderError: it is an error, or no response.
+            ProviderError: it is an error, or not a response.
 
         """
         if isinstance(response, list) and response:
             response = response[0]
         if not isinstance(response, dict):
-            raise ProviderError("server", "HTTP 200, but not with a response of Gemini's", http_status=200)
+            raise ProviderError("server", "HTTP 200, but the body is not a Gemini response", http_status=200)
         if response.get("error"):
             raise read_stream_error(response)
         self._read_head(response)
         candidates = objects_of(response.get("candidates"))
-        chunks = [chunk for place, item in enumerate(candidates) for chunk in self._candidate(place, item)]
+        chunks = [chunk for position, item in enumerate(candidates) for chunk in self._candidate(position, item)]
         blocked = object_at(response, "promptFeedback").get("blockReason")
         if isinstance(blocked, str) and not (candidates or self._open):
             chunks = self._blocked_answer(blocked, response["promptFeedback"])
         return chunks
 
     def usage_chunk(self) -> JsonObject:
-        """Make the chunk that brings the usage, after all others."""
+        """Return the chunk with the usage, which follows all others."""
         return self._chunk() | {"usage": openai_usage(self.usage, "cached_tokens", "reasoning_tokens")}
 
     def _read_head(self, response: JsonObject) -> None:
-        """Keep what a stream has once: its id and its model. Of the usage the last one counts."""
+        """Keep the id and model of the first response, and the usage of the last one."""
         if not self._head:
             self._head = {
                 "id": as_text(response.get("responseId")) or self._fallback_id,
@@ -103,9 +103,9 @@ class GeminiStreamDecoder:
         if isinstance(usage, dict):
             self.native_usage, self.usage = usage, read_usage(usage)
 
-    def _candidate(self, place: int, candidate: JsonObject) -> list[JsonObject]:
+    def _candidate(self, position: int, candidate: JsonObject) -> list[JsonObject]:
         index = candidate.get("index")
-        index = index if type(index) is int and index >= 0 else place
+        index = index if type(index) is int and index >= 0 else position
         delta, calls = read_delta(candidate, self._calls.get(index, 0), self._call_id(index))
         self._calls[index] = self._calls.get(index, 0) + calls
         extra = read_logprobs(candidate)
@@ -121,9 +121,9 @@ class GeminiStreamDecoder:
         return chunks
 
     def _blocked_answer(self, reason: str, feedback: JsonObject) -> list[JsonObject]:
-        """Say that the question was not let through: an answer without words, as OpenAI's filter gives it."""
-        begun = self._chunk({"index": 0, "delta": self._first_delta(0, {})})
-        return [begun, self._last_chunk(0, reason, "content_filter", read_filter_results(feedback))]
+        """Return an empty answer for a blocked prompt, as OpenAI's content filter does."""
+        first = self._chunk({"index": 0, "delta": self._first_delta(0, {})})
+        return [first, self._last_chunk(0, reason, "content_filter", read_filter_results(feedback))]
 
     def _first_delta(self, index: int, delta: JsonObject) -> JsonObject:
         if index in self._open:
@@ -142,26 +142,26 @@ class GeminiStreamDecoder:
         return {**self._head, "choices": [{"finish_reason": None, **choice} for choice in choices]}
 
     def _call_id(self, index: int) -> str:
-        """Make what the ids of a choice's calls begin with: the same for the same answer, another for every other."""
+        """Return the prefix of a choice's call ids: stable for an answer, and unique to it."""
         return "call_" + hashlib.sha256(f"{self._head['id']}/{index}".encode()).hexdigest()[:20]
 
 
 def read_completion(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Translate an answer that came in one piece.
+    """Translate a complete answer.
 
     Raises:
-        ProviderError: server, if it holds no answer.
+        ProviderError: server, if it contains no answer.
 
     """
     reader, assembly = GeminiStreamDecoder(call), ChunkAssembler()
     for chunk in reader.read(body):
         assembly.add(chunk)
     if not assembly.is_finished:
-        raise ProviderError("server", "HTTP 200, but no candidate that came to its end", http_status=200)
+        raise ProviderError("server", "HTTP 200, but no candidate is complete", http_status=200)
     assembly.add(reader.usage_chunk())
     answer = assembly.body
-    for call_made in (made for choice in answer["choices"] for made in choice["message"].get("tool_calls", ())):
-        del call_made["index"]  # a whole answer's calls are counted by their place
+    for tool_call in (item for choice in answer["choices"] for item in choice["message"].get("tool_calls", ())):
+        del tool_call["index"]  # a complete answer's calls have no index
     return ProviderAnswer(
         body=answer,
         http_status=200,

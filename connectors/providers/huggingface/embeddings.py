@@ -1,4 +1,4 @@
-"""Embeddings of the router's own provider, hf-inference, which does not speak OpenAI's words for them.
+"""Embeddings of the router's own provider, hf-inference, which has another format than OpenAI's.
 
 Source: Inference Providers, "Feature Extraction": POST /hf-inference/models/{model}/pipeline/feature-extraction.
 """
@@ -17,28 +17,26 @@ from schemas.json_types import JsonObject
 PATH = "/hf-inference/models/{model}/pipeline/feature-extraction"
 
 MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
-"""A model's name on the Hub: it becomes a part of the path, so nothing else may."""
+"""A model's name on the Hub. It is part of the path, so no other characters are allowed."""
 
 
 def pipeline_path(call: ProviderCall) -> str:
-    """Where the model is.
+    """Return the path of the model.
 
     Raises:
-        ProviderError: invalid_request, for a provider other than hf-inference, or what is no model's name.
+        ProviderError: invalid_request, for a provider other than hf-inference, or an invalid model name.
 
     """
     model, _, provider = call.model.partition(":")
     if provider not in {"", "hf-inference"}:
-        raise invalid_parameter(
-            "model", f"embeddings through huggingface are made by hf-inference only, not by {provider}"
-        )
+        raise invalid_parameter("model", f"huggingface supports embeddings by hf-inference only, not by {provider}")
     if not MODEL.fullmatch(model):
-        raise invalid_parameter("model", "the model's name must be that of a model on the Hub, as org/name")
+        raise invalid_parameter("model", "model must be the name of a model on the Hub, as org/name")
     return PATH.format(model=model)
 
 
 def write_inputs(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-    """Write the inputs: always a list, so that a list comes back.
+    """Write the inputs, always as a list, so that the answer is a list.
 
     Raises:
         ProviderError: invalid_request, for token ids.
@@ -50,14 +48,14 @@ def write_inputs(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
 
 
 def read_vectors(call: ProviderCall, body: Any) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-    """Read a list of vectors; nobody says how many tokens they cost.
+    """Translate a list of vectors; the answer has no token count.
 
     Raises:
-        ProviderError: server, if it is no such list.
+        ProviderError: server, if it is not a list of vectors.
 
     """
     if not isinstance(body, list) or not all(_is_vector(vector) for vector in body):
-        reason = "the body is no list of vectors: is this a model for embeddings?"
+        reason = "the body is not a list of vectors; the model may not be an embedding model"
         raise ProviderError("server", f"HTTP 200, but {reason}", http_status=200)
     answer = embeddings_body(call.model, body, 0)
     return ProviderAnswer(answer, 200, Usage(), response_model=call.model)

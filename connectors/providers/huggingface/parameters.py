@@ -1,4 +1,4 @@
-"""What becomes of each parameter at Hugging Face's router, and at its two servers.
+"""Parameter rules of Hugging Face's router and of its two servers.
 
 Source: Inference Providers, "Chat Completion" and "Feature Extraction"; Text Generation Inference and Text Embeddings
 Inference, their OpenAPI documents.
@@ -29,8 +29,8 @@ ROUTER: Mapping[Operation, ParameterRules] = {
         "huggingface",
         {
             **dict.fromkeys(PIPELINE_ONLY, PASS),
-            "encoding_format": Rule("transform", reason="the gateway encodes, the provider gives numbers only"),
-            "dimensions": refuse("its vectors have the size of the model"),
+            "encoding_format": Rule("transform", reason="the gateway encodes the vectors as base64"),
+            "dimensions": refuse("its vectors have the model's size"),
             "user": PLATFORM_RULES["user"],
             "metadata": PLATFORM_RULES["metadata"],
         },
@@ -43,9 +43,9 @@ TGI: Mapping[Operation, ParameterRules] = {
         {
             **SHARED_CHAT_RULES,
             "guideline": PASS,
-            "n": refuse("it gives one answer", 1),
+            "n": refuse("it returns one answer", 1),
             "logit_bias": refuse("it has no such setting", {}),
-            "parallel_tool_calls": drop("a model calls as many tools as it likes", default=True),
+            "parallel_tool_calls": drop("the model decides how many tools it calls", default=True),
             "reasoning_effort": drop("its models have no such setting"),
         },
     ),

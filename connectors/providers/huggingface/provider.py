@@ -1,7 +1,8 @@
-"""Hugging Face: its router to many providers, and its servers TGI (text) and TEI (embeddings) on one's own machines.
+"""Hugging Face: its router to many providers, and its self-hosted servers TGI (text) and TEI (embeddings).
 
 Source: Inference Providers documentation, "Chat Completion"; Text Generation Inference, "Messages API"; Text Embeddings
-Inference, "Quick tour". The router takes a model as org/name, with :provider, :fastest, :cheapest or :preferred behind.
+Inference, "Quick tour". A model of the router is org/name, optionally followed by :provider, :fastest, :cheapest or
+:preferred.
 """
 
 from __future__ import annotations
@@ -31,49 +32,52 @@ PARAMETERS = ROUTER
 SERVERS: Mapping[str, Mapping[Operation, ParameterRules]] = {"router": ROUTER, "tgi": TGI, "tei": TEI}
 
 TOO_LONG = re.compile(r"must have less than \d+ tokens|must be <= \d+")
-"""TGI and TEI: the only sign that the input is beyond what the model takes."""
+"""Text of TGI and TEI for an input above the model's limit; they send no code."""
 
 RESET_S = re.compile(r";\s*r=0\s*;\s*t=(\d+)")
-"""Of a limit that is used up, the seconds until it is renewed: IETF's draft of the ratelimit header, as the Hub has."""
+"""Seconds until an exhausted limit is restored, in the ratelimit header of the IETF draft, as the Hub sends it."""
 
 
 class HuggingFaceSettings(OpenAICompatibleSettings):
-    """How to reach the router, or a server of one's own."""
+    """Settings of the router, or of a self-hosted server."""
 
     kind: Literal["huggingface"] = "huggingface"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
     server: Literal["router", "tgi", "tei"] = "router"
-    """What is there."""
+    """Type of the server at base_url."""
     bill_to: HeaderText = ""
-    """The organization that pays, instead of the key's owner."""
+    """Organization that is billed instead of the key's owner."""
 
     @model_validator(mode="after")
     def _check_server(self) -> HuggingFaceSettings:
         routed = self.base_url.rstrip("/") == HOST
         if routed and self.server != "router":
-            raise ValueError(f"base_url is needed for server: {self.server}")
+            raise ValueError(f"base_url is required for server: {self.server}")
         if routed and not self.has_key:
-            raise ValueError("api_key is needed for the router")
+            raise ValueError("api_key is required for the router")
         return self
 
     def price_key(self, model: str) -> tuple[str, str]:
-        """Each provider behind the router has its price; who leaves the choice to the router learns none beforehand."""
+        """Return the provider behind the router and the model.
+
+        Each provider has its own price. If the router chooses the provider, the price is not known in advance.
+        """
         name, _, provider = model.partition(":")
         return (f"huggingface_{provider}" if self.server == "router" and provider else ""), name
 
     def credentials(self) -> dict[str, str]:
-        """The key, and who pays."""
+        """Return the key, and the organization that is billed."""
         return super().credentials() | ({"x-hf-bill-to": self.bill_to} if self.bill_to else {})
 
 
 class HuggingFaceChoice(ChoiceReader):
-    """TGI says in its own words why it stopped."""
+    """Reader of choices with TGI's own finish reasons."""
 
     finish_reasons: ClassVar[Mapping[str, str]] = {"eos_token": "stop", "stop_sequence": "stop"}
 
 
 class HuggingFace(OpenAICompatibleProvider):
-    """The router, or one server."""
+    """The router, or one self-hosted server."""
 
     Settings: ClassVar[type[ProviderSettings]] = HuggingFaceSettings
     message_names = SERVER_NAMES
@@ -90,27 +94,27 @@ class HuggingFace(OpenAICompatibleProvider):
         return self._server == "router" and call.operation == "embeddings"
 
     def path(self, call: ProviderCall) -> str:
-        """All speak OpenAI's API under /v1, but for the router's embeddings."""
+        """Return OpenAI's path under /v1; only the router's embeddings have another one."""
         return f"/v1{PATHS[call.operation]}"
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
-        """Stop sequences are a list here.
+        """Translate the request; stop is always a list.
 
         Raises:
-            ProviderError: invalid_request, naming what this server has not.
+            ProviderError: invalid_request, naming the parameter that this server does not support.
 
         """
         if call.operation not in self.parameters:
             part = "messages" if call.operation == "chat" else "input"
-            raise invalid_parameter(part, f"{call.operation} can't be had at a server of the kind {self._server}")
+            raise invalid_parameter(part, f"{call.operation} is not supported by a server of type {self._server}")
         if self._uses_pipeline(call):
             return self._pipeline_request(call)
-        outgoing, stop = super().to_request(call), call.body.get("stop")
+        request, stop = super().to_request(call), call.body.get("stop")
         if stop is None:
-            return outgoing
+            return request
         changes = [Change(param="stop", action="transformed", detail="a list of one")] if isinstance(stop, str) else []
-        body = outgoing.body | {"stop": [stop] if isinstance(stop, str) else stop}
-        return ProviderRequest(outgoing.path, body, changes=[*outgoing.changes, *changes])
+        body = request.body | {"stop": [stop] if isinstance(stop, str) else stop}
+        return ProviderRequest(request.path, body, changes=[*request.changes, *changes])
 
     def _pipeline_request(self, call: ProviderCall) -> ProviderRequest:
         applied = self.parameters[call.operation].apply(call.body, call.model)
@@ -120,7 +124,7 @@ class HuggingFace(OpenAICompatibleProvider):
         )
 
     def from_response(self, call: ProviderCall, body: Any, response: Response) -> ProviderAnswer:  # noqa: ANN401 - JSON of any shape
-        """See ``Compatible``."""
+        """See ``OpenAICompatibleProvider``."""
         return (
             pipeline.read_vectors(call, body)
             if self._uses_pipeline(call)
@@ -128,7 +132,7 @@ class HuggingFace(OpenAICompatibleProvider):
         )
 
     def to_error(self, response: Response) -> ProviderError:
-        """Read what only these servers say: a length in words, a limit in IETF's header, a model without provider."""
+        """Classify an error, also by these servers' own texts and by the ratelimit header."""
         error = super().to_error(response)
         if TOO_LONG.search(error.message) and error.http_status in {400, 413, 422}:
             error.error_type = "context_length"

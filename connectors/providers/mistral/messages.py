@@ -1,7 +1,7 @@
-"""OpenAI's messages in Mistral's words.
+"""Translation of OpenAI's messages for Mistral.
 
-Source: Mistral API reference, "Chat Completion"; its error 3280: tool call ids must match ^[a-zA-Z0-9]{9}$. Names that
-it does not know are refused, in messages as well: 422, extra_forbidden.
+Source: Mistral API reference, "Chat Completion"; its error 3280: tool call ids must match ^[a-zA-Z0-9]{9}$. It
+refuses unknown members, also in messages: 422, extra_forbidden.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIELDS_BY_ROLE: dict[str, frozenset[str]] = {
     "assistant": frozenset({"role", "content", "tool_calls", "prefix"}),
     "tool": frozenset({"role", "content", "tool_call_id", "name"}),
 }
-"""By role, what a message may hold."""
+"""Members that a message of each role may have."""
 
 ROLES = {"developer": "system"}
 
@@ -32,7 +32,7 @@ _DIGITS = string.digits + string.ascii_letters
 
 
 def tool_call_id(given: str) -> str:
-    """Give the id that Mistral takes, the same one for the same id: a call and its result still belong together."""
+    """Return an id that Mistral accepts; the same id always gives the same one, so a result still matches its call."""
     if TOOL_CALL_ID.fullmatch(given):
         return given
     number = int.from_bytes(hashlib.sha256(given.encode()).digest()[:8])
@@ -47,14 +47,16 @@ def write_messages(messages: list[JsonObject]) -> tuple[list[JsonObject], list[C
     """Translate the messages.
 
     Raises:
-        ProviderError: invalid_request, naming the part that can't be had.
+        ProviderError: invalid_request, naming the part that Mistral does not support.
 
     """
     written = [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
-    lost = set[str]().union(*(_removed_fields(before, after) for before, after in zip(messages, written, strict=True)))
-    changes = [messages_without(lost)] if lost else []
+    removed = set[str]().union(
+        *(_removed_fields(before, after) for before, after in zip(messages, written, strict=True))
+    )
+    changes = [messages_without(removed)] if removed else []
     if any(_comparable(before) != _comparable(after) for before, after in zip(messages, written, strict=True)):
-        changes.append(Change(param="messages", action="transformed", detail="in Mistral's words"))
+        changes.append(Change(param="messages", action="transformed", detail="Mistral's format"))
     return written, changes
 
 
@@ -84,7 +86,7 @@ def _message(message: JsonObject, at: str) -> JsonObject:
 
 def _call(call: JsonObject, at: str) -> JsonObject:
     if not isinstance(call.get("function"), dict):
-        raise invalid_parameter(at, f"{at} must be a function's: mistral has no other tools of the caller's")
+        raise invalid_parameter(at, f"{at} must be a call of a function; mistral supports no other tools of the caller")
     return {"id": tool_call_id(str(call.get("id", ""))), "type": "function", "function": call["function"]}
 
 
@@ -103,11 +105,11 @@ def _file(file: Any, at: str) -> JsonObject:  # noqa: ANN401 - JSON of any shape
     if isinstance(file, dict) and isinstance(file.get("file_data"), str):
         name = {"document_name": file["filename"]} if file.get("filename") else {}
         return {"type": "document_url", "document_url": file["file_data"], **name}
-    raise invalid_parameter(at, f"{at} must hold the file itself as file_data: mistral can't see files at OpenAI")
+    raise invalid_parameter(at, f"{at} must contain the file as file_data: files uploaded to OpenAI are not available")
 
 
 def own_reasoning(message: JsonObject) -> JsonObject | None:
-    """Mistral's own reasoning, to give back, and no other's: models that do not reason refuse it."""
+    """Return Mistral's own reasoning, to send back; models without reasoning refuse other providers' reasoning."""
     extra, reasoning = as_object(message.get("extra_content")), message.get("reasoning_content")
     own = extra.get("mistral")
     if message.get("role") != "assistant" or not isinstance(own, dict) or not isinstance(reasoning, str):
@@ -116,9 +118,9 @@ def own_reasoning(message: JsonObject) -> JsonObject | None:
 
 
 def _with_reasoning(message: JsonObject, written: JsonObject) -> JsonObject:
-    thoughts = own_reasoning(message)
-    if thoughts is None:
+    reasoning = own_reasoning(message)
+    if reasoning is None:
         return written
-    said = written.get("content") or []
-    parts = [{"type": "text", "text": said}] if isinstance(said, str) else said
-    return {**written, "content": [thoughts, *parts]}
+    content = written.get("content") or []
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {**written, "content": [reasoning, *parts]}

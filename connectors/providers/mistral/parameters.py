@@ -1,4 +1,4 @@
-"""What becomes of each parameter at Mistral, which answers 422 to any that it does not know.
+"""Parameter rules of Mistral, which answers 422 to unknown parameters.
 
 Source: Mistral API reference, "Chat Completion" and "Embeddings", and their OpenAPI document.
 """
@@ -27,8 +27,8 @@ PARAMETERS: Mapping[Operation, ParameterRules] = {
             "seed": Rule("rename", "random_seed", low=0),
             "max_completion_tokens": Rule("rename", "max_tokens"),
             "reasoning_effort": Rule("transform", reason="none and high only"),
-            "logprobs": refuse("it gives no log probabilities", default=False),
-            "top_logprobs": refuse("it gives no log probabilities", 0),
+            "logprobs": refuse("it returns no log probabilities", default=False),
+            "top_logprobs": refuse("it returns no log probabilities", 0),
             "logit_bias": refuse("it has no such setting", {}),
         },
     ),

@@ -1,7 +1,7 @@
-"""Mistral's API: OpenAI's shape, with its own names, its own ids, and answers in parts when a model reasons.
+"""Mistral's API: OpenAI's format with its own parameter names, its own ids, and answers in parts for reasoning.
 
-Source: Mistral API reference, "Chat Completion", "Embeddings"; "Reasoning", for thinking parts. A stream brings its
-usage unasked, with the last choice.
+Source: Mistral API reference, "Chat Completion", "Embeddings"; "Reasoning", for thinking parts. A stream has its
+usage without a request for it, with the last choice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOST = "https://api.mistral.ai/v1"
 
 
 class MistralSettings(OpenAICompatibleSettings):
-    """How to reach Mistral."""
+    """Settings of Mistral."""
 
     kind: Literal["mistral"] = "mistral"
     base_url: str = Field(default=HOST, pattern=BASE_URL)
@@ -37,12 +37,12 @@ class MistralSettings(OpenAICompatibleSettings):
     @model_validator(mode="after")
     def _check_key(self) -> MistralSettings:
         if self.base_url.rstrip("/") == HOST and not self.has_key:
-            raise ValueError("api_key is needed for Mistral itself")
+            raise ValueError("api_key is required for Mistral itself")
         return self
 
 
 class MistralChoice(ChoiceReader):
-    """Reads content that is a list of parts: what was thought, and what is said."""
+    """Reader of choices whose content is a list of parts: thinking and text."""
 
     finish_reasons: ClassVar[Mapping[str, str]] = {"model_length": "length"}
 
@@ -51,7 +51,7 @@ class MistralChoice(ChoiceReader):
         self._signature: JsonObject = {}
 
     def read_message(self, part: JsonObject) -> None:
-        """Tell thinking from text. What is neither (references) has no place in OpenAI's answer."""
+        """Separate thinking and text. Other parts (references) have no place in OpenAI's format."""
         content = part.get("content")
         if not isinstance(content, list):
             return
@@ -77,21 +77,21 @@ def _join_texts(items: Any) -> str:  # noqa: ANN401 - JSON of any shape
 
 
 class Mistral(OpenAICompatibleProvider):
-    """Mistral."""
+    """Mistral, with one key."""
 
     Settings: ClassVar[type[ProviderSettings]] = MistralSettings
     parameters = PARAMETERS
     choice_reader = MistralChoice
 
     def stream_parameters(self) -> JsonObject:
-        """It has no stream_options, and answers 422 to them."""
+        """Request a stream without stream_options, to which Mistral answers 422."""
         return {"stream": True}
 
     def write_content(self, call: ProviderCall) -> tuple[JsonObject, list[Change]]:
-        """Write the messages, or the inputs, which are texts only.
+        """Write the messages, or the inputs, which must be texts.
 
         Raises:
-            ProviderError: invalid_request, naming what can't be had.
+            ProviderError: invalid_request, naming the unsupported parameter.
 
         """
         if call.operation == "chat":
@@ -101,24 +101,27 @@ class Mistral(OpenAICompatibleProvider):
         return {"input": call.body["input"]}, []
 
     def to_request(self, call: ProviderCall) -> ProviderRequest:
-        """Write the effort too, of which Mistral knows two.
+        """Translate the request, with one of Mistral's two reasoning efforts.
 
         Raises:
-            ProviderError: invalid_request, naming what can't be had.
+            ProviderError: invalid_request, naming the unsupported parameter.
 
         """
-        outgoing = super().to_request(call)
+        request = super().to_request(call)
         effort = call.body.get("reasoning_effort") if call.operation == "chat" else None
         if effort is None:
-            return outgoing
+            return request
         if effort not in EFFORTS:
             raise invalid_parameter(
                 "reasoning_effort", f"reasoning_effort must be none or high for mistral/{call.model}"
             )
-        return ProviderRequest(outgoing.path, {**outgoing.body, "reasoning_effort": effort}, changes=outgoing.changes)
+        return ProviderRequest(request.path, {**request.body, "reasoning_effort": effort}, changes=request.changes)
 
     def to_error(self, response: Response) -> ProviderError:
-        """Read what only Mistral says: that there is no such model, and 3210, of tokens as well as of inputs."""
+        """Classify an error, also by Mistral's own texts.
+
+        They are invalid_model, and 3210, which is sent for too many tokens as well as for too many inputs.
+        """
         error = super().to_error(response)
         if error.error_type == "invalid_request":
             if read_error_details(response.content).type == "invalid_model":

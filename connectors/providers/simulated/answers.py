@@ -1,4 +1,4 @@
-"""Answers that nobody thought: OpenAI-shaped bodies for the simulated provider, made from the request alone."""
+"""Generated answers of the simulated provider: bodies in OpenAI's format, derived from the request alone."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from schemas.events.parts import Usage
 from schemas.json_types import JsonObject
 
 CHARS_PER_TOKEN = 4
-"""English text, roughly."""
+"""Characters per token of English text, approximately."""
 
 WORDS = ("the", "water", "runs", "down", "to", "the", "gate", "and", "waits", "until", "the", "river", "is", "high")
 
 
 def estimate_tokens(text: str) -> int:
-    """Guess the tokens of a text; at least one."""
+    """Estimate the tokens of a text; at least one."""
     return max(1, math.ceil(len(text) / CHARS_PER_TOKEN))
 
 
 MAX_DIMENSIONS = 8192
-"""Of an embedding."""
+"""Largest size of an embedding."""
 
 
 def chat_answer(body: JsonObject, model: str, serial: str, reply_tokens: int, *, echo: bool) -> ProviderAnswer:
-    """Answer a chat: a tool call if one is required, JSON if a schema is given, else text."""
+    """Answer a chat: with a tool call if one is required, with JSON if a schema is given, else with text."""
     texts = [_content(message) for message in body.get("messages", ()) if isinstance(message, dict)]
     tool = _required_tool(body)
     if tool is not None:
@@ -72,8 +72,8 @@ def _reply(body: JsonObject, texts: list[str], reply_tokens: int, *, echo: bool)
     if form.get("type") == "json_schema":
         return orjson.dumps(smallest_value(form.get("json_schema", {}).get("schema", {}))).decode()
     if echo:
-        told = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") in ("user", "tool")]
-        return _content(told[-1]) if told else ""
+        messages = [m for m in body.get("messages", ()) if isinstance(m, dict) and m.get("role") in ("user", "tool")]
+        return _content(messages[-1]) if messages else ""
     start = len(texts[-1]) % len(WORDS) if texts else 0
     words = itertools.islice(itertools.cycle(WORDS), start, start + reply_tokens)
     return " ".join(words)
@@ -86,9 +86,10 @@ def _truncate(text: str, limit: object) -> tuple[str, str]:
 
 
 def _required_tool(body: JsonObject) -> JsonObject | None:
-    """Find the function that the caller insists on; a mere offer of tools is declined with text.
+    """Return the function that the request requires; None if a tool call is optional.
 
-    Of several each is called once, the last then for ever: so a loop of calls and results comes to its end.
+    With ``required`` each function is called once in turn, and then only the last one, so that a loop of calls and
+    results ends.
     """
     choice = body.get("tool_choice")
     tools = [tool.get("function", {}) for tool in body.get("tools") or () if isinstance(tool, dict)]
@@ -102,7 +103,7 @@ def _required_tool(body: JsonObject) -> JsonObject | None:
 
 
 def _tools_called(body: JsonObject) -> set[str]:
-    """Name what was called since the user spoke last."""
+    """Return the names of the functions called after the last user message."""
     names: set[str] = set()
     for message in body.get("messages", ()):
         if isinstance(message, dict) and message.get("role") == "user":
@@ -133,7 +134,7 @@ _SMALLEST_VALUES: dict[str, object] = {
 
 
 def smallest_value(schema: object) -> object:
-    """Make the smallest value that a plain JSON schema takes: required properties only, first choices first."""
+    """Return the smallest value for a plain JSON schema: required properties only, first choices first."""
     if not isinstance(schema, dict):
         return {}
     if "const" in schema:
@@ -156,10 +157,10 @@ def smallest_value(schema: object) -> object:
 
 
 def embeddings_answer(body: JsonObject, model: str, dimensions: int) -> ProviderAnswer:
-    """Answer with one unit vector per input; equal inputs have equal vectors, and no meaning is in them.
+    """Answer with one unit vector per input; equal inputs have equal vectors, without any meaning.
 
     Raises:
-        ProviderError: invalid_request, more dimensions than any provider has: they would take the worker's memory.
+        ProviderError: invalid_request, for more dimensions than any provider has, because they would exhaust memory.
 
     """
     inputs = _inputs(body.get("input"))
@@ -175,7 +176,7 @@ def embeddings_answer(body: JsonObject, model: str, dimensions: int) -> Provider
 
 
 def _inputs(value: object) -> list[str | list[int]]:
-    """Tell one text, several texts, one list of tokens and several of them apart."""
+    """Return a list of inputs from one text, several texts, one list of token ids or several."""
     if not isinstance(value, list):
         return [str(value)]
     if value and all(isinstance(item, int) for item in value):
@@ -184,7 +185,7 @@ def _inputs(value: object) -> list[str | list[int]]:
 
 
 def unit_vector(item: str | list[int], dimensions: int) -> list[float]:
-    """Draw a vector of length 1 from the input's hash, in single precision as OpenAI's are."""
+    """Derive a vector of length 1 from the input's hash, in single precision as OpenAI's are."""
     digest = hashlib.shake_256(orjson.dumps(item)).digest(4 * dimensions)
     raw = [number / 2**31 - 1 for number in struct.unpack(f"<{dimensions}I", digest)]
     length = math.sqrt(sum(number * number for number in raw)) or 1.0

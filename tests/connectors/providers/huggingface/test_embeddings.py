@@ -20,5 +20,5 @@ def test_what_is_no_models_name_gets_no_path(model: str) -> None:
 
 @pytest.mark.parametrize("body", [None, {}, "x", [1.0], [["a"]], [[[0.1]]], [None]])
 def test_what_is_no_list_of_vectors_is_the_servers_fault(body: object) -> None:
-    with pytest.raises(ProviderError, match="no list of vectors"):
+    with pytest.raises(ProviderError, match="not a list of vectors"):
         read_vectors(a_call(), body)
