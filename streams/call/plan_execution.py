@@ -70,7 +70,7 @@ class PlanExecution:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the last attempt was answered."""
+        """True once an attempt was answered."""
         return bool(self.attempts) and self.attempts[-1].error_type is None
 
     @property

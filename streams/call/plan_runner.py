@@ -33,7 +33,7 @@ class PlanRunner:
     Args:
         targets: the targets that this worker calls.
         target_events: publishes the state changes of the targets.
-        claims: tells whether another worker has taken over a request.
+        claims: show whether another worker has taken over a request.
         prices: of all models.
         topics: where attempts are recorded.
         stage: name of the stage, the source of the events.
@@ -103,7 +103,7 @@ class PlanRunner:
         return self._end(execution, None)
 
     def _stays_open(self, execution: PlanExecution, target_index: int, delay_s: float) -> bool:
-        """Return whether the target's circuit is still open after the delay, so that waiting would be in vain."""
+        """Return whether the target's circuit is still open after the delay: then the runner does not wait for it."""
         return self._targets.get(execution.routed.plan.targets[target_index]).retry_after_s() > delay_s
 
     async def _attempt(self, execution: PlanExecution, target_index: int) -> bool:

@@ -78,7 +78,7 @@ class AnswerLookup:
         self._scans: dict[int, asyncio.Task[None]] = {}
 
     def observe(self, record: ConsumerRecord) -> bool:
-        """Index a record if it is an answer that may be requested again; return False if the index has no room."""
+        """Index a record if it is an answer that may be requested again; return False if the index is full."""
         request_id = (record.key or b"").decode("latin-1")
         if not is_named(request_id) or not fingerprint_of(record):
             return True
@@ -153,7 +153,7 @@ class AnswerLookup:
                 await asyncio.sleep(_RETRY_BACKOFF_S)
 
     async def _add_to_index(self, history: TopicHistory, partition: int, until_ms: int) -> None:
-        """Read until the end, or until the index has no room for older answers."""
+        """Read until the end, or until the index is full of newer answers."""
         since_ms = int(self._clock() * 1000) - DAY
         async with aclosing(history.read_backwards(partition, since_ms, until_ms)) as batches:
             async for records in batches:

@@ -79,7 +79,7 @@ class WaitQueue:
 
         Returns:
             None if the permits were taken. Otherwise the estimated wait in seconds, if it exceeds the timeout: then the
-            call has not waited at all. inf if the call has waited in vain.
+            call has not waited at all. inf if the timeout passed without a permit.
 
         """
         if timeout_s <= 0:
