@@ -134,17 +134,17 @@ def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> Reques
     reply address, gets it as a replay: an outcome with its own times, which is replied to but not counted.
     """
     is_replay = is_client_retry(routed.request, end.request)
-    called = CallResult(replayed=is_replay)
+    call_result = CallResult(replayed=is_replay)
     if end.attempts:
         last = end.attempts[-1]
-        called |= {
+        call_result |= {
             "provider": last.provider,
             "provider_model": last.model,
             "attempts": last.attempt,
             "called_at": None if is_replay else end.attempts[0].started_at,
         }
     if end.outcome == "answered":
-        called |= {
+        call_result |= {
             "output": last.body,
             "response_id": last.response_id,
             "response_model": last.response_model,
@@ -153,7 +153,7 @@ def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> Reques
             "cost_usd": last.cost_usd,
             "answered_at": None if is_replay else last.finished_at,
         }
-    return settle(routed, end.outcome, end.failure, now if is_replay else end.settled_at, call_result=called)
+    return settle(routed, end.outcome, end.failure, now if is_replay else end.settled_at, call_result=call_result)
 
 
 def is_client_retry(request: Request, first: Request) -> bool:

@@ -131,8 +131,7 @@ class RequestLedger:
         try:
             self.claims.observe(record)
         except UndecodableError as error:
-            position = record.position
-            log.warning("record.unreadable", record=position, reason=str(error))
+            log.warning("record.unreadable", record=record.position, reason=str(error))
 
 
 def _is_new_try(request: Request, end: RequestEnd) -> bool:

@@ -1,4 +1,4 @@
-"""A call stage over providers that do what a test says, and what it wants on the log."""
+"""Call stages with scripted providers, and a record of what they write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIM = {"providers": {"sim": {"kind": "simulated"}, "spare": {"kind": "simulated"
 
 
 class Log:
-    """What the stage wanted on the log before it went on."""
+    """Records that the stage wrote before it returned."""
 
     def __init__(self) -> None:
         self.outputs: list[ProducerRecord] = []
@@ -34,7 +34,7 @@ class Log:
 
 
 class ScriptedProvider:
-    """A provider that does what the test says, once per call."""
+    """Provider that runs a function for each call."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
@@ -78,7 +78,7 @@ def scripted(act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> tuple[
 def fragile(
     act: Callable[[ProviderCall], Awaitable[ProviderAnswer]], **more: Any
 ) -> tuple[CallStage, ScriptedProvider]:
-    """A stage whose first provider is left alone from its second failure on."""
+    """Return a stage whose first provider's circuit opens at its second failure."""
     provider = ScriptedProvider(act)
     sim = {"kind": "simulated", "breaker": {"min_calls": 2}, **more}
     settings = Settings.model_validate({"providers": {"sim": sim, "spare": {"kind": "simulated"}}})
@@ -87,10 +87,10 @@ def fragile(
     ), provider
 
 
-async def work(
+async def process(
     event: RequestRouted | ConsumerRecord, stage: CallStage | None = None, log: Log | None = None
 ) -> Sequence[Any]:
-    """The events that the stage writes in the end."""
+    """Return the events that the stage returns."""
     stage = stage or CallStage(call_config(Settings.model_validate(SIM)), "w1", draw=lambda: 0.0)
     given = record(event) if isinstance(event, RequestRouted) else event
     return read(*await stage.process(given, (log or Log()).emit))

@@ -28,7 +28,7 @@ def prices(**own: float) -> PriceBook:
     return PriceBook(settings.prices, settings.providers)
 
 
-def test_a_tiny_cost_is_plain_decimal_text() -> None:
+def test_finished_event_writes_a_tiny_cost_without_exponent() -> None:
     answer = ProviderAnswer({}, 200, Usage(input_tokens=1))
 
     event = to_finished_event(started(routed()), answer, 9, prices(input_mtok=0.1))
@@ -37,14 +37,14 @@ def test_a_tiny_cost_is_plain_decimal_text() -> None:
     assert Decimal(event.cost_usd) == Decimal("1e-7")
 
 
-def test_without_a_price_there_is_no_cost() -> None:
+def test_finished_event_of_an_unpriced_model_has_no_cost() -> None:
     assert (
         to_finished_event(started(routed()), ProviderAnswer({}, 200, Usage(input_tokens=1)), 9, prices()).cost_usd
         is None
     )
 
 
-def test_an_answers_text_is_kept_as_it_is() -> None:
+def test_finished_event_keeps_the_text_of_an_answer_unescaped() -> None:
     event = to_finished_event(
         started(routed()), ProviderAnswer({"a": "Grüße \u0000 \U0001f30a"}, 200, Usage()), 9, prices()
     )
@@ -53,7 +53,7 @@ def test_an_answers_text_is_kept_as_it_is() -> None:
     assert "Grüße" in event.body
 
 
-def test_a_failure_keeps_its_hint_and_status() -> None:
+def test_finished_event_of_an_error_has_status_and_retry_after() -> None:
     error = ProviderError("rate_limited", "slow down", http_status=429, retry_after_s=1.0001)
 
     event = to_finished_event(started(routed()), error, 9, prices())
@@ -62,7 +62,7 @@ def test_a_failure_keeps_its_hint_and_status() -> None:
     assert (event.retry_after_ms, event.body, event.attempt, event.finished_at) == (1001, "", 2, 9)
 
 
-def test_a_failure_keeps_what_had_been_sent_and_what_was_left_out() -> None:
+def test_finished_event_of_an_error_has_the_sent_body_and_changes() -> None:
     error = ProviderError("invalid_request", "no", http_status=400)
     error.sent, error.changes = b'{"a": 1}', (Change(param="seed", action="dropped"),)
 
@@ -71,7 +71,7 @@ def test_a_failure_keeps_what_had_been_sent_and_what_was_left_out() -> None:
     assert (event.sent, event.changes) == ('{"a": 1}', error.changes)
 
 
-def test_a_request_that_expired_before_any_attempt_has_none() -> None:
+def test_settled_event_of_a_request_without_attempts_has_no_target() -> None:
     event = routed()
 
     out = to_settled_event(event, RequestEnd(event.request, "expired", EXPIRED, (), 9), 12)
@@ -79,7 +79,7 @@ def test_a_request_that_expired_before_any_attempt_has_none() -> None:
     assert (out.attempts, out.called_at, out.provider, out.settled_at, out.replayed) == (0, None, "", 9, False)
 
 
-def test_a_replay_is_settled_when_it_is_replied_to() -> None:
+def test_settled_event_of_a_replay_has_the_time_of_the_replay() -> None:
     event = routed()
 
     out = to_settled_event(event, RequestEnd(make_request(received_at=1), "expired", EXPIRED, (), 9), 12)
@@ -96,7 +96,7 @@ def test_a_replay_is_settled_when_it_is_replied_to() -> None:
         ({"reply_to": ReplyTo(topic="llm.replies.tests", partition=1)}, True),
     ],
 )
-def test_a_repeat_came_at_another_time_or_waits_elsewhere(change: dict[str, Any], *, repeat: bool) -> None:
+def test_client_retry_has_another_receive_time_or_reply_address(change: dict[str, Any], *, repeat: bool) -> None:
     first = make_request()
 
     assert is_client_retry(dataclasses.replace(first, **change), first) is repeat

@@ -40,11 +40,11 @@ class Log:
 
 def a_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
     reply_to = ReplyTo(topic="replies", partition=2, key=b"k", correlation=(Header(name="c", value=b"\xff"),))
-    asked = make_request(**{"reply_to": reply_to, "stream_topic": "replies", **request})
-    return ChunkWriter(asked, 1, log.emit, "letters", include_usage=usage)
+    request_ = make_request(**{"reply_to": reply_to, "stream_topic": "replies", **request})
+    return ChunkWriter(request_, 1, log.emit, "letters", include_usage=usage)
 
 
-async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_correlation() -> None:
+async def test_chunks_are_written_in_order_with_sequence_and_correlation() -> None:
     log = Log()
     writer = a_writer(log)
 
@@ -57,14 +57,14 @@ async def test_chunks_come_in_order_with_their_numbers_and_the_callers_own_corre
     assert last_value(log.outputs[0].headers, "c") == b"\xff"
 
 
-async def test_all_that_gathered_goes_together_however_many_pieces_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_flush_writes_all_pending_chunks_even_if_none_can_be_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "COALESCE_S", 0.05)
     log = Log()
     writer = a_writer(log)
     writer.write(text("first"))
     await asyncio.sleep(0.001)
 
-    for number in range(20):  # of different choices, so that nothing is joined
+    for number in range(20):  # of different choices, so that none is merged
         writer.write(text("more", index=number))
     await asyncio.sleep(0.12)
 
@@ -72,7 +72,7 @@ async def test_all_that_gathered_goes_together_however_many_pieces_it_is(monkeyp
     await writer.close()
 
 
-async def test_the_first_word_goes_at_once_though_a_chunk_without_words_came_before_it() -> None:
+async def test_first_visible_chunk_is_written_before_after_a_chunk_with_only_a_role() -> None:
     log = Log()
     writer = a_writer(log)
 
@@ -80,46 +80,46 @@ async def test_the_first_word_goes_at_once_though_a_chunk_without_words_came_bef
     await asyncio.sleep(0.001)
     writer.write(text("first"))
     await asyncio.sleep(0.001)
-    at_once = list(log.texts)
+    before = list(log.texts)
     writer.write(text("second"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     then = list(log.texts)
     await writer.close()
 
-    assert (at_once, then) == (["", "first"], ["", "first"])
+    assert (before, then) == (["", "first"], ["", "first"])
     assert log.texts == ["", "first", "second"]
 
 
-async def test_the_first_chunk_goes_at_once_and_small_ones_behind_it_are_joined() -> None:
+async def test_first_chunk_is_written_before_and_later_small_ones_are_merged() -> None:
     log = Log()
     writer = a_writer(log)
 
     writer.write(text("first"))
     await asyncio.sleep(0.001)
-    at_once = list(log.texts)
+    before = list(log.texts)
     for word in (" a", " b", " c"):
         writer.write(text(word))
     await writer.close()
 
-    assert at_once == ["first"]
+    assert before == ["first"]
     assert log.texts == ["first", " a b c"]
 
 
-async def test_the_usage_goes_on_only_if_it_was_asked_for() -> None:
-    silent, asked = Log(), Log()
+async def test_usage_chunk_is_written_only_if_the_caller_asked_for_it() -> None:
+    without_usage, with_usage = Log(), Log()
     chunk = {"id": "c", "choices": [], "usage": {"total_tokens": 1}}
 
-    for log, usage in ((silent, False), (asked, True)):
+    for log, usage in ((without_usage, False), (with_usage, True)):
         writer = a_writer(log, usage=usage)
         writer.write(chunk)
         await writer.close()
 
-    assert silent.outputs == []
-    assert orjson.loads(asked.outputs[0].value or b"") == chunk
+    assert without_usage.outputs == []
+    assert orjson.loads(with_usage.outputs[0].value or b"") == chunk
 
 
-async def test_chunks_for_another_topic_than_the_reply_go_by_their_key() -> None:
+async def test_chunks_for_another_topic_than_the_reply_have_no_partition() -> None:
     log = Log()
     writer = a_writer(log, stream_topic="chunks")
 
@@ -129,7 +129,7 @@ async def test_chunks_for_another_topic_than_the_reply_go_by_their_key() -> None
     assert (log.outputs[0].topic, log.outputs[0].partition) == ("chunks", None)
 
 
-def test_only_plain_text_of_one_choice_is_joined() -> None:
+def test_merge_text_only_merges_plain_text_of_one_choice() -> None:
     finished = text("b")
     finished["choices"][0]["finish_reason"] = "stop"
 
@@ -140,12 +140,12 @@ def test_only_plain_text_of_one_choice_is_joined() -> None:
 
 
 @pytest.mark.parametrize(
-    ("streams", "turns"),
+    ("streams", "slots"),
     [(0, 1), (1, 1), (STREAMS_PER_FLUSH_SLOT, 1), (STREAMS_PER_FLUSH_SLOT + 1, 2), (10_000, MAX_FLUSH_SLOTS)],
 )
-def test_many_streams_take_turns(streams: int, turns: int) -> None:
-    moments = [round((7.001 + seconds_until_flush(number, streams, 7.001)) / COALESCE_S, 6) for number in range(turns)]
+def test_many_streams_are_spread_over_flush_slots(streams: int, slots: int) -> None:
+    flushes = [round((7.001 + seconds_until_flush(number, streams, 7.001)) / COALESCE_S, 6) for number in range(slots)]
 
-    assert all(moment == round(moment) for moment in moments)
-    assert sorted(round(moment) % turns for moment in moments) == list(range(turns))
-    assert all(0 < seconds_until_flush(number, streams, 7.001) <= turns * COALESCE_S for number in range(turns))
+    assert all(flush == round(flush) for flush in flushes)
+    assert sorted(round(flush) % slots for flush in flushes) == list(range(slots))
+    assert all(0 < seconds_until_flush(number, streams, 7.001) <= slots * COALESCE_S for number in range(slots))

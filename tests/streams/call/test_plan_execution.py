@@ -9,7 +9,7 @@ from streams.call.plan_execution import start
 from tests.factories import routed
 
 
-async def nowhere(_: ProducerRecord) -> None:
+async def emit_nothing(_: ProducerRecord) -> None:
     raise AssertionError
 
 
@@ -28,33 +28,33 @@ def failed(event: RequestRouted, target: str, attempt: int, **more: Any) -> Atte
     )
 
 
-def test_known_attempts_are_found_at_their_places_in_the_plan() -> None:
+def test_start_finds_the_targets_of_earlier_attempts() -> None:
     event = routed("a/x", "b/y", "c/z")
     known = (failed(event, "a/x", 1), failed(event, "c/z", 2, retry_after_ms=1500))
 
-    walk = start(event, 1, nowhere, Unclaimed(known))
+    execution = start(event, 1, emit_nothing, Unclaimed(known))
 
-    assert [(tried.target_index, tried.retry_after_s) for tried in walk.failures] == [(0, None), (2, 1.5)]
-    assert walk.attempts == known
+    assert [(failure.target_index, failure.retry_after_s) for failure in execution.failures] == [(0, None), (2, 1.5)]
+    assert execution.attempts == known
 
 
-def test_an_attempt_at_a_target_that_the_plan_no_longer_has_counts_where_the_walk_was() -> None:
+def test_start_counts_an_attempt_at_a_removed_target_for_the_last_target() -> None:
     event = routed("a/x", "b/y")
 
-    walk = start(event, 1, nowhere, Unclaimed((failed(event, "b/y", 1), failed(event, "gone/q", 2))))
+    execution = start(event, 1, emit_nothing, Unclaimed((failed(event, "b/y", 1), failed(event, "gone/q", 2))))
 
-    assert [tried.target_index for tried in walk.failures] == [1, 1]
+    assert [failure.target_index for failure in execution.failures] == [1, 1]
 
 
-def test_attempts_whose_end_nobody_knows_are_counted_too() -> None:
+def test_start_counts_attempts_in_doubt_as_timeouts() -> None:
     event = routed("a/x", "b/y")
-    lost = AttemptStarted(
+    in_doubt = AttemptStarted(
         request=event.request, attempt=3, provider="b", model="y", worker="w", started_at=1, expires_at=2
     )
 
-    walk = start(event, 1, nowhere, InDoubt(lost, (failed(event, "a/x", 1),)))
+    execution = start(event, 1, emit_nothing, InDoubt(in_doubt, (failed(event, "a/x", 1),)))
 
-    assert [(tried.target_index, tried.error_type) for tried in walk.failures] == [
+    assert [(failure.target_index, failure.error_type) for failure in execution.failures] == [
         (0, "server"),
         (1, "timeout"),
         (1, "timeout"),

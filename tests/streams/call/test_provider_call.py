@@ -21,7 +21,7 @@ CHUNK = {"choices": [{"index": 0, "delta": {"content": "wor"}, "finish_reason": 
 
 
 class Scripted:
-    """A provider that does what the test says."""
+    """Provider that runs a function in each call."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
@@ -39,7 +39,7 @@ class Scripted:
         yield await self.complete(call)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def fail(error: Exception) -> Callable[[], object]:
@@ -49,24 +49,24 @@ def fail(error: Exception) -> Callable[[], object]:
     return act
 
 
-def walking(written: list[ProducerRecord], **more: Any) -> PlanExecution:
+def make_execution(written: list[ProducerRecord], **more: Any) -> PlanExecution:
     async def emit(output: ProducerRecord) -> None:
         written.append(output)
 
     return start(routed(**more), 3, emit, Unclaimed())
 
 
-async def ended(
+async def call(
     act: Callable[[], object] = lambda: None, timeout_s: float = 5, **more: Any
 ) -> ProviderAnswer | ProviderError:
-    walk = walking([], **more)
-    return await call_provider(Scripted(act), walk, start_of(walk), timeout_s, "letters")
+    execution = make_execution([], **more)
+    return await call_provider(Scripted(act), execution, started_event(execution), timeout_s, "letters")
 
 
-def start_of(walk: PlanExecution) -> AttemptStarted:
+def started_event(execution: PlanExecution) -> AttemptStarted:
     now = now_ms()
     return AttemptStarted(
-        request=walk.routed.request,
+        request=execution.routed.request,
         attempt=1,
         provider="sim",
         model="m",
@@ -76,52 +76,52 @@ def start_of(walk: PlanExecution) -> AttemptStarted:
     )
 
 
-async def test_an_answer_comes_back() -> None:
-    assert await ended() is ANSWER
+async def test_call_provider_returns_the_answer() -> None:
+    assert await call() is ANSWER
 
 
-async def test_an_error_of_the_provider_comes_back_and_is_not_raised() -> None:
+async def test_call_provider_returns_a_provider_error() -> None:
     error = ProviderError("capacity", "full")
 
-    assert await ended(fail(error)) is error
+    assert await call(fail(error)) is error
 
 
-async def test_a_fault_in_the_adapter_is_the_providers_error_and_its_text_stays_here() -> None:
-    error = await ended(fail(KeyError("secret")))
+async def test_crash_of_an_adapter_is_a_server_error_without_its_text() -> None:
+    error = await call(fail(KeyError("secret")))
 
     assert isinstance(error, ProviderError)
     assert (error.error_type, error.message) == ("server", "the gateway's adapter failed (KeyError)")
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0])
-async def test_without_any_time_left_nobody_is_called(timeout_s: float) -> None:
-    error = await ended(fail(AssertionError("called")), timeout_s)
+async def test_provider_is_not_called_without_time_left(timeout_s: float) -> None:
+    error = await call(fail(AssertionError("called")), timeout_s)
 
     assert isinstance(error, ProviderError)
     assert error.error_type == "timeout"
 
 
-async def test_who_does_not_answer_in_time_has_timed_out() -> None:
+async def test_call_that_exceeds_its_timeout_is_a_timeout_error() -> None:
     class Hanging(Scripted):
         async def complete(self, call: ProviderCall) -> ProviderAnswer:
             await asyncio.Event().wait()
             return await super().complete(call)
 
-    walk = walking([])
+    execution = make_execution([])
 
-    error = await call_provider(Hanging(lambda: None), walk, start_of(walk), 0.01, "letters")
+    error = await call_provider(Hanging(lambda: None), execution, started_event(execution), 0.01, "letters")
 
     assert isinstance(error, ProviderError)
     assert error.error_type == "timeout"
 
 
-async def test_chunks_are_on_the_log_before_a_stream_that_fails_is_told_of() -> None:
+async def test_chunks_are_written_before_the_error_of_their_stream_is_returned() -> None:
     written: list[ProducerRecord] = []
-    walk = walking(written, body=chat(stream=True), stream_topic="llm.replies.me")
+    execution = make_execution(written, body=chat(stream=True), stream_topic="llm.replies.me")
     error = ProviderError("network", "cut")
 
-    result = await call_provider(Scripted(fail(error)), walk, start_of(walk), 5, "letters")
+    result = await call_provider(Scripted(fail(error)), execution, started_event(execution), 5, "letters")
 
     assert result is error
-    assert (len(written), walk.chunks_forwarded) == (1, 1)
+    assert (len(written), execution.chunks_forwarded) == (1, 1)
     assert written[0].topic == "llm.replies.me"

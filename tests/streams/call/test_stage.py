@@ -2,242 +2,55 @@ from __future__ import annotations
 
 import asyncio
 
-import orjson
 import pytest
 
-from connectors.providers.key_rotation import KeyRotation
-from connectors.providers.provider import ProviderAnswer, ProviderCall, ProviderError
-from schemas.events.catalog import AttemptFinished, AttemptStarted, AttemptWithdrawn, RequestSettled
-from schemas.events.parts import Usage
-from schemas.kafka.headers import last_value
-from schemas.kafka.records import ProducerRecord
-from schemas.kafka.topics import MAX_ANSWER_BYTES
-from streams.app import call_config
-from streams.call.stage import CallStage
-from streams.config.settings import Settings
-from streams.pipeline.stage import DeadLetterError, PartitionRevokedError
+from connectors.providers.provider import ProviderAnswer, ProviderCall
+from streams.pipeline.stage import DeadLetterError
 from tests.eventually import eventually
-from tests.factories import admitted, now_ms, read, record, routed
-from tests.streams.call.scripted_provider import SIM, Log, ScriptedProvider, answer, scripted, work
+from tests.factories import admitted, now_ms, record, routed
+from tests.streams.call.scripted_provider import Log, answer, process, scripted
 
 
-async def test_an_attempt_is_on_the_log_before_the_provider_is_called_and_after_it_with_the_answer() -> None:
-    log = Log()
-
-    async def look(call: ProviderCall) -> ProviderAnswer:
-        assert [type(event) for event in log.events] == [AttemptStarted]
-        return await answer(call)
-
-    stage, provider = scripted(look)
-    event = routed("sim/echo", timeout_ms=4000)
-
-    finished, settled = await work(event, stage, log)
-
-    (started,) = log.events
-    assert (started.attempt, started.provider, started.model, started.worker) == (1, "sim", "echo", "w1")
-    assert started.expires_at == started.started_at + 4000
-    assert isinstance(finished, AttemptFinished)
-    assert orjson.loads(finished.body) == {"id": "1", "choices": []}
-    assert finished.cost_usd == "0.00002"
-    assert isinstance(settled, RequestSettled)
-    assert (settled.outcome, settled.failure, settled.replayed) == ("answered", None, False)
-    assert (settled.input, settled.output) == (event.body, finished.body)
-    assert (settled.provider, settled.provider_model, settled.attempts) == ("sim", "echo", 1)
-    assert (settled.response_id, settled.response_model, settled.finish_reasons) == ("1", "m-2", ("stop",))
-    assert (settled.usage, settled.cost_usd) == (finished.usage, finished.cost_usd)
-    assert (settled.admitted_at, settled.routed_at) == (event.admitted_at, event.routed_at)
-    assert settled.called_at == started.started_at <= finished.finished_at == settled.answered_at
-    assert settled.config_hash == "routed"
-    assert provider.calls[0].body == orjson.loads(event.body)
-    assert provider.calls[0].model == "echo"
-
-
-async def test_attempts_stay_in_the_requests_partition_and_what_was_begun_ends_on_the_log_even_if_it_is_lost() -> None:
-    log = Log()
-    event = routed()
-
-    finished, settled = await CallStage(call_config(Settings()), "w1").process(record(event, partition=2), log.emit)
-
-    for output in (*log.outputs, finished):
-        assert (output.topic, output.partition) == ("llm.attempts.v1", 2)
-    assert [output.write_after_revocation for output in (*log.outputs, finished)] == [False, True]
-    assert (settled.topic, settled.partition, settled.write_after_revocation) == ("llm.outcomes.v1", 2, False)
-    assert {output.key for output in (*log.outputs, finished, settled)} == {event.request.request_id.encode()}
-    assert last_value(finished.headers, "ce_id") == f"{event.request.request_id}/AttemptFinished/1".encode()
-    assert last_value(settled.headers, "traceparent") == event.request.traceparent.encode()
-
-
-async def test_a_failed_attempt_is_on_the_log_before_the_next_target_is_called() -> None:
-    log = Log()
-
-    finished, settled = await work(routed("sim/fail-auth", "spare/echo"), log=log)
-
-    first, failed, second = log.events
-    assert (first.provider, failed.error_type, failed.http_status, second.provider) == ("sim", "auth", 401, "spare")
-    assert (first.attempt, failed.attempt, second.attempt, finished.attempt) == (1, 1, 2, 2)
-    assert (settled.outcome, settled.provider, settled.attempts) == ("answered", "spare", 2)
-    assert settled.called_at == first.started_at
-
-
-async def test_when_every_target_failed_the_last_error_is_the_callers() -> None:
-    finished, settled = await work(routed("sim/fail-auth", "spare/fail-quota_exhausted"))
-
-    assert finished.error_type == "quota_exhausted"
-    assert (settled.outcome, settled.failure.code, settled.failure.status) == ("failed", "insufficient_quota", 429)
-    assert (settled.output, settled.answered_at, settled.provider, settled.attempts) == ("", None, "spare", 2)
-
-
-async def test_a_passing_failure_is_tried_again_after_a_while() -> None:
-    results = iter([TimeoutError(), None])
-
-    async def recover(call: ProviderCall) -> ProviderAnswer:
-        if error := next(results):
-            raise error
-        return await answer(call)
-
-    stage, provider = scripted(recover)
-    log = Log()
-
-    _, settled = await work(routed(), stage, log)
-
-    assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 2, 2)
-    second, first = log.events[2], log.events[1]
-    assert second.started_at - first.finished_at >= 249
-
-
-async def test_a_call_is_cut_off_at_the_targets_timeout() -> None:
-    _, settled = await work(routed("sim/hang", timeout_ms=50, max_attempts=1))
-
-    assert (settled.outcome, settled.failure.code, settled.failure.status) == ("failed", "timeout", 504)
-
-
-async def test_a_call_is_cut_off_at_the_deadline_and_the_request_expires() -> None:
-    log = Log()
-
-    finished, settled = await work(routed("sim/hang", deadline_at=now_ms() + 80), log=log)
-
-    assert finished.error_type == "timeout"
-    assert (settled.outcome, settled.failure.code, settled.attempts) == ("expired", "deadline_exceeded", 1)
-    assert log.events[0].expires_at == settled.request.deadline_at
-
-
-async def test_an_overdue_request_is_never_called() -> None:
+async def test_expired_request_is_settled_without_a_call() -> None:
     stage, provider = scripted(answer)
     log = Log()
 
-    (settled,) = await work(routed(deadline_at=now_ms() - 1), stage, log)
+    (settled,) = await process(routed(deadline_at=now_ms() - 1), stage, log)
 
     assert (settled.outcome, settled.attempts, settled.called_at) == ("expired", 0, None)
     assert not provider.calls
     assert not log.outputs
 
 
-async def test_a_log_that_takes_until_the_deadline_costs_no_call() -> None:
-    stage, provider = scripted(answer)
-
-    async def slow(_: ProducerRecord) -> None:
-        await asyncio.sleep(0.06)
-
-    outputs = await stage.process(record(routed(deadline_at=now_ms() + 50)), slow)
-
-    assert read(*outputs)[-1].outcome == "expired"
-    assert not provider.calls
-
-
-async def test_a_fault_in_an_adapter_ends_the_request_instead_of_losing_it() -> None:
-    async def broken(_: ProviderCall) -> ProviderAnswer:
-        raise KeyError("somebody's text")
-
-    stage, _ = scripted(broken)
-
-    finished, settled = await work(routed(max_attempts=1), stage)
-
-    assert (finished.error_type, settled.outcome, settled.failure.status) == ("server", "failed", 502)
-    assert "somebody" not in finished.error_message
-
-
-async def test_a_provider_that_this_worker_does_not_know_is_passed_over() -> None:
-    _, settled = await work(routed("new/model", "sim/echo"))
-
-    assert (settled.outcome, settled.provider) == ("answered", "sim")
-
-
-async def test_an_answer_that_no_record_could_hold_is_a_failure() -> None:
-    async def long(_: ProviderCall) -> ProviderAnswer:
-        return ProviderAnswer({"choices": ["x" * MAX_ANSWER_BYTES]}, 200, Usage())
-
-    stage, _ = scripted(long)
-
-    finished, settled = await work(routed("sim/echo", "spare/echo"), stage)
-
-    assert (finished.error_type, finished.body, settled.outcome) == ("answer_too_large", "", "failed")
-    assert (settled.failure.status, settled.failure.code) == (413, "answer_too_large")
-    assert str(MAX_ANSWER_BYTES) in settled.failure.message
-
-
-@pytest.mark.parametrize("written", [False, True])
-async def test_who_loses_a_request_before_the_call_takes_back_what_the_log_says_of_it(written: bool) -> None:
-    stage, provider = scripted(answer)
-    log = Log()
-
-    async def lose(output: ProducerRecord) -> None:
-        (event,) = read(output)
-        if not isinstance(event, AttemptStarted):
-            await log.emit(output)
-            return
-        raise PartitionRevokedError(already_written=written)
-
-    with pytest.raises(PartitionRevokedError):
-        await stage.process(record(routed()), lose)
-
-    assert [(type(event), event.attempt) for event in log.events] == [(AttemptWithdrawn, 1)] * written
-    assert not provider.calls
-
-
-async def test_a_key_that_is_refused_is_followed_by_another_and_the_events_say_which() -> None:
-    async def refuse(_: ProviderCall) -> ProviderAnswer:
-        raise ProviderError("auth", "who?", http_status=401)
-
-    settings = Settings.model_validate(SIM)
-    keys = KeyRotation([ScriptedProvider(refuse), ScriptedProvider(answer)])
-    stage, log = CallStage(call_config(settings), "w1", providers={"sim": keys}), Log()
-
-    finished, settled = await work(routed(), stage, log)
-
-    failed = log.events[1]
-    assert (failed.error_type, failed.key_index, failed.another_key) == ("auth", 0, True)
-    assert (finished.key_index, finished.attempt, settled.outcome) == (1, 2, "answered")
-
-
-async def test_many_calls_at_once_need_no_task_of_their_own() -> None:
-    gate = asyncio.Event()
+async def test_concurrent_calls_need_no_further_tasks() -> None:
+    release_calls = asyncio.Event()
 
     async def wait(call: ProviderCall) -> ProviderAnswer:
-        await gate.wait()
+        await release_calls.wait()
         return await answer(call)
 
     stage, provider = scripted(wait)
     before = len(asyncio.all_tasks())
-    working = [asyncio.create_task(work(routed(), stage)) for _ in range(200)]
+    working = [asyncio.create_task(process(routed(), stage)) for _ in range(200)]
     await eventually(lambda: len(provider.calls) == 200)
 
     assert len(asyncio.all_tasks()) == before + 200
-    gate.set()
+    release_calls.set()
     assert all(events[-1].outcome == "answered" for events in await asyncio.gather(*working))
 
 
 @pytest.mark.parametrize("body", ["[]", "nothing", ""])
-async def test_a_body_that_is_no_json_object_is_a_dead_letter(body: str) -> None:
+async def test_body_that_is_not_a_json_object_is_a_dead_letter(body: str) -> None:
     with pytest.raises(DeadLetterError):
-        await work(routed(body=body))
+        await process(routed(body=body))
 
 
-async def test_a_foreign_event_is_a_dead_letter() -> None:
+async def test_event_of_another_class_is_a_dead_letter() -> None:
     with pytest.raises(DeadLetterError, match="RequestAdmitted"):
-        await work(record(admitted()))
+        await process(record(admitted()))
 
 
-async def test_closing_closes_the_providers() -> None:
+async def test_close_closes_the_providers() -> None:
     stage, provider = scripted(answer)
 
     await stage.close()
@@ -245,13 +58,13 @@ async def test_closing_closes_the_providers() -> None:
     assert provider.closed
 
 
-async def test_a_backlog_that_is_overdue_is_settled_without_a_call() -> None:
+async def test_expired_backlog_is_settled_without_a_call() -> None:
     stage, provider = scripted(answer)
     past = now_ms() - 1
     events = [routed(deadline_at=past, lane=lane) for lane in ("interactive", "batch") for _ in range(500)]
 
     log = Log()
-    ends = [await work(event, stage, log) for event in events]
+    ends = [await process(event, stage, log) for event in events]
 
     assert {settled.outcome for (settled,) in ends} == {"expired"}
     assert (provider.calls, log.outputs) == ([], [])

@@ -11,75 +11,75 @@ DAY_MINUTES = 24 * 60
 NOW = 1_800_000_000.0
 
 
-def named() -> str:
+def make_request_id() -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, str(uuid.uuid4())))
 
 
-def ago(minutes: float) -> int:
+def minutes_ago(minutes: float) -> int:
     return int((NOW - 60 * minutes) * 1000)
 
 
-def fixed(limit: int = 100) -> AnswerIndex:
+def make_index(limit: int = 100) -> AnswerIndex:
     return AnswerIndex(limit, clock=lambda: NOW)
 
 
-def test_an_answer_is_found_by_its_request() -> None:
-    bookmarks, one, other = fixed(), named(), named()
+def test_find_returns_the_offset_of_a_request() -> None:
+    index, request_id, other_id = make_index(), make_request_id(), make_request_id()
 
-    assert bookmarks.add(one, 1, 10, ago(5))
-    assert bookmarks.add(other, 2, 20, ago(4))
+    assert index.add(request_id, 1, 10, minutes_ago(5))
+    assert index.add(other_id, 2, 20, minutes_ago(4))
 
-    assert (bookmarks.find(one), bookmarks.find(other), bookmarks.find(named())) == (10, 20, None)
-
-
-def test_of_two_answers_to_one_request_the_later_counts_in_whichever_order_they_are_read() -> None:
-    bookmarks, one = fixed(), named()
-
-    bookmarks.add(one, 1, 11, ago(4))
-    bookmarks.add(one, 1, 10, ago(5))
-
-    assert bookmarks.find(one) == 11
+    assert (index.find(request_id), index.find(other_id), index.find(make_request_id())) == (10, 20, None)
 
 
-def test_what_is_a_day_old_is_not_taken_in() -> None:
-    bookmarks, one = fixed(), named()
+def test_higher_offset_wins_in_either_order() -> None:
+    index, request_id = make_index(), make_request_id()
 
-    assert not bookmarks.add(one, 1, 10, ago(DAY_MINUTES + 1))
+    index.add(request_id, 1, 11, minutes_ago(4))
+    index.add(request_id, 1, 10, minutes_ago(5))
 
-    assert bookmarks.find(one) is None
-
-
-def test_beyond_its_room_it_forgets_the_oldest_by_their_time_though_they_come_last() -> None:
-    bookmarks, ids = fixed(limit=3), [named() for _ in range(4)]
-    for age, one in enumerate(ids[:3]):
-        assert bookmarks.add(one, 1, 100 - age, ago(age))
-
-    assert not bookmarks.add(ids[3], 1, 50, ago(60))
-
-    assert [bookmarks.find(one) for one in ids] == [100, 99, 98, None]
+    assert index.find(request_id) == 11
 
 
-def test_a_partition_that_is_left_is_forgotten_and_no_other() -> None:
-    bookmarks, one, other = fixed(), named(), named()
-    bookmarks.add(one, 1, 10, ago(5))
-    bookmarks.add(other, 2, 10, ago(5))
+def test_answer_older_than_a_day_is_not_added() -> None:
+    index, request_id = make_index(), make_request_id()
 
-    bookmarks.drop_partition(1)
+    assert not index.add(request_id, 1, 10, minutes_ago(DAY_MINUTES + 1))
 
-    assert (bookmarks.find(one), bookmarks.find(other), len(bookmarks)) == (None, 10, 1)
+    assert index.find(request_id) is None
 
 
-def test_an_answer_whose_writers_clock_is_ahead_is_kept_as_one_of_now() -> None:
-    bookmarks, one, other = fixed(limit=1), named(), named()
-    bookmarks.add(one, 1, 10, ago(-DAY_MINUTES))
+def test_full_index_evicts_the_oldest_answers() -> None:
+    index, ids = make_index(limit=3), [make_request_id() for _ in range(4)]
+    for age, request_id in enumerate(ids[:3]):
+        assert index.add(request_id, 1, 100 - age, minutes_ago(age))
 
-    bookmarks.add(other, 1, 11, ago(-1))
+    assert not index.add(ids[3], 1, 50, minutes_ago(60))
 
-    assert len(bookmarks) <= 1
+    assert [index.find(request_id) for request_id in ids] == [100, 99, 98, None]
 
 
-class Remembering(RuleBasedStateMachine):
-    """Against a plain list of all that was put."""
+def test_drop_partition_forgets_only_that_partition() -> None:
+    index, request_id, other_id = make_index(), make_request_id(), make_request_id()
+    index.add(request_id, 1, 10, minutes_ago(5))
+    index.add(other_id, 2, 10, minutes_ago(5))
+
+    index.drop_partition(1)
+
+    assert (index.find(request_id), index.find(other_id), len(index)) == (None, 10, 1)
+
+
+def test_answer_with_a_future_timestamp_counts_as_new() -> None:
+    index, request_id, other_id = make_index(limit=1), make_request_id(), make_request_id()
+    index.add(request_id, 1, 10, minutes_ago(-DAY_MINUTES))
+
+    index.add(other_id, 1, 11, minutes_ago(-1))
+
+    assert len(index) <= 1
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """Compares the index with a plain list of all added answers."""
 
     answers = Bundle("answers")
     LIMIT = 20
@@ -87,48 +87,50 @@ class Remembering(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now = NOW
-        self.bookmarks = AnswerIndex(self.LIMIT, clock=lambda: self.now)
+        self.index = AnswerIndex(self.LIMIT, clock=lambda: self.now)
         self.known: dict[str, tuple[int, int, int]] = {}
         self.overflowed = False
 
     @rule(target=answers, partition=st.integers(0, 2), age=st.integers(0, DAY_MINUTES + 10))
-    def put(self, partition: int, age: int) -> str:
-        one, offset = named(), len(self.known) + 1
-        self.known[one] = (partition, offset, int((self.now - 60 * age) * 1000))
-        self.bookmarks.add(one, *self.known[one])
-        self.overflowed |= sum(self.young(one) for one in self.known) > self.LIMIT
-        return one
+    def add(self, partition: int, age: int) -> str:
+        request_id, offset = make_request_id(), len(self.known) + 1
+        self.known[request_id] = (partition, offset, int((self.now - 60 * age) * 1000))
+        self.index.add(request_id, *self.known[request_id])
+        self.overflowed |= sum(self.is_young(request_id) for request_id in self.known) > self.LIMIT
+        return request_id
 
-    @rule(one=answers)
-    def put_again(self, one: str) -> None:
-        if one in self.known:
-            self.bookmarks.add(one, *self.known[one])
+    @rule(request_id=answers)
+    def add_again(self, request_id: str) -> None:
+        if request_id in self.known:
+            self.index.add(request_id, *self.known[request_id])
 
     @rule(minutes=st.integers(1, DAY_MINUTES))
     def wait(self, minutes: int) -> None:
         self.now += 60 * minutes
 
     @rule(partition=st.integers(0, 2))
-    def leave(self, partition: int) -> None:
-        self.bookmarks.drop_partition(partition)
-        self.known = {one: put for one, put in self.known.items() if put[0] != partition}
+    def drop_partition(self, partition: int) -> None:
+        self.index.drop_partition(partition)
+        self.known = {request_id: add for request_id, add in self.known.items() if add[0] != partition}
 
-    def young(self, one: str) -> bool:
-        return self.known[one][2] > (self.now - 60 * (DAY_MINUTES - 1)) * 1000
-
-    @invariant()
-    def it_stays_within_its_room(self) -> None:
-        assert len(self.bookmarks) <= self.LIMIT
+    def is_young(self, request_id: str) -> bool:
+        return self.known[request_id][2] > (self.now - 60 * (DAY_MINUTES - 1)) * 1000
 
     @invariant()
-    def it_never_tells_another_place(self) -> None:
-        for one, (_, offset, _) in self.known.items():
-            assert self.bookmarks.find(one) in {None, offset}
+    def size_is_bounded(self) -> None:
+        assert len(self.index) <= self.LIMIT
 
     @invariant()
-    def as_long_as_there_was_room_it_has_all_of_the_day(self) -> None:
-        missing = [one for one in self.known if self.young(one) and self.bookmarks.find(one) is None]
+    def found_offset_is_right(self) -> None:
+        for request_id, (_, offset, _) in self.known.items():
+            assert self.index.find(request_id) in {None, offset}
+
+    @invariant()
+    def answers_of_the_day_are_found_until_the_index_was_full(self) -> None:
+        missing = [
+            request_id for request_id in self.known if self.is_young(request_id) and self.index.find(request_id) is None
+        ]
         assert self.overflowed or not missing
 
 
-TestRemembering = Remembering.TestCase
+TestIndex = IndexMachine.TestCase

@@ -51,11 +51,11 @@ def request_() -> Request:
     return make_request()
 
 
-def test_an_unknown_request_is_fresh(request_: Request) -> None:
+def test_unknown_request_is_unclaimed(request_: Request) -> None:
     assert Claims().lookup(request_.request_id, NOW) == Unclaimed()
 
 
-async def test_who_comes_while_it_runs_waits_and_then_finds_the_end(request_: Request) -> None:
+async def test_lookup_of_a_running_request_waits_for_its_end(request_: Request) -> None:
     claims = Claims()
     claims.claim(request_.request_id, 1)
     waiting = claims.lookup(request_.request_id, NOW)
@@ -69,7 +69,7 @@ async def test_who_comes_while_it_runs_waits_and_then_finds_the_end(request_: Re
     assert claims.lookup(request_.request_id, NOW) == Completed(end(request_))
 
 
-async def test_who_waited_for_a_run_that_broke_off_finds_it_fresh(request_: Request) -> None:
+async def test_request_released_without_an_end_is_unclaimed(request_: Request) -> None:
     claims = Claims()
     claims.claim(request_.request_id, 1)
     waiting = claims.lookup(request_.request_id, NOW)
@@ -81,7 +81,7 @@ async def test_who_waited_for_a_run_that_broke_off_finds_it_fresh(request_: Requ
     assert claims.lookup(request_.request_id, NOW) == Unclaimed()
 
 
-def test_a_run_that_broke_off_is_gone_on_with_after_its_attempts(request_: Request) -> None:
+def test_request_released_without_an_end_keeps_its_attempts(request_: Request) -> None:
     claims = Claims()
     failed = finished(request_, error_type="server")
     claims.claim(request_.request_id, 1)
@@ -91,7 +91,7 @@ def test_a_run_that_broke_off_is_gone_on_with_after_its_attempts(request_: Reque
     assert claims.lookup(request_.request_id, NOW) == Unclaimed((failed,))
 
 
-async def test_an_attempt_of_another_worker_is_waited_for_until_its_time_is_over(request_: Request) -> None:
+async def test_attempt_of_another_worker_is_in_progress_until_it_expires(request_: Request) -> None:
     claims = Claims()
 
     claims.observe(record(started(request_)))
@@ -102,7 +102,7 @@ async def test_an_attempt_of_another_worker_is_waited_for_until_its_time_is_over
     assert claims.lookup(request_.request_id, NOW + 5000) == InDoubt(started(request_))
 
 
-async def test_an_answer_that_another_worker_logged_is_the_end(request_: Request) -> None:
+async def test_answer_of_another_worker_completes_the_request(request_: Request) -> None:
     claims = Claims()
     claims.observe(record(started(request_)))
     waiting = claims.lookup(request_.request_id, NOW)
@@ -116,7 +116,7 @@ async def test_an_answer_that_another_worker_logged_is_the_end(request_: Request
     assert claim.end.attempts == (finished(request_),)
 
 
-def test_failures_that_another_worker_logged_are_not_repeated(request_: Request) -> None:
+def test_failures_of_another_worker_are_kept_as_attempts(request_: Request) -> None:
     claims = Claims()
     failed = finished(request_, error_type="server")
 
@@ -126,7 +126,7 @@ def test_failures_that_another_worker_logged_are_not_repeated(request_: Request)
     assert claims.lookup(request_.request_id, NOW) == Unclaimed((failed,))
 
 
-async def test_what_runs_here_is_known_better_than_by_the_log(request_: Request) -> None:
+async def test_observed_record_does_not_change_a_running_request(request_: Request) -> None:
     claims = Claims()
     claims.claim(request_.request_id, 1)
 
@@ -138,7 +138,7 @@ async def test_what_runs_here_is_known_better_than_by_the_log(request_: Request)
     assert claim.expires_at is None
 
 
-def test_a_lost_partition_is_forgotten_but_its_ends(request_: Request) -> None:
+def test_revoke_forgets_open_requests_and_keeps_ends(request_: Request) -> None:
     claims = Claims()
     ended = make_request()
     claims.observe(record(started(request_), partition=1))
@@ -151,7 +151,7 @@ def test_a_lost_partition_is_forgotten_but_its_ends(request_: Request) -> None:
     assert isinstance(claims.lookup(ended.request_id, NOW), Completed)
 
 
-def test_what_runs_on_a_lost_partition_is_told_so(request_: Request) -> None:
+def test_running_request_of_a_revoked_partition_is_revoked(request_: Request) -> None:
     claims = Claims()
     other = make_request()
     claims.claim(request_.request_id, 1)
@@ -163,7 +163,7 @@ def test_what_runs_on_a_lost_partition_is_told_so(request_: Request) -> None:
     assert not claims.is_revoked(other.request_id)
 
 
-def test_the_oldest_ends_are_forgotten_first_when_there_are_too_many_bytes() -> None:
+def test_oldest_ends_are_evicted_at_max_bytes() -> None:
     requests = [make_request() for _ in range(10)]
     size = STATE_OVERHEAD_BYTES + end(requests[0], "x" * 1000).size
     claims = Claims(max_bytes=3 * size)
@@ -176,7 +176,7 @@ def test_the_oldest_ends_are_forgotten_first_when_there_are_too_many_bytes() -> 
     assert kept == [False] * 7 + [True] * 3
 
 
-def test_an_end_is_forgotten_when_its_time_is_over(request_: Request) -> None:
+def test_end_is_evicted_after_its_ttl(request_: Request) -> None:
     clock = [0.0]
     claims = Claims(ttl_s=60, clock=lambda: clock[0])
     claims.claim(request_.request_id, 1)
@@ -188,7 +188,7 @@ def test_an_end_is_forgotten_when_its_time_is_over(request_: Request) -> None:
     assert claims.lookup(request_.request_id, NOW) == Unclaimed()
 
 
-async def test_what_runs_is_never_forgotten(request_: Request) -> None:
+async def test_running_request_is_never_evicted(request_: Request) -> None:
     claims = Claims(max_bytes=1, ttl_s=0)
     claims.claim(request_.request_id, 1)
 
@@ -197,7 +197,7 @@ async def test_what_runs_is_never_forgotten(request_: Request) -> None:
     assert isinstance(claims.lookup(request_.request_id, NOW), InProgress)
 
 
-def test_memory_is_counted_back_to_nothing() -> None:
+def test_evicting_everything_returns_the_byte_count_to_zero() -> None:
     claims = Claims(max_bytes=0)
 
     for _ in range(5):
@@ -209,12 +209,12 @@ def test_memory_is_counted_back_to_nothing() -> None:
     assert not claims._idle
 
 
-def test_what_is_no_event_is_said_to_be_none() -> None:
+def test_observe_raises_for_an_undecodable_record() -> None:
     with pytest.raises(UndecodableError):
         Claims().observe(ConsumerRecord("llm.attempts.v1", 0, 0, 0, None, b"?", ()))
 
 
-def test_a_log_that_is_read_again_from_further_back_adds_what_was_before_and_nothing_twice(request_: Request) -> None:
+def test_observing_records_again_adds_no_attempt_twice(request_: Request) -> None:
     claims = Claims()
     first = finished(request_, error_type="server", body="")
     second = finished(request_, attempt=2, error_type="server", body="")

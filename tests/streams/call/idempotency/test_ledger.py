@@ -23,13 +23,13 @@ from streams.pipeline.settlement import settle
 from tests.eventually import eventually
 from tests.factories import make_request, now_ms, record, routed
 from tests.streams.call.idempotency.answer_history import PARTITION, FakeTopicHistory, answer_record, named_request
-from tests.streams.call.scripted_provider import a_start, answer, never, scripted, work
+from tests.streams.call.scripted_provider import a_start, answer, never, process, scripted
 
 
-def remembering(history: FakeTopicHistory | None = None) -> tuple[RequestLedger, AnswerLookup]:
+def make_ledger(history: FakeTopicHistory | None = None) -> tuple[RequestLedger, AnswerLookup]:
     history = history if history is not None else FakeTopicHistory()
-    recall = AnswerLookup(lambda: history)
-    return RequestLedger("w1", time.time, Topics(), answer_lookup=recall), recall
+    lookup = AnswerLookup(lambda: history)
+    return RequestLedger("w1", time.time, Topics(), answer_lookup=lookup), lookup
 
 
 def started(request: Request, expires_in_ms: int) -> AttemptStarted:
@@ -44,47 +44,47 @@ def started(request: Request, expires_in_ms: int) -> AttemptStarted:
     )
 
 
-async def test_without_any_knowledge_a_request_is_fresh() -> None:
-    memory = RequestLedger("w1", time.time, Topics())
+async def test_unknown_request_is_unclaimed() -> None:
+    ledger = RequestLedger("w1", time.time, Topics())
 
-    assert await memory.claim(named_request(), PARTITION) == Unclaimed()
+    assert await ledger.claim(named_request(), PARTITION) == Unclaimed()
 
 
-async def test_an_answer_of_hours_ago_is_the_end_of_a_named_request() -> None:
+async def test_recorded_answer_completes_a_named_request() -> None:
     request = named_request()
     history = FakeTopicHistory(answer_record(request))
-    memory, recall = remembering(history)
-    recall.observe(history.records[7])
+    ledger, lookup = make_ledger(history)
+    lookup.observe(history.records[7])
 
-    claim = await memory.claim(request, PARTITION)
+    claim = await ledger.claim(request, PARTITION)
 
     assert isinstance(claim, Completed)
     assert claim.end.attempts[-1].body == '{"id": "paid"}'
 
 
-async def test_a_request_that_nobody_named_is_not_looked_for() -> None:
+async def test_unnamed_request_is_not_looked_up() -> None:
     history = FakeTopicHistory()
-    memory, recall = remembering(history)
-    recall.index_partition(PARTITION, now_ms())
+    ledger, lookup = make_ledger(history)
+    lookup.index_partition(PARTITION, now_ms())
 
-    assert await memory.claim(make_request(), PARTITION) == Unclaimed()
+    assert await ledger.claim(make_request(), PARTITION) == Unclaimed()
 
     assert history.reads == 0
-    await memory.close()
+    await ledger.close()
 
 
-async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_other_joins_it() -> None:
+async def test_one_of_two_requests_waiting_for_the_scan_is_unclaimed() -> None:
     request, history = named_request(), FakeTopicHistory()
-    memory, recall = remembering(history)
-    recall.index_partition(PARTITION, now_ms())
+    ledger, lookup = make_ledger(history)
+    lookup.index_partition(PARTITION, now_ms())
 
     async def called() -> bool:
-        claim = await memory.claim(request, PARTITION)
+        claim = await ledger.claim(request, PARTITION)
         if not isinstance(claim, Unclaimed):
             return False
-        memory.claims.claim(request.request_id, PARTITION)
+        ledger.claims.claim(request.request_id, PARTITION)
         await asyncio.sleep(0)
-        memory.claims.release(request.request_id, RequestEnd(request, "answered", None, (), now_ms()))
+        ledger.claims.release(request.request_id, RequestEnd(request, "answered", None, (), now_ms()))
         return True
 
     both = asyncio.gather(called(), called())
@@ -94,51 +94,51 @@ async def test_of_two_repeats_that_wait_for_the_look_back_one_is_fresh_and_the_o
     assert sorted(await both) == [False, True]
 
 
-async def test_a_call_elsewhere_is_waited_for_until_its_time_is_over_and_is_then_in_doubt() -> None:
+async def test_attempt_of_another_worker_is_in_doubt_after_it_expires() -> None:
     request = make_request()
-    memory = RequestLedger("w1", time.time, Topics())
-    memory.claims.observe(record(started(request, expires_in_ms=50)))
+    ledger = RequestLedger("w1", time.time, Topics())
+    ledger.claims.observe(record(started(request, expires_in_ms=50)))
 
-    claim = await memory.claim(request, PARTITION)
+    claim = await ledger.claim(request, PARTITION)
 
     assert isinstance(claim, InDoubt)
     assert now_ms() >= claim.started.expires_at
 
 
-async def test_a_partition_that_is_left_is_forgotten_in_every_memory() -> None:
+async def test_forget_clears_claims_and_answers_of_the_partition() -> None:
     request = make_request(request_id=named_request_id("acme", "a"))
     history = FakeTopicHistory(answer_record(request))
-    memory, recall = remembering(history)
-    recall.observe(history.records[7])
-    memory.claims.observe(record(started(named_request("b"), 60_000), partition=PARTITION))
+    ledger, lookup = make_ledger(history)
+    lookup.observe(history.records[7])
+    ledger.claims.observe(record(started(named_request("b"), 60_000), partition=PARTITION))
 
-    memory.forget(PARTITION)
+    ledger.forget(PARTITION)
 
-    assert await memory.claim(request, PARTITION) == Unclaimed()
-    assert await memory.claim(named_request("b"), PARTITION) == Unclaimed()
+    assert await ledger.claim(request, PARTITION) == Unclaimed()
+    assert await ledger.claim(named_request("b"), PARTITION) == Unclaimed()
 
 
-async def test_it_looks_back_through_a_partition_that_it_gets() -> None:
+async def test_catch_up_scans_the_partition_for_answers() -> None:
     request = named_request()
     history = FakeTopicHistory(answer_record(request, age_ms=3_600_000))
     history.released.set()
-    memory, _ = remembering(history)
+    ledger, _ = make_ledger(history)
 
-    await memory.catch_up(PARTITION, now_ms())
+    await ledger.catch_up(PARTITION, now_ms())
 
-    assert isinstance(await memory.claim(request, PARTITION), Completed)
-    await memory.close()
+    assert isinstance(await ledger.claim(request, PARTITION), Completed)
+    await ledger.close()
 
 
-class Followed:
-    """A follower that notes what it is asked, and what it is left with."""
+class RecordingFollower:
+    """Follower that records the calls to it, and the partitions that it follows."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.followed: list[tuple[str, int]] = []
         self.held: set[tuple[str, int]] = set()
 
     async def follow(self, topic: str, partition: int, since_ms: int) -> None:
-        self.asked.append((topic, since_ms))
+        self.followed.append((topic, since_ms))
         self.held.add((topic, partition))
 
     def leave(self, topic: str, partition: int) -> None:
@@ -148,65 +148,65 @@ class Followed:
         pass
 
 
-async def test_of_two_lanes_the_partition_is_learned_from_the_earlier_first_record_on() -> None:
-    followed = Followed()
-    memory = RequestLedger("w1", time.time, Topics(), lambda _: cast("TopicFollower", followed))
+async def test_catch_up_follows_from_the_earlier_record_of_both_lanes() -> None:
+    follower = RecordingFollower()
+    ledger = RequestLedger("w1", time.time, Topics(), lambda _: cast("TopicFollower", follower))
     now = now_ms()
 
     for since_ms in (now, now + 5, now - 7000, now - 50):
-        await memory.catch_up(PARTITION, since_ms)
-    memory.forget(PARTITION)
-    await memory.catch_up(PARTITION, now)
+        await ledger.catch_up(PARTITION, since_ms)
+    ledger.forget(PARTITION)
+    await ledger.catch_up(PARTITION, now)
 
     topics = Topics()
-    assert followed.asked == [
+    assert follower.followed == [
         (topic.name, since_ms - CLOCK_SKEW_MS)
         for since_ms in (now, now - 7000, now)
         for topic in (topics.attempts, topics.outcomes)
     ]
-    assert followed.held == {(topics.attempts.name, PARTITION)}
+    assert follower.held == {(topics.attempts.name, PARTITION)}
 
 
-async def test_a_redelivered_request_joins_the_running_call() -> None:
-    gate = asyncio.Event()
+async def test_redelivered_request_waits_for_the_running_call() -> None:
+    release_calls = asyncio.Event()
 
     async def wait(call: ProviderCall) -> ProviderAnswer:
-        await gate.wait()
+        await release_calls.wait()
         return await answer(call)
 
     stage, provider = scripted(wait)
     event = routed()
-    both = [asyncio.create_task(work(event, stage)) for _ in range(2)]
+    both = [asyncio.create_task(process(event, stage)) for _ in range(2)]
     await eventually(lambda: provider.calls)
 
-    gate.set()
+    release_calls.set()
     first, second = await asyncio.gather(*both)
 
     assert len(provider.calls) == 1
     assert second == [first[-1]]
 
 
-async def test_a_cancelled_call_leaves_nothing_running_and_can_be_worked_again() -> None:
+async def test_cancelled_call_leaves_no_task_and_can_be_repeated() -> None:
     stage, provider = scripted(never)
     event = routed()
     before = asyncio.all_tasks()
-    task = asyncio.create_task(work(event, stage))
+    task = asyncio.create_task(process(event, stage))
     await eventually(lambda: provider.calls)
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     provider.act = answer
-    outcome = await work(event, stage)
+    outcome = await process(event, stage)
 
     assert asyncio.all_tasks() == before
     assert outcome[-1].outcome == "answered"
 
 
-async def test_who_waited_for_a_cancelled_call_takes_it_over() -> None:
+async def test_waiter_of_a_cancelled_call_takes_it_over() -> None:
     stage, provider = scripted(never)
     event = routed()
-    runner, joiner = (asyncio.create_task(work(event, stage)) for _ in range(2))
+    runner, joiner = (asyncio.create_task(process(event, stage)) for _ in range(2))
     await eventually(lambda: provider.calls)
 
     provider.act = answer
@@ -216,30 +216,30 @@ async def test_who_waited_for_a_cancelled_call_takes_it_over() -> None:
     assert len(provider.calls) == 2
 
 
-async def test_after_a_lost_partition_the_call_is_finished_but_no_other_is_started() -> None:
+async def test_revoked_request_finishes_its_call_and_starts_no_other() -> None:
     async def lose(_: ProviderCall) -> ProviderAnswer:
         stage.claims.revoke(3)
         raise TimeoutError
 
     stage, provider = scripted(lose)
 
-    outputs = await work(routed(), stage)
+    outputs = await process(routed(), stage)
 
     assert [type(event) for event in outputs] == [AttemptFinished]
     assert len(provider.calls) == 1
 
 
 async def waiting(stage: CallStage) -> tuple[AttemptStarted, asyncio.Task[Sequence[Any]]]:
-    """A request at which another worker is, and our wait for it."""
+    """Start to process a request that another worker has claimed; return that worker's attempt and the task."""
     event = routed()
     start = a_start(event, expires_at=now_ms() + 20_000)
     stage.claims.observe(record(start))
-    task = asyncio.create_task(work(event, stage))
+    task = asyncio.create_task(process(event, stage))
     await asyncio.sleep(0)
     return start, task
 
 
-async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> None:
+async def test_withdrawn_attempt_is_not_awaited() -> None:
     stage, provider = scripted(answer)
     start, task = await waiting(stage)
 
@@ -250,12 +250,12 @@ async def test_an_attempt_that_another_worker_takes_back_is_not_waited_for() -> 
 
 
 @pytest.mark.parametrize("on_in_doubt", ["retry", "fail"])
-async def test_an_attempt_in_doubt_is_tried_again_or_failed_as_the_route_says(on_in_doubt: str) -> None:
+async def test_attempt_in_doubt_is_retried_or_failed_as_configured(on_in_doubt: str) -> None:
     stage, provider = scripted(answer)
     event = routed(on_in_doubt=on_in_doubt)
     stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
 
-    settled = (await work(event, stage))[-1]
+    settled = (await process(event, stage))[-1]
 
     if on_in_doubt == "retry":
         assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 2, 1)
@@ -263,7 +263,7 @@ async def test_an_attempt_in_doubt_is_tried_again_or_failed_as_the_route_says(on
         assert (settled.outcome, settled.failure.code, len(provider.calls)) == ("failed", "in_doubt", 0)
 
 
-async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() -> None:
+async def test_answer_of_another_worker_is_awaited_and_used() -> None:
     stage, provider = scripted(never)
     start, task = await waiting(stage)
 
@@ -277,41 +277,41 @@ async def test_an_attempt_of_another_worker_is_waited_for_and_its_answer_used() 
     assert not provider.calls
 
 
-async def test_a_worker_that_dies_of_a_request_again_and_again_is_not_fed_it_for_ever() -> None:
+async def test_request_in_doubt_fails_after_max_attempts() -> None:
     stage, provider = scripted(answer)
     event = routed(max_attempts=3)
     stage.claims.observe(record(a_start(event, attempt=3, expires_at=now_ms() - 1)))
 
-    (settled,) = await work(event, stage)
+    (settled,) = await process(event, stage)
 
     assert (settled.outcome, settled.failure.code) == ("failed", "timeout")
     assert not provider.calls
 
 
-async def test_what_another_worker_failed_without_a_call_is_not_called_after_all() -> None:
+async def test_request_failed_by_another_worker_is_not_called() -> None:
     stage, provider = scripted(answer)
     event = routed()
     ended = settle(event, "failed", unavailable(3.0), now_ms())
     stage.claims.observe(record(ended, Topics().outcomes.name))
 
-    (again,) = await work(event, stage)
+    (again,) = await process(event, stage)
 
     assert (again.outcome, again.failure.code, again.settled_at) == ("failed", "provider_unavailable", ended.settled_at)
     assert not provider.calls
 
 
-async def test_who_asks_again_under_the_name_of_what_was_refused_or_failed_elsewhere_is_called() -> None:
+async def test_client_retry_of_a_request_refused_elsewhere_is_called() -> None:
     stage, provider = scripted(answer)
     name = named_request_id("default", "order-7")
     first, again = routed(request_id=name), routed(request_id=name, received_at=now_ms() + 1)
     stage.claims.observe(record(settle(first, "refused", unavailable(3.0), now_ms()), Topics().outcomes.name))
 
-    end = (await work(again, stage))[-1]
+    end = (await process(again, stage))[-1]
 
     assert (end.outcome, end.replayed, len(provider.calls)) == ("answered", False, 1)
 
 
-async def test_a_call_that_failed_while_its_partition_went_and_came_back_is_not_numbered_twice() -> None:
+async def test_attempt_numbers_continue_after_a_partition_returns() -> None:
     async def lose_and_fail(_: ProviderCall) -> ProviderAnswer:
         stage.on_partition_revoked(3)
         raise ProviderError("server", "it broke")
@@ -322,7 +322,7 @@ async def test_a_call_that_failed_while_its_partition_went_and_came_back_is_not_
     stage, provider = scripted(act)
     event = routed()
 
-    (failed,) = await work(event, stage)
-    answered_later, end = (await work(event, stage))[-2:]
+    (failed,) = await process(event, stage)
+    answered_later, end = (await process(event, stage))[-2:]
 
     assert (failed.attempt, answered_later.attempt, end.attempts, len(provider.calls)) == (1, 2, 2, 2)

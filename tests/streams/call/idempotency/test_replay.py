@@ -20,7 +20,7 @@ from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.pipeline.failures import IDEMPOTENCY_KEY_REUSED
 from tests.factories import chat, now_ms, record, routed
-from tests.streams.call.scripted_provider import SIM, answer, scripted, work
+from tests.streams.call.scripted_provider import SIM, answer, process, scripted
 
 NAMED = named_request_id("acme", "order-7")
 ANSWER = {
@@ -30,7 +30,7 @@ ANSWER = {
 }
 
 
-def asking(body: str = "", **more: Any) -> RequestRouted:
+def make_routed(body: str = "", **more: Any) -> RequestRouted:
     return routed(body=body or chat(), request_id=NAMED, **more)
 
 
@@ -53,14 +53,14 @@ def repeat(event: RequestRouted, body: str = "", **changes: Any) -> RequestRoute
     return dataclasses.replace(event, request=request, body=body or event.body)
 
 
-def test_the_same_question_again_gets_the_same_end() -> None:
-    event = asking()
+def test_repeat_with_the_same_body_gets_the_recorded_end() -> None:
+    event = make_routed()
 
     assert end_for_repeat(repeat(event), answered(event)) == answered(event)
 
 
-def test_another_question_under_the_same_name_is_refused_and_counted_nowhere() -> None:
-    event = asking()
+def test_repeat_with_another_body_is_refused_without_usage() -> None:
+    event = make_routed()
     other = repeat(event, chat(text="something else"))
 
     settled = to_settled_event(other, end_for_repeat(other, answered(event)), 9)
@@ -69,21 +69,21 @@ def test_another_question_under_the_same_name_is_refused_and_counted_nowhere() -
     assert (settled.output, settled.provider, settled.cost_usd, settled.usage.input_tokens) == ("", "", None, 0)
 
 
-def test_the_logs_own_redelivery_gets_its_end_whatever_it_says() -> None:
-    event = asking()
+def test_redelivery_gets_the_recorded_end_with_any_body() -> None:
+    event = make_routed()
     redelivered = dataclasses.replace(event, body=chat(text="masked otherwise"))
 
     assert end_for_repeat(redelivered, answered(event)) == answered(event)
 
 
-def test_where_it_is_not_known_what_was_asked_the_repeat_gets_the_end() -> None:
-    event = asking()
+def test_repeat_of_an_end_without_fingerprint_gets_that_end() -> None:
+    event = make_routed()
     unknown = dataclasses.replace(answered(event), fingerprint="")
 
     assert end_for_repeat(repeat(event, chat(text="something else")), unknown) == unknown
 
 
-async def streamed(event: RequestRouted, end: RequestEnd) -> list[ProducerRecord]:
+async def replayed_chunks(event: RequestRouted, end: RequestEnd) -> list[ProducerRecord]:
     outputs: list[ProducerRecord] = []
 
     async def emit(output: ProducerRecord) -> None:
@@ -98,10 +98,10 @@ def text_of(outputs: list[ProducerRecord]) -> str:
     return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
 
 
-async def test_a_repeat_that_wants_chunks_gets_the_recorded_answer_in_chunks() -> None:
-    event = asking(chat(stream=True))
+async def test_replay_stream_writes_the_recorded_answer_as_chunks() -> None:
+    event = make_routed(chat(stream=True))
 
-    outputs = await streamed(repeat(event, stream_topic="llm.replies.me"), answered(event))
+    outputs = await replayed_chunks(repeat(event, stream_topic="llm.replies.me"), answered(event))
 
     assert text_of(outputs) == "two words"
     assert {output.topic for output in outputs} == {"llm.replies.me"}
@@ -110,47 +110,47 @@ async def test_a_repeat_that_wants_chunks_gets_the_recorded_answer_in_chunks() -
     assert not any("usage" in orjson.loads(output.value or b"") for output in outputs)
 
 
-async def test_the_usage_comes_last_if_that_is_asked() -> None:
-    event = asking(chat(stream=True, stream_options={"include_usage": True}))
+async def test_replay_stream_ends_with_the_usage_if_requested() -> None:
+    event = make_routed(chat(stream=True, stream_options={"include_usage": True}))
 
-    outputs = await streamed(repeat(event, stream_topic="llm.replies.me"), answered(event))
+    outputs = await replayed_chunks(repeat(event, stream_topic="llm.replies.me"), answered(event))
 
     assert orjson.loads(outputs[-1].value or b"")["usage"] == {"total_tokens": 3}
 
 
 @pytest.mark.parametrize("change", [{"stream_topic": ""}, {"received_at": 0}])
-async def test_nobody_gets_chunks_that_wants_none_or_has_had_them(change: dict[str, Any]) -> None:
-    event = asking(chat(stream=True), stream_topic="llm.replies.me", received_at=0)
+async def test_replay_stream_writes_nothing_without_stream_topic_or_for_a_redelivery(change: dict[str, Any]) -> None:
+    event = make_routed(chat(stream=True), stream_topic="llm.replies.me", received_at=0)
 
-    assert await streamed(repeat(event, **change), answered(event)) == []
+    assert await replayed_chunks(repeat(event, **change), answered(event)) == []
 
 
-async def test_a_refusal_has_no_chunks() -> None:
-    event = asking(chat(stream=True), stream_topic="llm.replies.me")
+async def test_replay_stream_writes_nothing_for_a_refusal() -> None:
+    event = make_routed(chat(stream=True), stream_topic="llm.replies.me")
     other = repeat(event, chat(text="something else", stream=True))
 
-    assert await streamed(other, end_for_repeat(other, answered(event))) == []
+    assert await replayed_chunks(other, end_for_repeat(other, answered(event))) == []
 
 
-async def test_a_redelivered_request_that_has_ended_gets_the_same_end_again() -> None:
+async def test_redelivery_of_a_settled_request_gets_the_same_outcome() -> None:
     stage, provider = scripted(answer)
     event = routed()
-    first = await work(event, stage)
+    first = await process(event, stage)
 
-    again = await work(dataclasses.replace(record(event), offset=99), stage)
+    again = await process(dataclasses.replace(record(event), offset=99), stage)
 
     assert again == [first[-1]]
     assert len(provider.calls) == 1
 
 
 @pytest.mark.parametrize("change", [{"received_at": 5}, {"reply_to": ReplyTo(topic="llm.replies.elsewhere")}])
-async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, Any]) -> None:
+async def test_client_retry_is_answered_as_a_replay(change: dict[str, Any]) -> None:
     stage, provider = scripted(answer)
     event = routed()
-    first = (await work(event, stage))[-1]
+    first = (await process(event, stage))[-1]
     again = dataclasses.replace(event, request=dataclasses.replace(event.request, **change))
 
-    (settled,) = await work(again, stage)
+    (settled,) = await process(again, stage)
 
     assert (settled.replayed, settled.output, settled.outcome) == (True, first.output, "answered")
     assert settled.request == again.request
@@ -158,9 +158,9 @@ async def test_a_repeat_by_the_caller_is_answered_as_a_replay(change: dict[str, 
     assert len(provider.calls) == 1
 
 
-async def test_a_failed_end_is_remembered_too() -> None:
+async def test_redelivery_of_a_failed_request_gets_the_same_outcome() -> None:
     stage = CallStage(call_config(Settings.model_validate(SIM)), "w1")
     event = routed("sim/fail-invalid_request")
-    first = await work(event, stage)
+    first = await process(event, stage)
 
-    assert await work(event, stage) == [first[-1]]
+    assert await process(event, stage) == [first[-1]]

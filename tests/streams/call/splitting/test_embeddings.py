@@ -48,7 +48,7 @@ def refusal(given: object, limits: Limits, on_oversize: OnOversize = "split") ->
 
 
 @given(TEXTS | TOKENS, LIMITS)
-def test_every_part_keeps_to_every_limit_and_together_they_are_the_request(given: list[Any], limits: Limits) -> None:
+def test_parts_keep_to_all_limits_and_cover_the_request(given: list[Any], limits: Limits) -> None:
     body = a_body(given, encoding_format="base64")
 
     cut = plan_splits(body, limits, "split", "sim/m")
@@ -66,7 +66,7 @@ def test_every_part_keeps_to_every_limit_and_together_they_are_the_request(given
 
 
 @given(TEXTS | TOKENS, LIMITS)
-def test_no_part_could_take_the_first_input_of_the_next(given: list[Any], limits: Limits) -> None:
+def test_parts_are_as_large_as_the_limits_allow(given: list[Any], limits: Limits) -> None:
     cut = parts(given, limits)
 
     for part, following in itertools.pairwise(cut):
@@ -80,7 +80,7 @@ def test_no_part_could_take_the_first_input_of_the_next(given: list[Any], limits
 
 
 @given(TEXTS | TOKENS, LIMITS)
-def test_joined_answers_are_the_answer_to_the_whole(given: list[Any], limits: Limits) -> None:
+def test_merged_answers_equal_the_answer_to_the_whole_request(given: list[Any], limits: Limits) -> None:
     body = a_body(given)
     cut = plan_splits(body, limits, "split", "sim/m")
 
@@ -95,16 +95,16 @@ def test_joined_answers_are_the_answer_to_the_whole(given: list[Any], limits: Li
     ("given", "expected"),
     [("text", ["text"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2, 3]], [[1], [2, 3]])],
 )
-def test_each_way_to_write_inputs_is_understood(given: object, expected: list[Any]) -> None:
+def test_inputs_of_reads_every_form_of_input(given: object, expected: list[Any]) -> None:
     assert inputs_of(a_body(given)) == expected
     assert parts(given, Limits(inputs=1)) == [range(index, index + 1) for index in range(len(expected))]
 
 
-def test_what_has_no_limit_is_not_cut() -> None:
+def test_request_without_limits_is_not_split() -> None:
     assert parts(["a"] * 2048, UNLIMITED) == [range(2048)]
 
 
-def test_a_text_that_may_be_too_long_goes_alone_and_the_provider_decides() -> None:
+def test_text_that_may_be_too_long_gets_a_part_of_its_own() -> None:
     assert parts(["a", "b" * 50, "c"], Limits(call_tokens=10, input_tokens=5)) == [range(1), range(1, 2), range(2, 3)]
 
 
@@ -121,7 +121,7 @@ def test_a_text_that_may_be_too_long_goes_alone_and_the_provider_decides() -> No
         ([1, 2, 3], Limits(call_tokens=2), "context_length", "input 0 has 3 tokens, and sim/m takes at most 2"),
     ],
 )
-def test_an_input_that_no_part_could_hold_is_refused_by_its_place(
+def test_input_that_fits_into_no_part_is_refused_by_index(
     given: object, limits: Limits, error_type: str, message: str
 ) -> None:
     error = refusal(given, limits)
@@ -131,7 +131,7 @@ def test_an_input_that_no_part_could_hold_is_refused_by_its_place(
     assert error.message == f"{message} (limit {name})"
 
 
-def test_an_input_that_fills_more_than_a_body_is_refused_by_its_place() -> None:
+def test_input_larger_than_a_body_is_refused_by_index() -> None:
     limits = Limits(body_bytes=len(orjson.dumps(a_body(["x" * 100]))))
 
     assert len(parts(["x" * 100, "a", "x" * 100], limits)) == 3
@@ -141,7 +141,7 @@ def test_an_input_that_fills_more_than_a_body_is_refused_by_its_place() -> None:
 
 
 @pytest.mark.parametrize("given", ["x" * 100, list(range(20))])
-def test_one_input_by_itself_may_fill_the_body_to_the_last_byte(given: object) -> None:
+def test_single_input_may_fill_the_body_to_the_last_byte(given: object) -> None:
     size = len(orjson.dumps(a_body(given)))
 
     assert parts(given, Limits(body_bytes=size)) == [range(1)]
@@ -149,21 +149,21 @@ def test_one_input_by_itself_may_fill_the_body_to_the_last_byte(given: object) -
     assert refusal(given, Limits(body_bytes=size - 1)).error_type == "request_too_large"
 
 
-def test_who_does_not_want_parts_is_told_the_limit() -> None:
+def test_on_oversize_reject_refuses_with_the_limit() -> None:
     error = refusal(["a"] * 17, Limits(inputs=16), "reject")
 
     assert (error.error_type, error.param) == ("request_too_large", "input")
     assert error.message == "the request has 17 inputs, and sim/m takes at most 16 (limit inputs)"
 
 
-def test_tokens_that_are_counted_are_refused_and_texts_that_may_fit_are_not() -> None:
+def test_on_oversize_reject_refuses_token_ids_but_not_texts() -> None:
     limits = Limits(call_tokens=10)
 
     assert "11 tokens" in refusal([[1] * 6, [1] * 5], limits, "reject").message
     assert parts(["words and more words"], limits, "reject") == [range(1)]
 
 
-def test_a_body_larger_than_the_limit_is_refused_with_both_sizes() -> None:
+def test_body_larger_than_the_limit_is_refused_with_both_sizes() -> None:
     body = {"messages": ["x" * 100]}
 
     with pytest.raises(ProviderError) as caught:
@@ -180,7 +180,7 @@ def an_answer(*indexes: int | None, **more: Any) -> ProviderAnswer:
     return ProviderAnswer({"data": data}, 200, Usage(input_tokens=3), **more)
 
 
-def test_embeddings_in_another_order_are_put_in_order() -> None:
+def test_merge_orders_embeddings_by_index() -> None:
     answer = merge_answers([an_answer(1, 0), an_answer(0)], [range(2), range(2, 3)])
 
     assert [item["embedding"] for item in answer.body["data"]] == [[0.0], [1.0], [0.0]]
@@ -188,21 +188,21 @@ def test_embeddings_in_another_order_are_put_in_order() -> None:
 
 
 @pytest.mark.parametrize("indexes", [(None, None), (5, 5), (1, 2)])
-def test_indexes_that_say_nothing_are_given_anew(indexes: tuple[int | None, ...]) -> None:
+def test_merge_renumbers_incomplete_indexes(indexes: tuple[int | None, ...]) -> None:
     answer = merge_answers([an_answer(*indexes), an_answer(0)], [range(2), range(2, 3)])
 
     assert [item["index"] for item in answer.body["data"]] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [{}]}, {"data": [1, 2]}, {"data": [{}, {}, {}]}])
-def test_a_part_with_too_few_or_too_many_embeddings_is_no_answer(body: dict[str, Any]) -> None:
+def test_part_with_a_wrong_number_of_embeddings_is_a_server_error(body: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match="2 embeddings were requested") as caught:
         merge_answers([ProviderAnswer(body, 200, Usage()), an_answer(0)], [range(2), range(2, 3)])
 
     assert caught.value.error_type == "server"
 
 
-def test_the_record_of_parts_holds_what_was_sent_said_and_changed() -> None:
+def test_merged_answer_has_sent_bodies_native_usage_and_changes() -> None:
     dropped = Change(param="user", action="dropped")
     first = an_answer(0, response_id="a", native_usage={"n": 1}, sent=b'{"a":1}', changes=(dropped,))
     second = an_answer(0, response_id="b", native_usage={"n": 2}, sent=b'{"a":2}', changes=(dropped,))
@@ -216,7 +216,7 @@ def test_the_record_of_parts_holds_what_was_sent_said_and_changed() -> None:
     assert (answer.response_id, answer.usage) == ("a", sum_usage([first, second]))
 
 
-def test_the_usage_that_the_caller_sees_is_summed_with_what_is_in_it() -> None:
+def test_merged_usage_sums_nested_objects() -> None:
     usage = {"prompt_tokens": 2, "total_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
     answers = [ProviderAnswer({"data": [{}], "usage": usage}, 200, Usage()) for _ in range(3)]
 

@@ -13,86 +13,86 @@ from streams.call.traffic.bulkhead import Bulkhead
 from streams.config.settings import Settings
 from tests.eventually import eventually
 from tests.factories import chat, now_ms, routed
-from tests.streams.call.scripted_provider import ScriptedProvider, answer, never, work
+from tests.streams.call.scripted_provider import ScriptedProvider, answer, never, process
 
 
-async def test_there_is_room_for_so_many() -> None:
-    room = Bulkhead(2)
+async def test_try_acquire_grants_as_many_permits_as_the_limit() -> None:
+    bulkhead = Bulkhead(2)
 
-    assert [room.try_acquire() for _ in range(3)] == [True, True, False]
-    assert room.free == 0
+    assert [bulkhead.try_acquire() for _ in range(3)] == [True, True, False]
+    assert bulkhead.free == 0
 
 
-async def test_who_waits_gets_the_place_of_the_first_who_leaves() -> None:
-    room, inside = Bulkhead(1), list[int]()
+async def test_waiting_call_gets_the_next_released_permit() -> None:
+    bulkhead, free = Bulkhead(1), list[int]()
 
-    async def visit() -> None:
-        async with room.acquire("interactive"):
-            inside.append(room.free)
+    async def call_once() -> None:
+        async with bulkhead.acquire("interactive"):
+            free.append(bulkhead.free)
             await asyncio.sleep(0)
 
-    await asyncio.gather(*(visit() for _ in range(3)))
+    await asyncio.gather(*(call_once() for _ in range(3)))
 
-    assert inside == [0, 0, 0]
-    assert room.free == 1
+    assert free == [0, 0, 0]
+    assert bulkhead.free == 1
 
 
-async def test_the_batch_lane_gets_its_share_and_the_other_all_that_is_left() -> None:
-    room = Bulkhead(4, batch_share=0.5)
+async def test_batch_lane_gets_its_share_and_the_interactive_lane_the_rest() -> None:
+    bulkhead = Bulkhead(4, batch_share=0.5)
 
-    batch = [room.try_acquire("batch") for _ in range(3)]
-    interactive = [room.try_acquire() for _ in range(3)]
+    batch = [bulkhead.try_acquire("batch") for _ in range(3)]
+    interactive = [bulkhead.try_acquire() for _ in range(3)]
 
     assert (batch, interactive) == ([True, True, False], [True, True, False])
 
 
-async def test_one_of_the_batch_lane_gets_in_however_small_its_share() -> None:
+async def test_batch_lane_gets_at_least_one_permit() -> None:
     assert Bulkhead(1, batch_share=0.1).try_acquire("batch")
 
 
-async def test_nobody_of_the_batch_lane_gets_in_while_others_wait() -> None:
-    room, order = Bulkhead(1), list[Lane]()
-    room.try_acquire()
+async def test_batch_lane_gets_no_permit_while_interactive_calls_wait() -> None:
+    bulkhead, order = Bulkhead(1), list[Lane]()
+    bulkhead.try_acquire()
 
-    async def visit(lane: Lane) -> None:
-        async with room.acquire(lane):
+    async def call_once(lane: Lane) -> None:
+        async with bulkhead.acquire(lane):
             order.append(lane)
 
-    visits = [asyncio.create_task(visit(lane)) for lane in ("batch", "interactive", "batch", "interactive")]
+    calls = [asyncio.create_task(call_once(lane)) for lane in ("batch", "interactive", "batch", "interactive")]
     await asyncio.sleep(0)
-    assert not room.has_capacity("batch")
-    room.release()
-    await asyncio.gather(*visits)
+    assert not bulkhead.has_capacity("batch")
+    bulkhead.release()
+    await asyncio.gather(*calls)
 
     assert order == ["interactive", "interactive", "batch", "batch"]
-    assert room.free == 1
+    assert bulkhead.free == 1
 
 
-async def test_it_tells_by_its_pace_how_long_it_will_take_to_be_through() -> None:
+async def test_drain_time_follows_from_the_latest_completions() -> None:
     now_s = 0.0
-    room = Bulkhead(1, clock=lambda: now_s)
-    room.try_acquire()
+    bulkhead = Bulkhead(1, clock=lambda: now_s)
+    bulkhead.try_acquire()
 
     async def stay() -> None:
-        async with room.acquire("interactive"):
+        async with bulkhead.acquire("interactive"):
             await asyncio.Event().wait()
 
     waiting = [asyncio.create_task(stay()) for _ in range(10)]
     await asyncio.sleep(0)
-    assert (room.in_use, room.drain_time_s()) == (11, math.inf)
+    assert (bulkhead.in_use, bulkhead.drain_time_s()) == (11, math.inf)
 
     for _ in range(5):
         now_s += 2.0
-        room.release()
+        bulkhead.release()
         await asyncio.sleep(0)
     now_s += 2.0
 
-    assert (room.in_use, room.drain_time_s()) == (6, 6 * 10.0 / 5)
+    assert (bulkhead.in_use, bulkhead.drain_time_s()) == (6, 6 * 10.0 / 5)
     for task in waiting:
         task.cancel()
 
 
-async def test_a_provider_has_only_as_many_calls_at_once_as_it_takes() -> None:
+async def test_stage_keeps_to_max_in_flight_of_a_provider() -> None:
     running: list[int] = []
 
     async def count(call: ProviderCall) -> ProviderAnswer:
@@ -104,45 +104,45 @@ async def test_a_provider_has_only_as_many_calls_at_once_as_it_takes() -> None:
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 3}}})
     stage = CallStage(call_config(settings), "w1", providers={"sim": ScriptedProvider(count)})
 
-    await asyncio.gather(*(work(routed(), stage) for _ in range(20)))
+    await asyncio.gather(*(process(routed(), stage) for _ in range(20)))
 
     assert max(running) == 3
 
 
-async def test_who_finds_no_room_until_its_deadline_expires_without_a_call() -> None:
+async def test_request_without_a_permit_until_its_deadline_expires_without_a_call() -> None:
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 1}}})
     provider = ScriptedProvider(never)
     stage = CallStage(call_config(settings), "w1", providers={"sim": provider})
-    first = asyncio.create_task(work(routed(), stage))
+    first = asyncio.create_task(process(routed(), stage))
     await eventually(lambda: provider.calls)
 
-    (settled,) = await work(routed(deadline_at=now_ms() + 60), stage)
+    (settled,) = await process(routed(deadline_at=now_ms() + 60), stage)
 
     assert (settled.outcome, settled.attempts) == ("expired", 0)
     first.cancel()
     await asyncio.wait({first})
 
 
-async def test_a_batch_takes_its_share_of_a_provider_and_interactive_calls_go_past_what_waits() -> None:
-    gate, order = asyncio.Event(), list[str]()
+async def test_interactive_calls_overtake_waiting_batch_calls() -> None:
+    release_all, order = asyncio.Event(), list[str]()
 
     async def held(call: ProviderCall) -> ProviderAnswer:
         order.append(call.body["user"])
-        await gate.wait()
+        await release_all.wait()
         return await answer(call)
 
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 4}}})
     stage = CallStage(call_config(settings), "w1", providers={"sim": ScriptedProvider(held)})
 
-    def asked(who: str) -> asyncio.Task[Sequence[Any]]:
-        lane = "batch" if who == "batch" else "interactive"
-        return asyncio.create_task(work(routed(body=chat(user=who), lane=lane), stage))
+    def start(user: str) -> asyncio.Task[Sequence[Any]]:
+        lane = "batch" if user == "batch" else "interactive"
+        return asyncio.create_task(process(routed(body=chat(user=user), lane=lane), stage))
 
-    tasks = [asked("batch") for _ in range(50)]
+    tasks = [start("batch") for _ in range(50)]
     await eventually(lambda: len(order) == 2)
-    tasks += [asked("person") for _ in range(6)]
+    tasks += [start("person") for _ in range(6)]
     await eventually(lambda: len(order) == 4)
-    gate.set()
+    release_all.set()
     await asyncio.gather(*tasks)
 
     assert order == ["batch"] * 2 + ["person"] * 6 + ["batch"] * 48

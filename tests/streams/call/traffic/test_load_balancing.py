@@ -11,7 +11,7 @@ from connectors.providers.provider import ProviderAnswer, ProviderCall
 from schemas.events.parts import Plan, Target
 from streams.call.traffic.load_balancing import DECAY_S, INITIAL_SCORE_S, PeakEwma, order_by_load
 from tests.factories import now_ms, record, routed
-from tests.streams.call.scripted_provider import a_start, answer, fragile, work
+from tests.streams.call.scripted_provider import a_start, answer, fragile, process
 
 
 def a_plan(*models: str) -> Plan:
@@ -19,12 +19,12 @@ def a_plan(*models: str) -> Plan:
     return Plan(alias="a", targets=targets, max_attempts=3, policy="latency")
 
 
-def ordered(burdens: dict[str, float], *tried: str) -> list[str]:
-    made = order_by_load(a_plan(*burdens), [("p", model) for model in tried], lambda target: burdens[target.model])
-    return [target.model for target in made.targets]
+def ordered(scores: dict[str, float], *tried: str) -> list[str]:
+    plan = order_by_load(a_plan(*scores), [("p", model) for model in tried], lambda target: scores[target.model])
+    return [target.model for target in plan.targets]
 
 
-def test_a_slow_answer_counts_at_once_and_a_fast_one_little_by_little() -> None:
+def test_slow_answer_counts_in_full_and_a_fast_one_gradually() -> None:
     ewma = PeakEwma()
 
     ewma.on_success(0.1, 0.0)
@@ -35,7 +35,7 @@ def test_a_slow_answer_counts_at_once_and_a_fast_one_little_by_little() -> None:
     assert 1.5 < ewma.load_score_s(0, DECAY_S / 10) < 2.0
 
 
-def test_with_time_the_fast_answers_prevail() -> None:
+def test_score_converges_to_the_latency_of_fast_answers() -> None:
     ewma = PeakEwma()
     ewma.on_success(2.0, 0.0)
 
@@ -45,7 +45,7 @@ def test_with_time_the_fast_answers_prevail() -> None:
     assert ewma.load_score_s(0, 60.0) == pytest.approx(0.1, abs=0.02)
 
 
-def test_who_is_not_called_grows_cheaper_until_it_is_tried_again() -> None:
+def test_score_of_an_idle_target_decays() -> None:
     slow, fast = PeakEwma(), PeakEwma()
     slow.on_success(5.0, 0.0)
     fast.on_success(0.5, 30.0)
@@ -54,21 +54,21 @@ def test_who_is_not_called_grows_cheaper_until_it_is_tried_again() -> None:
     assert slow.load_score_s(0, 30.0) < fast.load_score_s(0, 30.0)
 
 
-def test_calls_under_way_make_it_dearer() -> None:
+def test_score_grows_with_calls_in_flight() -> None:
     ewma = PeakEwma()
     ewma.on_success(0.5, 0.0)
 
     assert ewma.load_score_s(3, 0.0) == 2.0
 
 
-def test_who_is_unknown_is_tried_but_not_by_all_at_once() -> None:
+def test_target_without_answers_has_score_zero_only_while_idle() -> None:
     ewma = PeakEwma()
 
     assert ewma.load_score_s(0, 0.0) == 0
     assert ewma.load_score_s(2, 0.0) == 3 * INITIAL_SCORE_S
 
 
-def test_a_failure_is_no_fast_answer() -> None:
+def test_failure_raises_the_score() -> None:
     ewma = PeakEwma()
     ewma.on_success(0.9, 0.0)
 
@@ -78,17 +78,17 @@ def test_a_failure_is_no_fast_answer() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 60), st.booleans()), min_size=1))
-def test_it_is_never_below_zero_nor_endless(samples: list[tuple[float, float, bool]]) -> None:
+def test_score_is_finite_and_not_negative(samples: list[tuple[float, float, bool]]) -> None:
     ewma, now_s = PeakEwma(), 0.0
 
-    for passed_s, latency_s, well in samples:
-        now_s += passed_s
-        (ewma.on_success if well else ewma.on_failure)(latency_s, now_s)
+    for elapsed_s, latency_s, is_answer in samples:
+        now_s += elapsed_s
+        (ewma.on_success if is_answer else ewma.on_failure)(latency_s, now_s)
 
     assert 0 <= ewma.load_score_s(0, now_s) < math.inf
 
 
-def test_the_soonest_comes_first_and_of_equals_the_one_that_was_written_first() -> None:
+def test_order_by_load_is_stable_for_equal_scores() -> None:
     assert ordered({"slow": 2.0, "fast": 0.1, "closed": math.inf, "fast too": 0.1}) == [
         "fast",
         "fast too",
@@ -97,11 +97,11 @@ def test_the_soonest_comes_first_and_of_equals_the_one_that_was_written_first() 
     ]
 
 
-def test_what_was_tried_stays_in_front_so_that_nobody_is_called_again_from_the_start() -> None:
+def test_order_by_load_keeps_tried_targets_in_front() -> None:
     assert ordered({"slow": 2.0, "fast": 0.1, "tried": 9.0}, "tried", "tried") == ["tried", "fast", "slow"]
 
 
-async def test_by_latency_the_target_that_answers_sooner_is_called_first() -> None:
+async def test_policy_latency_calls_the_faster_target_first() -> None:
     async def slow(call: ProviderCall) -> ProviderAnswer:
         await asyncio.sleep(0.05)
         return await answer(call)
@@ -109,17 +109,17 @@ async def test_by_latency_the_target_that_answers_sooner_is_called_first() -> No
     stage, provider = fragile(slow)
     event = [routed("sim/echo", "spare/echo", policy="latency") for _ in range(4)]
 
-    ends = [(await work(each, stage))[-1].provider for each in event]
+    ends = [(await process(each, stage))[-1].provider for each in event]
 
     assert ends == ["sim", "spare", "spare", "spare"]
     assert len(provider.calls) == 1
 
 
-async def test_by_latency_a_request_goes_on_after_a_crash_where_it_stood() -> None:
+async def test_policy_latency_resumes_a_request_after_a_crash() -> None:
     stage, provider = fragile(answer)
     event = routed("spare/echo", "sim/echo", policy="latency", max_attempts=2)
     stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
 
-    finished, settled = await work(event, stage)
+    finished, settled = await process(event, stage)
 
     assert (settled.provider, finished.attempt, len(provider.calls)) == ("sim", 2, 1)
