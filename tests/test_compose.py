@@ -1,4 +1,4 @@
-"""The containers are described in files; here is no engine to run them, so every name in them is looked up."""
+"""Tests of docker-compose.yml and the Dockerfile without a container engine: every name in them must exist."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ OURS = {**STAGES, "init": SERVICES["init"]}
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 
-def filled(text: str) -> str:
-    """As Compose reads it with an empty environment."""
+def substitute(text: str) -> str:
+    """Substitute the defaults of variables, as Compose does with an empty environment."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def environment(service: str) -> dict[str, str]:
-    return {name: filled(str(value)) for name, value in SERVICES[service].get("environment", {}).items()}
+    return {name: substitute(str(value)) for name, value in SERVICES[service].get("environment", {}).items()}
 
 
 def mounts(service: str) -> dict[str, str]:
-    """What is mounted, by where it is in the container."""
-    mounted = [filled(volume).split(":") for volume in SERVICES[service].get("volumes", [])]
-    return {target: source for source, target, *_ in mounted}
+    """Return the sources of mounts by their target in the container."""
+    volumes = [substitute(volume).split(":") for volume in SERVICES[service].get("volumes", [])]
+    return {target: source for source, target, *_ in volumes}
 
 
-def copied() -> list[tuple[list[str], str]]:
-    """Sources and target of every COPY from the project."""
+def copies() -> list[tuple[list[str], str]]:
+    """Return sources and target of every COPY from the project."""
     lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
     return [(line.split()[:-1], line.split()[-1]) for line in lines]
 
 
 def commands() -> list[list[str]]:
-    """Everything that is said to `sluice`."""
-    said = [service["command"] for service in STAGES.values()]
-    return said + [
+    """Return the arguments of every `sluice` command."""
+    arguments = [service["command"] for service in STAGES.values()]
+    return arguments + [
         line.split()[1:] for line in SERVICES["init"]["command"][0].splitlines() if line.startswith("sluice ")
     ]
 
@@ -73,7 +73,7 @@ def test_our_services_share_one_image_that_is_built_here() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) -> None:
+def test_every_sluice_variable_of_a_container_is_read(service: str) -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "streams").rglob("*.py"))
 
     names = [name for name in environment(service) if name.startswith("SLUICE_")]
@@ -81,19 +81,19 @@ def test_every_sluice_variable_in_a_container_is_one_that_is_read(service: str) 
     assert [name for name in names if f'"{name}"' not in source] == []
 
 
-def test_every_variable_is_explained() -> None:
+def test_every_variable_is_documented() -> None:
     named = set(re.findall(r"\$\{(\w+)", TEXT)) | configuration.ENVIRONMENT_OVERRIDES.keys()
 
-    explained = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("operations.md", "configuration.md"))
+    documented = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("operations.md", "configuration.md"))
 
-    assert {name for name in named if f"`{name}`" not in explained} == set()
+    assert {name for name in named if f"`{name}`" not in documented} == set()
 
 
-def test_every_port_is_bound_to_this_machine() -> None:
+def test_every_port_is_bound_to_loopback() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
     assert len(ports) == 4
-    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", filled(port)) for port in ports)
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", substitute(port)) for port in ports)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -118,7 +118,7 @@ def test_no_secret_is_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_everything_but_init_is_watched_and_started_again(service: str) -> None:
+def test_every_service_but_init_has_a_health_check_and_restarts(service: str) -> None:
     described = SERVICES[service]
 
     assert described["restart"] == ("no" if service == "init" else "unless-stopped")
@@ -126,11 +126,11 @@ def test_everything_but_init_is_watched_and_started_again(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", [*STAGES, "grafana"])
-def test_what_needs_topics_or_tables_waits_for_init(service: str) -> None:
+def test_service_that_needs_topics_or_tables_waits_for_init(service: str) -> None:
     assert SERVICES[service]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
 
 
-def test_health_checks_ask_ports_that_answer(tmp_path: Path) -> None:
+def test_health_checks_use_listening_ports(tmp_path: Path) -> None:
     for name, stage in STAGES.items():
         url = re.search(r"http://127\.0\.0\.1:(\d+)/(\w+)", stage["healthcheck"]["test"][3])
         assert url is not None
@@ -138,7 +138,7 @@ def test_health_checks_ask_ports_that_answer(tmp_path: Path) -> None:
         assert url.groups() == (ready if name == "ingress" else (environment(name)["SLUICE_HEALTH_PORT"], "healthz"))
 
 
-def test_the_first_start_makes_a_configuration_with_which_the_ingress_may_be_reached(tmp_path: Path) -> None:
+def test_first_start_creates_a_configuration_that_allows_remote_clients(tmp_path: Path) -> None:
     config, environ = tmp_path / "sluice.yaml", environment("ingress")
     first_start(ROOT / "deploy" / "sluice.yaml", config)
 
@@ -150,37 +150,37 @@ def test_the_first_start_makes_a_configuration_with_which_the_ingress_may_be_rea
     assert loaded.clickhouse.url == "http://sluice:@clickhouse:8123"
 
 
-def test_the_template_of_the_configuration_is_where_init_looks_for_it() -> None:
-    targets = [target for sources, target in copied() if sources == ["deploy/sluice.yaml"]]
+def test_configuration_template_is_at_the_path_that_init_reads() -> None:
+    targets = [target for sources, target in copies() if sources == ["deploy/sluice.yaml"]]
 
     assert targets == re.findall(r"streams\.supervisor\.first_start (\S+)", SERVICES["init"]["command"][0])
     assert {Path(environment(name)["SLUICE_CONFIG"]).parent for name in OURS} == {Path("/etc/sluice")}
     assert all("/etc/sluice" in mounts(name) for name in OURS)
 
 
-def test_what_the_image_copies_exists_and_is_let_through() -> None:
+def test_copied_files_exist_and_are_not_ignored() -> None:
     let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
 
-    sources = {source for sources, _ in copied() for source in sources}
+    sources = {source for sources, _ in copies() for source in sources}
 
     assert sources == let_through
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_the_image_is_built_with_the_uv_that_the_makefile_has() -> None:
+def test_image_has_the_makefiles_version_of_uv() -> None:
     pinned = re.compile(r"uv==[\d.]+")
 
     assert pinned.findall(DOCKERFILE) == pinned.findall((ROOT / "Makefile").read_text("utf-8"))
 
 
-def test_kafka_is_the_embedded_one_s_version_and_takes_records_as_large() -> None:
+def test_kafka_has_the_embedded_version_and_maximum_record_size() -> None:
     kafka = environment("kafka")
 
     assert SERVICES["kafka"]["image"].partition(":")[2] in jars.KAFKA
     assert int(kafka["KAFKA_MESSAGE_MAX_BYTES"]) == int(kafka["KAFKA_REPLICA_FETCH_MAX_BYTES"]) == MAX_MESSAGE_BYTES
 
 
-def test_kafka_tells_its_clients_addresses_that_it_listens_on() -> None:
+def test_kafka_advertises_addresses_that_it_listens_on() -> None:
     kafka = environment("kafka")
     listening = dict(each.split("://:") for each in kafka["KAFKA_LISTENERS"].split(","))
     advertised = dict(each.split("://") for each in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
@@ -193,13 +193,13 @@ def test_kafka_tells_its_clients_addresses_that_it_listens_on() -> None:
     assert kafka["KAFKA_LOG_DIRS"] in mounts("kafka")
 
 
-def test_no_topic_is_named_that_does_not_exist() -> None:
+def test_every_named_topic_exists() -> None:
     known = {topic.name for topic in Topics().all}
 
     assert set(re.findall(r"\bllm\.[a-z.-]+v\d+\b", TEXT + DOCKERFILE)) <= known
 
 
-def test_clickhouse_is_new_enough_for_the_tables() -> None:
+def test_clickhouse_has_the_minimum_version() -> None:
     major, minor = SERVICES["clickhouse"]["image"].partition(":")[2].split(".")[:2]
 
     assert (int(major), int(minor)) >= (25, 8)
@@ -219,7 +219,7 @@ def test_grafana_finds_its_plugin_data_source_and_dashboards() -> None:
 
 
 def columns(table: str) -> set[str]:
-    """Of a table of ours, or of the view over it."""
+    """Return the columns of a table or of the view over it."""
     sql = "".join(path.read_text("utf-8") for path in sorted((ROOT / "schemas" / "tables").glob("*.sql")))
     created = re.search(
         rf"CREATE TABLE IF NOT EXISTS {table.removesuffix('_log')}_log \((.*?)\n\) ENGINE", sql, re.DOTALL
@@ -229,7 +229,7 @@ def columns(table: str) -> set[str]:
 
 
 @pytest.mark.flow
-def test_grafana_s_user_sees_what_an_analyst_may_and_changes_nothing(tmp_path: Path) -> None:
+def test_grafanas_user_has_the_rights_of_an_analyst(tmp_path: Path) -> None:
     roles = (ROOT / "schemas" / "tables" / "004_roles.server.sql").read_text("utf-8")
     allowed = {
         table: {column.strip() for column in named.split(",")}

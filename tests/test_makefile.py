@@ -1,4 +1,4 @@
-"""What `make` says to `sluice` is what it understands."""
+"""Tests that the `sluice` commands in the Makefile exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_command_exists_with_its_options_and_files(arguments: list[str]) -
     assert options.get("config") is None or (ROOT / options["config"]).exists()
 
 
-def test_every_target_for_people_is_in_the_list() -> None:
+def test_every_target_has_a_help_text() -> None:
     phony = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0].split()
 
     explained = re.findall(r"^([a-z-]+):.*?## ", MAKEFILE, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What is checked before a commit is what CI checks, by the same commands."""
+"""Tests that the pre-commit hooks run the commands of `make check`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_hooks_are_the_commands_of_make_check() -> None:
+def test_hooks_are_the_commands_of_make_check() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     recipe = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
     checks = {line.strip().removeprefix("@$(BIN)/").removesuffix(" .") for line in recipe.splitlines()[1:]}

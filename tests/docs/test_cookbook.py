@@ -1,4 +1,4 @@
-"""Every SQL recipe of docs/cookbook.md runs on the real engine and finds in real rows what its recipe says."""
+"""Tests of the SQL recipes of docs/cookbook.md on the real engine, over rows of simulated events."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.flow
 
 PAGE = PAGES["docs/cookbook.md"]
 EXAMPLE_ID = "0190a3c4-7b1e-7c2d-9f00-5e8d4a6b1c2f"
-"""The request id that the page's commands show."""
+"""Request id in the page's commands."""
 MINUTE, DAY = 60_000, 86_400_000
 
 
 def recipes(heading: str) -> list[str]:
-    """The SQL of a recipe, in the order of the page."""
+    """Return the SQL of a recipe, in the order of the page."""
     blocks = re.findall(r"^( *)```sql\n(.*?)^\1```$", section(PAGE, heading), re.MULTILINE | re.DOTALL)
     return [sql for _, sql in blocks]
 
 
 def commands() -> list[str]:
-    """The SQL of each `sluice query` that the page gives on one line."""
+    """Return the SQL of each one-line `sluice query` of the page."""
     return re.findall(r'^sluice query "(SELECT [^"]+)"$', PAGE, re.MULTILINE)
 
 
@@ -44,7 +44,7 @@ def rows(clickhouse: ClickHouseClient, sql: str) -> list[dict[str, Any]]:
 
 
 class Traffic:
-    """Requests and feedback on the log, as real events."""
+    """Writes requests and feedback as events."""
 
     def __init__(self, clickhouse: ClickHouseClient) -> None:
         self.clickhouse = clickhouse
@@ -52,12 +52,12 @@ class Traffic:
         self.now = int(time.time() * 1000)
 
     def settle(self, ago_ms: int = MINUTE, **changes: Any) -> str:
-        """Write the end of a request, as the fixtures have it but for these fields; its id."""
+        """Write a settled request like the fixture, with these changes; return its id."""
         at = self.now - ago_ms
-        of_request: dict[str, Any] = {name: changes.pop(name) for name in ("tenant", "key_id") if name in changes}
+        request_fields: dict[str, Any] = {name: changes.pop(name) for name in ("tenant", "key_id") if name in changes}
         request_id = str(uuid.uuid4())
         request = dataclasses.replace(
-            SETTLED.request, request_id=request_id, received_at=at, deadline_at=at + MINUTE, **of_request
+            SETTLED.request, request_id=request_id, received_at=at, deadline_at=at + MINUTE, **request_fields
         )
         times: dict[str, Any] = {
             "admitted_at": at + 1,
@@ -74,7 +74,7 @@ class Traffic:
         self.log.write(self.log.topics.feedback.name, encode(event), self.now)
 
     def find(self, sql: str) -> list[dict[str, Any]]:
-        """Store what was written, and ask."""
+        """Store the rows of all events, and run a query."""
         self.log.store(self.clickhouse, delay_ms=0)
         return rows(self.clickhouse, sql)
 
@@ -102,11 +102,11 @@ def test_every_recipe_is_tested() -> None:
 
 
 @pytest.mark.parametrize("sql", commands())
-def test_a_query_on_one_line_runs(clickhouse: ClickHouseClient, sql: str) -> None:
+def test_query_on_one_line_runs(clickhouse: ClickHouseClient, sql: str) -> None:
     assert rows(clickhouse, sql) == []
 
 
-def test_the_fallback_share_counts_the_answers_of_each_provider(traffic: Traffic) -> None:
+def test_fallback_share_counts_the_answers_of_each_provider(traffic: Traffic) -> None:
     for provider in ("openai", "openai", "openai", "anthropic"):
         traffic.settle(model="smart", provider=provider)
     traffic.settle(model="smart", provider="openai", outcome="failed")
@@ -117,7 +117,7 @@ def test_the_fallback_share_counts_the_answers_of_each_provider(traffic: Traffic
     assert [(row["provider"], row["share"]) for row in found] == [("openai", 0.75), ("anthropic", 0.25)]
 
 
-def test_a_rotated_key_shows_when_it_was_used_last(traffic: Traffic) -> None:
+def test_rotated_key_shows_when_it_was_used_last(traffic: Traffic) -> None:
     traffic.settle(3 * DAY, tenant="search", key_id="search-1")
     traffic.settle(tenant="search", key_id="search-2")
     traffic.settle(tenant="support", key_id="support-1")
@@ -152,7 +152,7 @@ def test_spend_by_provider_contains_attempts_that_failed(traffic: Traffic) -> No
     assert [(row["tenant"], row["provider"], row["usd"]) for row in found] == [("acme", "openai", 0.03)]
 
 
-def test_the_trail_of_a_failed_request_ends_with_what_its_caller_got(traffic: Traffic) -> None:
+def test_trail_of_a_failed_request_ends_with_what_its_caller_got(traffic: Traffic) -> None:
     one = SimulatedRequest(traffic.log, traffic.now - 5_000).admit().route("openai", "local")
     one.call("openai", error="rate_limited").call("local", error="server").settle("failed", "server", 502)
     sql = recipes("Find out why a request failed")[0]
@@ -221,7 +221,7 @@ def test_contradictory_feedback_is_found(traffic: Traffic) -> None:
     assert [row["request_id"] for row in found] == [both]
 
 
-def test_a_provider_is_down_if_all_of_three_attempts_failed(traffic: Traffic) -> None:
+def test_provider_is_down_if_all_of_three_attempts_failed(traffic: Traffic) -> None:
     for provider, errors in {
         "down": ("server", "server", "timeout"),
         "flaky": ("server", "server", None),
@@ -250,7 +250,7 @@ def test_last_weeks_requests_are_selected_and_their_replays_are_not(traffic: Tra
     assert found == [{"id": old, "input": body}]
 
 
-def test_a_replay_is_compared_with_its_first_request(traffic: Traffic) -> None:
+def test_replay_is_compared_with_its_first_request(traffic: Traffic) -> None:
     first = traffic.settle(5 * DAY, model="smart", cost_usd="0.02")
     traffic.settle(model="fast", cost_usd="0.001", labels={"replay_of": first})
 

@@ -1,4 +1,4 @@
-"""docs/errors.md names what there is, no more and no less."""
+"""Tests that docs/errors.md lists exactly the error responses of the code."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from tests.docs.error_sites import STREAM_STATUS, ErrorResponse, error_responses
 from tests.docs.pages import PAGES, code_spans, rows, section
 
 PAGE = PAGES["docs/errors.md"]
-REFUSED_HERE = to_failure("invalid_request", "", None, param="n").code
-CUT = "stream_cut"
-"""Has a status of its own in the code, for want of a place where nobody sees it."""
+INVALID_PARAMETER = to_failure("invalid_request", "", None, param="n").code
+STREAM_CUT = "stream_cut"
+"""Code of an error in a stream: its status in the code is never sent."""
 
 
-def test_every_error_has_its_row_and_every_row_its_error() -> None:
-    said = {
+def test_codes_table_lists_exactly_the_errors_of_the_code() -> None:
+    listed = {
         ErrorResponse(int(status), row[2].strip("`"), row[0].strip("`"))
         for row in rows(section(PAGE, "Codes"))
         for status in re.findall(r"\d{3}", row[1])
     }
 
-    there = {error._replace(status=STREAM_STATUS) if error.code == CUT else error for error in error_responses()}
-    assert said == there
+    defined = {
+        error._replace(status=STREAM_STATUS) if error.code == STREAM_CUT else error for error in error_responses()
+    }
+    assert listed == defined
 
 
-def test_every_class_of_a_providers_error_stands_beside_the_code_that_its_caller_is_told() -> None:
+def test_clickhouse_table_maps_each_error_type_to_its_code() -> None:
     table = [row for row in rows(section(PAGE, "In ClickHouse")) if not row[0].startswith("`events`")]
 
-    said = {row[0].strip("`"): code_spans(row[1]) for row in table}
+    listed = {row[0].strip("`"): code_spans(row[1]) for row in table}
 
-    more = {"invalid_request": {REFUSED_HERE}}
-    assert said == {name: {telling.code} | more.get(name, set()) for name, telling in ERROR_MAPPINGS.items()}
+    additional = {"invalid_request": {INVALID_PARAMETER}}
+    assert listed == {name: {mapping.code} | additional.get(name, set()) for name, mapping in ERROR_MAPPINGS.items()}

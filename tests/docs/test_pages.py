@@ -1,4 +1,4 @@
-"""What the pages say is so: their configurations load, their commands parse, their links lead somewhere."""
+"""Tests of the documentation: configurations load, commands parse, links resolve, tables are complete."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-class Anything(dict[str, str]):
-    """An environment in which every variable that a page may name is set."""
+class AnyEnvironment(dict[str, str]):
+    """Environment in which every variable is set, but for those of the gateway."""
 
     def __contains__(self, name: object) -> bool:
         return not str(name).startswith("SLUICE_")
@@ -52,11 +52,11 @@ CONFIGS = [(page, block) for page, kind, block in BLOCKS if kind == "yaml"]
 
 
 @pytest.mark.parametrize(("page", "block"), CONFIGS, ids=[page for page, _ in CONFIGS])
-def test_every_configuration_loads(page: str, block: str, tmp_path: Path) -> None:
+def test_configuration_loads(page: str, block: str, tmp_path: Path) -> None:
     file = tmp_path / "sluice.yaml"
     file.write_text(block, "utf-8")
 
-    loaded = configuration.load(file, Anything())
+    loaded = configuration.load(file, AnyEnvironment())
 
     assert yaml.safe_load(block).keys() <= loaded.model_fields_set, page
 
@@ -65,44 +65,44 @@ SNIPPETS = [(page, block) for page, kind, block in BLOCKS if kind == "python"]
 
 
 @pytest.mark.parametrize(("page", "block"), SNIPPETS, ids=[page for page, _ in SNIPPETS])
-def test_every_python_snippet_is_python_as_it_stands(page: str, block: str) -> None:
+def test_python_snippet_compiles(page: str, block: str) -> None:
     compile(block, page, "exec")
 
-    assert block.isascii(), page  # an ellipsis in a header is no header
+    assert block.isascii(), page  # an ellipsis in a header is invalid
 
 
 LINES = [
-    (page, shlex.split(said, comments=True)[1:])
+    (page, shlex.split(line, comments=True)[1:])
     for page, kind, block in BLOCKS
     if kind in {"", "sh", "console"}
-    for said in re.findall(r"^(?:\$ )?(?:[A-Z_]+=\S* )*(sluice .+)$", block, re.MULTILINE)
+    for line in re.findall(r"^(?:\$ )?(?:[A-Z_]+=\S* )*(sluice .+)$", block, re.MULTILINE)
 ]
 MENTIONS = [
-    (page, said.split()[1:])
+    (page, line.split()[1:])
     for page, text in PROSE.items()
-    for said in sorted(code_spans(text))
-    if re.match(r"sluice [a-z-]", said)
+    for line in sorted(code_spans(text))
+    if re.match(r"sluice [a-z-]", line)
 ]
 
 
 @pytest.mark.parametrize(("page", "arguments"), LINES, ids=[" ".join(arguments) for _, arguments in LINES])
-def test_every_command_to_type_is_understood(page: str, arguments: list[str]) -> None:
+def test_command_line_parses(page: str, arguments: list[str]) -> None:
     parse_command(arguments)
 
 
 @pytest.mark.parametrize(("page", "arguments"), MENTIONS, ids=[" ".join(arguments) for _, arguments in MENTIONS])
-def test_every_command_in_a_sentence_exists(page: str, arguments: list[str]) -> None:
+def test_command_in_prose_exists(page: str, arguments: list[str]) -> None:
     check_names(arguments)
 
 
 def anchors(text: str) -> set[str]:
-    """What GitHub makes of the headings."""
+    """Return GitHub's anchors of the headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_somewhere(page: str) -> None:
+def test_link_resolves(page: str) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", PROSE[page]):
         path = (ROOT / page).parent / target if target else ROOT / page
 
@@ -111,13 +111,13 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
-    fields, said = SECTIONS[heading].model_fields, dict[str, tuple[str, str]]()
+def test_every_setting_has_a_row_with_its_default(heading: str) -> None:
+    fields, listed = SECTIONS[heading].model_fields, dict[str, tuple[str, str]]()
     for names, default, meaning in rows(section(CONFIGURATION, heading)):
-        said |= dict.fromkeys(code_spans(names), (default, meaning))
+        listed |= dict.fromkeys(code_spans(names), (default, meaning))
 
-    assert said.keys() == fields.keys()
-    for name, (default, meaning) in said.items():
+    assert listed.keys() == fields.keys()
+    for name, (default, meaning) in listed.items():
         field = fields[name]
         assert field.is_required() == ("required" in meaning), name
         if isinstance(field.default, str | int | float | Path) and field.default != "":
@@ -125,13 +125,13 @@ def test_every_setting_has_its_row_with_its_default(heading: str) -> None:
 
 
 @pytest.mark.parametrize(("heading", "model"), [("Settings", Security), ("Tokens", OAuth)])
-def test_every_word_of_kafkas_security_has_its_row(heading: str, model: type[BaseModel]) -> None:
-    said = {name for row in rows(section(PAGES["docs/kafka-security.md"], heading)) for name in code_spans(row[0])}
+def test_every_setting_of_kafka_security_has_a_row(heading: str, model: type[BaseModel]) -> None:
+    listed = {name for row in rows(section(PAGES["docs/kafka-security.md"], heading)) for name in code_spans(row[0])}
 
-    assert said == model.model_fields.keys()
+    assert listed == model.model_fields.keys()
 
 
-def test_every_part_of_a_rule_is_named() -> None:
+def test_every_part_of_a_policy_rule_is_named() -> None:
     text = code_spans(section(CONFIGURATION, "`policies`"))
 
     assert settings.DenyRule.model_fields.keys() <= text
@@ -139,7 +139,7 @@ def test_every_part_of_a_rule_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_provider_has_its_settings_explained(kind: str) -> None:
+def test_every_setting_of_a_kind_of_provider_is_documented(kind: str) -> None:
     explained = {name for row in rows(section(PAGES["docs/providers.md"], f"`{kind}`")) for name in code_spans(row[0])}
 
     own = KINDS[kind].Settings.model_fields.keys() - ProviderSettings.model_fields.keys()
@@ -147,14 +147,14 @@ def test_every_kind_of_provider_has_its_settings_explained(kind: str) -> None:
     assert own <= explained
 
 
-def test_every_variable_is_listed() -> None:
+def test_every_environment_variable_is_listed() -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "streams").rglob("*.py"))
-    ours_alone = {"SLUICE_SUPERVISED", "SLUICE_PROCESS"}  # between `sluice up` and its children
+    internal = {"SLUICE_SUPERVISED", "SLUICE_PROCESS"}  # between `sluice up` and its children
     listed = {row[0]: row[1] for row in rows(section(CONFIGURATION, "Variables"))}
 
-    assert {f"`{name}`" for name in set(re.findall(r'"(SLUICE_\w+)"', source)) - ours_alone} <= listed.keys()
+    assert {f"`{name}`" for name in set(re.findall(r'"(SLUICE_\w+)"', source)) - internal} <= listed.keys()
     assert {
-        f"`{name}`": f"`{'.'.join(place)}`" for name, place in configuration.ENVIRONMENT_OVERRIDES.items()
+        f"`{name}`": f"`{'.'.join(path)}`" for name, path in configuration.ENVIRONMENT_OVERRIDES.items()
     }.items() <= (listed.items())
 
 

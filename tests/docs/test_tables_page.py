@@ -1,4 +1,4 @@
-"""docs/tables.md is in step with the tables and with the events: no column, event type or attribute is missing."""
+"""Tests that docs/tables.md lists exactly the columns, event types and attributes of the code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.docs.pages import code_spans, rows, section
 from tests.fixtures.rows import NOW, REQUEST, ROW_BUILDER, SETTLED, TOPICS, by_row, record
 
 TEXT = PAGE.read_text("utf-8")
-OF_A_RECORD = {"DeadLettered", "Undecodable", "Unstorable"}
-"""Event types that are no event class: rows of records that could not be processed, decoded or stored."""
+RECORD_EVENT_TYPES = {"DeadLettered", "Undecodable", "Unstorable"}
+"""Event types without an event class: records that could not be processed, decoded or stored."""
 
 BATCH = dataclasses.replace(REQUEST, lane="batch")
 COMPLETE = (
@@ -38,16 +38,16 @@ COMPLETE = (
     ),
     dataclasses.replace(SETTLED, request=BATCH, replayed=True),
 )
-"""Events with the optional fields that no example sets."""
+"""Events with optional fields that no example sets."""
 
 
 def listed_types() -> dict[str, set[str]]:
-    """The attributes of each event type, as the page lists them."""
+    """Return the attributes of each event type on the page."""
     return {row[0].strip("`"): code_spans(row[3]) for row in rows(section(TEXT, "Event types"))}
 
 
 def examples() -> list[Event]:
-    """Every example event, with every field set."""
+    """Return the example events."""
     classes = {cls.__name__: cls for cls in EVENTS}
     files = sorted(Path(schemas.__file__).parent.joinpath("examples").glob("*/*.json"))
     return [TypeAdapter(classes[file.name.partition(".")[0]]).validate_json(file.read_bytes()) for file in files]
@@ -59,10 +59,10 @@ def attributes_of(event: Event) -> set[str]:
 
 
 def test_every_event_type_has_a_row() -> None:
-    assert listed_types().keys() == {cls.__name__ for cls in EVENTS} | OF_A_RECORD
+    assert listed_types().keys() == {cls.__name__ for cls in EVENTS} | RECORD_EVENT_TYPES
 
 
-def test_every_attribute_that_an_event_writes_is_listed_and_no_other() -> None:
+def test_attributes_of_events_are_exactly_those_listed() -> None:
     written: dict[str, set[str]] = {cls.__name__: set() for cls in EVENTS}
     for event in [*examples(), *COMPLETE]:
         written[type(event).__name__] |= attributes_of(event)
@@ -72,20 +72,20 @@ def test_every_attribute_that_an_event_writes_is_listed_and_no_other() -> None:
     assert {name: listed[name] for name in written} == written
 
 
-def test_every_attribute_of_a_record_that_is_no_event_is_listed() -> None:
+def test_attributes_of_failed_records_are_exactly_those_listed() -> None:
     garbage = record(TOPICS.admitted.name, b"\0")
     dead = record(TOPICS.admitted.dead_letters, b"\0")
     stub = ROW_BUILDER.placeholder(garbage, "too large")
 
-    made = ROW_BUILDER.build([garbage, dead]).events
+    built = ROW_BUILDER.build([garbage, dead]).events
 
     written = {
-        row["event_type"]: set(row["attributes"]) for part in (made, stub) for row in by_row(columns.EVENTS, part)
+        row["event_type"]: set(row["attributes"]) for part in (built, stub) for row in by_row(columns.EVENTS, part)
     }
-    assert {name: listed_types()[name] for name in OF_A_RECORD} == written
+    assert {name: listed_types()[name] for name in RECORD_EVENT_TYPES} == written
 
 
-def test_every_attribute_has_its_meaning() -> None:
+def test_every_attribute_has_a_meaning() -> None:
     explained = {
         (key, of)
         for row in rows(section(TEXT, "Attributes"))
@@ -97,15 +97,15 @@ def test_every_attribute_has_its_meaning() -> None:
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
-def test_a_page_without_its_marks_is_an_error(text: str) -> None:
-    nobody: ClickHouseClient = None  # type: ignore[assignment]
+def test_page_without_its_marks_is_an_error(text: str) -> None:
+    unused: ClickHouseClient = None  # type: ignore[assignment]
 
     with pytest.raises(ValueError, match="needs the lines"):
-        page_with_tables(text, nobody)
+        page_with_tables(text, unused)
 
 
 @pytest.mark.flow
-def test_the_page_is_in_step_with_the_comments(clickhouse: ClickHouseClient) -> None:
+def test_page_is_generated_from_the_comments(clickhouse: ClickHouseClient) -> None:
     assert page_with_tables(TEXT, clickhouse) == TEXT, "run `make docs`"
 
 
@@ -120,7 +120,7 @@ def test_every_table_and_column_has_a_comment(clickhouse: ClickHouseClient) -> N
 
 
 @pytest.mark.flow
-def test_the_page_has_every_table_but_those_under_a_view(clickhouse: ClickHouseClient) -> None:
+def test_page_has_every_view_and_table_without_a_view(clickhouse: ClickHouseClient) -> None:
     names = {row["name"] for row in clickhouse.rows("SHOW TABLES")}
 
     assert names == {*TABLES, "requests_log", "events_log"}
@@ -128,7 +128,7 @@ def test_the_page_has_every_table_but_those_under_a_view(clickhouse: ClickHouseC
 
 @pytest.mark.flow
 @pytest.mark.parametrize("view", ["events", "requests"])
-def test_a_view_has_the_comments_of_its_table(clickhouse: ClickHouseClient, view: str) -> None:
+def test_view_has_the_comments_of_its_table(clickhouse: ClickHouseClient, view: str) -> None:
     described = [
         [(row["name"], row["type"], row["comment"]) for row in clickhouse.rows(f"DESCRIBE {name}")]
         for name in (view, f"{view}_log")

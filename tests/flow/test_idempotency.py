@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
 WORDS = "answer number"
 
 
-class CountingProvider(ThreadingHTTPServer):
+class NumberingProvider(ThreadingHTTPServer):
     """A provider that counts its calls and gives a different answer to each."""
 
     daemon_threads = True
@@ -30,7 +30,7 @@ class CountingProvider(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: CountingProvider
+    server: NumberingProvider
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -70,8 +70,8 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5}
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[CountingProvider]:
-    with CountingProvider() as server:
+def provider() -> Iterator[NumberingProvider]:
+    with NumberingProvider() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -80,7 +80,7 @@ def provider() -> Iterator[CountingProvider]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, provider: CountingProvider) -> Iterator[GatewayProcess]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, provider: NumberingProvider) -> Iterator[GatewayProcess]:
     """A gateway whose call worker is killed, and which is restarted."""
     kind = {"kind": "openai", "base_url": f"http://127.0.0.1:{provider.server_port}/v1", "api_key": "none-needed"}
     config = {"providers": {"paid": kind}, "models": {"demo": {"targets": ["paid/m"]}}}
@@ -103,7 +103,7 @@ def text_of(stream: bytes) -> str:
 
 
 def test_concurrent_repeats_get_one_answer_and_cause_one_call(
-    gateway: GatewayProcess, provider: CountingProvider
+    gateway: GatewayProcess, provider: NumberingProvider
 ) -> None:
     before = provider.calls
 
@@ -115,7 +115,7 @@ def test_concurrent_repeats_get_one_answer_and_cause_one_call(
     assert provider.calls == before + 1
 
 
-def test_key_with_another_body_is_refused(gateway: GatewayProcess, provider: CountingProvider) -> None:
+def test_key_with_another_body_is_refused(gateway: GatewayProcess, provider: NumberingProvider) -> None:
     ask(gateway, "taken", "one question")
     before = provider.calls
 
@@ -125,7 +125,7 @@ def test_key_with_another_body_is_refused(gateway: GatewayProcess, provider: Cou
     assert provider.calls == before
 
 
-def test_stream_is_replayed_as_a_stream_or_as_a_whole(gateway: GatewayProcess, provider: CountingProvider) -> None:
+def test_stream_is_replayed_as_a_stream_or_as_a_whole(gateway: GatewayProcess, provider: NumberingProvider) -> None:
     _, first = ask(gateway, "streamed", stream=True)
     before = provider.calls
 
@@ -140,7 +140,7 @@ def test_stream_is_replayed_as_a_stream_or_as_a_whole(gateway: GatewayProcess, p
 
 
 def test_repeat_after_a_crash_or_a_restart_causes_no_second_call(
-    gateway: GatewayProcess, provider: CountingProvider
+    gateway: GatewayProcess, provider: NumberingProvider
 ) -> None:
     first = ask(gateway, "kept")
     before = provider.calls

@@ -51,9 +51,9 @@ def test_chat_streams_and_counts(client: openai.OpenAI) -> None:
 
 def test_tool_makes_its_round_trip(client: openai.OpenAI) -> None:
     first = client.chat.completions.create(model="demo", messages=HELLO, tools=[GAUGE_TOOL], tool_choice="required")
-    said = first.choices[0].message
-    assert said.tool_calls is not None
-    (call,) = said.tool_calls
+    message = first.choices[0].message
+    assert message.tool_calls is not None
+    (call,) = message.tool_calls
     assert call.type == "function"
     calls: list[ChatCompletionMessageParam] = [
         {
@@ -86,8 +86,8 @@ def test_embeddings_come_packed_as_the_client_asks_for_them(client: openai.OpenA
     packed = client.embeddings.create(model="demo", input=["one", "two"], encoding_format="base64")
     default = client.embeddings.create(model="demo", input=["one", "two"])
 
-    for unpacked, asked in zip(default.data, plain.data, strict=True):
-        assert unpacked.embedding == pytest.approx(asked.embedding)
+    for unpacked, expected in zip(default.data, plain.data, strict=True):
+        assert unpacked.embedding == pytest.approx(expected.embedding)
     raw = base64.b64decode(str(packed.data[0].embedding))
     assert list(struct.unpack(f"<{len(raw) // 4}f", raw)) == pytest.approx(plain.data[0].embedding)
 
