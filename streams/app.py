@@ -20,6 +20,7 @@ from connectors.kafka.connection import translate_errors
 from schemas.kafka.stages import RUNNABLE, STAGES
 from streams import logging as logs
 from streams.call.idempotency.worker_id import current_worker_id
+from streams.config.api_keys import check_binding
 from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
 from streams.pipeline.authorization import Authorizer
 from streams.pipeline.request_builder import RequestBuilder
@@ -31,6 +32,7 @@ from streams.runtime.worker import Worker, WorkerConfig
 if TYPE_CHECKING:
     from streams.call.config import CallConfig
     from streams.filter.config import FilterConfig
+    from streams.ingress.config import IngressConfig
     from streams.route.config import RouteConfig
 
 log = structlog.get_logger()
@@ -110,6 +112,27 @@ def route_config(settings: Settings) -> RouteConfig:
         models=settings.models,
         providers=frozenset(settings.providers),
         authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
+        config_hash=settings.hash,
+    )
+
+
+def ingress_config(settings: Settings) -> IngressConfig:
+    """Return the parts of the configuration that the ingress uses."""
+    from streams.ingress.config import IngressConfig
+    from streams.policy.rules import CompiledPolicies
+
+    limits = {name: tenant.max_in_flight for name, tenant in settings.tenants.items()}
+    return IngressConfig(
+        http=settings.http,
+        overload=settings.overload,
+        kafka=settings.kafka,
+        clickhouse=settings.clickhouse,
+        topics=settings.topics,
+        keys=settings.keys,
+        max_in_flight={name: limit for name, limit in limits.items() if limit is not None},
+        builder=request_builder(settings),
+        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
+        policies=CompiledPolicies(settings.policies, settings.tenants),
         config_hash=settings.hash,
     )
 
@@ -244,7 +267,8 @@ def _servers(
     if "ingress" in names:
         from streams.ingress.server import serve
 
-        tasks.append(asyncio.create_task(serve(settings, stop), name="ingress"))
+        check_binding(settings)
+        tasks.append(asyncio.create_task(serve(ingress_config(settings), stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):
         if not port.isdecimal():
             raise ConfigurationError("SLUICE_HEALTH_PORT must be a port number")

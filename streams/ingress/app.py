@@ -1,4 +1,4 @@
-"""Puts the ingress together: which path leads to what, and how an exception is told."""
+"""ASGI application of the ingress: its routes, and the response to an exception."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from schemas.events.parts import Failure
-from streams.config.settings import Settings
 from streams.ingress.admission.controller import AdmissionController
 from streams.ingress.admission.in_flight import InFlightRequests
 from streams.ingress.admission.wait_estimate import WaitEstimator
+from streams.ingress.config import IngressConfig
 from streams.ingress.endpoints.feedback import FeedbackEndpoint
 from streams.ingress.endpoints.inference import IngressContext, OperationEndpoint
 from streams.ingress.endpoints.models import ModelsEndpoint
@@ -29,73 +29,59 @@ from streams.ingress.replies.stream_buffer import StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.ingress.requests.publisher import FailFastPublisher, RequestPublisher
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
-from streams.ingress.requests.reply_address import ReplyAddress, own_partitions
+from streams.ingress.requests.reply_address import ReplyAddress
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.router import FastPathRouter
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
 from streams.ingress.translators.responses.translator import ResponsesTranslator
 from streams.ingress.translators.translator import ApiTranslator, OpenAITranslator
-from streams.pipeline.authorization import Authorizer
-from streams.pipeline.request_builder import RequestBuilder
-from streams.policy.rules import CompiledPolicies
 
 CHAT: dict[str, ApiTranslator] = {
     "/v1/chat/completions": OpenAITranslator(),
     "/v1/messages": AnthropicTranslator(),
     "/v1/responses": ResponsesTranslator(),
 }
-"""The APIs of a chat, by path. What stands behind such a path fails in that API's shape, too."""
+"""Translators of the chat APIs, by path. Errors below such a path have that API's format, too."""
 
 
 class Ingress:
-    """The ASGI application, with the two things that its surroundings do to it: deliver replies, and stop it."""
+    """The ASGI application. The server delivers replies to it and stops it."""
 
-    def __init__(self, settings: Settings, log: RequestPublisher, missing: Missing, lookup: Lookup) -> None:
-        topics, metrics, keyring, under_way = (
-            settings.topics,
-            Metrics(),
-            ApiKeyAuthenticator(settings),
-            InFlightRequests(settings),
-        )
-        self._pending, answers = PendingReplies(settings.http.max_waiting), ReplyCache()
-        metrics.waiting.set_function(lambda: len(self._pending))
-        metrics.kept.set_function(lambda: answers.bytes)
-        self.wait_estimator = pressure = WaitEstimator()
-        metrics.backlog.labels("interactive").set_function(lambda: pressure.waiting)
-        metrics.backlog.labels("batch").set_function(lambda: pressure.batch)
-        metrics.expected.set_function(lambda: pressure.wait_s)
-        turns = StickyPartitioner()
+    def __init__(self, config: IngressConfig, publisher: RequestPublisher, missing: Missing, lookup: Lookup) -> None:
+        metrics, authenticator = Metrics(), ApiKeyAuthenticator(config.keys)
+        in_flight, partitioner = InFlightRequests(config.max_in_flight), StickyPartitioner()
+        self._pending, reply_cache = PendingReplies(config.http.max_waiting), ReplyCache()
+        self.wait_estimator = WaitEstimator()
         self._context = IngressContext(
-            publisher=FailFastPublisher(log),
-            settings=settings,
-            builder=RequestBuilder(
-                settings.tenants, deadline_s=settings.deadline_s, batch_deadline_s=settings.batch_deadline_s
-            ),
-            address=ReplyAddress(topics.ingress_replies.name, reply_partitions(settings), turns),
-            authenticator=keyring,
+            publisher=FailFastPublisher(publisher),
+            topics=config.topics,
+            partitions=config.kafka.partitions,
+            builder=config.builder,
+            address=ReplyAddress(config.topics.ingress_replies.name, config.reply_partitions, partitioner),
+            authenticator=authenticator,
             pending=self._pending,
-            in_flight=under_way,
-            reply_cache=answers,
-            admission=AdmissionController(settings, pressure, under_way),
-            recorder=RefusalRecorder(log, topics.outcomes, metrics, settings.hash),
+            in_flight=in_flight,
+            reply_cache=reply_cache,
+            admission=AdmissionController(config.overload, config.max_in_flight, self.wait_estimator, in_flight),
+            recorder=RefusalRecorder(publisher, config.topics.outcomes, metrics, config.config_hash),
             metrics=metrics,
-            body_limit=settings.http.body_limit_bytes,
+            body_limit=config.http.body_limit_bytes,
             streams=StreamBuffers(),
-            partitioner=turns,
+            partitioner=partitioner,
         )
-        feedback = FeedbackEndpoint(
-            keyring, log, topics.feedback, CompiledPolicies(settings.policies, settings.tenants)
-        )
-        polling = PollingEndpoint(keyring, answers, lookup)
-        resuming = ResumeEndpoint(keyring, self._context.streams)
-        models = ModelsEndpoint(keyring, Authorizer(settings.tenants, settings.keys, settings.models))
+        _observe(metrics, self._pending, reply_cache, self.wait_estimator)
+        feedback = FeedbackEndpoint(authenticator, publisher, config.topics.feedback, config.policies)
+        polling = PollingEndpoint(authenticator, reply_cache, lookup)
+        resuming = ResumeEndpoint(authenticator, self._context.streams)
+        models = ModelsEndpoint(authenticator, config.authorizer)
         probes = ProbeEndpoints(Readiness(missing), metrics)
-        chats = [(path, OperationEndpoint("chat", self._context, front)) for path, front in CHAT.items()]
+        embeddings = OperationEndpoint("embeddings", self._context, OpenAITranslator())
         operations = [
-            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in chats),
-            Route(
-                "/v1/embeddings", OperationEndpoint("embeddings", self._context, OpenAITranslator()), methods=["POST"]
+            *(
+                Route(path, OperationEndpoint("chat", self._context, translator), methods=["POST"])
+                for path, translator in CHAT.items()
             ),
+            Route("/v1/embeddings", embeddings, methods=["POST"]),
         ]
         others = [
             Route("/v1/requests/{request_id}", polling.get),
@@ -111,40 +97,46 @@ class Ingress:
         self._app = RequestMiddleware(FastPathRouter(operations, others), metrics, error_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Be an ASGI application."""
+        """Serve one HTTP request."""
         await self._app(scope, receive, send)
 
     def deliver(self, reply: Reply | ReplyChunk) -> None:
-        """Take a reply, or a chunk before it, that came off the log."""
+        """Deliver a reply, or a chunk before it, from the reply topic."""
         self._context.deliver(reply)
 
     def abort_all(self) -> None:
-        """Answer everybody who still waits with 503; their requests go on."""
+        """Answer every waiting caller with 503; their requests continue."""
         self._pending.abort_all()
 
 
-def reply_partitions(settings: Settings) -> tuple[int, ...]:
-    """The partitions of the reply topic that this instance reads, and names in its requests."""
-    return own_partitions(settings.kafka.partitions, settings.http.instance, settings.http.instances)
+def _observe(metrics: Metrics, pending: PendingReplies, reply_cache: ReplyCache, estimator: WaitEstimator) -> None:
+    metrics.waiting.set_function(lambda: len(pending))
+    metrics.kept.set_function(lambda: reply_cache.bytes)
+    metrics.backlog.labels("interactive").set_function(lambda: estimator.waiting)
+    metrics.backlog.labels("batch").set_function(lambda: estimator.batch)
+    metrics.expected.set_function(lambda: estimator.wait_s)
 
 
 def error_response(scope: Scope, error: Exception) -> Response:
-    """The response to a request that ended with an exception, as the API has it that its path belongs to."""
+    """Return the response to an exception, in the format of the API that the path belongs to."""
     path = f"{scope['path']}/"
-    front = next((front for place, front in CHAT.items() if path.startswith(f"{place}/")), OpenAITranslator())
-    return to_response(_refusal(scope["method"], error), front.from_error)
+    translator = next((each for prefix, each in CHAT.items() if path.startswith(f"{prefix}/")), OpenAITranslator())
+    return to_response(_api_error(scope["method"], error), translator.from_error)
 
 
-def _refusal(method: str, error: Exception) -> ApiError:
+def _api_error(method: str, error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if not isinstance(error, HTTPException):
-        message = "Something went wrong in this gateway; its log has the X-Request-Id of this response."
+        message = "Internal error in the gateway. Its log has the X-Request-Id of this response."
         return ApiError(Failure(status=500, type=SERVER_ERROR, code="internal_error", message=message))
     if error.status_code == 405:  # noqa: PLR2004 - HTTP's own number
         failure = Failure(
-            status=405, type=INVALID_REQUEST_ERROR, code="method_not_allowed", message=f"Not with {method}."
+            status=405,
+            type=INVALID_REQUEST_ERROR,
+            code="method_not_allowed",
+            message=f"Method {method} is not allowed for this path.",
         )
         return ApiError(failure, error.headers)
-    message = "There is nothing at this path; docs/http.md lists what there is."
+    message = "Unknown path. GET /openapi.json lists all paths."
     return ApiError(Failure(status=404, type=INVALID_REQUEST_ERROR, code="unknown_url", message=message))

@@ -1,4 +1,4 @@
-"""Keeps the ingress's idea of the backlog true: a look at the log each second."""
+"""Monitor of the pipeline's backlog: measures the consumer lag once per second."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from streams.ingress.admission.wait_estimate import BacklogSample, WaitEstimator
 
 POLL_INTERVAL_S = 1.0
 STAGES = ("filter", "route", "call")
-"""Those that stand before the end of a request's wait."""
+"""Stages that a request passes before its caller has the reply."""
 
 _log = structlog.get_logger()
 
 
-class GroupLag(Protocol):
-    """How a stage stands with a topic, in records: ``connectors.kafka.admin.lag``."""
+class TopicLag(Protocol):
+    """Lag of a stage on one topic, in records: ``connectors.kafka.admin.lag``."""
 
     @property
-    def waiting(self) -> int: ...  # noqa: D102 - said there
+    def waiting(self) -> int: ...  # noqa: D102 - documented there
 
     @property
-    def finished(self) -> int: ...  # noqa: D102 - said there
+    def finished(self) -> int: ...  # noqa: D102 - documented there
 
 
-Look = Callable[[Mapping[str, Sequence[Topic]]], Awaitable[Mapping[str, GroupLag]]]
+MeasureLag = Callable[[Mapping[str, Sequence[Topic]]], Awaitable[Mapping[str, TopicLag]]]
 
 
-async def monitor_backlog(pressure: WaitEstimator, look: Look, topics: Topics) -> None:
-    """Look again and again until cancelled. While nobody answers nothing is known, and nobody refused for it."""
-    read = {topics.group(stage): topics.sources_of(stage) for stage in STAGES}
+async def monitor_backlog(estimator: WaitEstimator, measure: MeasureLag, topics: Topics) -> None:
+    """Measure the backlog until cancelled. While it can't be measured, no request is rejected because of it."""
+    sources = {topics.group(stage): topics.sources_of(stage) for stage in STAGES}
     while True:
         try:
-            pressure.observe(sample(await look(read), topics, time.monotonic()))
+            estimator.observe(to_sample(await measure(sources), topics, time.monotonic()))
         except KafkaFaultError as error:
-            pressure.forget()
+            estimator.forget()
             _log.info("backlog.unknown", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - to know less is no reason to serve nobody
-            pressure.forget()
+        except Exception as error:  # noqa: BLE001 - an unknown backlog must not stop the ingress
+            estimator.forget()
             _log.warning("backlog.unknown", error=type(error).__name__)
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
-def sample(found: Mapping[str, GroupLag], topics: Topics, now_s: float) -> BacklogSample:
-    """What was found, by lane."""
-    batch = sum(standing.waiting for name, standing in found.items() if topics.is_batch(name))
-    waiting = sum(standing.waiting for name, standing in found.items() if not topics.is_batch(name))
-    return BacklogSample(now_s, waiting, found[topics.routed.name].finished, batch)
+def to_sample(lags: Mapping[str, TopicLag], topics: Topics, now_s: float) -> BacklogSample:
+    """Return the sum of the lags, by lane."""
+    batch = sum(lag.waiting for topic, lag in lags.items() if topics.is_batch(topic))
+    waiting = sum(lag.waiting for topic, lag in lags.items() if not topics.is_batch(topic))
+    return BacklogSample(now_s, waiting, lags[topics.routed.name].finished, batch)

@@ -1,9 +1,11 @@
-"""Whether one more request may come in now, or would only wait in vain or take what others need."""
+"""Admission control: rejects requests that would wait in vain or exceed the limit of their tenant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schemas.events.parts import Failure, Request
-from streams.config.settings import Settings
+from streams.config.deployment import OverloadSettings
 from streams.ingress.admission.in_flight import InFlightRequests
 from streams.ingress.admission.wait_estimate import WaitEstimator
 from streams.ingress.errors import SERVER_ERROR, ApiError
@@ -14,18 +16,33 @@ BATCH_RETRY_AFTER_S = 30.0
 
 
 class AdmissionController:
-    """The bounds at the door."""
+    """Checks every request against the limits of its tenant and its lane.
 
-    def __init__(self, settings: Settings, pressure: WaitEstimator, under_way: InFlightRequests) -> None:
-        self._settings = settings
-        self._pressure = pressure
-        self._under_way = under_way
+    Args:
+        overload: the configured limits of both lanes.
+        max_in_flight: limit of unfinished requests, by tenant.
+        estimator: the current backlog.
+        in_flight: the unfinished requests of each tenant.
+
+    """
+
+    def __init__(
+        self,
+        overload: OverloadSettings,
+        max_in_flight: Mapping[str, int],
+        estimator: WaitEstimator,
+        in_flight: InFlightRequests,
+    ) -> None:
+        self._overload = overload
+        self._max_in_flight = max_in_flight
+        self._estimator = estimator
+        self._in_flight = in_flight
 
     def check(self, request: Request) -> None:
-        """Let the request in.
+        """Admit the request.
 
         Raises:
-            RefusedError: 503, there is too much to do; 429, too much of it is its tenant's.
+            ApiError: 503, the backlog is too large; 429, the tenant has reached its limit.
 
         """
         self._check_tenant(request.tenant)
@@ -35,26 +52,28 @@ class AdmissionController:
             self._check_wait(request)
 
     def _check_tenant(self, tenant: str) -> None:
-        most = self._settings.tenant(tenant).max_in_flight
-        if most is not None and self._under_way.count(tenant) >= most:
-            raise _too_many(f"You have as many requests under way as you may: {most}. Wait until one has its reply.")
+        limit = self._max_in_flight.get(tenant)
+        if limit is not None and self._in_flight.count(tenant) >= limit:
+            raise _too_many(f"Your limit of requests in flight is reached: {limit}. Wait for a reply, then retry.")
 
     def _check_batch(self) -> None:
-        most = self._settings.overload.max_batch_backlog
-        if self._pressure.batch >= most:
-            raise _overloaded(f"Requests that wait in the batch lane: {self._pressure.batch}.", BATCH_RETRY_AFTER_S)
+        backlog = self._estimator.batch
+        if backlog >= self._overload.max_batch_backlog:
+            raise _overloaded(f"Requests waiting in the batch lane: {backlog}.", BATCH_RETRY_AFTER_S)
 
     def _check_wait(self, request: Request) -> None:
-        allowed_s = (request.deadline_at - request.received_at) / 1000
-        limit_s = min(allowed_s, self._settings.overload.max_wait_s or allowed_s)
-        wait_s = self._pressure.wait_s
+        timeout_s = (request.deadline_at - request.received_at) / 1000
+        limit_s = min(timeout_s, self._overload.max_wait_s or timeout_s)
+        wait_s = self._estimator.wait_s
         if wait_s >= limit_s:
             retry_after_s = min(max(wait_s - limit_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
-            raise _overloaded(f"A request takes about {wait_s:.0f} s now, this one has {limit_s:.0f}.", retry_after_s)
+            raise _overloaded(
+                f"A request currently takes about {wait_s:.0f} s; this one may take {limit_s:.0f} s.", retry_after_s
+            )
 
 
-def _overloaded(why: str, retry_after_s: float) -> ApiError:
-    message = f"This gateway has too much to do. {why} Try again later."
+def _overloaded(reason: str, retry_after_s: float) -> ApiError:
+    message = f"The gateway is overloaded. {reason} Retry later."
     milliseconds = round(retry_after_s * 1000)
     return ApiError(
         Failure(status=503, type=SERVER_ERROR, code="overloaded", message=message, retry_after_ms=milliseconds)

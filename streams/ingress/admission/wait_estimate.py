@@ -1,7 +1,7 @@
-"""How long a request that comes now would take, by how many are before it and how fast those end. Pure.
+"""Estimate of the latency of a new request, from the backlog and the throughput (Little's law). Pure.
 
-Little's law: what is in a system, by what leaves it in a second, is the time that one spends there. It is told low
-rather than high, since who is refused for nothing is worse off than who waits: of several windows the fastest counts.
+The estimate is low rather than high, because a request that is rejected without need is worse than one that waits: of
+several windows the one with the highest throughput counts.
 """
 
 from __future__ import annotations
@@ -10,42 +10,42 @@ from collections import deque
 from typing import NamedTuple
 
 WINDOWS_S = (2.0, 30.0)
-"""Over which it is counted how many have ended: one for when it gets faster, one for when they end in bursts."""
+"""Windows of the throughput: a short one for a recent increase, a long one for requests that finish in bursts."""
 
 NO_BACKLOG = 100
-"""So few say nothing: they may all be calls that take long."""
+"""A smaller backlog gives no estimate: all of it may be long calls in progress."""
 
 
 class BacklogSample(NamedTuple):
-    """What one look at the log has found."""
+    """One measurement of the log."""
 
     at_s: float
-    """Of any clock that never goes back."""
+    """Of any monotonic clock."""
     waiting: int
-    """Requests of the interactive lane that have no end yet."""
+    """Unfinished requests of the interactive lane."""
     finished: int
-    """Such that have passed the call stage, counted from anywhere."""
+    """Requests that have passed the call stage, counted from any origin."""
     batch: int
-    """Requests of the batch lane that have no end yet."""
+    """Unfinished requests of the batch lane."""
 
 
 class WaitEstimator:
-    """The looks of the last half minute, and what follows from them."""
+    """Samples of the last half minute, and the latency estimated from them."""
 
     def __init__(self) -> None:
         self.batch = 0
         self.waiting = 0
         self.wait_s = 0.0
-        """About how long one that comes now would be under way."""
+        """Estimated latency of a new request, in seconds."""
         self._samples: deque[BacklogSample] = deque()
-        self._moved_s = 0.0
+        self._progress_at_s = 0.0
 
     def observe(self, sample: BacklogSample) -> None:
-        """Take in a look. One that finds fewer finished than before is of another log, and begins anew."""
+        """Add a sample. A lower number of finished requests belongs to another log, and resets the estimate."""
         if self._samples and sample.finished < self._samples[-1].finished:
             self._samples.clear()
         if not self._samples or sample.finished > self._samples[-1].finished or not sample.waiting:
-            self._moved_s = sample.at_s
+            self._progress_at_s = sample.at_s
         self._samples.append(sample)
         while self._samples[0].at_s < sample.at_s - max(WINDOWS_S):
             self._samples.popleft()
@@ -53,7 +53,7 @@ class WaitEstimator:
         self.wait_s = self._estimate(sample)
 
     def forget(self) -> None:
-        """Nobody can be asked: say nothing until somebody can."""
+        """Reset the estimate, because the log can't be measured."""
         self._samples.clear()
         self.batch = self.waiting = 0
         self.wait_s = 0.0
@@ -61,7 +61,7 @@ class WaitEstimator:
     def _estimate(self, last: BacklogSample) -> float:
         if last.waiting < NO_BACKLOG:
             return 0.0
-        stuck_s = last.at_s - self._moved_s
+        stuck_s = last.at_s - self._progress_at_s
         rate = max(self._rate(last, window_s) for window_s in WINDOWS_S)
         return max(stuck_s, last.waiting / rate) if rate > 0 else stuck_s
 

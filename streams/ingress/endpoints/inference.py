@@ -1,4 +1,4 @@
-"""The two operations: a call comes in, is put on the log, and waits for its reply, or is told where to ask for it."""
+"""Inference endpoints: publish a request to Kafka, then wait for its reply or answer 202 with the address to poll."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.events.request_id import is_named, named_request_id
 from schemas.events.vocabulary import Operation
 from schemas.kafka.headers import cloudevent_headers
 from schemas.kafka.records import ProducerRecord
-from streams.config.settings import Settings
+from schemas.kafka.topics import Topics
 from streams.ingress.admission.controller import AdmissionController
 from streams.ingress.admission.in_flight import InFlightRequests
 from streams.ingress.errors import DO_NOT_RETRY, SERVER_ERROR, ApiError, unavailable
@@ -43,20 +43,22 @@ from streams.ingress.translators.translator import ApiTranslator
 from streams.pipeline.request_builder import RequestBuilder
 
 _STREAM = b'"stream"'
-"""A body without these bytes gets no stream; with them it may. The filter knows: this saves others the price."""
+"""A body without these bytes requests no stream. The filter parses the body; this check spares it the buffer."""
 
 SLACK_S = 2.0
-"""Beyond the deadline, so that the stages' own word that a request expired still reaches its caller."""
+"""Extra wait after the deadline, so that the reply of an expired request still reaches its caller."""
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class IngressContext:
-    """What both operations share."""
+    """Parts that all inference endpoints share."""
 
     publisher: RequestPublisher
-    settings: Settings
+    topics: Topics
+    partitions: int
+    """Number of partitions of the request topics."""
     builder: RequestBuilder
     address: ReplyAddress
     authenticator: ApiKeyAuthenticator
@@ -72,11 +74,11 @@ class IngressContext:
     partitioner: StickyPartitioner
 
     def choose_partition(self, request: Request) -> int | None:
-        """The partition of a request: its id's if its caller may repeat it, else whose turn it is."""
-        return None if is_named(request.request_id) else self.partitioner.choose(self.settings.kafka.partitions)
+        """Return the next partition, or None if the hash of the id decides, because the client may send it again."""
+        return None if is_named(request.request_id) else self.partitioner.choose(self.partitions)
 
     def deliver(self, reply: Reply | ReplyChunk) -> None:
-        """Take a reply, or a chunk before it, to whoever asked: a waiting caller, else one that polls."""
+        """Deliver a reply, or a chunk before it, to the waiting caller, else to the cache for a caller that polls."""
         self.streams.add(reply)
         if isinstance(reply, ReplyChunk):
             return
@@ -87,65 +89,65 @@ class IngressContext:
 
 @frozen_slots
 class AcceptedRequest:
-    """One call that was let in."""
+    """One admitted HTTP request."""
 
     request: Request
     original_body: bytes
-    """The body as its caller wrote it."""
+    """The body as the client sent it."""
     body: bytes
-    """The same as it goes on the log."""
+    """The body as a chat completion request, which is published."""
 
     @property
     def may_stream(self) -> bool:
-        """Whether its body may ask for a stream."""
+        """Whether the body may request a stream."""
         return _STREAM in self.body
 
 
 class OperationEndpoint:
-    """``POST`` of one operation: an ASGI application, since this is the hot path."""
+    """``POST`` endpoint of one operation. It is an ASGI application, because this is the hot path."""
 
-    def __init__(self, operation: Operation, desk: IngressContext, front: ApiTranslator) -> None:
+    def __init__(self, operation: Operation, context: IngressContext, translator: ApiTranslator) -> None:
         self._operation = operation
-        self._context = desk
-        self._translator = front
+        self._context = context
+        self._translator = translator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request.
 
         Raises:
-            RefusedError: there will be no reply, and the error says why.
+            ApiError: the request is rejected, or has no reply in time.
 
         """
         headers = dict(scope["headers"])
         try:
-            call = await self._accept_request(scope, headers, receive)
+            accepted = await self._accept_request(scope, headers, receive)
             if prefers_async(headers):
-                await self._respond_async(call, send)
+                await self._respond_async(accepted, send)
             else:
-                await self._wait_for_reply(call, receive, send)
+                await self._wait_for_reply(accepted, receive, send)
         except ClientDisconnectedError:
             return
 
     async def _accept_request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> AcceptedRequest:
-        """The request and its body, unless it is refused here; then that goes on the record."""
+        """Return the request and its body. A request that is rejected here is recorded."""
         caller = Principal("")
         try:
             caller = self._context.authenticator.authenticate(headers)
             request = self._parse_request(headers, caller, scope[REQUEST_ID])
-            asked = await read_body(receive, headers, self._context.body_limit)
-            body = self._translator.to_chat_request(asked)
+            original_body = await read_body(receive, headers, self._context.body_limit)
+            body = self._translator.to_chat_request(original_body)
             if isinstance(body, Failure):
-                raise ApiError(body)  # noqa: TRY301 - on the record like every other
+                raise ApiError(body)  # noqa: TRY301 - recorded like every other
             self._context.admission.check(request)
             if not prefers_async(headers):
                 self._context.pending.check()
         except ApiError as refusal:
-            # Under a fresh id, without the headers: a refused try must not end the request that another try began.
+            # Under a new id, without the headers: a rejected retry must not settle the request of an earlier try.
             refused = self._parse_request({}, caller, scope[REQUEST_ID])
             await self._context.recorder.record(refused, refusal.failure)
             raise
         scope[REQUEST_ID] = request.request_id
-        return AcceptedRequest(request, asked, body)
+        return AcceptedRequest(request, original_body, body)
 
     def _parse_request(self, headers: dict[bytes, bytes], caller: Principal, request_id: str) -> Request:
         """Return the request of these headers; the idempotency key, if there is one, decides its id."""
@@ -159,36 +161,36 @@ class OperationEndpoint:
             source="http",
         )
 
-    async def _wait_for_reply(self, call: AcceptedRequest, receive: Receive, send: Send) -> None:
-        request, correlation = with_reply_address(call.request, self._context.address, stream=call.may_stream)
+    async def _wait_for_reply(self, accepted: AcceptedRequest, receive: Receive, send: Send) -> None:
+        request, correlation = with_reply_address(accepted.request, self._context.address, stream=accepted.may_stream)
         seconds = _wait_timeout_s(request)
         with contextlib.ExitStack() as stack:
-            waiter = stack.enter_context(self._context.pending.register(correlation, seconds))
+            pending = stack.enter_context(self._context.pending.register(correlation, seconds))
             stream = None
-            if call.may_stream:
-                writer = functools.partial(self._translator.event_writer, call.original_body)
+            if accepted.may_stream:
+                writer = functools.partial(self._translator.event_writer, accepted.original_body)
                 stream = stack.enter_context(self._context.streams.open(correlation, request, seconds, writer))
-            await self._publish(request, correlation, call.body)
-            watch = asyncio.create_task(_watch_disconnect(receive, waiter))
+            await self._publish(request, correlation, accepted.body)
+            watcher = asyncio.create_task(_watch_disconnect(receive, pending))
             try:
-                if stream is not None and await has_begun(stream, waiter):
-                    await respond_stream(send, stream, waiter)
+                if stream is not None and await has_begun(stream, pending):
+                    await respond_stream(send, stream, pending)
                     return
-                end = await waiter.wait()
+                end = await pending.wait()
             finally:
-                watch.cancel()
+                watcher.cancel()
         if isinstance(end, Reply):
-            await send_reply(send, end, self._translator, call.original_body)
+            await send_reply(send, end, self._translator, accepted.original_body)
             return
         self._context.reply_cache.mark_pending(request.request_id, request.tenant, request.received_at)
         if end is not WaitEnd.CLIENT_DISCONNECTED:
             raise _error_for(end, request.request_id)
 
-    async def _respond_async(self, call: AcceptedRequest, send: Send) -> None:
-        request, correlation = with_reply_address(call.request, self._context.address, stream=call.may_stream)
+    async def _respond_async(self, accepted: AcceptedRequest, send: Send) -> None:
+        request, correlation = with_reply_address(accepted.request, self._context.address, stream=accepted.may_stream)
         is_new = self._context.reply_cache.mark_pending(request.request_id, request.tenant, request.received_at)
         try:
-            await self._publish(request, correlation, call.body)
+            await self._publish(request, correlation, accepted.body)
         except ApiError:
             if is_new:
                 self._context.reply_cache.discard(request.request_id)
@@ -196,48 +198,48 @@ class OperationEndpoint:
         await _send_accepted(send, request.request_id)
 
     async def _publish(self, request: Request, correlation: str, body: bytes) -> None:
-        """Put the request on the log; from here on it will be settled, whatever becomes of its caller."""
+        """Publish the request. Once it is acknowledged it will be settled, even if the client disconnects."""
         self._context.in_flight.add(request, correlation, _wait_timeout_s(request))
         event = RequestReceived(request=request, body=body)
         headers = cloudevent_headers(event, request.request_id, "ingress", request.received_at, request.traceparent)
-        topic = self._context.settings.topics.for_lane(request.lane).requests
-        output = ProducerRecord(
+        topic = self._context.topics.for_lane(request.lane).requests
+        record = ProducerRecord(
             topic.name, request.request_id.encode(), encode(event), headers, self._context.choose_partition(request)
         )
         started = time.perf_counter()
         try:
-            await self._context.publisher.send(output)
+            await self._context.publisher.send(record)
         except PublisherUnavailableError as error:
             self._context.in_flight.remove(correlation)
-            raise unavailable("broker_unavailable", "The event log does not answer. Send it again.") from error
+            raise unavailable("broker_unavailable", "Kafka is unavailable. Retry the request.") from error
         except KafkaFaultError as error:
             self._context.in_flight.remove(correlation)
             _log.warning("request.unacknowledged", request_id=request.request_id, reason=str(error))
             raise unavailable(
                 "broker_unavailable",
-                "The event log did not acknowledge the request in time. Send it again, with the same Idempotency-Key.",
+                "Kafka did not acknowledge the request in time. Retry it with the same Idempotency-Key.",
             ) from error
         self._context.metrics.acknowledged.observe(time.perf_counter() - started)
 
 
 def _wait_timeout_s(request: Request) -> float:
-    """How long a reply is waited for."""
+    """Return how long to wait for the reply, in seconds."""
     return (request.deadline_at - request.received_at) / 1000 + SLACK_S
 
 
-async def _watch_disconnect(receive: Receive, waiter: PendingReply) -> None:
-    """End the wait when the caller hangs up."""
+async def _watch_disconnect(receive: Receive, pending: PendingReply) -> None:
+    """End the wait when the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    waiter.resolve(WaitEnd.CLIENT_DISCONNECTED)
+    pending.resolve(WaitEnd.CLIENT_DISCONNECTED)
 
 
 def _error_for(end: WaitEnd, request_id: str) -> ApiError:
-    where = f"The request is on the record and goes on: GET /v1/requests/{request_id} tells how it ends."
+    outcome = f"The request is recorded and continues; GET /v1/requests/{request_id} returns its outcome."
     if end is WaitEnd.CLOSING:
-        message = f"This gateway is being restarted. {where}"
+        message = f"The gateway is restarting. {outcome}"
         return ApiError(Failure(status=503, type=SERVER_ERROR, code="restarting", message=message), DO_NOT_RETRY)
-    message = f"There was no answer by the deadline. {where}"
+    message = f"The deadline passed without an answer. {outcome}"
     return ApiError(Failure(status=504, type=SERVER_ERROR, code="deadline_exceeded", message=message), DO_NOT_RETRY)
 
 

@@ -1,57 +1,58 @@
-"""Who is calling. A key is shown once, when it is made; only its hash is kept, here and in the configuration."""
+"""Authentication by API key. The plain key is shown once, when it is created; only its hash is stored."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.events.parts import Failure
-from streams.config.settings import ANONYMOUS_TENANT, Settings
+from streams.config.settings import ANONYMOUS_TENANT, Key
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
 from streams.ingress.requests.origin_check import is_local
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a key belongs to."""
+    """Authenticated caller."""
 
     tenant: str
     key_id: str = ""
-    """Empty in open mode."""
+    """Empty if no keys are configured."""
 
 
 def unauthorized(message: str) -> ApiError:
-    """Refuse with 401, as OpenAI does."""
+    """Return a 401 error, as OpenAI's API does."""
     failure = Failure(status=401, type=INVALID_REQUEST_ERROR, code="invalid_api_key", message=message)
     return ApiError(failure, {"WWW-Authenticate": "Bearer"})
 
 
 def _not_local() -> ApiError:
-    message = "Without keys this gateway takes calls from this machine alone; `sluice keys new` makes one."
+    message = "Without API keys, the gateway accepts only local requests. Create a key with `sluice keys new`."
     return ApiError(Failure(status=403, type=INVALID_REQUEST_ERROR, code="not_local", message=message))
 
 
 class ApiKeyAuthenticator:
-    """The configured keys. With none, the gateway is open: everybody is the open tenant."""
+    """The configured API keys. Without any, the gateway is open: every caller is the default tenant."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.is_open = not settings.keys
-        # Looking up the hash tells a guesser nothing by its time: it says how hashes differ, not how keys do.
-        self._principals = {key.hash: Principal(key.tenant, key.id) for key in settings.keys}
+    def __init__(self, keys: Iterable[Key]) -> None:
+        # The lookup is not constant-time. Its time depends on the hash alone, which says nothing about the key.
+        self._principals = {key.hash: Principal(key.tenant, key.id) for key in keys}
+        self.is_open = not self._principals
 
     def lookup(self, authorization: bytes, api_key: bytes = b"") -> Principal | None:
-        """The caller behind `Authorization: Bearer …` or `x-api-key: …`; None if no such key is configured."""
+        """Return the caller of `Authorization: Bearer …` or `x-api-key: …`; None if no such key is configured."""
         if self.is_open:
             return Principal(ANONYMOUS_TENANT)
         scheme, _, token = authorization.partition(b" ")
-        shown = token.strip() if scheme.lower() == b"bearer" else api_key.strip()
-        return self._principals.get("sha256:" + hashlib.sha256(shown).hexdigest())
+        key = token.strip() if scheme.lower() == b"bearer" else api_key.strip()
+        return self._principals.get("sha256:" + hashlib.sha256(key).hexdigest())
 
     def authenticate(self, headers: dict[bytes, bytes]) -> Principal:
-        """The caller of an HTTP request.
+        """Return the caller of an HTTP request.
 
         Raises:
-            RefusedError: 401, no key was shown, or a wrong one; 403, the gateway is open and this is not from here.
+            ApiError: 401, the key is missing or invalid; 403, no keys are configured and the request is not local.
 
         """
         if self.is_open and not is_local(headers):
@@ -61,5 +62,5 @@ class ApiKeyAuthenticator:
         if caller is not None:
             return caller
         if authorization or api_key:
-            raise unauthorized("This API key is not known here. Ask whoever runs this gateway for one.")
-        raise unauthorized("No API key was sent. Send one as `Authorization: Bearer sk-sluice-…`.")
+            raise unauthorized("Invalid API key.")
+        raise unauthorized("Missing API key. Send it as `Authorization: Bearer sk-sluice-…`.")

@@ -37,7 +37,7 @@ def test_printed_lines_are_a_configuration_that_accepts_the_key(tenant: str, tmp
 
     settings = load(tmp_path / "sluice.yaml", {})
 
-    principal = ApiKeyAuthenticator(settings).lookup(b"Bearer " + plain_key(text).encode())
+    principal = ApiKeyAuthenticator(settings.keys).lookup(b"Bearer " + plain_key(text).encode())
     assert principal is not None
     assert principal.tenant == tenant
     assert settings.keys[0].models == ("gpt-*", "demo")

@@ -13,6 +13,7 @@ import httpx
 import httpx2
 import openai
 
+from streams.app import ingress_config
 from streams.config.settings import Settings
 from streams.ingress.app import Ingress
 from streams.ingress.replies.cache import CachedReply
@@ -33,7 +34,7 @@ class Gateway:
     """What ClickHouse would know, by tenant and request id."""
 
     def __post_init__(self) -> None:
-        self.ingress = Ingress(self.settings, self.log, self._missing, self._lookup)
+        self.ingress = Ingress(ingress_config(self.settings), self.log, self._missing, self._lookup)
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.ingress, raise_app_exceptions=False), base_url="http://localhost"
         )

@@ -10,9 +10,9 @@ from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionMessageParam
 
 from schemas.events.catalog import RequestReceived
+from streams.app import ingress_config
 from streams.config.api_keys import new_key
 from streams.config.settings import Settings
-from streams.ingress.app import reply_partitions
 from tests.streams.ingress.fake_log import Telling
 from tests.streams.ingress.gateway import Gateway, running
 
@@ -200,4 +200,4 @@ async def test_a_crash_is_an_error_object_without_a_trace_of_its_cause(gateway: 
 def test_an_instance_reads_its_share_of_the_reply_partitions() -> None:
     settings = Settings.model_validate({"http": {"instance": 1, "instances": 2}})
 
-    assert reply_partitions(settings) == (1, 3)
+    assert ingress_config(settings).reply_partitions == (1, 3)

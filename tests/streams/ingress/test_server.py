@@ -19,6 +19,8 @@ from schemas.avro.codec import decode
 from schemas.events.catalog import RequestReceived, RequestSettled
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
+from streams.app import _servers as start_servers
+from streams.app import ingress_config
 from streams.config.deployment import HttpSettings
 from streams.config.settings import ConfigurationError, Settings
 from streams.ingress import server
@@ -180,16 +182,18 @@ def test_a_taken_port_is_one_sentence_that_says_what_to_do() -> None:
             pass
 
 
-async def test_an_open_gateway_does_not_start_where_others_reach_it() -> None:
+async def test_open_gateway_does_not_start_on_a_public_address() -> None:
+    settings = Settings.model_validate({"http": {"host": "0.0.0.0", "port": 0}})
+
     with pytest.raises(ConfigurationError, match="no keys are configured"):
-        await serve(Settings.model_validate({"http": {"host": "0.0.0.0", "port": 0}}), asyncio.Event())
+        start_servers(["ingress"], settings, (), asyncio.Event())
 
 
 async def test_an_instance_without_reply_partitions_does_not_start() -> None:
     settings = Settings.model_validate({"http": {"instance": 4, "instances": 5}})
 
     with pytest.raises(ConfigurationError, match="run at most as many instances"):
-        await serve(settings, asyncio.Event())
+        await serve(ingress_config(settings), asyncio.Event())
 
 
 async def test_without_a_broker_it_does_not_start(free_port: Callable[[], int]) -> None:
@@ -198,7 +202,7 @@ async def test_without_a_broker_it_does_not_start(free_port: Callable[[], int]) 
     )
 
     with pytest.raises(BrokerUnavailableError):
-        await serve(settings, asyncio.Event())
+        await serve(ingress_config(settings), asyncio.Event())
 
 
 @dataclass
@@ -223,7 +227,7 @@ async def on_kafka(broker: EmbeddedBroker, topics: Topics, free_port: Callable[[
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         made = OnKafka(settings, client)
         stages = asyncio.create_task(_answer_everything(made))
-        serving = asyncio.create_task(serve(settings, stop))
+        serving = asyncio.create_task(serve(ingress_config(settings), stop))
         await eventually(lambda: not _is_free(port), within=20)
         yield made
         stop.set()

@@ -23,7 +23,7 @@ def test_the_first_start_makes_a_configuration_that_its_key_opens(config: Path) 
     said = first_start(TEMPLATE, config)
 
     key = config.with_name(KEY_FILE).read_text("utf-8").strip()
-    keyring = ApiKeyAuthenticator(load(config, {}))
+    keyring = ApiKeyAuthenticator(load(config, {}).keys)
     assert keyring.lookup(f"Bearer {key}".encode()) == Principal("default", "first")
     assert keyring.lookup(b"Bearer sk-sluice-another") is None
     assert key not in said

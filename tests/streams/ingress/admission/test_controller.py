@@ -14,17 +14,17 @@ from tests.streams.ingress.gateway import Gateway, running
 KEYLESS = {"X-Request-Timeout": "20"}
 
 
-def pressed(pressure: WaitEstimator, wait_s: float, batch: int = 0) -> None:
-    """Make it as if nothing had ended for so long."""
+def observe_backlog(estimator: WaitEstimator, wait_s: float, batch: int = 0) -> None:
+    """Observe a backlog in which no request has finished for this long."""
     for at_s in (0.0, wait_s):
-        pressure.observe(BacklogSample(at_s, waiting=5000, finished=0, batch=batch))
+        estimator.observe(BacklogSample(at_s, waiting=5000, finished=0, batch=batch))
 
 
 @pytest.mark.parametrize(("wait_s", "retry_after"), [(21.0, "1"), (50.0, "30"), (900.0, "60")])
-async def test_who_would_wait_longer_than_it_can_is_told_so_at_once(
+async def test_request_is_rejected_if_the_estimated_wait_exceeds_its_timeout(
     gateway: Gateway, wait_s: float, retry_after: str
 ) -> None:
-    pressed(gateway.ingress.wait_estimator, wait_s)
+    observe_backlog(gateway.ingress.wait_estimator, wait_s)
 
     response = await gateway.chat(KEYLESS)
 
@@ -34,8 +34,8 @@ async def test_who_would_wait_longer_than_it_can_is_told_so_at_once(
     assert await gateway.count("sluice_ingress_refused_total") == 1
 
 
-async def test_it_is_on_the_record_as_every_refusal_is(gateway: Gateway) -> None:
-    pressed(gateway.ingress.wait_estimator, 300.0)
+async def test_rejection_is_recorded(gateway: Gateway) -> None:
+    observe_backlog(gateway.ingress.wait_estimator, 300.0)
 
     response = await gateway.chat()
 
@@ -45,24 +45,24 @@ async def test_it_is_on_the_record_as_every_refusal_is(gateway: Gateway) -> None
     assert event.request.request_id == response.headers["x-request-id"]
 
 
-async def test_who_has_the_time_is_let_in(gateway: Gateway) -> None:
-    pressed(gateway.ingress.wait_estimator, 30.0)
+async def test_request_with_a_longer_timeout_is_admitted(gateway: Gateway) -> None:
+    observe_backlog(gateway.ingress.wait_estimator, 30.0)
 
     assert (await gateway.chat()).status_code == 200
 
 
-async def test_a_wait_that_is_configured_is_the_longest() -> None:
+async def test_configured_max_wait_limits_the_wait() -> None:
     async with running(overload={"max_wait_s": 5}) as gateway:
-        pressed(gateway.ingress.wait_estimator, 6.0)
+        observe_backlog(gateway.ingress.wait_estimator, 6.0)
 
         assert (await gateway.chat()).status_code == 503
 
 
-async def test_the_batch_lane_is_let_in_until_its_backlog_is_full() -> None:
+async def test_batch_lane_is_admitted_until_its_backlog_is_full() -> None:
     async with running(overload={"max_batch_backlog": 1000}) as gateway:
-        pressed(gateway.ingress.wait_estimator, 900.0, batch=999)
+        observe_backlog(gateway.ingress.wait_estimator, 900.0, batch=999)
         before = await gateway.chat({"X-Sluice-Lane": "batch"})
-        pressed(gateway.ingress.wait_estimator, 900.0, batch=1000)
+        observe_backlog(gateway.ingress.wait_estimator, 900.0, batch=1000)
         after = await gateway.chat({"X-Sluice-Lane": "batch"})
 
     assert (before.status_code, after.status_code) == (200, 503)
@@ -70,11 +70,11 @@ async def test_the_batch_lane_is_let_in_until_its_backlog_is_full() -> None:
 
 
 def answer(gateway: Gateway, *events: RequestReceived) -> None:
-    """Let the replies to these requests come."""
+    """Deliver replies to these requests."""
     gateway.log.replies.put_nowait([reply_record(event, Telling()) for event in events])
 
 
-async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() -> None:
+async def test_request_beyond_max_in_flight_is_rejected_until_one_finishes() -> None:
     async with running(tenants={"default": {"max_in_flight": 2}}) as gateway:
         gateway.log.answers = lambda _: None
         waiting = [asyncio.create_task(gateway.chat()) for _ in range(2)]
@@ -93,27 +93,27 @@ async def test_a_tenant_may_have_so_many_under_way_and_no_more_until_one_ends() 
     assert later.status_code == 200
 
 
-async def test_a_bound_of_one_is_told_as_well_as_one_of_many() -> None:
+async def test_error_messages_name_the_limits() -> None:
     limits: dict[str, Any] = {"tenants": {"default": {"max_in_flight": 1}}, "overload": {"max_batch_backlog": 1}}
     async with running(**limits) as gateway:
-        pressed(gateway.ingress.wait_estimator, 1.0, batch=1)
+        observe_backlog(gateway.ingress.wait_estimator, 1.0, batch=1)
         batch = await gateway.chat({"X-Sluice-Lane": "batch"})
         gateway.log.answers = lambda _: None
         await gateway.chat({"Prefer": "respond-async"})
         more = await gateway.chat()
 
-    assert "Requests that wait in the batch lane: 1." in batch.json()["error"]["message"]
-    assert more.json()["error"]["message"].startswith("You have as many requests under way as you may: 1.")
+    assert "Requests waiting in the batch lane: 1." in batch.json()["error"]["message"]
+    assert more.json()["error"]["message"].startswith("Your limit of requests in flight is reached: 1.")
 
 
-async def test_those_that_nobody_waits_for_are_among_them_until_their_reply_is_here() -> None:
+async def test_async_and_abandoned_requests_count_until_their_reply() -> None:
     async with running(tenants={"default": {"max_in_flight": 2}}) as gateway:
         gateway.log.answers = lambda _: None
         accepted = await gateway.chat({"Prefer": "respond-async"})
-        hung_up = asyncio.create_task(gateway.chat())
+        abandoned = asyncio.create_task(gateway.chat())
         await eventually(lambda: len(gateway.log.requests()) == 2)
-        hung_up.cancel()
-        await asyncio.wait([hung_up])
+        abandoned.cancel()
+        await asyncio.wait([abandoned])
 
         refused = [await gateway.chat({"Prefer": "respond-async"}), await gateway.chat()]
         answer(gateway, *gateway.log.requests())
@@ -126,7 +126,7 @@ async def test_those_that_nobody_waits_for_are_among_them_until_their_reply_is_h
     assert [response.status_code for response in later] == [202, 200]
 
 
-async def test_one_that_the_log_did_not_take_is_not_among_them() -> None:
+async def test_request_that_was_not_published_does_not_count() -> None:
     async with running(tenants={"default": {"max_in_flight": 1}}) as gateway:
         gateway.log.available = False
         await gateway.chat({"Prefer": "respond-async"})
@@ -135,8 +135,8 @@ async def test_one_that_the_log_did_not_take_is_not_among_them() -> None:
         assert (await gateway.chat({"Prefer": "respond-async"})).status_code == 202
 
 
-async def test_what_is_known_of_the_backlog_is_measured(gateway: Gateway) -> None:
-    pressed(gateway.ingress.wait_estimator, 30.0, batch=7)
+async def test_backlog_metrics_report_both_lanes_and_the_estimate(gateway: Gateway) -> None:
+    observe_backlog(gateway.ingress.wait_estimator, 30.0, batch=7)
 
     assert await gateway.count('sluice_ingress_backlog{lane="interactive"}') == 5000
     assert await gateway.count('sluice_ingress_backlog{lane="batch"}') == 7
