@@ -1,4 +1,4 @@
-"""The outermost layer: every response says which request it belongs to, every request is timed, no crash shows."""
+"""Outermost ASGI middleware: adds the request id to every response, measures every request, and hides crashes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from streams.ingress.errors import ApiError
 from streams.ingress.metrics import Metrics
 
 REQUEST_ID = "sluice.request_id"
-"""In the ASGI scope: the id for X-Request-Id. Fresh at first; whoever learns a better one writes it there."""
+"""Key in the ASGI scope: the id for X-Request-Id. It is new at first; the endpoint replaces it by the request's own."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""The status under which a caller that left without an answer is counted, as in nginx."""
+"""Status in metrics of a client that disconnected before its response, as in nginx."""
 
 ID_HEADERS = (b"x-request-id", b"request-id")
-"""OpenAI's clients show their user the first, Anthropic's the second."""
+"""OpenAI's clients read the first, Anthropic's the second."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger()
 
 
 class RequestMiddleware:
-    """An ASGI application around another.
+    """ASGI middleware around an application that may raise any exception.
 
     Args:
-        app: may end a request with any exception.
-        metrics: count what was refused, and how long everything took.
-        explain: makes the response of an exception.
+        app: the wrapped application.
+        metrics: count rejected requests and measure durations.
+        explain: returns the response to an exception.
 
     """
 
@@ -43,7 +43,7 @@ class RequestMiddleware:
         self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, and stamp its response."""
+        """Pass on an HTTP request, and add the request id to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -64,20 +64,20 @@ class RequestMiddleware:
                 await self._app(scope, receive, stamped)
             except Exception as error:
                 if status is not None:
-                    raise  # its response has begun, and nothing else can be said any more
+                    raise  # the response has started, so its status can't change
                 if isinstance(error, ApiError):
                     self._metrics.refused.labels(error.failure.code).inc()
                 await self._explain(scope, error)(scope, receive, stamped)
                 if not isinstance(error, (ApiError, HTTPException)):
                     raise
-        except Exception:  # noqa: BLE001 - a crash of one request must not show, nor end the others
+        except Exception:  # noqa: BLE001 - a crash of one request must not be visible or affect others
             _log.exception("request.crashed", request_id=scope[REQUEST_ID])
         finally:
             self._observe(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
-        # What the caller can make up must not become a label.
+        # Text from the client must not become a label.
         path = route.path if route is not None else "unmatched"
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         self._metrics.requests.labels(method, path, str(status)).observe(seconds)

@@ -1,4 +1,4 @@
-"""The short way to what nearly all requests ask for: from the door straight to an operation, past the router."""
+"""Router with a fast path: a ``POST`` to an inference endpoint skips Starlette's routing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 
 class FastPathRouter:
-    """An ASGI application: a ``POST`` to an operation's very path goes to it, everything else through the router.
+    """ASGI application that finds an inference endpoint by its exact path, and all others through Starlette.
 
     Args:
-        operations: the endpoints of these are ASGI applications.
-        others: all the rest.
+        operations: routes whose endpoints are ASGI applications.
+        others: all other routes.
 
     """
 
@@ -22,15 +22,15 @@ class FastPathRouter:
         self.router = Router([*operations, *others], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on.
+        """Pass on a request.
 
         Raises:
-            HTTPException: 404, nothing is at this path; 405, but not with this method.
+            HTTPException: 404, unknown path; 405, the path does not support this method.
 
         """
         route = self._operations.get((scope.get("method"), scope.get("path")))  # a lifespan has neither
         if route is None:
-            scope["app"] = self  # with one, the router raises what it would answer by itself
+            scope["app"] = self  # with an app, the router raises its errors instead of answering
             await self.router(scope, receive, send)
         else:
             scope["route"] = route

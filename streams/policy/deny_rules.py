@@ -1,7 +1,7 @@
-"""Texts that may not go to a provider: words, and patterns that people write.
+"""Deny rules: keywords and patterns of texts that may not go to a provider.
 
-A pattern is matched by RE2, in time linear in the text whatever the pattern is: Python's own engine can be made to run
-for years by thirty characters, and nothing can stop it while it does. So there is no lookaround and no backreference.
+Patterns are matched by RE2, whose time is linear in the length of the text for every pattern. Python's own engine can
+run for years on thirty characters and can't be interrupted. So lookaround and backreferences are not supported.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from collections.abc import Iterable
 from streams.config.regex import compile_pattern
 
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
-"""Scripts whose words stand next to each other, or grow endings: there a word has no edge to look for."""
+"""Scripts that do not separate words by spaces, or that add endings: they have no word boundary."""
 
 
 class Keywords:
-    """Words to be found whole, in any case, however their own spaces are laid out."""
+    """Matches whole words, in any case and with any whitespace between the parts of a keyword."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        folded = [_normalize(word.strip()).casefold() for word in words]
-        self._first_pieces = {word.split()[0] for word in folded}
-        self._whole = re.compile("|".join(_whole_word(word) for word in folded))
+        keywords = [_normalize(word.strip()).casefold() for word in words]
+        self._first_pieces = {word.split()[0] for word in keywords}
+        self._whole = re.compile("|".join(_whole_word(word) for word in keywords))
 
     def matches(self, text: str) -> bool:
-        """Whether one of the words stands in the text. The cheap look comes first: most texts hold none of them."""
+        """Return whether the text contains a keyword. A cheap substring test comes first: most texts contain none."""
         folded = text.casefold()
         return any(piece in folded for piece in self._first_pieces) and self._whole.search(folded) is not None
 
 
 def _whole_word(word: str) -> str:
-    before = r"(?<!\w)" if _has_edge(word[0]) else ""
-    after = r"(?!\w)" if _has_edge(word[-1]) else ""
+    before = r"(?<!\w)" if _has_boundary(word[0]) else ""
+    after = r"(?!\w)" if _has_boundary(word[-1]) else ""
     return before + r"\s+".join(re.escape(piece) for piece in word.split()) + after
 
 
-def _has_edge(char: str) -> bool:
+def _has_boundary(char: str) -> bool:
     return not unicodedata.name(char, "").startswith(_WITHOUT_SPACES)
 
 
 def _normalize(text: str) -> str:
-    """Give one way of writing for each character: wide letters are letters, and an accent is part of its letter."""
+    """Normalize to NFKC: full-width letters become letters, and an accent becomes part of its letter."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 class CompiledDenyRule:
-    """One rule, compiled."""
+    """One compiled deny rule."""
 
     def __init__(self, name: str, words: Iterable[str], expression: str) -> None:
         self.rule = f"deny.{name}"
@@ -54,7 +54,7 @@ class CompiledDenyRule:
         self._pattern = compile_pattern(expression) if expression else None
 
     def matches(self, text: str) -> bool:
-        """Whether the text holds one of the words, or fits the pattern somewhere."""
+        """Return whether the text contains a keyword or matches the pattern."""
         text = _normalize(text)
         if self._keywords and self._keywords.matches(text):
             return True

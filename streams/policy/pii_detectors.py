@@ -1,6 +1,6 @@
-"""Where personal data and secrets stand in a text: a cheap look first, then the proof by checksum or by parsing.
+"""Detectors of personal data and secrets: a cheap test first, then a checksum or a parser.
 
-Every detector is linear in the text's length. Names are Presidio's where it has one.
+The time of every detector is linear in the length of the text. Entities have Presidio's names where it has one.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ Span = tuple[int, int]
 Detector = Callable[[str], Iterable[Span]]
 
 _GAP = "[ \\-\u00a0\u00ad\u2007\u2009-\u2015\u202f\u2060]"
-"""What people and layout programs put between the groups of a number: spaces, dashes, and what can't be seen."""
+"""Separators between the groups of a number: spaces, dashes, and invisible characters."""
 
 _LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
 _EMAIL = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{{2,}})")
 
 
 def email_addresses(text: str) -> Iterator[Span]:
-    """Find e-mail addresses, international ones included."""
+    """Find e-mail addresses, including internationalized ones."""
     if "@" in text:
         yield from (match.span() for match in _EMAIL.finditer(text))
 
 
 def _has_digit(text: str) -> bool:
-    """Say at almost no cost that there is nothing to find in a text of words alone."""
+    """Return whether a text may contain a number, at almost no cost."""
     return not text.isascii() or any(digit in text for digit in "0123456789")
 
 
-# Each of these begins with a digit and looks behind from there: so the engine skips quickly to the next digit.
+# Each of these patterns starts with a digit and a lookbehind, so the engine skips quickly to the next digit.
 _DIALLED = re.compile(r"\d(?:[^\w+]{0,4}\d){5}")
 
 
 def phone_numbers(text: str, region: str) -> Iterator[Span]:
-    """Find phone numbers that can exist: with a country code anywhere in the world, without one in ``region``."""
+    """Find valid phone numbers: with a country code those of all countries, without one those of ``region``."""
     if _has_digit(text) and _DIALLED.search(text):
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID, max_tries=sys.maxsize):
             yield match.start, match.end
@@ -66,7 +66,7 @@ _SMALLEST_GROUP = 3
 
 
 def credit_cards(text: str) -> Iterator[Span]:
-    """Find card numbers: an issuer's prefix and length, and Luhn's checksum, written solid or in groups."""
+    """Find card numbers, with or without separators, by an issuer's prefix and length and by the Luhn checksum."""
     for run in _DIGITS.finditer(text) if _has_digit(text) else ():
         if _is_card(run[0]):
             yield run.span()
@@ -77,9 +77,9 @@ def credit_cards(text: str) -> Iterator[Span]:
 
 
 def _cards_from(text: str, groups: list[Span]) -> Iterator[Span]:
-    """Find cards that begin with the first group: beside a card there may be its month, or another card.
+    """Find cards that start at the first group. Other numbers may follow, such as an expiry date or another card.
 
-    Groups of one or two digits do not count here: a table of small numbers is full of checksums that fit.
+    Groups of one or two digits are ignored: in a table of small numbers many sequences have a valid checksum.
     """
     start = groups[0][0]
     for begin, end in groups:
@@ -99,7 +99,7 @@ _NOT_ALPHANUMERIC = re.compile(r"[^A-Z0-9]+")
 
 
 def ibans(text: str) -> Iterator[Span]:
-    """Find IBANs: a country's own length and structure, and the checksum modulo 97."""
+    """Find IBANs by the length and structure of their country, and by the checksum modulo 97."""
     for digits in _CHECK_DIGITS.finditer(text) if _has_digit(text) else ():
         start = digits.start() - 2
         length = _iban_length(text[start : start + 2].upper())
@@ -110,9 +110,11 @@ def ibans(text: str) -> Iterator[Span]:
 
 @functools.cache
 def _iban_length(country: str) -> int:
-    """Count the characters of a country's IBANs; 0 if it has none."""
-    facts = numdb.get("iban").info(country)[0][1]
-    return 4 + sum(int(size) for size in re.findall(r"(\d+)!", facts["bban"])) if "bban" in facts else 0
+    """Return the length of a country's IBANs; 0 if it has none."""
+    properties = numdb.get("iban").info(country)[0][1]
+    if "bban" not in properties:
+        return 0
+    return 4 + sum(int(size) for size in re.findall(r"(\d+)!", properties["bban"]))
 
 
 @functools.cache
@@ -125,12 +127,12 @@ _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:
 
 
 def ip_addresses(text: str) -> Iterator[Span]:
-    """Find IP addresses of both versions."""
+    """Find IPv4 and IPv6 addresses."""
     if not _has_digit(text):
         return
-    found = [*_IPV4.finditer(text), *(_IPV6.finditer(text) if text.count(":") > 1 else ())]
-    # without a digit it is "::" or "a::b", which stand in many programs
-    yield from (match.span() for match in found if _has_digit(match[0]) and _is_ip(match[0]))
+    matches = [*_IPV4.finditer(text), *(_IPV6.finditer(text) if text.count(":") > 1 else ())]
+    # Without a digit it is "::" or "a::b", which are common in source code.
+    yield from (match.span() for match in matches if _has_digit(match[0]) and _is_ip(match[0]))
 
 
 def _is_ip(text: str) -> bool:
@@ -158,12 +160,12 @@ _SECRET = re.compile(
 
 
 def api_keys(text: str) -> Iterator[Span]:
-    """Find secrets by the shapes that their issuers gave them, and private keys."""
+    """Find API keys by the formats of their issuers, and private keys."""
     return (match.span() for match in _SECRET.finditer(text))
 
 
 def detector(entity: Entity, phone_region: str) -> Detector:
-    """Return what finds this entity."""
+    """Return the detector of an entity."""
     detectors: dict[Entity, Detector] = {
         "EMAIL_ADDRESS": email_addresses,
         "PHONE_NUMBER": functools.partial(phone_numbers, region=phone_region),

@@ -1,4 +1,4 @@
-"""``POST /v1/feedback``: somebody judged an answer."""
+"""``POST /v1/feedback``: feedback on an answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BODY_LIMIT_BYTES = 64 * 1024
 
 
 class FeedbackBody(BaseModel):
-    """What the caller sends. The tenant is not in it: the key says that."""
+    """Body of a feedback request. The tenant is that of the key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,14 +39,14 @@ class FeedbackBody(BaseModel):
     comment: str = Field(default="", max_length=4000)
 
     @model_validator(mode="after")
-    def _says_something(self) -> FeedbackBody:
+    def _is_not_empty(self) -> FeedbackBody:
         if not self.label and self.score is None and not self.comment:
             raise ValueError("must have one of label, score and comment")
         return self
 
 
 class FeedbackEndpoint:
-    """Writes judgements to the log, their words as the tenant's policy leaves them."""
+    """Publishes feedback. The tenant's policy is applied to its texts."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class FeedbackEndpoint:
         self._policies = policies
 
     async def post(self, http: Request) -> Response:
-        """Accept a judgement: 202 once the broker has it.
+        """Accept feedback, and answer 202 once the broker has acknowledged it.
 
         Raises:
-            RefusedError: 400 it is not one, 503 the broker is away.
+            ApiError: 400, the body is invalid; 503, the broker is unavailable.
 
         """
         headers = dict(http.scope["headers"])
@@ -84,7 +84,7 @@ class FeedbackEndpoint:
         return Response(orjson.dumps(body), 202, media_type="application/json")
 
     async def _publish(self, event: FeedbackGiven) -> None:
-        # One request may be judged many times: each is an event of its own.
+        # A request may have several feedback events, so the event id can't be derived from the request id.
         serial = f"/{new_request_id()}"
         headers = cloudevent_headers(event, event.request_id, "ingress", event.given_at, "", serial=serial)
         try:
@@ -92,13 +92,13 @@ class FeedbackEndpoint:
                 ProducerRecord(self._topic.name, event.request_id.encode(), encode(event), headers)
             )
         except KafkaFaultError as error:
-            raise unavailable("broker_unavailable", "The event log did not acknowledge it. Send it again.") from error
+            raise unavailable("broker_unavailable", "Kafka did not acknowledge the feedback. Retry it.") from error
 
 
 def _parse(body: bytes) -> FeedbackBody:
     try:
         return FeedbackBody.model_validate_json(body)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        at, what = path_of(fault), describe(fault)
-        raise bad_request("invalid_feedback", f"{at or 'the body'} {what}", at or None) from None
+        details = error.errors(include_input=False, include_url=False)[0]
+        path, problem = path_of(details), describe(details)
+        raise bad_request("invalid_feedback", f"{path or 'the body'} {problem}", path or None) from None

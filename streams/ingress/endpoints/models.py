@@ -1,4 +1,4 @@
-"""``GET /v1/models``: the configured names that this caller may use; what else a provider has is not listed."""
+"""``GET /v1/models``: the configured models that this caller may use. Other models of a provider are not listed."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from streams.pipeline.authorization import Authorizer
 
 
 class ModelsEndpoint:
-    """The list, and each of its entries."""
+    """Lists models, and returns single ones."""
 
     def __init__(self, authenticator: ApiKeyAuthenticator, authorizer: Authorizer) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
 
     async def list(self, http: Request) -> Response:
-        """All of them, in the order of the configuration."""
+        """Return all models, in the order of the configuration."""
         caller = self._authenticator.authenticate(dict(http.scope["headers"]))
         names = self._authorizer.allowed_models(caller.tenant, caller.key_id)
         return _json({"object": "list", "data": [_document(name) for name in names]})
 
     async def get(self, http: Request) -> Response:
-        """One of them.
+        """Return one model.
 
         Raises:
-            RefusedError: 404, there is none of this name, or this caller may not use it: which, is not told.
+            ApiError: 404, the model is not configured or not allowed for this caller. The error does not say which.
 
         """
         caller = self._authenticator.authenticate(dict(http.scope["headers"]))
         name = http.path_params["model"]
         if name not in self._authorizer.allowed_models(caller.tenant, caller.key_id):
-            message = "There is no model of this name for you; GET /v1/models lists those that there are."
+            message = "Model not found. GET /v1/models lists the models of this key."
             raise ApiError(
                 Failure(status=404, type=INVALID_REQUEST_ERROR, code="model_not_found", message=message, param="model")
             )
@@ -43,7 +43,7 @@ class ModelsEndpoint:
 
 
 def _document(name: str) -> dict[str, object]:
-    """OpenAI's shape. It asks for a time of creation; a line of configuration has none."""
+    """Return OpenAI's model object. ``created`` is 0, because a configured name has no time of creation."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "sluice"}
 
 

@@ -1,4 +1,4 @@
-"""``GET /v1/requests/{id}``: what became of a request that its caller did not wait for."""
+"""``GET /v1/requests/{id}``: state and answer of a request, for callers that poll."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from streams.ingress.replies.cache import CachedReply, ReplyCache
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 
 Lookup = Callable[[str, str], Awaitable[CachedReply | None]]
-"""Tenant and request id to what ClickHouse knows. Raises RefusedError if it can't be asked."""
+"""Returns the recorded reply for a tenant and a request id. Raises ApiError if ClickHouse does not answer."""
 
 
 class PollingEndpoint:
-    """Asks this instance's memory, then ClickHouse. A tenant learns of its own requests only."""
+    """Reads the cache of this instance, then ClickHouse. A tenant sees only its own requests."""
 
-    def __init__(self, keyring: ApiKeyAuthenticator, answers: ReplyCache, lookup: Lookup) -> None:
-        self._keyring = keyring
-        self._answers = answers
+    def __init__(self, authenticator: ApiKeyAuthenticator, reply_cache: ReplyCache, lookup: Lookup) -> None:
+        self._authenticator = authenticator
+        self._reply_cache = reply_cache
         self._lookup = lookup
 
     async def get(self, http: Request) -> Response:
-        """The request as JSON.
+        """Return the request as JSON.
 
         Raises:
-            RefusedError: 404 the tenant has no such request, or none that is recorded yet.
+            ApiError: 404, the tenant has no such request, or it is not recorded yet.
 
         """
-        caller = self._keyring.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
         request_id = canonical(http.path_params["request_id"])
-        answer = self._answers.get(request_id, caller.tenant) or await self._lookup(caller.tenant, request_id)
-        if answer is None:
+        reply = self._reply_cache.get(request_id, caller.tenant) or await self._lookup(caller.tenant, request_id)
+        if reply is None:
             raise _unknown(request_id)
-        headers = {} if answer.outcome else {"Retry-After": "1"}
-        return Response(answer.document(), headers=headers, media_type="application/json")
+        headers = {} if reply.outcome else {"Retry-After": "1"}
+        return Response(reply.document(), headers=headers, media_type="application/json")
 
 
 def canonical(request_id: str) -> str:
-    """A request id as it stands on the log.
+    """Return a request id in its canonical form.
 
     Raises:
-        RefusedError: 404, it is no UUID, so there is no such request.
+        ApiError: 404, it is not a UUID, so there is no such request.
 
     """
     try:
@@ -55,7 +55,9 @@ def canonical(request_id: str) -> str:
 
 
 def _unknown(request_id: str) -> ApiError:
-    message = f"There is no request {request_id} of yours." if request_id else "A request id is a UUID."
+    message = (
+        f"Request {request_id} not found (or belongs to another tenant)." if request_id else "A request id is a UUID."
+    )
     return ApiError(
         Failure(status=404, type=INVALID_REQUEST_ERROR, code="request_not_found", message=message, param="id")
     )

@@ -1,4 +1,4 @@
-"""The answers of callers that ask for them later: kept for a while and up to a size; beyond that, ClickHouse knows."""
+"""Cache of replies for callers that poll, limited by age, number and size. ClickHouse has all others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWERED: Outcome = "answered"
 
 @dataclass(slots=True)
 class CachedReply:
-    """What is known of one request. Times are milliseconds since the Unix epoch."""
+    """State of one request. Times are milliseconds since the Unix epoch."""
 
     request_id: str
     tenant: str
@@ -29,10 +29,10 @@ class CachedReply:
     settled_at: int | None = None
     http_status: int | None = None
     body: bytes = b""
-    """JSON: the answer, or an object that holds the error."""
+    """JSON: the answer, or an object with the error."""
 
     def document(self) -> bytes:
-        """The JSON that a poll gets. The answer stands in it as the provider's text, not written anew."""
+        """Return the JSON for a caller that polls. The provider's answer is embedded as it is, without re-encoding."""
         document: dict[str, object] = {
             "id": self.request_id,
             "object": "request",
@@ -52,60 +52,64 @@ class CachedReply:
 
 
 class ReplyCache:
-    """Pending and settled requests by id, the oldest leaving first."""
+    """Pending and settled requests by id. The oldest is evicted first.
+
+    It is no ``cachetools`` cache, because it has three limits at once, and an entry changes its size while it is kept.
+    """
 
     def __init__(self, keep_s: float = KEEP_S, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._keep_s = keep_s
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[str, tuple[float, CachedReply]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[float, CachedReply]] = OrderedDict()
         self.bytes = 0
-        """Of all bodies together."""
+        """Size of all bodies."""
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def mark_pending(self, request_id: str, tenant: str, created_at: int) -> bool:
-        """From now on this request is pending; False if it is known already, and then it stays what it is."""
-        if request_id in self._kept:
+        """Add a pending request; False if the request is known already, which does not change it."""
+        if request_id in self._entries:
             return False
-        self._kept[request_id] = (time.monotonic(), CachedReply(request_id, tenant, created_at))
+        self._entries[request_id] = (time.monotonic(), CachedReply(request_id, tenant, created_at))
         self._evict()
         return True
 
     def discard(self, request_id: str) -> None:
-        """The request never came to be."""
-        entry = self._kept.pop(request_id, None)
+        """Remove a request that was not published."""
+        entry = self._entries.pop(request_id, None)
         if entry is not None:
             self.bytes -= len(entry[1].body)
 
     def store(self, reply: Reply) -> bool:
-        """Keep the end of a request; False if nobody asked for it.
+        """Store the reply to a request; False if no caller may poll for it.
 
-        Of several under one name, as of a key that was used again, an answer stays, since it was paid; else the last.
+        If a request has several replies, because its idempotency key was reused, an answer is kept, because it was
+        paid for; otherwise the last reply is kept.
         """
-        entry = self._kept.get(reply.request_id)
+        entry = self._entries.get(reply.request_id)
         if entry is None:
             return False
-        answer = entry[1]
-        if answer.outcome == ANSWERED:
+        cached = entry[1]
+        if cached.outcome == ANSWERED:
             return True
-        self.bytes += len(reply.body) - len(answer.body)
-        answer.outcome, answer.http_status, answer.body = reply.outcome, reply.status, reply.body
-        answer.settled_at = time.time_ns() // 1_000_000
+        self.bytes += len(reply.body) - len(cached.body)
+        cached.outcome, cached.http_status, cached.body = reply.outcome, reply.status, reply.body
+        cached.settled_at = time.time_ns() // 1_000_000
         self._evict()
         return True
 
     def get(self, request_id: str, tenant: str) -> CachedReply | None:
-        """What is known of a tenant's own request; None of another's."""
+        """Return a request of this tenant, or None if it is unknown or another tenant's."""
         self._evict()
-        entry = self._kept.get(request_id)
+        entry = self._entries.get(request_id)
         return entry[1] if entry is not None and entry[1].tenant == tenant else None
 
     def _evict(self) -> None:
         oldest = time.monotonic() - self._keep_s
-        while self._kept:
-            request_id, (since, _) = next(iter(self._kept.items()))
-            if since >= oldest and len(self._kept) <= self._max_entries and self.bytes <= self._max_bytes:
+        while self._entries:
+            request_id, (since, _) = next(iter(self._entries.items()))
+            if since >= oldest and len(self._entries) <= self._max_entries and self.bytes <= self._max_bytes:
                 return
             self.discard(request_id)

@@ -1,4 +1,4 @@
-"""Asks ClickHouse what became of a request: after a restart, on another instance, or much later."""
+"""Reply history in ClickHouse, for requests that the cache of this instance does not have."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHERE tenant = {tenant:String} AND request_id = {id:UUID}
 ORDER BY outcome = 'answered' DESC, settled_at DESC
 LIMIT 1
 """
-"""A key that was used again after a refusal or a failure has a row for each time; an answer stays (``ReplyCache``)."""
+"""An idempotency key that is reused after a failure has a row per use. An answer is preferred, as in ``ReplyCache``."""
 
 _RECEIVED = """
 SELECT toUnixTimestamp64Milli(event_time) AS created_at
@@ -40,24 +40,24 @@ _log = structlog.get_logger()
 
 
 class HistoryDatabase(Protocol):
-    """What a lookup needs of ``connectors.clickhouse.ClickHouse``."""
+    """Interface of the database client: ``connectors.clickhouse.ClickHouseClient``."""
 
     def rows(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
-        """Ask. Raises ClickHouseError."""
+        """Run a query. Raises ClickHouseError."""
         ...
 
 
 class ReplyHistory:
-    """Tenant and request id to what is recorded. Both go as parameters, never into the SQL."""
+    """Looks up recorded replies. Tenant and request id are query parameters, never part of the SQL."""
 
     def __init__(self, database: HistoryDatabase) -> None:
         self._database = database
 
     async def __call__(self, tenant: str, request_id: str) -> CachedReply | None:
-        """What is recorded of a tenant's request; None if nothing is, or not yet.
+        """Return the recorded state of a tenant's request; None if it is not recorded, or not yet.
 
         Raises:
-            RefusedError: 503, ClickHouse did not answer within 5 s.
+            ApiError: 503, ClickHouse did not answer within 5 s.
 
         """
         try:
@@ -65,7 +65,7 @@ class ReplyHistory:
                 return await asyncio.to_thread(self._find, tenant, request_id)
         except (ClickHouseError, TimeoutError) as error:
             _log.warning("lookup.failed", request_id=request_id, reason=str(error) or type(error).__name__)
-            raise unavailable("lookup_unavailable", "The record can't be read right now.") from error
+            raise unavailable("lookup_unavailable", "ClickHouse does not answer. Retry later.") from error
 
     def _find(self, tenant: str, request_id: str) -> CachedReply | None:
         parameters = {"tenant": tenant, "id": request_id}
@@ -89,7 +89,7 @@ def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> CachedRepl
 
 
 def _answer(row: Mapping[str, Any]) -> bytes:
-    """The answer as its caller asked for it."""
+    """Return the answer in the encoding that its caller requested."""
     if row["operation"] == "embeddings" and wants_float_encoding(row["input"]):
         return unpack_vectors(row["output"])
     output: str = row["output"]

@@ -1,4 +1,4 @@
-"""The callers that wait for a reply, each known by its correlation id."""
+"""Pending replies: HTTP calls that wait for a reply, by correlation id."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from streams.ingress.replies.reader import Reply
 
 
 class WaitEnd(enum.Enum):
-    """Why a wait ended with nothing."""
+    """Reasons why a wait ended without a reply."""
 
     TIMED_OUT = "the deadline passed"
-    CLIENT_DISCONNECTED = "the caller went away"
+    CLIENT_DISCONNECTED = "the client disconnected"
     CLOSING = "the ingress is stopping"
 
 
 class PendingReply:
-    """One caller's wait, from before its request is written until its reply is here, or it is known that none comes."""
+    """Wait of one caller, from before its request is published until its reply arrives or the wait ends without one."""
 
-    def __init__(self, waiters: PendingReplies, correlation: str, seconds: float) -> None:
+    def __init__(self, pending: PendingReplies, correlation: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._waiters = waiters
+        self._pending = pending
         self._correlation = correlation
         self._end: asyncio.Future[Reply | WaitEnd] = loop.create_future()
         self._reply: Reply | None = None
@@ -34,23 +34,23 @@ class PendingReply:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        self._waiters.remove(self._correlation)
+        self._pending.remove(self._correlation)
 
-    def resolve(self, by: Reply | WaitEnd) -> None:
-        """End the wait. Only a reply still counts if it comes second, in the moment before the caller goes."""
-        if isinstance(by, Reply):
-            self._reply = by
+    def resolve(self, end: Reply | WaitEnd) -> None:
+        """End the wait. A reply that arrives after another end, before the caller has resumed, replaces that end."""
+        if isinstance(end, Reply):
+            self._reply = end
         if not self._end.done():
-            self._end.set_result(by)
+            self._end.set_result(end)
 
     async def wait(self) -> Reply | WaitEnd:
-        """Wait for the end."""
-        end = await asyncio.shield(self._end)  # a wait that is given up ends nothing
+        """Wait for the reply or for the end of the wait."""
+        end = await asyncio.shield(self._end)  # cancelling one wait must not cancel the future
         return self._reply or end
 
 
 class PendingReplies:
-    """All who wait at this instance, at most ``limit`` at once."""
+    """All waiting callers of this instance, at most ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -60,33 +60,33 @@ class PendingReplies:
         return len(self._waiting)
 
     def check(self) -> None:
-        """Let one more caller wait.
+        """Check that one more caller may wait.
 
         Raises:
-            RefusedError: 503, there are too many already.
+            ApiError: 503, the limit is reached.
 
         """
         if len(self._waiting) >= self._limit:
-            raise unavailable("overloaded", f"As many callers wait as may: {self._limit}. Try again in a moment.")
+            raise unavailable("overloaded", f"The limit of waiting callers is reached: {self._limit}. Retry later.")
 
     def register(self, correlation: str, seconds: float) -> PendingReply:
-        """Start to wait, for at most this long. Use the waiter as a context, so that it always leaves."""
-        waiter = self._waiting[correlation] = PendingReply(self, correlation, seconds)
-        return waiter
+        """Start a wait of at most this many seconds. Use the result as a context manager, which removes it."""
+        pending = self._waiting[correlation] = PendingReply(self, correlation, seconds)
+        return pending
 
     def remove(self, correlation: str) -> None:
-        """Forget a caller: its reply, if it still comes, finds nobody."""
+        """Remove a caller. Its reply, if it still arrives, is not delivered."""
         del self._waiting[correlation]
 
     def resolve(self, reply: Reply) -> bool:
-        """Give a reply to its caller; False if nobody waits for it."""
-        waiter = self._waiting.get(reply.correlation)
-        if waiter is None:
+        """Deliver a reply to its caller; False if no caller waits for it."""
+        pending = self._waiting.get(reply.correlation)
+        if pending is None:
             return False
-        waiter.resolve(reply)
+        pending.resolve(reply)
         return True
 
     def abort_all(self) -> None:
-        """The ingress stops: send everybody away, their requests go on without them."""
-        for waiter in self._waiting.values():
-            waiter.resolve(WaitEnd.CLOSING)
+        """End all waits because the ingress stops; the requests continue."""
+        for pending in self._waiting.values():
+            pending.resolve(WaitEnd.CLOSING)

@@ -1,4 +1,4 @@
-"""Replies as they come off the log, and as they go out over HTTP: the body is not touched on the way."""
+"""Reader of the reply topic, and writer of replies over HTTP. The body of a reply is not parsed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from streams.ingress.translators.translator import ApiTranslator
 
 
 class ReplySource(Protocol):
-    """The reading end, assigned to this instance's reply partitions: ``connectors.kafka.Reader``."""
+    """Interface of the consumer of this instance's reply partitions: ``connectors.kafka.PartitionReader``."""
 
     def __aiter__(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Whatever comes in from now on, fetch by fetch, without end."""
+        """Yield new records, fetch by fetch, without end."""
         ...
 
 
@@ -30,12 +30,12 @@ _SERVER_ERROR = 500
 
 
 class UnreadableReplyError(ValueError):
-    """A record on the reply topic is no reply of ours. The message says what is wrong with it."""
+    """A record on the reply topic is not a reply of Sluice."""
 
 
 @frozen_slots
 class Reply:
-    """One reply, read."""
+    """One parsed reply."""
 
     request_id: str
     correlation: str
@@ -45,12 +45,12 @@ class Reply:
     retry_after_ms: int | None
     body: bytes
     streamed: bool = False
-    """Whether the answer was asked for in chunks."""
+    """Whether the answer was requested as a stream."""
 
 
 @frozen_slots
 class ReplyChunk:
-    """One chunk of a streamed answer, read."""
+    """One parsed chunk of a streamed answer."""
 
     request_id: str
     correlation: str
@@ -60,10 +60,10 @@ class ReplyChunk:
 
 
 def parse_reply(record: ConsumerRecord) -> Reply | ReplyChunk:
-    """The reply in a record, or a chunk that comes before it.
+    """Parse a reply, or a chunk that precedes it.
 
     Raises:
-        UnreadableReplyError: a header that every reply has is missing, or is no text or number.
+        UnreadableReplyError: a header that every reply has is missing, or is not text or a number.
 
     """
     headers = dict(record.headers)
@@ -88,17 +88,18 @@ def parse_reply(record: ConsumerRecord) -> Reply | ReplyChunk:
             streamed=STREAMED in headers,
         )
     except ValueError as error:
-        place = record.position
-        raise UnreadableReplyError(f"{place} is no reply of ours ({type(error).__name__})") from error
+        message = f"record {record.position} is not a reply ({type(error).__name__})"
+        raise UnreadableReplyError(message) from error
 
 
 def _text(headers: dict[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode()
 
 
-async def send_reply(send: Send, reply: Reply, front: ApiTranslator, asked: bytes) -> None:
-    """Answer the caller, who asked with this body."""
-    body = front.from_completion(reply.body, asked) if reply.status == _OK else front.from_error(reply.body)
+async def send_reply(send: Send, reply: Reply, translator: ApiTranslator, original_body: bytes) -> None:
+    """Send a reply to the client, in the format of its API."""
+    is_answer = reply.status == _OK
+    body = translator.from_completion(reply.body, original_body) if is_answer else translator.from_error(reply.body)
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, len(body))})
     await send({"type": "http.response.body", "body": body})
 
@@ -114,19 +115,18 @@ def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
     if reply.retry_after_ms is not None:
         headers.extend((name.encode(), value.encode()) for name, value in retry_after(reply.retry_after_ms).items())
     elif reply.status >= _SERVER_ERROR:
-        # The call stage has tried all that makes sense; a client that tries again on its own pays again.
+        # The call stage has made all useful retries; another retry by the client would be paid again.
         headers.append((b"x-should-retry", b"false"))
     return headers
 
 
 async def consume_replies(replies: ReplySource, deliver: Callable[[Reply | ReplyChunk], None]) -> None:
-    """Hand every reply and chunk to whoever waits for it, until cancelled. What can't be is logged and passed over."""
+    """Deliver every reply and chunk until cancelled. A record that can't be delivered is logged and skipped."""
     async for records in replies:
         for record in records:
             try:
                 deliver(parse_reply(record))
             except UnreadableReplyError as error:
                 _log.warning("reply.unreadable", reason=str(error))
-            except Exception as error:  # noqa: BLE001 - whatever one reply does to its waiter, the others get theirs
-                place = record.position
-                _log.error("reply.undelivered", place=place, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - an error with one reply must not affect others
+                _log.error("reply.undelivered", position=record.position, error=type(error).__name__)

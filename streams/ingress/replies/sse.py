@@ -1,4 +1,4 @@
-"""A stream as server-sent events, in the shape of the API that was asked."""
+"""Server-sent events: writes a stream in the format of the client's API."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streams.ingress.translators.translator import EventWriter, stream_cut
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would gather the chunks
+    (b"x-accel-buffering", b"no"),  # otherwise nginx buffers the chunks
 )
 
 
-async def has_begun(stream: StreamBuffer, waiter: PendingReply) -> bool:
-    """Wait for the first chunk, or for an end without one; whether there is a chunk."""
-    first, end = asyncio.ensure_future(stream.wait_for_first_chunk()), asyncio.ensure_future(waiter.wait())
+async def has_begun(stream: StreamBuffer, pending: PendingReply) -> bool:
+    """Wait for the first chunk or the end of the wait, and return whether there is a chunk."""
+    first, end = asyncio.ensure_future(stream.wait_for_first_chunk()), asyncio.ensure_future(pending.wait())
     try:
         await asyncio.wait({first, end}, return_when=asyncio.FIRST_COMPLETED)
         return first.done() and first.result()
@@ -29,12 +29,12 @@ async def has_begun(stream: StreamBuffer, waiter: PendingReply) -> bool:
         end.cancel()
 
 
-async def respond_stream(send: Send, stream: StreamBuffer, waiter: PendingReply) -> None:
-    """Write the chunks as they come, until the end, or until the caller is gone or has waited too long."""
+async def respond_stream(send: Send, stream: StreamBuffer, pending: PendingReply) -> None:
+    """Send the chunks as they arrive, until the stream ends, the client disconnects, or the deadline passes."""
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
     events = stream.writer()
     writing = asyncio.ensure_future(_write(send, stream, events))
-    end = asyncio.ensure_future(waiter.wait())
+    end = asyncio.ensure_future(pending.wait())
     try:
         await asyncio.wait({writing, end}, return_when=asyncio.FIRST_COMPLETED)
         if end.done() and not isinstance(end.result(), Reply):
@@ -51,10 +51,10 @@ async def respond_stream(send: Send, stream: StreamBuffer, waiter: PendingReply)
 
 async def _write(send: Send, stream: StreamBuffer, events: EventWriter) -> None:
     async for number, chunk in stream.after(-1):
-        if written := events.event(number, chunk):
-            await send({"type": "http.response.body", "body": written, "more_body": True})
+        if event := events.event(number, chunk):
+            await send({"type": "http.response.body", "body": event, "more_body": True})
 
 
 def _cut(end: Reply | WaitEnd, events: EventWriter) -> bytes:
-    """Say to who still listens why nothing more comes."""
+    """Return the event that explains the cut; nothing if the client has disconnected."""
     return b"" if end is WaitEnd.CLIENT_DISCONNECTED or isinstance(end, Reply) else events.last(stream_cut(end.value))

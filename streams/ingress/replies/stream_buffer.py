@@ -1,7 +1,7 @@
-"""Streamed answers as they come off the log: kept for a while, so that a caller who lost its line can go on reading.
+"""Replay buffer of streamed answers, so that a client can resume a stream after a lost connection.
 
-The caller of the stream and whoever comes back to it read the same ``StreamBuffer``, each from its own place.
-Neither can hold up the log or the other, and a stream goes on without any reader.
+The original client and every client that resumes read the same ``StreamBuffer``, each from its own position. A slow
+client blocks neither the reply topic nor other clients, and a stream continues without any client.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from streams.ingress.translators.translator import ChunkEvents, EventWriter
 
 KEPT_S = 600.0
 KEPT_BYTES = 64 * 1024 * 1024
-"""How long, and how much of all streams, is kept for those who come back."""
+"""Age and total size of the streams that are kept for resumption."""
 INTERRUPTED = orjson.dumps(
     {
         "error": {
-            "message": "The answer was begun again after a crash, and can't go on from here. Ask for it as a whole.",
+            "message": "The stream was interrupted by a crash and can't be continued. Request the whole answer.",
             "type": "server_error",
             "param": None,
             "code": "stream_interrupted",
@@ -35,33 +35,33 @@ INTERRUPTED = orjson.dumps(
 
 
 class StreamBuffer:
-    """One streamed answer: its chunks by number, and its end."""
+    """One streamed answer: its chunks by number, and its reply."""
 
     def __init__(self, request_id: str, tenant: str, writer: Callable[[], EventWriter] = ChunkEvents) -> None:
         self.request_id = request_id
         self.writer = writer
-        """Makes a writer of its events, in the shape of the API that was asked."""
+        """Creates a writer of events in the format of the client's API."""
         self.tenant = tenant
         self.touched = time.monotonic()
         self.size = 0
         self._chunks: list[bytes] = []
         self._attempt = 0
         self._end: Reply | None = None
-        self._broken = False
+        self._is_interrupted = False
         self._more = asyncio.Event()
 
-    def add(self, piece: ReplyChunk) -> None:
-        """Take a chunk. One of a second attempt can't follow the first one's: the stream ends with an error."""
-        self._attempt = self._attempt or piece.attempt
-        if piece.attempt != self._attempt:
-            self._broken = True
-        elif piece.sequence == len(self._chunks):  # one that a crash wrote twice has a number that was there
-            self._chunks.append(piece.body)
-            self.size += len(piece.body)
+    def add(self, chunk: ReplyChunk) -> None:
+        """Add a chunk. A chunk of a second attempt can't continue the first one: the stream ends with an error."""
+        self._attempt = self._attempt or chunk.attempt
+        if chunk.attempt != self._attempt:
+            self._is_interrupted = True
+        elif chunk.sequence == len(self._chunks):  # a chunk that a crash wrote twice has a lower number
+            self._chunks.append(chunk.body)
+            self.size += len(chunk.body)
         self._notify()
 
     def end(self, reply: Reply) -> None:
-        """Take the reply: nothing comes after it. An answer of which no chunk came is taken apart here."""
+        """Add the reply, which ends the stream. An answer without any chunk is split into chunks here."""
         self._end = reply
         if reply.streamed and not self._chunks and reply.status == 200:  # noqa: PLR2004 - HTTP's OK
             self._chunks = [orjson.dumps(chunk) for chunk in split_into_chunks(orjson.loads(reply.body))]
@@ -74,42 +74,42 @@ class StreamBuffer:
 
     @property
     def ended(self) -> bool:
-        """Whether no chunk can come any more."""
-        return self._end is not None or self._broken
+        """Whether no more chunks can follow."""
+        return self._end is not None or self._is_interrupted
 
     async def after(self, number: int) -> AsyncIterator[tuple[int, bytes]]:
-        """The chunks behind this number, as they come; returns at the end of the stream."""
-        place = number + 1
+        """Yield the chunks after this number as they arrive, until the stream ends."""
+        position = number + 1
         while True:
-            while place < len(self._chunks):
-                yield place, self._chunks[place]
-                place += 1
+            while position < len(self._chunks):
+                yield position, self._chunks[position]
+                position += 1
             if self.ended:
                 return
             await self._more.wait()
 
     async def wait_for_first_chunk(self) -> bool:
-        """Wait for the first chunk or the end; whether there is a chunk."""
+        """Wait for the first chunk or the end, and return whether there is a chunk."""
         while not self._chunks and not self.ended:
             await self._more.wait()
         return bool(self._chunks)
 
     @property
     def failure(self) -> bytes | None:
-        """The error object that a stream ends with, if it does not end well."""
-        if self._broken:
+        """The error object that ends the stream; None if it ends well."""
+        if self._is_interrupted:
             return INTERRUPTED
         return self._end.body if self._end is not None and self._end.outcome != "answered" else None
 
 
 class StreamBuffers:
-    """The streams of this instance, by the HTTP call that asked, and for a while by their request's id."""
+    """Streams of this instance, by HTTP call, and for a limited time by request id."""
 
     def __init__(self) -> None:
         self._by_call: dict[str, StreamBuffer] = {}
         self._by_id: OrderedDict[str, StreamBuffer] = OrderedDict()
         self._bytes = 0
-        """Of all that are kept by id."""
+        """Size of all streams that are kept by request id."""
 
     @contextlib.contextmanager
     def open(
@@ -119,7 +119,7 @@ class StreamBuffers:
         seconds: float,
         writer: Callable[[], EventWriter] = ChunkEvents,
     ) -> Iterator[StreamBuffer]:
-        """Take in the chunks of a call, for at most this long, also when its caller is gone before its end."""
+        """Buffer the chunks of a call for at most this many seconds, even if its client disconnects."""
         stream = self._by_call[correlation] = StreamBuffer(request.request_id, request.tenant, writer)
         expiry = asyncio.get_running_loop().call_later(seconds, self._by_call.pop, correlation, None)
         try:
@@ -129,25 +129,25 @@ class StreamBuffers:
                 expiry.cancel()
                 self._by_call.pop(correlation, None)
 
-    def add(self, arrived: Reply | ReplyChunk) -> None:
-        """Give a chunk or an end to its stream, if it has one."""
-        stream = self._by_call.get(arrived.correlation)
+    def add(self, reply: Reply | ReplyChunk) -> None:
+        """Add a chunk or a reply to its stream, if there is one."""
+        stream = self._by_call.get(reply.correlation)
         if stream is None:
             return
-        if isinstance(arrived, ReplyChunk):
+        if isinstance(reply, ReplyChunk):
             self._forget(stream.request_id)
-            stream.add(arrived)
+            stream.add(reply)
             self._keep(stream)
         else:
-            stream.end(arrived)
+            stream.end(reply)
 
     def find(self, request_id: str, tenant: str) -> StreamBuffer | None:
-        """The stream of a request, for its own tenant."""
+        """Return the stream of a request of this tenant."""
         stream = self._by_id.get(request_id)
         return stream if stream is not None and stream.tenant == tenant else None
 
     def _keep(self, stream: StreamBuffer) -> None:
-        """Remember as the newest; forget the oldest as far as it is too old or all of it is too much."""
+        """Keep a stream as the newest one, and drop the oldest beyond the limits of age and size."""
         self._by_id[stream.request_id] = stream
         self._bytes += stream.size
         horizon = time.monotonic() - KEPT_S

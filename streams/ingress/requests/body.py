@@ -1,7 +1,7 @@
-"""Reading a request's body: never more than the limit is kept, and never for longer than a body may take.
+"""Reader of request bodies, with a limit of size and of time.
 
-What is too large is thrown away as it comes, and refused when it is over: most clients read no answer before they have
-sent everything, and would see a broken connection in its place.
+A body that is too large is discarded while it arrives, and rejected at its end: most clients read no response before
+they have sent the whole body, and would see a broken connection instead.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ BODY_TIMEOUT_S = 30.0
 """From the headers to the last byte of the body."""
 DISCARD_BYTES = 64 * 1024 * 1024
 DISCARD_S = 5.0
-"""How much of a body that is too large is read for the sake of a clear answer."""
+"""Limits of discarding a body that is too large."""
 
 
 class ClientDisconnectedError(Exception):
-    """The client went away before its request was whole: nobody is there to answer."""
+    """The client disconnected before its request was complete, so no response can be sent."""
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
-    """The whole body, as it came.
+    """Return the whole body.
 
     Args:
-        receive: where ASGI gives it, in pieces.
-        headers: the request's.
-        limit: the most that is taken, in bytes.
+        receive: ASGI's callable, which returns the body in chunks.
+        headers: of the request.
+        limit: maximum size in bytes.
 
     Raises:
-        RefusedError: 413 it is longer than the limit, 415 it is compressed, 408 it took too long.
-        HungUpError: the client went away.
+        ApiError: 413, the body is larger than the limit; 415, it is compressed; 408, it took too long.
+        ClientDisconnectedError: the client disconnected.
 
     """
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -71,7 +71,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
 
 
 async def _discard(receive: Receive) -> None:
-    """Read and forget the rest, as far as that is worth the bytes and the time."""
+    """Read and discard the rest, up to the limits of size and time."""
     size, more = 0, True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_S):
@@ -82,7 +82,7 @@ async def _discard(receive: Receive) -> None:
 
 
 def _declared_length(headers: dict[bytes, bytes]) -> int:
-    """Zero if the length is not said: a chunked body is counted as it comes."""
+    """Return the declared length; 0 without one, because a chunked body is counted while it is read."""
     try:
         return int(headers.get(b"content-length", b"0"))
     except ValueError:
@@ -90,7 +90,7 @@ def _declared_length(headers: dict[bytes, bytes]) -> int:
 
 
 def _too_large(limit: int) -> ApiError:
-    return _refused(413, "request_too_large", f"The body is larger than {limit} bytes, the most that is taken here.")
+    return _refused(413, "request_too_large", f"The body is larger than the limit of {limit} bytes.")
 
 
 def _refused(status: int, code: str, message: str) -> ApiError:

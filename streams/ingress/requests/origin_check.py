@@ -1,7 +1,7 @@
-"""Here and elsewhere: an open gateway is for this machine alone.
+"""Check of Host and Origin: an open gateway serves only this machine (defence against DNS rebinding).
 
-Listening on loopback is not enough for that. A web page that somebody on this machine looks at may send requests to
-loopback too, and may even read the answers if its own name resolves to 127.0.0.1; its requests say where they are from.
+Listening on loopback is not enough. A web page in a browser on this machine can send requests to loopback too, and can
+even read the answers if its own name resolves to 127.0.0.1. The headers of its requests name its origin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from streams.config.api_keys import is_loopback
 
 
 def is_local(headers: dict[bytes, bytes]) -> bool:
-    """Whether a request, by its Host and its Origin, is neither for another name nor from another site's page."""
+    """Return whether neither Host nor Origin names another machine or site."""
     host, origin = headers.get(b"host"), headers.get(b"origin")
     return (host is None or _names_loopback(b"//" + host)) and (origin is None or _names_loopback(origin))
 

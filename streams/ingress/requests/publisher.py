@@ -1,4 +1,4 @@
-"""What the ingress needs of the log. Small on purpose: ``connectors.kafka`` has more than this."""
+"""Publisher of records to Kafka that fails fast while the broker is unavailable."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from connectors.kafka import BrokerUnavailableError
 from schemas.kafka.records import ProducerRecord
 
 RETRY_INTERVAL_S = 0.1
-"""While Kafka acknowledges nothing, so often a record is tried all the same: others learn by it that it is back."""
+"""Interval at which one record is still sent while Kafka acknowledges nothing, to detect its recovery."""
 
 
 class RequestPublisher(Protocol):
-    """The writing end: ``connectors.kafka.Producer``."""
+    """Interface of the producer: ``connectors.kafka.KafkaProducer``."""
 
-    async def send(self, output: ProducerRecord) -> None:
-        """Write one record and wait until the broker has it on all in-sync replicas.
+    async def send(self, record: ProducerRecord) -> None:
+        """Write one record and wait until all in-sync replicas have it.
 
         Raises:
-            KafkaFaultError: it is not certain that the record is on the log; it may be there nevertheless.
+            KafkaFaultError: the record was not acknowledged; it may have been written nevertheless.
 
         """
         ...
 
 
 class PublisherUnavailableError(BrokerUnavailableError):
-    """The record was not sent, since the one before it was not acknowledged. It is not on the log."""
+    """The record was not sent, because an earlier one was not acknowledged."""
 
 
 class FailFastPublisher:
-    """A log that a broker which is away costs a few callers its timeout, and all others nothing."""
+    """Publisher of which only a few callers wait for the timeout of an unavailable broker; others fail at once."""
 
-    def __init__(self, log: RequestPublisher) -> None:
-        self._log = log
-        self._silent = False
-        self._tried_s = float("-inf")
+    def __init__(self, publisher: RequestPublisher) -> None:
+        self._publisher = publisher
+        self._is_failing = False
+        self._last_attempt_s = float("-inf")
 
-    async def send(self, output: ProducerRecord) -> None:
-        """Write one record as ``Log`` has it, or refuse at once while others have just waited in vain.
+    async def send(self, record: ProducerRecord) -> None:
+        """Write one record, or fail at once if an earlier record has just failed.
 
         Raises:
-            NotTriedError: refused at once.
-            KafkaFaultError: it is not certain that the record is on the log; it may be there nevertheless.
+            PublisherUnavailableError: failed at once.
+            KafkaFaultError: the record was not acknowledged; it may have been written nevertheless.
 
         """
-        if self._silent:
+        if self._is_failing:
             now = time.monotonic()
-            if now < self._tried_s + RETRY_INTERVAL_S:
-                raise PublisherUnavailableError("Kafka did not acknowledge what was written before")
-            self._tried_s = now
+            if now < self._last_attempt_s + RETRY_INTERVAL_S:
+                raise PublisherUnavailableError("Kafka did not acknowledge an earlier record")
+            self._last_attempt_s = now
         try:
-            await self._log.send(output)
+            await self._publisher.send(record)
         except BrokerUnavailableError:
-            self._silent = True
+            self._is_failing = True
             raise
-        self._silent = False
+        self._is_failing = False

@@ -1,4 +1,4 @@
-"""Puts what was refused at the door on the record, so that it is a row like every other end of a request."""
+"""Recorder of requests that the ingress rejects, so that they have a row like every other request."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from streams.ingress.requests.publisher import RequestPublisher
 from streams.pipeline.producer_records import request_event_record
 
 PER_SECOND = 50
-"""Refusals recorded per second; more are only counted, so that a flood of bad keys can't fill the log."""
+"""Rejections recorded per second. More are only counted, so that a flood of bad keys can't fill the log."""
 
 ACK_TIMEOUT_S = 1.0
-"""A refused caller is not kept longer than this for the sake of the record."""
+"""Longest time that a rejected caller waits for the record to be acknowledged."""
 
 _log = structlog.get_logger()
 
 
 class RefusalRecorder:
-    """Writes refusals as settled requests."""
+    """Writes rejections as ``RequestSettled`` events."""
 
-    def __init__(self, log: RequestPublisher, outcomes: Topic, metrics: Metrics, config_hash: str) -> None:
-        self._log = log
+    def __init__(self, publisher: RequestPublisher, outcomes: Topic, metrics: Metrics, config_hash: str) -> None:
+        self._publisher = publisher
         self._outcomes = outcomes
         self._metrics = metrics
         self._config_hash = config_hash
@@ -36,8 +36,8 @@ class RefusalRecorder:
         self._count = 0
 
     async def record(self, request: Request, failure: Failure) -> None:
-        """Record a refusal. If that fails it is counted and logged, and the caller gets its answer all the same."""
-        if not self._take_turn():
+        """Record a rejection. A failure to do so is counted and logged; the caller gets its response anyway."""
+        if not self._is_within_limit():
             self._metrics.unrecorded.inc()
             return
         now = time.time_ns() // 1_000_000
@@ -46,12 +46,12 @@ class RefusalRecorder:
         )
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
-                await self._log.send(request_event_record(event, self._outcomes, "ingress", now))
+                await self._publisher.send(request_event_record(event, self._outcomes, "ingress", now))
         except (KafkaFaultError, TimeoutError) as error:
             self._metrics.unrecorded.inc()
             _log.warning("refusal.unrecorded", request_id=request.request_id, error=type(error).__name__)
 
-    def _take_turn(self) -> bool:
+    def _is_within_limit(self) -> bool:
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._count = second, 0

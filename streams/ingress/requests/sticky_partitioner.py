@@ -1,4 +1,4 @@
-"""Whose turn it is among partitions: each for a moment, so that what comes in together stays together to its end."""
+"""Sticky partitioner: uses one partition for a moment, so that concurrent requests share batches in every stage."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import time
 from collections.abc import Callable
 
 STICKY_S = 0.04
-"""How long a turn lasts. Written to one partition at a time, all that comes meanwhile is one batch in every hop."""
+"""Time for which one partition is used. Requests of that time form one batch at every hop."""
 
 
 class StickyPartitioner:
-    """Counts on from moment to moment; with nothing to do, from one call to the next.
+    """Rotates through the partitions, at most once per ``STICKY_S``.
 
     Args:
-        clock: seconds that never go back.
+        clock: monotonic seconds.
 
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._turn = 0
-        self._began_s = clock()
+        self._index = 0
+        self._since_s = clock()
 
     def choose(self, count: int) -> int:
-        """Which of so many it is now, from 0."""
+        """Return the current partition, from 0 to ``count`` - 1."""
         now_s = self._clock()
-        if now_s - self._began_s >= STICKY_S:
-            self._turn += 1
-            self._began_s = now_s
-        return self._turn % count
+        if now_s - self._since_s >= STICKY_S:
+            self._index += 1
+            self._since_s = now_s
+        return self._index % count

@@ -1,1 +1,1 @@
-"""The APIs in front: each the shape of a provider's own, all of them the same chat completion behind."""
+"""API translators: the formats of several APIs, each translated to and from chat completions."""

@@ -1,12 +1,12 @@
-"""What a front can't say on the log."""
+"""Error of a request that can't be translated into a chat completion request."""
 
 from __future__ import annotations
 
-_LONGEST = 40
+_MAX_NAME_CHARACTERS = 40
 
 
 class UntranslatableError(ValueError):
-    """A request that can't be said in the shape of the log: its caller is told which part, by its API's own name."""
+    """A request without an equivalent chat completion request. ``param`` is the name in the client's API."""
 
     def __init__(self, param: str, message: str) -> None:
         super().__init__(message)
@@ -14,12 +14,12 @@ class UntranslatableError(ValueError):
         self.message = message
 
 
-def invalid(where: str, why: str) -> UntranslatableError:
-    """Name the part that is at fault."""
-    return UntranslatableError(where, f"{where} {why}")
+def invalid(path: str, reason: str) -> UntranslatableError:
+    """Return the error of an invalid parameter."""
+    return UntranslatableError(path, f"{path} {reason}")
 
 
-def safe_name(said: object) -> str:
-    """A name as its caller wrote it, if it looks like a name: a refusal is on the record, and holds nobody's text."""
-    is_name = isinstance(said, str) and len(said) <= _LONGEST and said.isidentifier()
-    return str(said) if is_name else "unknown"
+def safe_name(name: object) -> str:
+    """Return a name from a request, or "unknown" if it is no identifier: errors are recorded without private text."""
+    is_name = isinstance(name, str) and len(name) <= _MAX_NAME_CHARACTERS and name.isidentifier()
+    return str(name) if is_name else "unknown"

@@ -1,6 +1,6 @@
-"""What an API in front is to the ingress: its request into a chat completion, the answer and its chunks back.
+"""Interface of an API translator: its requests become chat completions, and answers and chunks are translated back.
 
-On the log there is one shape only. A front translates at the door, on the way in and on the way out, without state.
+Kafka holds chat completions only. A translator works in the ingress, in both directions, without state.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ DONE = b"data: [DONE]\n\n"
 
 
 class EventWriter(Protocol):
-    """Writes one stream as server-sent events. It is given every chunk from the first on, in order."""
+    """Writes one stream as server-sent events. It receives every chunk from the first on, in order."""
 
     def event(self, number: int, chunk: bytes) -> bytes:
-        """The events that a chunk becomes; none, if it has nothing for this API. The last has the chunk's number as id.
+        """Return the events of a chunk; none if it has nothing for this API.
 
-        So who comes back with that id has had the whole chunk.
+        The last event has the chunk's number as id, so a client that resumes after this id has the whole chunk.
         """
         ...
 
     def last(self, error: bytes | None) -> bytes:
-        """The events of the end. ``error`` is OpenAI's error object, if it does not end well."""
+        """Return the last events. ``error`` is OpenAI's error object if the stream fails."""
         ...
 
 
 class ApiTranslator(Protocol):
-    """One API."""
+    """Translator of one API."""
 
     def to_chat_request(self, body: bytes) -> bytes | Failure:
-        """The request as a chat completion's, or why it can't be one."""
+        """Return the request as a chat completion request, or why it can't be translated."""
         ...
 
-    def from_completion(self, body: bytes, asked: bytes) -> bytes:
-        """A chat completion in this API's shape. ``asked`` is the body as its caller wrote it."""
+    def from_completion(self, body: bytes, original_body: bytes) -> bytes:
+        """Translate a chat completion. ``original_body`` is the body as the client sent it."""
         ...
 
     def from_error(self, error: bytes) -> bytes:
-        """OpenAI's error object in this API's shape."""
+        """Translate OpenAI's error object."""
         ...
 
-    def event_writer(self, asked: bytes) -> EventWriter:
-        """The writer of one stream. ``asked`` is the body as its caller wrote it."""
+    def event_writer(self, original_body: bytes) -> EventWriter:
+        """Return a writer of one stream. ``original_body`` is the body as the client sent it."""
         ...
 
 
 class ChunkEvents:
-    """OpenAI's own stream: the chunks as they are, each with its number, so that a client can say where it was."""
+    """Writer of OpenAI's own stream: the chunks unchanged, each with its number as id, so that a client can resume."""
 
     def event(self, number: int, chunk: bytes) -> bytes:
         """See ``EventWriter``."""
@@ -64,13 +64,13 @@ class ChunkEvents:
 
 
 class OpenAITranslator:
-    """``/v1/chat/completions`` and ``/v1/embeddings``: what is on the log."""
+    """Translator of ``/v1/chat/completions`` and ``/v1/embeddings``, whose format needs no translation."""
 
     def to_chat_request(self, body: bytes) -> bytes | Failure:
         """See ``ApiTranslator``."""
         return body
 
-    def from_completion(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - see Front
+    def from_completion(self, body: bytes, original_body: bytes) -> bytes:  # noqa: ARG002 - see ApiTranslator
         """See ``ApiTranslator``."""
         return body
 
@@ -78,31 +78,31 @@ class OpenAITranslator:
         """See ``ApiTranslator``."""
         return error
 
-    def event_writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - see Front
+    def event_writer(self, original_body: bytes) -> EventWriter:  # noqa: ARG002 - see ApiTranslator
         """See ``ApiTranslator``."""
         return ChunkEvents()
 
 
 def named_events(events: Sequence[dict[str, Any]], number: int | None = None) -> bytes:
-    """Server-sent events that say their type twice, as those of Messages and of Responses do.
+    """Return server-sent events with their type also in the ``event`` line, as Messages and Responses have them.
 
     Args:
         events: in order.
-        number: of the chunk that they come from, which the last of them has as its id.
+        number: number of their chunk, which the last event has as its id.
 
     """
-    written = [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event)) for event in events]
-    if written and number is not None:
-        written[-1] = b"id: %d\n%b" % (number, written[-1])
-    return b"".join(written)
+    lines = [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event)) for event in events]
+    if lines and number is not None:
+        lines[-1] = b"id: %d\n%b" % (number, lines[-1])
+    return b"".join(lines)
 
 
 def stream_cut(reason: str) -> bytes:
-    """The error of a stream that we end ourselves."""
+    """Return the error object of a stream that the ingress ends."""
     message = f"The stream was cut: {reason}."
     return error_body(Failure(status=504, type="server_error", code="stream_cut", message=message))
 
 
 def serial(completion: Mapping[str, Any]) -> str:
-    """The part of a completion's id that makes it unique. A chunk serves as well."""
+    """Return the unique part of a completion's id, also from a chunk."""
     return str(completion.get("id") or "").removeprefix("chatcmpl-")

@@ -1,75 +1,78 @@
-"""The headers that callers may send, and those that come back, as OpenAPI has them."""
+"""OpenAPI definitions of request and response headers."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from schemas.events.vocabulary import Lane, Outcome
+from schemas.json_types import JsonObject
 from schemas.kafka.request_headers import MAX_IDEMPOTENCY_KEY_CHARACTERS, MAX_TIMEOUT_MS
 from streams.ingress.middleware import ID_HEADERS
 
-JSON = dict[str, Any]
+
+def parameter(name: str, schema: JsonObject, description: str, place: str = "header") -> JsonObject:
+    """Return a parameter object. Parameters in a path are required, all others are optional."""
+    definition = {"name": name, "in": place, "description": description, "schema": schema}
+    return {**definition, "required": True} if place == "path" else definition
 
 
-def parameter(name: str, schema: JSON, description: str, place: str = "header") -> JSON:
-    """One parameter of a request; in its path it is always there, elsewhere it may be left out."""
-    said = {"name": name, "in": place, "description": description, "schema": schema}
-    return {**said, "required": True} if place == "path" else said
-
-
-ASKING: list[JSON] = [
+REQUEST_PARAMETERS: list[JsonObject] = [
     parameter(
         "Idempotency-Key",
         {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY_CHARACTERS},
-        "Names the request within its tenant: for a day, the same name gets the recorded answer.",
+        "Identifies the request within its tenant. For a day, the same key gets the recorded answer.",
     ),
     parameter(
         "X-Request-Timeout",
         {"type": "number", "exclusiveMinimum": 0},
-        f"Seconds that the caller waits; {MAX_TIMEOUT_MS // 1000} count for anything above.",
+        f"Seconds that the client waits, at most {MAX_TIMEOUT_MS // 1000}.",
     ),
-    parameter("X-Sluice-Lane", {"enum": list(get_args(Lane))}, "Whether this may come after all that is waited for."),
-    parameter("Prefer", {"type": "string"}, "respond-async: answer 202 at once, and ask for the answer later."),
-    parameter("traceparent", {"type": "string"}, "The caller's trace (W3C), passed on through every stage."),
+    parameter(
+        "X-Sluice-Lane",
+        {"enum": list(get_args(Lane))},
+        "Lane of the request. Requests of the batch lane run after interactive ones.",
+    ),
+    parameter("Prefer", {"type": "string"}, "respond-async: answer 202 at once; the client polls for the answer."),
+    parameter("traceparent", {"type": "string"}, "W3C trace context, passed on through every stage."),
 ]
-"""Of the operations."""
+"""Parameters of the inference endpoints."""
 
-RESUMING: list[JSON] = [
-    parameter("Last-Event-ID", {"type": "integer", "minimum": -1}, "The number of the last chunk that came."),
-    parameter("after", {"type": "integer", "minimum": -1}, "The same, for who can set no header.", "query"),
+RESUME_PARAMETERS: list[JsonObject] = [
+    parameter("Last-Event-ID", {"type": "integer", "minimum": -1}, "Number of the last chunk received."),
+    parameter("after", {"type": "integer", "minimum": -1}, "The same, for clients that can't set headers.", "query"),
 ]
-"""Of a stream that goes on."""
+"""Parameters of a stream's resumption."""
 
 
-def _returned(schema: JSON, description: str) -> JSON:
+def _returned(schema: JsonObject, description: str) -> JsonObject:
     return {"schema": schema, "description": description}
 
 
-STAMPED: JSON = {
-    name.decode(): {**_returned({"type": "string", "format": "uuid"}, "The request's id."), "required": True}
+ID_HEADER_SCHEMAS: JsonObject = {
+    name.decode(): {**_returned({"type": "string", "format": "uuid"}, "Id of the request."), "required": True}
     for name in ID_HEADERS
 }
-"""On every response of the application."""
+"""Headers of every response of the application."""
 
-REPLIED: JSON = {
-    "x-sluice-outcome": _returned({"enum": list(get_args(Outcome))}, "How the request ended."),
-    "x-sluice-target": _returned({"type": "string"}, "The provider/model that answered, or failed last."),
+REPLY_HEADERS: JsonObject = {
+    "x-sluice-outcome": _returned({"enum": list(get_args(Outcome))}, "Outcome of the request."),
+    "x-sluice-target": _returned({"type": "string"}, "Provider/model that answered, or that failed last."),
 }
-"""On a reply, also on one that is an error."""
+"""Headers of every reply, including errors."""
 
-LOCATION: JSON = {"Location": _returned({"type": "string"}, "Where to ask for the answer.")}
+LOCATION: JsonObject = {"Location": _returned({"type": "string"}, "URL to poll for the answer.")}
 
-RETRY: JSON = {
-    "Retry-After": _returned({"type": "integer", "minimum": 0}, "Seconds until another try makes sense."),
+RETRY: JsonObject = {
+    "Retry-After": _returned({"type": "integer", "minimum": 0}, "Seconds to wait before a retry."),
     "retry-after-ms": _returned({"type": "integer", "minimum": 0}, "The same in milliseconds."),
-    "x-should-retry": _returned({"const": "false"}, "The gateway has tried all that makes sense."),
+    "x-should-retry": _returned({"const": "false"}, "The gateway has made all useful retries."),
 }
-"""On an error, where somebody knows."""
+"""Headers of an error, where the values are known."""
 
-HEADERS: JSON = {**STAMPED, **REPLIED, **LOCATION, **RETRY}
-"""All of them, each described once."""
+HEADERS: JsonObject = {**ID_HEADER_SCHEMAS, **REPLY_HEADERS, **LOCATION, **RETRY}
+"""All response headers, each defined once."""
 
 
-def named(*several: JSON) -> JSON:
-    """The headers of a response, by reference to where they are described."""
+def header_references(*several: JsonObject) -> JsonObject:
+    """Return the headers of a response, as references to their definitions."""
     return {name: {"$ref": f"#/components/headers/{name}"} for headers in several for name in headers}

@@ -1,35 +1,37 @@
-"""What comes back, as JSON Schema: the fields that are always there. Providers add others, which go through."""
+"""JSON Schemas of response bodies: the fields that are always present. Providers may add others."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from schemas.events.vocabulary import Outcome
+from schemas.json_types import JsonObject
 
-JSON = dict[str, Any]
-
-TEXT: JSON = {"type": "string"}
-NUMBER: JSON = {"type": "integer", "minimum": 0}
-MAYBE_TEXT: JSON = {"type": ["string", "null"]}
+TEXT: JsonObject = {"type": "string"}
+NUMBER: JsonObject = {"type": "integer", "minimum": 0}
+MAYBE_TEXT: JsonObject = {"type": ["string", "null"]}
 
 
-def _object(required: JSON, optional: JSON | None = None) -> JSON:
+def _object(required: JsonObject, optional: JsonObject | None = None) -> JsonObject:
     return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
 
 
-def _list(items: JSON) -> JSON:
+def _list(items: JsonObject) -> JsonObject:
     return {"type": "array", "items": items}
 
 
 _USAGE = _object({"prompt_tokens": NUMBER, "total_tokens": NUMBER}, {"completion_tokens": NUMBER})
-_SAID = _object({"role": {"const": "assistant"}}, {"content": MAYBE_TEXT, "tool_calls": {"type": ["array", "null"]}})
-_CHOICE = _object({"index": NUMBER, "message": _SAID, "finish_reason": TEXT})
-_VECTOR: JSON = {"anyOf": [_list({"type": "number"}), TEXT], "description": "Numbers, or base64 of 32-bit floats."}
+_MESSAGE = _object({"role": {"const": "assistant"}}, {"content": MAYBE_TEXT, "tool_calls": {"type": ["array", "null"]}})
+_CHOICE = _object({"index": NUMBER, "message": _MESSAGE, "finish_reason": TEXT})
+_VECTOR: JsonObject = {
+    "anyOf": [_list({"type": "number"}), TEXT],
+    "description": "Numbers, or base64 of 32-bit floats.",
+}
 _MODEL = _object({"id": TEXT, "object": {"const": "model"}, "created": NUMBER, "owned_by": TEXT})
-_FAULT = _object({"message": TEXT, "type": TEXT, "param": MAYBE_TEXT, "code": MAYBE_TEXT})
+_ERROR = _object({"message": TEXT, "type": TEXT, "param": MAYBE_TEXT, "code": MAYBE_TEXT})
 _STATES = ["pending", *get_args(Outcome)]
 
-ANSWERS: dict[str, JSON] = {
+ANSWERS: dict[str, JsonObject] = {
     "Completion": _object(
         {
             "id": TEXT,
@@ -73,9 +75,9 @@ ANSWERS: dict[str, JSON] = {
     ),
     "StreamEvent": {
         **_object({"data": TEXT}, {"id": {"type": "string", "pattern": "^[0-9]+$"}, "event": TEXT}),
-        "description": "One event of a stream: data is JSON of the API that was asked, or [DONE]; id is a chunk's.",
+        "description": "One event of a stream: data is JSON of the client's API, or [DONE]; id is a chunk's number.",
     },
-    "Error": _object({"error": _FAULT}),
+    "Error": _object({"error": _ERROR}),
     "AnthropicError": _object({"type": {"const": "error"}, "error": _object({"type": TEXT, "message": TEXT})}),
     "Accepted": _object({"id": TEXT, "object": {"const": "request"}, "status": {"const": "pending"}}),
     "RecordedRequest": _object(

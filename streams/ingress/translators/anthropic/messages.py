@@ -1,4 +1,4 @@
-"""The messages of a Messages request in OpenAI's shape: one of the user's may become several.
+"""Translation of the messages of a Messages request. One user message may become several.
 
 Source: Anthropic's API reference, "Create a Message".
 """
@@ -6,37 +6,35 @@ Source: Anthropic's API reference, "Create a Message".
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import orjson
 
+from schemas.json_types import JsonObject
 from streams.ingress.translators.errors import invalid, safe_name
 
-JSON = dict[str, Any]
-
 OWN = "anthropic"
-"""Under ``extra_content``: what only Anthropic understands. Its provider takes it back from there."""
+"""Key in ``extra_content`` of the data that only Anthropic understands. Its provider reads it from there."""
 THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 
-def openai_messages(system: object, messages: object) -> list[JSON]:
-    """All messages, the system's first.
+def openai_messages(system: object, messages: object) -> list[JsonObject]:
+    """Return all messages, the system message first.
 
     Raises:
-        UntranslatableError: one is malformed, or holds what only Anthropic has.
+        UntranslatableError: a message is malformed, or uses a feature that only Anthropic has.
 
     """
-    said: list[JSON] = []
+    translated: list[JsonObject] = []
     if system:
-        said.append({"role": "system", "content": _plain(system, "system")})
+        translated.append({"role": "system", "content": _plain(system, "system")})
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "must be a list with at least one message")
     for index, message in enumerate(messages):
-        said += _message(message, f"messages.{index}")
-    return said
+        translated += _message(message, f"messages.{index}")
+    return translated
 
 
-def _message(message: object, where: str) -> list[JSON]:
+def _message(message: object, where: str) -> list[JsonObject]:
     role = message.get("role") if isinstance(message, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
     if role not in ("user", "assistant", "system"):
@@ -49,29 +47,29 @@ def _message(message: object, where: str) -> list[JSON]:
     return _user(blocks, where) if role == "user" else [_assistant(blocks, where)]
 
 
-def _user(blocks: list[JSON], where: str) -> list[JSON]:
-    """Results of tools are messages of their own, before what the user says beside them."""
-    results: list[JSON] = []
-    parts: list[JSON] = []
+def _user(blocks: list[JsonObject], where: str) -> list[JsonObject]:
+    """Return tool results as messages of their own, before the rest of the user message."""
+    results: list[JsonObject] = []
+    parts: list[JsonObject] = []
     for index, block in enumerate(blocks):
         here = f"{where}.content.{index}"
         if block["type"] == "tool_result":
-            result, beside = _result(block, here)
+            result, other_parts = _result(block, here)
             results.append(result)
-            parts += beside
+            parts += other_parts
         else:
             parts.append(_part(block, here))
     return results + ([{"role": "user", "content": parts}] if parts or not results else [])
 
 
-def _result(block: JSON, where: str) -> tuple[JSON, list[JSON]]:
-    """One result, and the pictures in it: OpenAI's tools answer in words, so the user shows them."""
+def _result(block: JsonObject, where: str) -> tuple[JsonObject, list[JsonObject]]:
+    """Return a tool result, and its images, which go into the user message: OpenAI's tool results hold only text."""
     if not isinstance(block.get("tool_use_id"), str):
         raise invalid(f"{where}.tool_use_id", "must be a text")
     content = block.get("content") or ""
     inner = [] if isinstance(content, str) else [_part(part, where) for part in _blocks(content, f"{where}.content")]
-    words = [part for part in inner if part["type"] == "text"]
-    result: JSON = {"role": "tool", "tool_call_id": block["tool_use_id"], "content": words or ""}
+    texts = [part for part in inner if part["type"] == "text"]
+    result: JsonObject = {"role": "tool", "tool_call_id": block["tool_use_id"], "content": texts or ""}
     if isinstance(content, str):
         result["content"] = content
     if block.get("is_error"):
@@ -79,16 +77,16 @@ def _result(block: JSON, where: str) -> tuple[JSON, list[JSON]]:
     return _cached(block, result), [part for part in inner if part["type"] != "text"]
 
 
-def _assistant(blocks: list[JSON], where: str) -> JSON:
-    message: JSON = {"role": "assistant", "content": None}
-    words = [_part(block, where) for block in blocks if block["type"] not in THOUGHTS | {"tool_use"}]
-    if any(part["type"] != "text" for part in words):
-        raise invalid(f"{where}.content", "holds what only a user can say")
+def _assistant(blocks: list[JsonObject], where: str) -> JsonObject:
+    message: JsonObject = {"role": "assistant", "content": None}
+    texts = [_part(block, where) for block in blocks if block["type"] not in THOUGHTS | {"tool_use"}]
+    if any(part["type"] != "text" for part in texts):
+        raise invalid(f"{where}.content", "holds a block that only a user message may have")
     thoughts = [block for block in blocks if block["type"] in THOUGHTS]
     signed = [block for block in thoughts if block.get("signature") or block.get("data")]
     reasoning = "".join(str(block.get("thinking") or "") for block in thoughts)
-    if words:
-        message["content"] = words
+    if texts:
+        message["content"] = texts
     if reasoning:
         message["reasoning_content"] = reasoning
     if signed:
@@ -97,14 +95,14 @@ def _assistant(blocks: list[JSON], where: str) -> JSON:
     return message | ({"tool_calls": calls} if calls else {})
 
 
-def _call(block: JSON, where: str) -> JSON:
+def _call(block: JsonObject, where: str) -> JsonObject:
     if not isinstance(block.get("id"), str) or not isinstance(block.get("name"), str):
         raise invalid(f"{where}.content", "holds a tool_use without an id or a name")
     function = {"name": block["name"], "arguments": orjson.dumps(block.get("input") or {}).decode()}
     return {"id": block["id"], "type": "function", "function": function}
 
 
-def _part(block: JSON, where: str) -> JSON:
+def _part(block: JsonObject, where: str) -> JsonObject:
     kind = block["type"]
     if kind == "text" and isinstance(block.get("text"), str):
         return _cached(block, {"type": "text", "text": block["text"]})
@@ -114,16 +112,16 @@ def _part(block: JSON, where: str) -> JSON:
     if kind == "document" and isinstance(source, dict):
         name = {"filename": block["title"]} if block.get("title") else {}
         return _cached(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
-    raise invalid(where, f"holds a block of type {safe_name(kind)}, which this gateway can't pass on")
+    raise invalid(where, f"holds a block of type {safe_name(kind)}, which this gateway does not support")
 
 
-def _url(source: JSON, where: str) -> str:
+def _url(source: JsonObject, where: str) -> str:
     if source.get("type") == "url" and isinstance(source.get("url"), str):
         return str(source["url"])
     return _file(source, where)
 
 
-def _file(source: JSON, where: str) -> str:
+def _file(source: JsonObject, where: str) -> str:
     media_type, data = source.get("media_type"), source.get("data")
     if source.get("type") not in ("base64", "text") or not isinstance(media_type, str) or not isinstance(data, str):
         raise invalid(f"{where}.source", "must be of type base64, text for a document, or url for an image")
@@ -137,11 +135,11 @@ def _plain(content: object, where: str) -> object:
         return content
     blocks = _blocks(content, where)
     if any(block["type"] != "text" for block in blocks):
-        raise invalid(where, "can hold nothing but text")
+        raise invalid(where, "may hold only text")
     return [_part(block, where) for block in blocks]
 
 
-def _blocks(content: object, where: str) -> list[JSON]:
+def _blocks(content: object, where: str) -> list[JsonObject]:
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise invalid(where, "must be a text or a list of blocks")
     if not all(isinstance(block.get("type"), str) for block in content):
@@ -149,5 +147,5 @@ def _blocks(content: object, where: str) -> list[JSON]:
     return content
 
 
-def _cached(block: JSON, part: JSON) -> JSON:
+def _cached(block: JsonObject, part: JsonObject) -> JsonObject:
     return {**part, "cache_control": block["cache_control"]} if block.get("cache_control") else part

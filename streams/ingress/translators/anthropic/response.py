@@ -1,23 +1,20 @@
-"""OpenAI's completions and errors as Anthropic's.
+"""Translation of chat completions and errors into Anthropic's format.
 
 Source: Anthropic's API reference, "Create a Message", and its pages "Stop reasons" and "Errors".
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
+from schemas.json_types import JsonObject
 from streams.ingress.translators.anthropic.messages import OWN
 from streams.ingress.translators.translator import serial
-
-JSON = dict[str, Any]
 
 NATIVE = frozenset(
     {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"}
 )
-"""Anthropic's own words, which count where Anthropic was behind."""
+"""Anthropic's stop reasons, which are used if Anthropic was the provider."""
 STOP_REASONS = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -45,14 +42,14 @@ ERROR_TYPES = {
     "stream_cut": "timeout_error",
     "server_error": "api_error",
 }
-"""By our code, then by OpenAI's type; everything else is the caller's to mend."""
+"""Anthropic's error type, by error code, else by OpenAI's type; all others are invalid requests."""
 
 
-def message(completion: JSON) -> JSON:
-    """Anthropic's message for OpenAI's completion. Of several choices the first counts: Messages asks for one."""
-    choice: JSON = next(iter(completion.get("choices") or ()), {})
-    said = choice.get("message") or {}
-    content = [*thoughts(said), *_texts(said), *(_tool_use(call) for call in said.get("tool_calls") or ())]
+def message(completion: JsonObject) -> JsonObject:
+    """Return the message of a chat completion. Only the first choice is used: Messages requests one."""
+    choice: JsonObject = next(iter(completion.get("choices") or ()), {})
+    answer = choice.get("message") or {}
+    content = [*thoughts(answer), *_texts(answer), *(_tool_use(call) for call in answer.get("tool_calls") or ())]
     reason = stop_reason(choice.get("finish_reason"), choice.get("native_finish_reason"))
     return {
         "id": message_id(completion),
@@ -62,43 +59,43 @@ def message(completion: JSON) -> JSON:
         "content": content,
         "stop_reason": reason,
         "stop_sequence": None,
-        **stop_details(reason, said.get("refusal")),
+        **stop_details(reason, answer.get("refusal")),
         "usage": usage(completion.get("usage")),
     }
 
 
-def message_id(completion: JSON) -> str:
-    """The message's id, which follows from the completion's; a Claude's own stays. A chunk serves as well."""
+def message_id(completion: JsonObject) -> str:
+    """Return the message id, derived from the id of a completion or chunk; an id of Anthropic is kept."""
     return f"msg_{serial(completion).removeprefix('msg_')}"
 
 
 def stop_reason(finish_reason: object, native: object) -> str:
-    """Why the answer ended. OpenAI's tool_calls and stop are the truth about an answer that came by a tool."""
+    """Return the stop reason. For answers returned through a tool, OpenAI's finish reason is the right one."""
     if native in NATIVE and (native == "tool_use") == (finish_reason == "tool_calls"):
         return str(native)
     return STOP_REASONS.get(str(finish_reason), "end_turn")
 
 
-def stop_details(reason: str, refusal: object) -> JSON:
-    """What is said beside a refusal."""
+def stop_details(reason: str, refusal: object) -> JsonObject:
+    """Return the details of a refusal."""
     if reason != "refusal":
         return {}
     return {"stop_details": {"type": "refusal", "category": None, "explanation": refusal or None}}
 
 
-def thoughts(said: JSON) -> list[JSON]:
-    """The thinking in a message: as signed, where Anthropic was behind, else as one block that nobody signed."""
-    extras = said.get("extra_content")
+def thoughts(message: JsonObject) -> list[JsonObject]:
+    """Return the thinking blocks: those that Anthropic signed, else one unsigned block."""
+    extras = message.get("extra_content")
     own = extras.get(OWN) if isinstance(extras, dict) else None
     signed = own.get("thinking_blocks") if isinstance(own, dict) else None
     if isinstance(signed, list) and signed:
         return signed
-    reasoning = said.get("reasoning_content")
+    reasoning = message.get("reasoning_content")
     return [{"type": "thinking", "thinking": reasoning, "signature": ""}] if reasoning else []
 
 
-def usage(counts: JSON | None) -> JSON:
-    """Anthropic's counts, which leave out of the input what a cache has read or written."""
+def usage(counts: JsonObject | None) -> JsonObject:
+    """Return Anthropic's usage, whose input tokens exclude those read from or written to a cache."""
     counts = counts or {}
     details, output = counts.get("prompt_tokens_details") or {}, counts.get("completion_tokens_details") or {}
     read, written = details.get("cached_tokens") or 0, details.get("cache_creation_tokens") or 0
@@ -111,25 +108,25 @@ def usage(counts: JSON | None) -> JSON:
     }
 
 
-def refusal(told: JSON) -> JSON:
-    """Anthropic's error object for OpenAI's. Its clients choose their exception by the status, people by the type."""
-    said = told.get("error") or {}
-    names = (said.get(name) for name in ("code", "type"))
+def refusal(error: JsonObject) -> JsonObject:
+    """Return Anthropic's error object. Its clients choose their exception by the HTTP status."""
+    details = error.get("error") or {}
+    names = (details.get(name) for name in ("code", "type"))
     kind = next((ERROR_TYPES[name] for name in names if name in ERROR_TYPES), "invalid_request_error")
-    return {"type": "error", "error": {"type": kind, "message": said.get("message") or ""}}
+    return {"type": "error", "error": {"type": kind, "message": details.get("message") or ""}}
 
 
-def _texts(said: JSON) -> list[JSON]:
-    words = said.get("content") or (None if said.get("tool_calls") else said.get("refusal"))
-    return [{"type": "text", "text": words}] if words else []
+def _texts(message: JsonObject) -> list[JsonObject]:
+    text = message.get("content") or (None if message.get("tool_calls") else message.get("refusal"))
+    return [{"type": "text", "text": text}] if text else []
 
 
-def _tool_use(call: JSON) -> JSON:
+def _tool_use(call: JsonObject) -> JsonObject:
     function = call.get("function") or {}
     try:
         arguments = orjson.loads(function.get("arguments") or "{}")
     except orjson.JSONDecodeError:
         arguments = None
-    if not isinstance(arguments, dict):  # Anthropic's clients take nothing but objects, so a broken one is wrapped
+    if not isinstance(arguments, dict):  # Anthropic's clients accept only objects, so invalid JSON is wrapped
         arguments = {"INVALID_JSON": function.get("arguments")}
     return {"type": "tool_use", "id": call.get("id") or "", "name": function.get("name") or "", "input": arguments}

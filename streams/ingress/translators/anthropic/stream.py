@@ -1,41 +1,39 @@
-"""OpenAI's chunks as the events of a Messages stream.
+"""Translation of chunks into the events of a Messages stream.
 
-Text and thoughts are one block at a time; tool calls stay open to the end, since OpenAI may come back to one of them.
+Text and thinking form one open block at a time. Tool calls stay open until the end, because OpenAI may continue any of
+them later.
 Source: Anthropic's page "Streaming Messages".
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from schemas.json_types import JsonObject
 from streams.ingress.translators.anthropic.response import message_id, stop_details, stop_reason, thoughts, usage
 
-JSON = dict[str, Any]
-
-PIECES = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
-"""By type of block: the type of its delta, and where the words stand in both."""
+DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
+"""Type of the delta, and the field of the text, by type of block."""
 
 
 class MessagesEventStream:
-    """Takes chunks in, gives events out."""
+    """State of one stream: takes chunks, returns events."""
 
     def __init__(self) -> None:
         self._started = False
         self._next = 0
         self._open: tuple[str, int] | None = None
-        """The type and index of the block that words go to."""
+        """Type and index of the open block."""
         self._calls: dict[int, int] = {}
-        """The block of each tool call."""
+        """Index of the block of each tool call."""
         self._thoughts = 0
-        """How many signed thoughts were told."""
+        """Number of signed thinking blocks written."""
         self._finish: tuple[object, object] = (None, None)
         self._refusal = ""
-        self._said = False
-        self._usage: JSON | None = None
+        self._has_content = False
+        self._usage: JsonObject | None = None
 
-    def feed(self, chunk: JSON) -> list[JSON]:
-        """The events of one chunk."""
-        events: list[JSON] = []
+    def feed(self, chunk: JsonObject) -> list[JsonObject]:
+        """Return the events of one chunk."""
+        events: list[JsonObject] = []
         if not self._started:
             self._started = True
             events.append(_message_start(chunk))
@@ -48,10 +46,10 @@ class MessagesEventStream:
                     self._finish = choice["finish_reason"], choice.get("native_finish_reason")
         return events
 
-    def finish(self) -> list[JSON]:
-        """The events of the end, once no chunk comes any more."""
+    def finish(self) -> list[JsonObject]:
+        """Return the last events, after the last chunk."""
         reason = stop_reason(*self._finish)
-        events = self._words("text", self._refusal) if self._refusal and not self._said else []
+        events = self._text("text", self._refusal) if self._refusal and not self._has_content else []
         events += self._close()
         events += [{"type": "content_block_stop", "index": index} for index in self._calls.values()]
         delta = {"stop_reason": reason, "stop_sequence": None, **stop_details(reason, self._refusal)}
@@ -61,34 +59,34 @@ class MessagesEventStream:
             {"type": "message_stop"},
         ]
 
-    def _delta(self, delta: JSON) -> list[JSON]:
+    def _delta(self, delta: JsonObject) -> list[JsonObject]:
         self._refusal += delta.get("refusal") or ""
-        events = self._words("thinking", delta.get("reasoning_content") or "")
+        events = self._text("thinking", delta.get("reasoning_content") or "")
         if "extra_content" in delta:
             events += self._sign(thoughts({"extra_content": delta["extra_content"]}))
-        events += self._words("text", delta.get("content") or "")
+        events += self._text("text", delta.get("content") or "")
         for call in delta.get("tool_calls") or ():
             events += self._call(call)
         return events
 
-    def _words(self, kind: str, words: str) -> list[JSON]:
-        if not words:
+    def _text(self, kind: str, text: str) -> list[JsonObject]:
+        if not text:
             return []
-        delta_type, field = PIECES[kind]
+        delta_type, field = DELTAS[kind]
         events = []
         if self._open is None or self._open[0] != kind:
             empty = {"type": kind, field: ""} | ({"signature": ""} if kind == "thinking" else {})
             events = [*self._close(), self._start(empty)]
             self._open = kind, self._next - 1
-        self._said = self._said or kind == "text"
-        return [*events, self._add(self._open_index(), {"type": delta_type, field: words})]
+        self._has_content = self._has_content or kind == "text"
+        return [*events, self._add(self._open_index(), {"type": delta_type, field: text})]
 
-    def _sign(self, signed: list[JSON]) -> list[JSON]:
-        """Tell the thoughts that are new: the words of the one that is open were told already."""
-        events: list[JSON] = []
+    def _sign(self, signed: list[JsonObject]) -> list[JsonObject]:
+        """Write the new thinking blocks. The text of the open block is already written."""
+        events: list[JsonObject] = []
         for block in signed[self._thoughts :]:
-            is_told = block.get("type") == "thinking" and self._open is not None and self._open[0] == "thinking"
-            if not is_told:
+            is_open = block.get("type") == "thinking" and self._open is not None and self._open[0] == "thinking"
+            if not is_open:
                 bare = {**block, "signature": ""} if block.get("type") == "thinking" else block
                 events += [*self._close(), self._start(bare)]
                 self._open = "thinking", self._next - 1
@@ -99,12 +97,12 @@ class MessagesEventStream:
         self._thoughts = max(self._thoughts, len(signed))
         return events
 
-    def _call(self, call: JSON) -> list[JSON]:
+    def _call(self, call: JsonObject) -> list[JsonObject]:
         number, function = call.get("index") or 0, call.get("function") or {}
-        events: list[JSON] = []
+        events: list[JsonObject] = []
         if number not in self._calls:
-            self._said = True
-            block: JSON = {
+            self._has_content = True
+            block: JsonObject = {
                 "type": "tool_use",
                 "id": call.get("id") or "",
                 "name": function.get("name") or "",
@@ -117,26 +115,26 @@ class MessagesEventStream:
             events.append(self._add(self._calls[number], delta))
         return events
 
-    def _start(self, block: JSON) -> JSON:
+    def _start(self, block: JsonObject) -> JsonObject:
         self._next += 1
         return {"type": "content_block_start", "index": self._next - 1, "content_block": block}
 
-    def _add(self, index: int, delta: JSON) -> JSON:
+    def _add(self, index: int, delta: JsonObject) -> JsonObject:
         return {"type": "content_block_delta", "index": index, "delta": delta}
 
     def _open_index(self) -> int:
         assert self._open is not None, "a block was just opened"
         return self._open[1]
 
-    def _close(self) -> list[JSON]:
+    def _close(self) -> list[JsonObject]:
         events = [{"type": "content_block_stop", "index": self._open[1]}] if self._open is not None else []
         self._open = None
         return events
 
 
-def _message_start(chunk: JSON) -> JSON:
-    """The counts are not known yet; those of ``message_delta`` are of the whole, and replace these."""
-    message: JSON = {
+def _message_start(chunk: JsonObject) -> JsonObject:
+    """Return the first event. Its usage is empty; ``message_delta`` has the final counts, which replace it."""
+    message: JsonObject = {
         "id": message_id(chunk),
         "type": "message",
         "role": "assistant",

@@ -1,7 +1,7 @@
-"""``/v1/messages``: Anthropic's API in front, so that its clients reach any provider.
+"""Translator of ``/v1/messages``: clients of Anthropic's API reach every provider.
 
-What only Anthropic understands (signed thoughts, marks of what may be cached) goes through the log beside OpenAI's own
-words, and reaches Anthropic where it stands behind.
+Features that only Anthropic has (signed thinking blocks, cache control) are carried beside OpenAI's fields, and reach
+Anthropic if it is the provider.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import orjson
 
 from schemas.events.parts import Failure
-from schemas.openai import bodies as openai
-from schemas.openai.errors import invalid
 from streams.ingress.translators.anthropic.request import chat_body
 from streams.ingress.translators.anthropic.response import message, refusal
 from streams.ingress.translators.anthropic.stream import MessagesEventStream
-from streams.ingress.translators.errors import UntranslatableError
+from streams.ingress.translators.chat_request import translate_body
 from streams.ingress.translators.parameter_names import rename_parameters
 from streams.ingress.translators.translator import EventWriter, named_events
 
@@ -28,7 +26,7 @@ PARAMETER_NAMES = {
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     "tools": "tools",
 }
-"""What a message's parameter is called, by the chat's name."""
+"""Parameter names of Messages, by the name in a chat completion request."""
 
 
 class AnthropicTranslator:
@@ -36,15 +34,9 @@ class AnthropicTranslator:
 
     def to_chat_request(self, body: bytes) -> bytes | Failure:
         """See ``ApiTranslator``."""
-        document = openai.parse_body(body)
-        if isinstance(document, Failure):
-            return document
-        try:
-            return orjson.dumps(chat_body(document))
-        except UntranslatableError as fault:
-            return invalid("invalid_value", fault.message, fault.param)
+        return translate_body(body, chat_body)
 
-    def from_completion(self, body: bytes, asked: bytes) -> bytes:  # noqa: ARG002 - a message repeats nothing of its request
+    def from_completion(self, body: bytes, original_body: bytes) -> bytes:  # noqa: ARG002 - a message repeats no field of its request
         """See ``ApiTranslator``."""
         return orjson.dumps(message(orjson.loads(body)))
 
@@ -52,13 +44,13 @@ class AnthropicTranslator:
         """See ``ApiTranslator``."""
         return orjson.dumps(refusal(rename_parameters(orjson.loads(error), PARAMETER_NAMES)))
 
-    def event_writer(self, asked: bytes) -> EventWriter:  # noqa: ARG002 - the same
+    def event_writer(self, original_body: bytes) -> EventWriter:  # noqa: ARG002 - the same
         """See ``ApiTranslator``."""
         return MessageEvents()
 
 
 class MessageEvents:
-    """A Messages stream on the wire."""
+    """Writer of a Messages stream."""
 
     def __init__(self) -> None:
         self._events = MessagesEventStream()
@@ -68,7 +60,7 @@ class MessageEvents:
         return named_events(list(self._events.feed(orjson.loads(chunk))), number)
 
     def last(self, error: bytes | None) -> bytes:
-        """See ``EventWriter``. A stream that fails has no ``message_stop``, so that nobody takes it for whole."""
+        """See ``EventWriter``. A stream that fails has no ``message_stop``, so no client takes it for complete."""
         if error is not None:
             return named_events([refusal(rename_parameters(orjson.loads(error), PARAMETER_NAMES))])
         return named_events(list(self._events.finish()))

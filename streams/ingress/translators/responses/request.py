@@ -1,40 +1,37 @@
-"""A Responses request as OpenAI's chat request.
+"""Translation of a Responses request into a chat completion request.
 
 Source: OpenAI's API reference, "Create a model response", and its guide "Migrate to the Responses API".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
+from schemas.json_types import JsonObject
+from streams.ingress.translators.chat_request import ParameterWriter, max_tokens_writer, require_object, write_stream
 from streams.ingress.translators.errors import invalid, safe_name
 from streams.ingress.translators.responses.input_items import openai_messages
-
-JSON = dict[str, Any]
 
 PASSED_THROUGH = frozenset(
     {"model", "temperature", "top_p", "parallel_tool_calls", "metadata", "user", "service_tier", "safety_identifier"}
     | {"prompt_cache_key", "prompt_cache_retention"}
 )
-"""Said in the same words by both."""
+"""Parameters with the same name and meaning in both APIs."""
 DROPPED = frozenset({"store", "stream_options", "prompt_cache_options", "max_tool_calls"})
-"""Left out: nothing is stored, padding against eavesdroppers is TLS's, and no tool is called here."""
+"""Parameters that are dropped: the gateway stores nothing, pads no stream, and calls no tools."""
 DEFAULTS: dict[str, object] = {"background": False, "truncation": "disabled"}
-"""Not to be had otherwise."""
+"""Parameters that are accepted only with this value."""
 LOGPROBS = "message.output_text.logprobs"
 
 
-def chat_body(body: JSON) -> JSON:
-    """OpenAI's chat request for a Responses request.
+def chat_body(body: JsonObject) -> JsonObject:
+    """Return the chat completion request.
 
     Raises:
-        UntranslatableError: it is no Responses request, or asks for what a chat can't have.
+        UntranslatableError: the body is not a Responses request, or uses a feature that chat completions lack.
 
     """
     if not isinstance(body.get("model"), str):
         raise invalid("model", "must be a text")
-    chat: JSON = {"messages": openai_messages(body.get("instructions"), body.get("input"))}
+    chat: JsonObject = {"messages": openai_messages(body.get("instructions"), body.get("input"))}
     for name, value in body.items():
         if value is None or name in {"input", "instructions"} or name in DROPPED or DEFAULTS.get(name) == value:
             continue
@@ -44,98 +41,81 @@ def chat_body(body: JSON) -> JSON:
             PARAMETER_WRITERS[name](chat, value)
         else:
             raise invalid(
-                safe_name(name), "is not supported by this gateway: it keeps nothing between calls and has no own tools"
+                safe_name(name),
+                "is not supported by this gateway, which keeps no state between calls and has no built-in tools",
             )
     return chat
 
 
-def _stream(chat: JSON, value: object) -> None:
-    chat["stream"] = value
-    if value:
-        chat["stream_options"] = {"include_usage": True}
-
-
-def _max_output_tokens(chat: JSON, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise invalid("max_output_tokens", "must be a number of at least 1")
-    chat["max_completion_tokens"] = value
-
-
-def _top_logprobs(chat: JSON, value: object) -> None:
+def _top_logprobs(chat: JsonObject, value: object) -> None:
     if value:
         chat |= {"top_logprobs": value, "logprobs": True}
 
 
-def _include(chat: JSON, value: object) -> None:
-    """All but the log probabilities are of tools that are not here, or of thoughts that nobody encrypts here."""
+def _include(chat: JsonObject, value: object) -> None:
+    """Accept log probabilities. All other values are for built-in tools or encrypted reasoning and have no effect."""
     if not isinstance(value, list):
         raise invalid("include", "must be a list")
     if LOGPROBS in value:
         chat["logprobs"] = True
 
 
-def _text(chat: JSON, value: object) -> None:
-    text = _object("text", value)
+def _text(chat: JsonObject, value: object) -> None:
+    text = require_object("text", value)
     if text.get("verbosity") is not None:
         chat["verbosity"] = text["verbosity"]
     if text.get("format") is not None:
-        form = _object("text.format", text["format"])
-        match form.get("type"):
+        text_format = require_object("text.format", text["format"])
+        match text_format.get("type"):
             case "text":
                 pass
             case "json_object":
                 chat["response_format"] = {"type": "json_object"}
             case "json_schema":
-                named = ("name", "description", "schema", "strict")
-                schema = {name: form[name] for name in named if form.get(name) is not None}
+                names = ("name", "description", "schema", "strict")
+                schema = {name: text_format[name] for name in names if text_format.get(name) is not None}
                 chat["response_format"] = {"type": "json_schema", "json_schema": schema}
             case _:
                 raise invalid("text.format.type", "must be text, json_object or json_schema")
 
 
-def _reasoning(chat: JSON, value: object) -> None:
-    """A summary is in the answer if the provider thinks aloud, asked for or not."""
-    reasoning = _object("reasoning", value)
-    for name, said in reasoning.items():
-        if name == "effort" and said is not None:
-            chat["reasoning_effort"] = said
-        elif name not in {"effort", "summary", "generate_summary"} and said is not None:
+def _reasoning(chat: JsonObject, parameter: object) -> None:
+    """Accept the effort. A summary is in the answer whenever the provider returns its reasoning."""
+    reasoning = require_object("reasoning", parameter)
+    for name, value in reasoning.items():
+        if name == "effort" and value is not None:
+            chat["reasoning_effort"] = value
+        elif name not in {"effort", "summary", "generate_summary"} and value is not None:
             raise invalid(f"reasoning.{safe_name(name)}", "is not supported by this gateway")
 
 
-def _tools(chat: JSON, value: object) -> None:
+def _tools(chat: JsonObject, value: object) -> None:
     if not isinstance(value, list):
         raise invalid("tools", "must be a list")
     if value:
         chat["tools"] = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(value)]
 
 
-def _tool(tool: object, where: str) -> JSON:
-    said = _object(where, tool)
-    if said.get("type") != "function":
-        raise invalid(f"{where}.type", f"is {safe_name(said.get('type'))}, and this gateway has no tools but functions")
-    named = ("name", "description", "parameters", "strict")
-    return {"type": "function", "function": {name: said[name] for name in named if said.get(name) is not None}}
+def _tool(value: object, path: str) -> JsonObject:
+    tool = require_object(path, value)
+    if tool.get("type") != "function":
+        raise invalid(f"{path}.type", f"is {safe_name(tool.get('type'))}, but this gateway supports only functions")
+    names = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {name: tool[name] for name in names if tool.get(name) is not None}}
 
 
-def _tool_choice(chat: JSON, value: object) -> None:
+def _tool_choice(chat: JsonObject, value: object) -> None:
     if value in ("none", "auto", "required"):
         chat["tool_choice"] = value
     elif isinstance(value, dict) and value.get("type") == "function":
         chat["tool_choice"] = {"type": "function", "function": {"name": value.get("name")}}
     else:
-        raise invalid("tool_choice", "must be none, auto, required, or name a function")
+        raise invalid("tool_choice", "must be none, auto, required, or a function")
 
 
-def _object(where: str, value: object) -> JSON:
-    if not isinstance(value, dict):
-        raise invalid(where, "must be an object")
-    return value
-
-
-PARAMETER_WRITERS: dict[str, Callable[[JSON, object], None]] = {
-    "stream": _stream,
-    "max_output_tokens": _max_output_tokens,
+PARAMETER_WRITERS: dict[str, ParameterWriter] = {
+    "stream": write_stream,
+    "max_output_tokens": max_tokens_writer("max_output_tokens"),
     "top_logprobs": _top_logprobs,
     "include": _include,
     "text": _text,

@@ -1,20 +1,17 @@
-"""OpenAI's completions as responses.
+"""Translation of chat completions into responses.
 
 Source: OpenAI's API reference, "The response object".
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from schemas.json_types import JsonObject
 from streams.ingress.translators.translator import serial
 
-JSON = dict[str, Any]
-
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""By finish reason: why a response is not complete."""
+"""Reason of an incomplete response, by finish reason."""
 
-ECHOED: JSON = {
+ECHOED: JsonObject = {
     "instructions": None,
     "max_output_tokens": None,
     "metadata": {},
@@ -30,25 +27,25 @@ ECHOED: JSON = {
     "top_p": 1.0,
     "user": None,
 }
-"""What a response repeats of its request, and OpenAI's default where that says nothing."""
+"""Request parameters that a response repeats, with OpenAI's defaults."""
 
 
-def response(completion: JSON, asked: JSON) -> JSON:
-    """The response for OpenAI's completion. Of several choices the first counts: Responses asks for one."""
-    reason = first_choice(completion).get("finish_reason")
-    why = INCOMPLETE.get(str(reason))
+def response(completion: JsonObject, request: JsonObject) -> JsonObject:
+    """Return the response of a chat completion. Only the first choice is used: Responses requests one."""
+    finish_reason = first_choice(completion).get("finish_reason")
+    reason = INCOMPLETE.get(str(finish_reason))
     return {
-        **head(completion, asked),
-        "status": "incomplete" if why else "completed",
-        "incomplete_details": {"reason": why} if why else None,
+        **head(completion, request),
+        "status": "incomplete" if reason else "completed",
+        "incomplete_details": {"reason": reason} if reason else None,
         "output": output(completion),
         "usage": usage(completion.get("usage")),
     }
 
 
-def head(completion: JSON, asked: JSON) -> JSON:
-    """A response that has only begun. A chunk serves as well as a completion."""
-    given = {name: value for name, value in asked.items() if name in ECHOED and value is not None}
+def head(completion: JsonObject, request: JsonObject) -> JsonObject:
+    """Return a response in progress, from a completion or a chunk."""
+    repeated = {name: value for name, value in request.items() if name in ECHOED and value is not None}
     return {
         "id": f"resp_{serial(completion)}",
         "object": "response",
@@ -65,45 +62,45 @@ def head(completion: JSON, asked: JSON) -> JSON:
         "store": False,
         "truncation": "disabled",
         **ECHOED,
-        **given,
+        **repeated,
     }
 
 
-def output(completion: JSON) -> list[JSON]:
-    """The items: what was thought, what was said, what shall be called. Their ids follow from the completion's."""
+def output(completion: JsonObject) -> list[JsonObject]:
+    """Return the items: reasoning, message and function calls. Their ids are derived from the completion's."""
     choice = first_choice(completion)
-    said, name = choice.get("message") or {}, serial(completion)
+    answer, name = choice.get("message") or {}, serial(completion)
     complete = bool(choice.get("finish_reason")) and choice["finish_reason"] not in INCOMPLETE
     status = "completed" if complete else "incomplete"
     items = []
-    if said.get("reasoning_content") or said.get("extra_content"):
-        items.append(_thought(said, name))
+    if answer.get("reasoning_content") or answer.get("extra_content"):
+        items.append(_reasoning(answer, name))
     if content := parts(choice):
         message = {"type": "message", "role": "assistant", "status": status, "content": content}
         items.append({"id": f"msg_{name}", **message})
-    calls = said.get("tool_calls") or ()
+    calls = answer.get("tool_calls") or ()
     return items + [_call(call, f"fc_{name}_{index}", status) for index, call in enumerate(calls)]
 
 
-def parts(choice: JSON) -> list[JSON]:
-    """The content of the one message: words, a refusal, or both."""
-    said = choice.get("message") or {}
+def parts(choice: JsonObject) -> list[JsonObject]:
+    """Return the content of the message: text, a refusal, or both."""
+    answer = choice.get("message") or {}
     logprobs = (choice.get("logprobs") or {}).get("content") or []
-    content: list[JSON] = []
-    if said.get("content"):
-        content.append({"type": "output_text", "text": said["content"], "annotations": [], "logprobs": logprobs})
-    if said.get("refusal"):
-        content.append({"type": "refusal", "refusal": said["refusal"]})
+    content: list[JsonObject] = []
+    if answer.get("content"):
+        content.append({"type": "output_text", "text": answer["content"], "annotations": [], "logprobs": logprobs})
+    if answer.get("refusal"):
+        content.append({"type": "refusal", "refusal": answer["refusal"]})
     return content
 
 
-def _thought(said: JSON, name: str) -> JSON:
-    words = said.get("reasoning_content")
-    summary = [{"type": "summary_text", "text": words}] if words else []
-    return {"id": f"rs_{name}", "type": "reasoning", "summary": summary, **_extras(said)}
+def _reasoning(message: JsonObject, name: str) -> JsonObject:
+    text = message.get("reasoning_content")
+    summary = [{"type": "summary_text", "text": text}] if text else []
+    return {"id": f"rs_{name}", "type": "reasoning", "summary": summary, **_extras(message)}
 
 
-def _call(call: JSON, item_id: str, status: str) -> JSON:
+def _call(call: JsonObject, item_id: str, status: str) -> JsonObject:
     function = call.get("function") or {}
     return {
         "id": item_id,
@@ -116,29 +113,29 @@ def _call(call: JSON, item_id: str, status: str) -> JSON:
     }
 
 
-def _extras(said: JSON) -> JSON:
-    """What a provider wants to have back as it gave it, such as a signature."""
-    return {"extra_content": said["extra_content"]} if said.get("extra_content") else {}
+def _extras(part: JsonObject) -> JsonObject:
+    """Return the data that the provider expects back unchanged, such as a signature."""
+    return {"extra_content": part["extra_content"]} if part.get("extra_content") else {}
 
 
-def usage(counts: JSON | None) -> JSON | None:
-    """The same counts under the names of Responses."""
+def usage(counts: JsonObject | None) -> JsonObject | None:
+    """Return the usage with the field names of Responses."""
     if counts is None:
         return None
-    details, spent = counts.get("prompt_tokens_details") or {}, counts.get("completion_tokens_details") or {}
-    inward, outward = counts.get("prompt_tokens") or 0, counts.get("completion_tokens") or 0
+    details, output_details = counts.get("prompt_tokens_details") or {}, counts.get("completion_tokens_details") or {}
+    input_tokens, output_tokens = counts.get("prompt_tokens") or 0, counts.get("completion_tokens") or 0
     return {
-        "input_tokens": inward,
+        "input_tokens": input_tokens,
         "input_tokens_details": {
             "cached_tokens": details.get("cached_tokens") or 0,
             "cache_write_tokens": details.get("cache_creation_tokens") or 0,
         },
-        "output_tokens": outward,
-        "output_tokens_details": {"reasoning_tokens": spent.get("reasoning_tokens") or 0},
-        "total_tokens": counts.get("total_tokens") or inward + outward,
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": output_details.get("reasoning_tokens") or 0},
+        "total_tokens": counts.get("total_tokens") or input_tokens + output_tokens,
     }
 
 
-def first_choice(completion: JSON) -> JSON:
-    """The choice that counts; empty if there is none."""
+def first_choice(completion: JsonObject) -> JsonObject:
+    """Return the first choice; empty if there is none."""
     return next((choice for choice in completion.get("choices") or () if not choice.get("index")), {})

@@ -1,19 +1,16 @@
-"""``/v1/responses``: OpenAI's Responses API in front, without state, so that its clients reach any provider.
+"""Translator of ``/v1/responses``: clients of OpenAI's Responses API reach every provider, without state.
 
-Nothing is kept here for a later call: what needs that (``previous_response_id``, ``conversation``, ``background``) is
-refused by its name. ``store`` is taken, since it is true unless a caller says otherwise, and answered with false.
+Nothing is kept for a later call: parameters that need state (``previous_response_id``, ``conversation``,
+``background``) are refused by name. ``store`` is accepted, because its default is true, and answered with false.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from schemas.events.parts import Failure
-from schemas.openai import bodies as openai
-from schemas.openai.errors import invalid
-from streams.ingress.translators.errors import UntranslatableError
+from schemas.json_types import JsonObject
+from streams.ingress.translators.chat_request import translate_body
 from streams.ingress.translators.parameter_names import rename_parameters
 from streams.ingress.translators.responses.request import chat_body
 from streams.ingress.translators.responses.response import response
@@ -29,7 +26,7 @@ PARAMETER_NAMES = {
     "logprobs": "include",
     "tools": "tools",
 }
-"""What a response's parameter is called, by the chat's name."""
+"""Parameter names of Responses, by the name in a chat completion request."""
 
 
 class ResponsesTranslator:
@@ -37,32 +34,26 @@ class ResponsesTranslator:
 
     def to_chat_request(self, body: bytes) -> bytes | Failure:
         """See ``ApiTranslator``."""
-        document = openai.parse_body(body)
-        if isinstance(document, Failure):
-            return document
-        try:
-            return orjson.dumps(chat_body(document))
-        except UntranslatableError as fault:
-            return invalid("invalid_value", fault.message, fault.param)
+        return translate_body(body, chat_body)
 
-    def from_completion(self, body: bytes, asked: bytes) -> bytes:
+    def from_completion(self, body: bytes, original_body: bytes) -> bytes:
         """See ``ApiTranslator``."""
-        return orjson.dumps(response(orjson.loads(body), orjson.loads(asked)))
+        return orjson.dumps(response(orjson.loads(body), orjson.loads(original_body)))
 
     def from_error(self, error: bytes) -> bytes:
         """See ``ApiTranslator``. It is OpenAI's own error object."""
         return orjson.dumps(rename_parameters(orjson.loads(error), PARAMETER_NAMES))
 
-    def event_writer(self, asked: bytes) -> EventWriter:
+    def event_writer(self, original_body: bytes) -> EventWriter:
         """See ``ApiTranslator``."""
-        return ResponseEvents(orjson.loads(asked))
+        return ResponseEvents(orjson.loads(original_body))
 
 
 class ResponseEvents:
-    """A Responses stream on the wire. There is no ``[DONE]``: the last event says how it ended."""
+    """Writer of a Responses stream. There is no ``[DONE]``: the last event holds the status."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self._events = ResponsesEventStream(asked)
+    def __init__(self, request: JsonObject) -> None:
+        self._events = ResponsesEventStream(request)
         self._sequence = 0
 
     def event(self, number: int, chunk: bytes) -> bytes:
@@ -75,7 +66,7 @@ class ResponseEvents:
             return named_events(self._numbered(self._events.finish()))
         return named_events(self._numbered(self._events.fail(rename_parameters(orjson.loads(error), PARAMETER_NAMES))))
 
-    def _numbered(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        numbered = [{**event, "sequence_number": self._sequence + place} for place, event in enumerate(events)]
+    def _numbered(self, events: list[JsonObject]) -> list[JsonObject]:
+        numbered = [{**event, "sequence_number": self._sequence + index} for index, event in enumerate(events)]
         self._sequence += len(events)
         return numbered

@@ -145,7 +145,7 @@ async def test_who_comes_while_a_broker_acknowledges_nothing_is_told_that_the_lo
     response = await gateway.chat()
 
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert response.json()["error"]["message"] == "The event log does not answer. Send it again."
+    assert response.json()["error"]["message"] == "Kafka is unavailable. Retry the request."
 
 
 async def test_a_caller_that_hangs_up_is_forgotten_but_its_answer_is_kept(gateway: Gateway) -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from schemas.events.request_id import new_request_id
-from streams.ingress.endpoints.stream_resume import _from
+from streams.ingress.endpoints.stream_resume import _events_after
 from streams.ingress.replies.reader import Reply, ReplyChunk
 from streams.ingress.replies.stream_buffer import StreamBuffer
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
@@ -23,7 +23,7 @@ async def test_a_number_that_is_none_is_the_callers_mistake(gateway: Gateway, af
     assert answer.json()["error"]["code"] == "invalid_header"
 
 
-async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Gateway) -> None:
+async def test_a_stream_that_is_not_here_is_told_events_after_a_wrong_number(gateway: Gateway) -> None:
     answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream", headers={"Last-Event-ID": "3"})
 
     assert answer.status_code == 404
@@ -38,8 +38,8 @@ async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_it
         stream.add(ReplyChunk("r", "c", number, 1, orjson.dumps(chunk)))
     stream.end(Reply("r", "c", 200, "answered", "", None, b"{}", streamed=True))
 
-    whole = b"".join([piece async for piece in _from(stream, -1)])
-    behind = b"".join([piece async for piece in _from(stream, 1)])
+    whole = b"".join([piece async for piece in _events_after(stream, -1)])
+    behind = b"".join([piece async for piece in _events_after(stream, 1)])
 
     assert whole.endswith(behind)
     assert b"three" in behind

@@ -58,7 +58,7 @@ def test_without_keys_every_caller_is_the_default_tenant() -> None:
 
 
 def test_open_gateway_binds_only_loopback_addresses() -> None:
-    with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0 can be reached by others.*sluice keys new"):
+    with pytest.raises(ConfigurationError, match=r"other machines can reach 0\.0\.0\.0.*sluice keys new"):
         check_binding(Settings.model_validate({"http": {"host": "0.0.0.0"}}))
 
     check_binding(Settings())
