@@ -15,7 +15,7 @@ RETRY_INTERVAL_S = 0.1
 class RequestPublisher(Protocol):
     """Interface of the producer: ``connectors.kafka.KafkaProducer``."""
 
-    async def send(self, record: ProducerRecord) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Write one record and wait until all in-sync replicas have it.
 
         Raises:
@@ -37,7 +37,7 @@ class FailFastPublisher:
         self._is_failing = False
         self._last_attempt_s = float("-inf")
 
-    async def send(self, record: ProducerRecord) -> None:
+    async def send(self, output: ProducerRecord) -> None:
         """Write one record, or fail at once if an earlier record has just failed.
 
         Raises:
@@ -51,7 +51,7 @@ class FailFastPublisher:
                 raise PublisherUnavailableError("Kafka did not acknowledge an earlier record")
             self._last_attempt_s = now
         try:
-            await self._publisher.send(record)
+            await self._publisher.send(output)
         except BrokerUnavailableError:
             self._is_failing = True
             raise

@@ -47,7 +47,7 @@ async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_ba
         waiters.check()
 
     assert caught.value.failure.status == 503
-    assert caught.value.failure.message == "As many callers wait as may: 1. Try again in a moment."
+    assert caught.value.failure.message == "The limit of waiting callers is reached: 1. Retry later."
     assert caught.value.headers["retry-after"] == "1"
     waiters.check()  # there is room again
 

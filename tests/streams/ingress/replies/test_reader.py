@@ -87,7 +87,7 @@ def test_a_record_with_a_number_is_a_chunk() -> None:
     "header", [("sluice-status", b"ok"), ("sluice-status", None), ("request_id", b"\xff"), ("retry-after-ms", b"soon")]
 )
 def test_a_record_that_is_no_reply_is_told_by_its_place(header: tuple[str, bytes | None]) -> None:
-    with pytest.raises(UnreadableReplyError, match=r"llm\.replies\.ingress\.v1\[1\]@7"):
+    with pytest.raises(UnreadableReplyError, match=r"llm\.replies\.ingress\.v1/1/7"):
         parse_reply(replace(RECORD, headers=(*RECORD.headers, header)))
 
 

@@ -23,7 +23,7 @@ async def test_a_number_that_is_none_is_the_callers_mistake(gateway: Gateway, af
     assert answer.json()["error"]["code"] == "invalid_header"
 
 
-async def test_a_stream_that_is_not_here_is_told_events_after_a_wrong_number(gateway: Gateway) -> None:
+async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Gateway) -> None:
     answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream", headers={"Last-Event-ID": "3"})
 
     assert answer.status_code == 404
