@@ -23,5 +23,5 @@ class FilterConfig:
     batch_models: frozenset[str]
     """Names of the models of the batch lane."""
     accepts_anonymous: bool
-    """Whether plain JSON may come in on the gateway's own request topics."""
+    """True if plain JSON may come in on the gateway's own request topics."""
     config_hash: str

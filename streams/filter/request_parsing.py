@@ -48,7 +48,7 @@ class InvalidRecordError(Exception):
         self.request = request
         self.failure = failure
         self.dead_letter = dead_letter
-        """Whether the record is kept as a dead letter, because an operator has to inspect it."""
+        """True if the record is kept as a dead letter, because an operator has to inspect it."""
 
 
 class RequestParser:

@@ -32,7 +32,7 @@ class CompiledPolicy:
             if entity in policy.pii
         )
         self.strict = bool(self.deny) or any(action != "allow" for _, action, _ in self.pii)
-        """Whether the policy can block or change a request."""
+        """True if the policy can block or change a request."""
 
 
 class CompiledPolicies:

@@ -99,7 +99,7 @@ class AcceptedRequest:
 
     @property
     def may_stream(self) -> bool:
-        """Whether the body may request a stream."""
+        """True if the body may request a stream."""
         return _STREAM in self.body
 
 

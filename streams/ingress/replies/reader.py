@@ -45,7 +45,7 @@ class Reply:
     retry_after_ms: int | None
     body: bytes
     streamed: bool = False
-    """Whether the answer was requested as a stream."""
+    """True if the answer was requested as a stream."""
 
 
 @frozen_slots

@@ -74,7 +74,7 @@ class StreamBuffer:
 
     @property
     def ended(self) -> bool:
-        """Whether no more chunks can follow."""
+        """True if no more chunks can follow."""
         return self._end is not None or self._is_interrupted
 
     async def after(self, number: int) -> AsyncIterator[tuple[int, bytes]]:
