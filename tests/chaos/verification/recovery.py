@@ -12,7 +12,7 @@ _ANSWERED = 200
 
 @dataclass(frozen=True, slots=True)
 class FaultTimes:
-    """When a fault started, was undone by the harness, and when a later request was in ClickHouse; epoch seconds.
+    """Times of a fault in epoch seconds: its start, its undoing by the harness, and a later request in ClickHouse.
 
     A kill is undone at once, because the process is restarted by its supervisor.
     """
