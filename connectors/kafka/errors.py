@@ -1,13 +1,13 @@
-"""What can go wrong between us and Kafka.
+"""Error tree of the Kafka connector.
 
 ::
 
     KafkaFaultError
-    ├── BrokerUnavailableError   nobody answers, or not in time
-    │   └── SecurityError        somebody answers, and we do not let each other in
+    ├── BrokerUnavailableError   no broker answers, or not in time
+    │   └── SecurityError        TLS, login or authorization fails
     ├── NoSuchTopicError         the topic, or that partition of it, does not exist
-    ├── TopicMismatchError       the topic exists, but not as it has to be
-    └── RecordRefusedError       the broker, or its limits, say no to this very record
+    ├── TopicMismatchError       a topic exists with another configuration
+    └── RecordRefusedError       the broker or a limit refuses this record
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ REFUSALS = (
     MessageSizeTooLargeError,
     PolicyViolationError,
     TopicAuthorizationFailedError,
-    UnknownError,  # what the client makes of INVALID_RECORD, such as no key for a compacted topic
+    UnknownError,  # the client's error for INVALID_RECORD, for example a missing key in a compacted topic
 )
-"""What a broker says that will not take this record into that topic, however often it is asked."""
+"""Errors of a broker that refuses a record for good: sending it again is useless."""
 
 
 class KafkaFaultError(UserError):
-    """Any of these. The message is one sentence that says what to do, without a record's content."""
+    """Base of all errors of Kafka. The message is one sentence that says what to do, without a record's content."""
 
 
 class BrokerUnavailableError(KafkaFaultError):
-    """Kafka does not answer, or did not in time. A record that was being sent may be on the log, or yet get there."""
+    """Kafka does not answer in time. A record that was being sent may have been written, or may still be."""
 
 
 class SecurityError(BrokerUnavailableError):
-    """The encryption, the login or a permission is wrong; the sentence names the setting. Nothing was sent."""
+    """Encryption, login or a permission is wrong; the sentence names the setting. Nothing was sent."""
 
 
 class NoSuchTopicError(KafkaFaultError):
@@ -49,8 +49,8 @@ class NoSuchTopicError(KafkaFaultError):
 
 
 class TopicMismatchError(KafkaFaultError):
-    """A topic exists with other partitions or another cleanup than it must have. One sentence for each, by line."""
+    """Topics exist with other partitions, replicas or configuration than configured. One line for each topic."""
 
 
 class RecordRefusedError(KafkaFaultError):
-    """The record is too large, or breaks a rule of its topic. Sending it again is useless."""
+    """The record is too large, or violates a rule of its topic. Sending it again is useless."""

@@ -1,4 +1,4 @@
-"""Who reads what: whether every partition has a worker, and how far the workers are behind."""
+"""Consumer groups: partitions without a worker, and lag."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from schemas.kafka.stages import STAGES
 from schemas.kafka.topics import Topic, Topics
 
 _NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
-"""A broker that has just started, or a coordinator that moves: for a moment the group has nobody to ask."""
+"""Errors while a broker has just started or the coordinator moves: the group has no coordinator for a moment."""
 _RETRY_S = 0.1
 
-Place = tuple[str, int]
-"""A topic and a partition of it."""
+PartitionName = tuple[str, int]
+"""Topic and partition number."""
 
 
 class Groups:
-    """Answers which stages are complete, over one connection that stays open."""
+    """Looks up the stages' missing partitions over one connection that stays open."""
 
     def __init__(self, bootstrap: KafkaAddress) -> None:
         self._bootstrap = bootstrap
         self._client: AIOKafkaAdminClient | None = None
         self._opening = asyncio.Lock()
 
-    async def missing(self, topics: Topics, stages: Iterable[str] = STAGES) -> dict[str, list[Place]]:
-        """For each stage, the partitions that no worker of it has; all of them while its group is rebalancing.
+    async def missing(self, topics: Topics, stages: Iterable[str] = STAGES) -> dict[str, list[PartitionName]]:
+        """Return the partitions of each stage that no worker has; all of them while its group is rebalancing.
 
         Raises:
             BrokerUnavailableError: Kafka does not answer within 5 s.
@@ -53,7 +53,7 @@ class Groups:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 assigned = await _assignments(self._client, groups.values())
         return {
-            stage: [place for place in _places(topics.sources_of(stage)) if place not in assigned[group]]
+            stage: [name for name in _partition_names(topics.sources_of(stage)) if name not in assigned[group]]
             for stage, group in groups.items()
         }
 
@@ -64,8 +64,8 @@ class Groups:
             await client.close()
 
 
-async def group_assignments(bootstrap: KafkaAddress, group: str) -> set[Place]:
-    """Every partition that a member of the group has; none unless the group is stable.
+async def group_assignments(bootstrap: KafkaAddress, group: str) -> set[PartitionName]:
+    """Return every partition that a member of the group has; none unless the group is stable.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
@@ -75,18 +75,18 @@ async def group_assignments(bootstrap: KafkaAddress, group: str) -> set[Place]:
         return (await _assignments(client, [group]))[group]
 
 
-async def lag(bootstrap: KafkaAddress, group: str, topics: Iterable[Topic]) -> dict[Place, int]:
-    """How many records of each partition the group has not committed; all there are, where it never committed.
+async def lag(bootstrap: KafkaAddress, group: str, topics: Iterable[Topic]) -> dict[PartitionName, int]:
+    """Return the number of uncommitted records of each partition; all records where the group never committed.
 
-    A partition that does not exist is left out.
+    A partition that does not exist is omitted.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
 
     """
-    places = _places(topics)
+    names = _partition_names(topics)
     async with admin_client(bootstrap) as client, translate_errors(bootstrap):
-        partitions = await _existing(client, places)
+        partitions = await _existing(client, names)
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             committed = await _committed(client, group, partitions)
         first, end = await _bounds(bootstrap, partitions)
@@ -105,10 +105,10 @@ async def _committed(
             return {at: kept.offset for at, kept in found.items() if kept.offset >= 0}
 
 
-async def _existing(client: AIOKafkaAdminClient, places: list[Place]) -> list[TopicPartition]:
-    described = await client.describe_topics(sorted({topic for topic, _ in places}))
+async def _existing(client: AIOKafkaAdminClient, names: list[PartitionName]) -> list[TopicPartition]:
+    described = await client.describe_topics(sorted({topic for topic, _ in names}))
     found = {(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]}
-    return [TopicPartition(*place) for place in places if place in found]
+    return [TopicPartition(*name) for name in names if name in found]
 
 
 async def _bounds(
@@ -122,13 +122,13 @@ async def _bounds(
         await consumer.stop()
 
 
-async def _assignments(client: AIOKafkaAdminClient, groups: Iterable[str]) -> dict[str, set[Place]]:
-    """What each group holds. One question each: aiokafka 0.14.0 can't read an answer about two groups."""
+async def _assignments(client: AIOKafkaAdminClient, groups: Iterable[str]) -> dict[str, set[PartitionName]]:
+    """Return the partitions of each group. One request each: aiokafka 0.14.0 can't parse a response about several."""
     names = list(groups)
     return dict(zip(names, await asyncio.gather(*(_assigned(client, name) for name in names)), strict=True))
 
 
-async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[Place]:
+async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[PartitionName]:
     try:
         (response,) = await client.describe_consumer_groups([group])
     except _NO_COORDINATOR:
@@ -136,13 +136,13 @@ async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[Place]:
     (description,) = response.to_object()["groups"]
     if description["state"] != "Stable":
         return set()
-    return {place for member in description["members"] for place in _held(member)}
+    return {name for member in description["members"] for name in _held(member)}
 
 
-def _held(member: Mapping[str, Any]) -> set[Place]:
+def _held(member: Mapping[str, Any]) -> set[PartitionName]:
     assignment = ConsumerProtocolMemberAssignment.decode(member["member_assignment"])
     return {(at.topic, at.partition) for at in assignment.partitions()}
 
 
-def _places(topics: Iterable[Topic]) -> list[Place]:
+def _partition_names(topics: Iterable[Topic]) -> list[PartitionName]:
     return [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]

@@ -1,4 +1,4 @@
-"""How much of what is on the log is not done yet, looked up again and again over connections that stay open."""
+"""Backlog of topics: unfinished records of the groups that read them, measured over connections that stay open."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from schemas.kafka.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class GroupLag:
-    """How a group stands with a topic, in records, over all its partitions."""
+class TopicBacklog:
+    """Progress of a group in a topic, in records over all partitions."""
 
     waiting: int
-    """Not finished: read or not."""
+    """Unfinished records, fetched or not."""
     finished: int
-    """Since the topic's beginning; what counts is by how much it grows."""
+    """Finished records since the topic's first offset; only its growth is meaningful."""
 
 
 class BacklogReader:
-    """Asks for the ends of topics, and for how far groups are with them."""
+    """Reads the end offsets of topics and the committed offsets of their groups."""
 
     def __init__(self, bootstrap: KafkaAddress) -> None:
         self._bootstrap = bootstrap
         self._admin: AIOKafkaAdminClient | None = None
         self._reader: AIOKafkaConsumer | None = None
 
-    async def measure(self, topics: Mapping[str, Sequence[Topic]]) -> dict[str, GroupLag]:
-        """Say by the name of each topic how the group that reads it stands. One call at a time.
+    async def measure(self, topics: Mapping[str, Sequence[Topic]]) -> dict[str, TopicBacklog]:
+        """Return the progress of the group of each topic, by topic name. One call at a time.
 
-        A worker may end records in any order and tell with its commit how many it has ended beyond it: a number as the
-        commit's metadata. Without one, a record that takes long makes all behind it count as waiting.
+        A worker finishes records in any order. Its commit's metadata is the number of records finished after the
+        committed offset; without it, one slow record would make all records after it count as waiting.
 
         Args:
             topics: by the group that reads them.
@@ -55,14 +55,16 @@ class BacklogReader:
             await self._connect()
             assert self._admin is not None
             assert self._reader is not None
-            places = {group: _places(read) for group, read in topics.items()}
-            ends = await self._reader.end_offsets([place for each in places.values() for place in each])
+            partitions = {group: _partitions(read) for group, read in topics.items()}
+            ends = await self._reader.end_offsets([partition for each in partitions.values() for partition in each])
             found = await asyncio.gather(
-                *(self._admin.list_consumer_group_offsets(group, partitions=each) for group, each in places.items())
+                *(self._admin.list_consumer_group_offsets(group, partitions=each) for group, each in partitions.items())
             )
-        kept = {place: told for each in found for place, told in each.items()}
+        committed = {partition: at for each in found for partition, at in each.items()}
         return {
-            topic.name: _sum(ends, kept, [TopicPartition(topic.name, number) for number in range(topic.partitions)])
+            topic.name: _sum(
+                ends, committed, [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+            )
             for read in topics.values()
             for topic in read
         }
@@ -89,19 +91,21 @@ class BacklogReader:
             self._reader = reader
 
 
-def _places(topics: Sequence[Topic]) -> list[TopicPartition]:
+def _partitions(topics: Sequence[Topic]) -> list[TopicPartition]:
     return [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
 
 
 def _sum(
-    ends: Mapping[TopicPartition, int], kept: Mapping[TopicPartition, OffsetAndMetadata], places: list[TopicPartition]
-) -> GroupLag:
+    ends: Mapping[TopicPartition, int],
+    committed: Mapping[TopicPartition, OffsetAndMetadata],
+    partitions: list[TopicPartition],
+) -> TopicBacklog:
     waiting = finished = 0
-    for place in places:
-        told = kept.get(place)
-        if told is None or told.offset < 0:  # nobody has committed yet, so how many there are is not known from here
+    for partition in partitions:
+        commit = committed.get(partition)
+        if commit is None or commit.offset < 0:  # no commit yet: the number of unfinished records is unknown
             continue
-        done = told.offset + (int(told.metadata) if told.metadata.isdecimal() else 0)
+        done = commit.offset + (int(commit.metadata) if commit.metadata.isdecimal() else 0)
         finished += done
-        waiting += max(0, ends[place] - done)
-    return GroupLag(waiting, finished)
+        waiting += max(0, ends[partition] - done)
+    return TopicBacklog(waiting, finished)

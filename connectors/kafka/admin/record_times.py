@@ -1,4 +1,4 @@
-"""When records were written."""
+"""Timestamps of records."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from schemas.kafka.topics import Topic
 
 
 async def earliest_record_since(bootstrap: KafkaAddress, topics: Iterable[Topic], since_ms: int) -> int | None:
-    """The time of the oldest record on these topics that is not older than ``since_ms``; None if there is none.
+    """Return the timestamp of the oldest record in these topics since ``since_ms``; None if there is none.
 
-    Both in milliseconds since 1970, by the clocks of those who wrote.
+    Both are milliseconds since the epoch, by the clocks of the producers.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.
@@ -22,8 +22,8 @@ async def earliest_record_since(bootstrap: KafkaAddress, topics: Iterable[Topic]
     """
     async with translate_errors(bootstrap), admin_client(bootstrap) as client:
         described = await client.describe_topics([topic.name for topic in topics])
-        places = [(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
-        found = await _offsets(bootstrap, {TopicPartition(*place): since_ms for place in places}) if places else {}
+        names = [(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
+        found = await _offsets(bootstrap, {TopicPartition(*name): since_ms for name in names}) if names else {}
     return min((record.timestamp for record in found.values() if record is not None), default=None)
 
 

@@ -1,4 +1,4 @@
-"""Whether every partition has its leader and all of its copies."""
+"""Replication status of a cluster: partitions without a leader or with too few in-sync replicas."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from schemas.kafka.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """How a cluster stands. Partitions are told as topic and number."""
+    """Number of brokers, and unhealthy partitions as topic and number."""
 
     brokers: int
     leaderless: tuple[tuple[str, int], ...]
-    """Nothing can be written to these, or read from them."""
+    """Partitions that can't be written or read."""
     lagging: tuple[tuple[str, int], ...]
-    """Under-replicated: a copy is missing or behind, so that fewer brokers may be lost than configured."""
+    """Under-replicated partitions: a replica is missing or behind, so that fewer brokers may fail than configured."""
 
 
 async def replica_status(bootstrap: KafkaAddress, topics: Iterable[Topic]) -> ReplicaStatus:
-    """How the cluster stands, of these topics; those that do not exist are left out.
+    """Return the status of these topics; those that do not exist are omitted.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer within 5 s.

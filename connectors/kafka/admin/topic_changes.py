@@ -1,4 +1,4 @@
-"""Change topics that exist into what they should be, as far as Kafka can do so in place."""
+"""Changes of existing topics to their configuration, as far as Kafka can apply them in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from connectors.kafka.errors import KafkaFaultError
 from schemas.kafka.topics import Topic
 
 _OF_THE_TOPIC = 1
-"""Kafka's number for a configuration that was set on the topic itself."""
+"""Kafka's number of the source of a configuration that was set on the topic itself."""
 
 _VISIBLE_TIMEOUT_S = 10.0
 _POLL_S = 0.05
@@ -27,14 +27,14 @@ Changes = Mapping[str, list[Difference]]
 async def alter_topics(
     bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication
 ) -> dict[str, list[Difference]]:
-    """Give existing topics their configuration and the partitions that they lack; what was changed, by topic.
+    """Set the configuration of existing topics, and add missing partitions; return the changes by topic.
 
-    Copies stay as they are, and partitions are never taken away: ``ensure_topics`` names these. A shorter retention
-    deletes at once what is older. Records with a key that come after new partitions may go to another one than before.
+    Replicas stay as they are, and partitions are never removed: ``ensure_topics`` reports these. A shorter retention
+    deletes older records at once. After new partitions, records with a key may go to another partition than before.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
-        KafkaFaultError: Kafka will not change one.
+        KafkaFaultError: Kafka refuses a change.
 
     """
     right = {topic.name: desired_spec(topic, replication) for topic in topics}
@@ -54,16 +54,16 @@ async def _alterable(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]
 
 
 async def _wait_until_visible(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> None:
-    """Wait until the brokers tell of the change as well: the controller's word reaches them a moment later."""
+    """Wait until the brokers report the change, which reaches them a moment after the controller."""
     deadline = time.monotonic() + _VISIBLE_TIMEOUT_S
     while right and (unseen := await _alterable(client, right)):
         if time.monotonic() > deadline:
-            raise KafkaFaultError(f"Kafka took the change of topic {min(unseen)} and does not show it; try again")
+            raise KafkaFaultError(f"Kafka accepted the change of topic {min(unseen)} but does not report it; try again")
         await asyncio.sleep(_POLL_S)
 
 
 async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, TopicSpec]) -> None:
-    """Set what differs. Kafka forgets what such a request leaves out: what else was set on a topic goes with it."""
+    """Set what differs. Such a request replaces all configuration of a topic, so it repeats what else was set."""
     changed = {
         name: {each.setting: each.wanted for each in differing if each.setting != "partitions"}
         for name, differing in changes.items()
@@ -81,7 +81,7 @@ async def _configure(client: AIOKafkaAdminClient, changes: Changes, right: Mappi
     for response in await client.alter_configs(resources):
         for code, message, _kind, name in response.resources:
             if code:
-                raise KafkaFaultError(f"Kafka will not change topic {name}: {message or f'error {code}'}")
+                raise KafkaFaultError(f"Kafka refuses to change topic {name}: {message or f'error {code}'}")
 
 
 async def _extend(client: AIOKafkaAdminClient, changes: Changes, right: Mapping[str, TopicSpec]) -> None:

@@ -1,4 +1,4 @@
-"""What a topic is and what it should be: its partitions, its copies, its configuration. Compares; asks nobody."""
+"""Specification of a topic: partitions, replicas and configuration, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from schemas.kafka.topics import HOUR, MAX_MESSAGE_BYTES, Topic
 
 SAFE_REPLICATION_FACTOR = 3
-"""With so many, a record is acknowledged by two brokers, and one may be down."""
+"""With this many replicas a record is acknowledged by two brokers, and one may be down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """How many brokers hold each record, and how many of them must have it before it counts as written."""
+    """Number of brokers that store each record, and that must have it before it is acknowledged."""
 
     factor: int = 1
     min_insync: int = 0
-    """0: two where there are three copies or more, else one."""
+    """0 means two with three replicas or more, otherwise one."""
 
     @property
     def in_sync(self) -> int:
@@ -27,18 +27,18 @@ class Replication:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as a broker holds it, or shall."""
+    """A topic as it exists, or as it should be."""
 
     partitions: int
-    copies: int
-    """Of the partition that has the fewest."""
+    replicas: int
+    """Replicas of the partition that has the fewest."""
     configs: Mapping[str, str]
-    """The topic's own, by Kafka's names."""
+    """The topic's configuration, by Kafka's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which a topic is not as it should be. ``remedy`` says what to do about it."""
+    """One difference between a topic and its specification. ``remedy`` says how to resolve it."""
 
     setting: str
     found: str
@@ -47,7 +47,7 @@ class Difference:
 
     @property
     def alterable(self) -> bool:
-        """Whether Kafka can change it in place, without moving what is there."""
+        """Whether Kafka can change it in place, without moving records."""
         return self.remedy in {_ALTER, _ALTER_OR_KEEP}
 
     def __str__(self) -> str:
@@ -56,14 +56,14 @@ class Difference:
 
 
 _ALTER = "`sluice topics --alter` changes it"
-_ALTER_OR_KEEP = f"{_ALTER}, and kafka.retention_hours says how long to keep what"
-_FEWER = "Kafka takes no partitions away: set kafka.partitions, or delete the topic and run `sluice topics`"
+_ALTER_OR_KEEP = f"{_ALTER}, and kafka.retention_hours sets the retention"
+_FEWER = "Kafka can't remove partitions: set kafka.partitions, or delete the topic and run `sluice topics`"
 _COPIES = "move it with `kafka-reassign-partitions.sh`, or set kafka.replication_factor"
 _CHECKED = ("cleanup.policy", "retention.ms", "max.message.bytes", "min.insync.replicas")
 
 
 def desired_spec(topic: Topic, replication: Replication) -> TopicSpec:
-    """What a topic is created as."""
+    """Return the specification that a topic is created with."""
     configs = {
         "cleanup.policy": topic.cleanup,
         "retention.ms": str(topic.retention_ms),
@@ -71,19 +71,19 @@ def desired_spec(topic: Topic, replication: Replication) -> TopicSpec:
         "min.insync.replicas": str(replication.in_sync),
     }
     if topic.cleanup == "delete":
-        # Kafka deletes whole segments, and a quiet topic would fill its first for a week: personal data must go earlier
+        # Kafka deletes whole segments, and a quiet topic fills one in a week: personal data must be deleted earlier
         configs["segment.ms"] = str(max(topic.retention_ms // 6, HOUR // 6))
     return TopicSpec(topic.partitions, replication.factor, configs)
 
 
 def differences(found: TopicSpec, right: TopicSpec) -> list[Difference]:
-    """All of them. How a topic's segments are cut is its operator's: it is set once, and not compared."""
+    """Return all differences. The segment time is set once and not compared, so that an operator can change it."""
     differing = []
     if found.partitions != right.partitions:
         remedy = _ALTER if found.partitions < right.partitions else _FEWER
         differing.append(Difference("partitions", str(found.partitions), str(right.partitions), remedy))
-    if found.copies != right.copies:
-        differing.append(Difference("replication.factor", str(found.copies), str(right.copies), _COPIES))
+    if found.replicas != right.replicas:
+        differing.append(Difference("replication.factor", str(found.replicas), str(right.replicas), _COPIES))
     for name in _CHECKED:
         is_now, should_be = found.configs.get(name, ""), right.configs[name]
         if is_now != should_be:
@@ -93,7 +93,7 @@ def differences(found: TopicSpec, right: TopicSpec) -> list[Difference]:
 
 
 def describe_differences(topic: str, differing: list[Difference]) -> str:
-    """What is wrong with a topic, and what to do, in one sentence."""
+    """Return a sentence that names a topic's differences and their remedies."""
     faults = ", ".join(map(str, differing))
     remedies = dict.fromkeys(difference.remedy for difference in differing)
     if _ALTER_OR_KEEP in remedies:
@@ -102,7 +102,7 @@ def describe_differences(topic: str, differing: list[Difference]) -> str:
 
 
 def _describe(setting: str, value: str) -> str:
-    """A time with its hours: nobody reads milliseconds."""
+    """Return the value, and a time also in hours."""
     if setting == "retention.ms" and value.isdecimal():
         return f"{value} ({int(value) / HOUR:g} h)"
     return value or "not set"

@@ -1,4 +1,4 @@
-"""Make the topics that are missing, and see that those that exist are what they have to be."""
+"""Creation of missing topics, and the check of existing ones against their specification."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _POLL_S = 0.05
 async def ensure_topics(
     bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication | int = 1
 ) -> list[str]:
-    """Create what is missing; return the names of those created, once all have their leaders.
+    """Create missing topics; return the names of those created, once all partitions have leaders.
 
-    Nothing of a topic that exists is changed, and over one that is not as it should be nothing is created.
+    Existing topics are not changed. If one of them differs from its specification, no topic is created.
 
     Raises:
-        TopicMismatchError: some exist with other partitions, copies or configuration.
+        TopicMismatchError: some exist with other partitions, replicas or configuration.
         BrokerUnavailableError: Kafka does not answer.
-        KafkaFaultError: Kafka will not create one, for example for want of brokers.
+        KafkaFaultError: Kafka refuses to create one, for example because there are too few brokers.
 
     """
     right = _topic_specs(topics, replication)
@@ -43,11 +43,11 @@ async def ensure_topics(
 
 
 async def check_topics(bootstrap: KafkaAddress, topics: Iterable[Topic], replication: Replication | int = 1) -> None:
-    """See that all topics are there, and as they should be; change nothing.
+    """Check that all topics exist as specified; change nothing.
 
     Raises:
         NoSuchTopicError: some do not exist.
-        TopicMismatchError: some exist with other partitions, copies or configuration.
+        TopicMismatchError: some exist with other partitions, replicas or configuration.
         BrokerUnavailableError: Kafka does not answer.
 
     """
@@ -56,14 +56,14 @@ async def check_topics(bootstrap: KafkaAddress, topics: Iterable[Topic], replica
         existing = await topic_specs(client, right)
     _refuse(existing, right)
     if missing := [name for name in right if name not in existing]:
-        raise NoSuchTopicError(f"no such topic: {', '.join(missing)}; run `sluice topics`, which makes it")
+        raise NoSuchTopicError(f"no such topic: {', '.join(missing)}; run `sluice topics` to create it")
 
 
 async def topic_specs(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, TopicSpec]:
-    """Those topics that exist, as they are.
+    """Return the specification of those topics that exist.
 
     Raises:
-        KafkaFaultError: we may not know.
+        KafkaFaultError: Kafka refuses to describe a topic.
 
     """
     parts = await _partitions(client, names)
@@ -76,7 +76,7 @@ async def topic_specs(client: AIOKafkaAdminClient, names: Collection[str]) -> di
 
 
 async def entries_of(client: AIOKafkaAdminClient, names: Collection[str]) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    """The configuration of topics, as the protocol has it: name, value, read-only, source, and more."""
+    """Return the configuration of topics as in the protocol: name, value, read-only, source, and more."""
     if not names:
         return []
     found = []
@@ -84,14 +84,14 @@ async def entries_of(client: AIOKafkaAdminClient, names: Collection[str]) -> lis
     for response in await client.describe_configs(resources):
         for code, message, _kind, name, entries in response.resources:
             if code:
-                told = message or f"error {code}"
-                raise KafkaFaultError(f"Kafka will not tell the configuration of topic {name}: {told}")
+                reason = message or f"error {code}"
+                raise KafkaFaultError(f"Kafka refuses to describe the configuration of topic {name}: {reason}")
             found.append((name, entries))
     return found
 
 
 async def wait_for_leaders(client: AIOKafkaAdminClient, right: Mapping[str, TopicSpec]) -> None:
-    """Wait until clients can write: metadata reaches the brokers a moment after the controller has decided."""
+    """Wait until clients can write: metadata reaches the brokers a moment after the controller."""
     deadline = time.monotonic() + _LEADER_TIMEOUT_S
     while unled := right.keys() - await _has_leaders(client, right):
         if time.monotonic() > deadline:
@@ -100,8 +100,8 @@ async def wait_for_leaders(client: AIOKafkaAdminClient, right: Mapping[str, Topi
 
 
 def _topic_specs(topics: Iterable[Topic], replication: Replication | int) -> dict[str, TopicSpec]:
-    copies = Replication(replication) if isinstance(replication, int) else replication
-    return {topic.name: desired_spec(topic, copies) for topic in topics}
+    wanted = Replication(replication) if isinstance(replication, int) else replication
+    return {topic.name: desired_spec(topic, wanted) for topic in topics}
 
 
 def _refuse(existing: Mapping[str, TopicSpec], right: Mapping[str, TopicSpec]) -> None:
@@ -111,7 +111,7 @@ def _refuse(existing: Mapping[str, TopicSpec], right: Mapping[str, TopicSpec]) -
 
 
 async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """The partitions of those topics that exist."""
+    """Return the partitions of those topics that exist."""
     described = await client.describe_topics(list(names))
     return {topic["topic"]: topic["partitions"] for topic in described if topic["error_code"] == 0}
 
@@ -119,11 +119,11 @@ async def _partitions(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict
 async def _create(client: AIOKafkaAdminClient, missing: Mapping[str, TopicSpec]) -> list[str]:
     if not missing:
         return []
-    new = [NewTopic(name, s.partitions, s.copies, topic_configs=dict(s.configs)) for name, s in missing.items()]
+    new = [NewTopic(name, s.partitions, s.replicas, topic_configs=dict(s.configs)) for name, s in missing.items()]
     response = await client.create_topics(new)
     for name, code, message, *_ in response.topic_errors:
-        if code not in (0, _ALREADY_EXISTS):  # another process may be making the same ones
-            raise KafkaFaultError(f"Kafka will not create topic {name}: {message or f'error {code}'}")
+        if code not in (0, _ALREADY_EXISTS):  # another process may be creating the same topics
+            raise KafkaFaultError(f"Kafka refuses to create topic {name}: {message or f'error {code}'}")
     return [name for name, code, *_ in response.topic_errors if code == 0]
 
 

@@ -1,7 +1,7 @@
-"""Lines before a producer, one for each place that is written to, so that only the first of each waits for room.
+"""Locks that serialize the appends to each partition, so that only one caller per partition waits for room.
 
-Whoever waits for room in a batch, aiokafka wakes with all the others each time that one is sent: 8,000 records of 2 KB
-at once for four partitions cost 430 to 960 us of CPU each and up to 8 s. In line it is 45 us, and 0.4 s.
+aiokafka wakes all callers that wait for room in a batch each time one batch is sent: 8,000 concurrent records of 2 KB
+for four partitions cost 430 to 960 us of CPU each, and took up to 8 s. With the locks it is 45 us, and 0.4 s.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-Place = tuple[str, int | None]
-"""A topic and a partition; None if the key decides."""
+Destination = tuple[str, int | None]
+"""Topic and partition; None if the key selects the partition."""
 
 
-class _PartitionQueue:
+class _CountedLock:
     def __init__(self) -> None:
-        self.first = asyncio.Lock()
-        self.length = 0
+        self.lock = asyncio.Lock()
+        self.users = 0
 
 
 class AppendLocks:
-    """As many as there are places that somebody writes to just now."""
+    """One lock for each destination that is written to at present."""
 
     def __init__(self) -> None:
-        self._lines: dict[Place, _PartitionQueue] = {}
+        self._locks: dict[Destination, _CountedLock] = {}
 
     @asynccontextmanager
     async def acquire(self, topic: str, partition: int | None) -> AsyncIterator[None]:
-        """Stand in the line before a place, and be its first: first come, first served."""
-        place = (topic, partition)
-        line = self._lines.setdefault(place, _PartitionQueue())
-        line.length += 1
+        """Hold the destination's lock during the block. Waiting callers get it in the order of their calls."""
+        destination = (topic, partition)
+        counted = self._locks.setdefault(destination, _CountedLock())
+        counted.users += 1
         try:
-            async with line.first:
+            async with counted.lock:
                 yield
         finally:
-            line.length -= 1
-            if not line.length:
-                del self._lines[place]
+            counted.users -= 1
+            if not counted.users:
+                del self._locks[destination]
 
     def is_locked(self, topic: str, partition: int | None) -> bool:
-        """Whether somebody is in line before a place."""
-        return (topic, partition) in self._lines
+        """Return whether a caller holds the destination's lock or waits for it."""
+        return (topic, partition) in self._locks
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._lines)
+        """Return the number of locks."""
+        return len(self._locks)

@@ -1,4 +1,4 @@
-"""Read partitions by name, without a consumer group: no rebalance ever makes a reader wait."""
+"""Reader of given partitions without a consumer group, so that no rebalance delays it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from connectors.kafka.errors import NoSuchTopicError
 from schemas.kafka.records import ConsumerRecord
 
 _FETCH_WAIT_MS = 100
-"""How long the broker holds a fetch that finds nothing; a record that comes is answered with at once."""
+"""How long the broker holds an empty fetch; a new record is returned at once."""
 _REQUEST_TIMEOUT_MS = 10_000
-"""After this a broker that went away without a word is asked again over a new connection."""
+"""After this time without a response, the request is sent over a new connection."""
 _RETRY_S = 0.2
 
 
 class PartitionReader:
-    """The records of some partitions, from their end (or beginning) when it was started. Outlives broker restarts."""
+    """Reads some partitions from their end, or beginning, at its start. It survives broker restarts."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class PartitionReader:
         """
         self._client = client = AIOKafkaConsumer(
             **client_settings(self._bootstrap),
-            auto_offset_reset="earliest",  # after retention has deleted what we stand at: skip no more than that
+            auto_offset_reset="earliest",  # if retention has deleted the position, skip no more than that
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
@@ -54,7 +54,7 @@ class PartitionReader:
             async with translate_errors(self._bootstrap):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.start()
-                    await self._take_position(client)
+                    await self._seek_to_start(client)
         except BaseException:
             await self.stop()
             raise
@@ -66,7 +66,7 @@ class PartitionReader:
             await client.stop()
 
     async def read(self, timeout_s: float = 1.0) -> list[ConsumerRecord]:
-        """Return what has come, as soon as something has; nothing when the time is over or the broker away."""
+        """Return new records as soon as there are any; an empty list after the timeout or without a broker."""
         if self._client is None:
             raise RuntimeError("the reader is not started")
         try:
@@ -79,7 +79,7 @@ class PartitionReader:
         return [record for records in fetched.values() for record in records]
 
     async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
-        """Read until stopped; never an empty list."""
+        """Yield non-empty lists of records until stopped."""
         while self._client is not None:
             records = await self.read()
             if records:
@@ -92,12 +92,12 @@ class PartitionReader:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _take_position(self, client: AIOKafkaConsumer) -> None:
-        topics = await client._client.fetch_all_metadata()  # noqa: SLF001 - the public way waits for ever on a missing topic
+    async def _seek_to_start(self, client: AIOKafkaConsumer) -> None:
+        topics = await client._client.fetch_all_metadata()  # noqa: SLF001 - the public method waits for ever for a missing topic
         for topic, partition in self._partitions:
             if partition not in (topics.partitions_for_topic(topic) or ()):
                 raise NoSuchTopicError(f"topic {topic}, partition {partition}, does not exist at {self._bootstrap}")
         client.assign(self._partitions)
-        ask = client.end_offsets if self._begin == "end" else client.beginning_offsets
-        for partition, offset in (await ask(self._partitions)).items():
+        offsets_of = client.end_offsets if self._begin == "end" else client.beginning_offsets
+        for partition, offset in (await offsets_of(self._partitions)).items():
             client.seek(partition, offset)

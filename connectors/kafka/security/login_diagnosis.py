@@ -1,4 +1,4 @@
-"""Why Kafka does not let us in. The client's own error only says that it could not, so it is tried once more here."""
+"""Diagnosis of failed connections: connects once more to find the cause, which the client's own error does not name."""
 
 from __future__ import annotations
 
@@ -28,19 +28,17 @@ _FORBIDDEN = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, Clus
 
 
 async def diagnose_login(settings: Mapping[str, Any], error: Exception) -> BrokerUnavailableError:
-    """What is to be said of a failure to talk to Kafka, in one sentence; takes two seconds more at most.
+    """Return the error that describes a failure to reach Kafka in one sentence. This takes at most two seconds more.
 
     Args:
-        settings: what the client was made with.
-        error: what it said.
+        settings: the client's settings.
+        error: the client's error.
 
     """
     kafka = f"Kafka at {settings['bootstrap_servers']}"
     if isinstance(error, _FORBIDDEN):
-        return SecurityError(
-            f"{kafka} forbids us what we ask ({type(error).__name__}); docs/kafka-security.md has the ACLs"
-        )
-    # who has been silent all the time will be silent again
+        return SecurityError(f"{kafka} denies permission ({type(error).__name__}); docs/kafka-security.md has the ACLs")
+    # after a timeout, another attempt would also time out
     for cause in [] if isinstance(error, TimeoutError) else await _causes(settings):
         if sentence := _sentence(cause, settings):
             return SecurityError(f"{kafka} {sentence}")
@@ -50,7 +48,7 @@ async def diagnose_login(settings: Mapping[str, Any], error: Exception) -> Broke
 
 
 def _sentence(cause: BaseException, settings: Mapping[str, Any]) -> str:
-    """What this cause means; empty if it is none of these."""
+    """Return the explanation of a cause; empty if it is unknown."""
     protocol, mechanism = settings.get("security_protocol", "PLAINTEXT"), settings.get("sasl_mechanism")
     match cause:
         case SaslAuthenticationFailed() if mechanism == "OAUTHBEARER":
@@ -63,11 +61,11 @@ def _sentence(cause: BaseException, settings: Mapping[str, Any]) -> str:
             return f"wants no login there; kafka.security.security_protocol is {protocol}, and its listener has another"
         case ssl.SSLCertVerificationError():
             return (
-                f"has a certificate that we do not trust ({cause.verify_message}); kafka.security.ssl_cafile names"
-                " who must have signed it"
+                f"has an untrusted certificate ({cause.verify_message}); kafka.security.ssl_cafile must name"
+                " the CA that signed it"
             )
         case ssl.SSLError() if "ALERT" in (cause.reason or ""):
-            return f"does not accept our certificate ({cause.reason}); check kafka.security.ssl_certfile"
+            return f"rejects our certificate ({cause.reason}); check kafka.security.ssl_certfile"
         case ssl.SSLError() | ConnectionResetError() | BrokenPipeError() | KafkaConnectionError():
             return (
                 f"closes the connection before it answers; kafka.security.security_protocol is {protocol},"
@@ -77,7 +75,7 @@ def _sentence(cause: BaseException, settings: Mapping[str, Any]) -> str:
 
 
 async def _causes(settings: Mapping[str, Any]) -> list[BaseException]:
-    """Why each broker can't be talked to, the innermost reason of each first."""
+    """Return the causes of each broker's failure, the innermost of each first."""
     found: list[BaseException] = []
     try:
         async with asyncio.timeout(_PROBE_S):

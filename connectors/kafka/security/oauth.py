@@ -1,4 +1,4 @@
-"""Tokens for OAUTHBEARER: asked for once, used by every client of the process until shortly before they expire."""
+"""Access tokens for OAUTHBEARER, shared by all clients of the process until shortly before they expire."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from connectors.http_client import HttpClient, NoResponseError, Response
 from connectors.kafka.security.settings import OAuth
 
 _TIMEOUT_S = 3.0
-"""Less than a client waits for its connection, so that the sentence is about the token."""
-_LARGEST_BYTES = 256 * 1024
-_ASK_AGAIN_S = 2.0
-"""After a failure: clients that try again and again must not be a flood at the endpoint."""
-_SPARE_S = 60.0
-"""A token is renewed so long before it expires, but never before four fifths of its life."""
+"""Less than a client's connect timeout, so that the error is about the token."""
+_MAX_RESPONSE_BYTES = 256 * 1024
+_RETRY_S = 2.0
+"""Least time between requests after a failure, so that retrying clients do not flood the endpoint."""
+_RENEW_BEFORE_S = 60.0
+"""A token is renewed this long before it expires, but not before four fifths of its lifetime."""
 
 
 class TokenError(AuthenticationFailedError):  # type: ignore[misc]
-    """There is no token, for a reason in one sentence. A KafkaError, so that a client that runs tries again."""
+    """No token could be obtained; the message is one sentence. A KafkaError, so that running clients try again."""
 
 
 @functools.cache
 def token_source(oauth: OAuth) -> TokenSource:
-    """The one source of these tokens in this process."""
+    """Return the process's token source for these settings."""
     return TokenSource(oauth)
 
 
 class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
-    """Client credentials in, access tokens out. Serves several event loops: a consumer of Faust has its own."""
+    """Obtains access tokens with client credentials. It can be used from several event loops."""
 
     def __init__(self, oauth: OAuth) -> None:
         self._oauth = oauth
         self._token = ""
-        self._asked_at = self._renew_at = 0.0
+        self._requested_at = self._renew_at = 0.0
         self._failure: tuple[float, TokenError] | None = None
 
     async def token(self) -> str:
-        """A token that is good for a while yet.
+        """Return a token that is not about to expire.
 
         Raises:
-            TokenError: the endpoint does not answer within 3 s, refuses, or says something else.
+            TokenError: the endpoint does not answer within 3 s, refuses, or returns an invalid response.
 
         """
         now = time.monotonic()
         if now >= self._renew_at:
-            if self._failure and now < self._failure[0] + _ASK_AGAIN_S:
+            if self._failure and now < self._failure[0] + _RETRY_S:
                 raise TokenError(str(self._failure[1]))
             try:
-                self._token, lifetime_s = _read(self._oauth, await self._ask())
+                self._token, lifetime_s = _read(self._oauth, await self._request())
             except TokenError as error:
                 self._failure = time.monotonic(), error
                 raise
-            self._asked_at, self._renew_at = now, now + max(lifetime_s - _SPARE_S, lifetime_s * 0.8)
+            self._requested_at, self._renew_at = now, now + max(lifetime_s - _RENEW_BEFORE_S, lifetime_s * 0.8)
         return self._token
 
     def forget(self) -> None:
-        """Kafka refuses this token, though it has not expired: the next one may be signed with another key."""
-        if time.monotonic() >= self._asked_at + _ASK_AGAIN_S:
+        """Discard a token that Kafka rejects before its expiry: the next one may be signed with another key."""
+        if time.monotonic() >= self._requested_at + _RETRY_S:
             self._renew_at = 0.0
 
-    async def _ask(self) -> Response:
+    async def _request(self) -> Response:
         oauth, form = self._oauth, {"grant_type": "client_credentials"}
         if oauth.scope:
             form["scope"] = oauth.scope
@@ -83,11 +83,11 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
                 httpx.URL(oauth.token_endpoint_url),
                 urlencode(form).encode(),
                 timeout_s=_TIMEOUT_S,
-                limit_bytes=_LARGEST_BYTES,
+                limit_bytes=_MAX_RESPONSE_BYTES,
             )
         except NoResponseError as error:
             raise TokenError(
-                f"no token for Kafka: {_place(oauth)} gives no answer ({error.error_type});"
+                f"no token for Kafka: {_origin(oauth)} does not answer ({error.error_type});"
                 " kafka.security.oauth.token_endpoint_url names it"
             ) from error
         finally:
@@ -95,10 +95,10 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
 
 
 def _read(oauth: OAuth, response: Response) -> tuple[str, float]:
-    """The token, and for how many seconds it is good; 0 if nobody says, so that each connection asks anew."""
+    """Return the token and its lifetime in seconds; 0 if it is unknown, so that each connection requests a new one."""
     if response.status != httpx.codes.OK:
         raise TokenError(
-            f"no token for Kafka: {_place(oauth)} refuses client {oauth.client_id!r} with status {response.status};"
+            f"no token for Kafka: {_origin(oauth)} refuses client {oauth.client_id!r} with status {response.status};"
             " check client_id, client_secret and scope under kafka.security.oauth"
         )
     try:
@@ -108,12 +108,12 @@ def _read(oauth: OAuth, response: Response) -> tuple[str, float]:
         token, lifetime_s = "", 0.0
     if not isinstance(token, str) or not token:
         raise TokenError(
-            f"no token for Kafka: {_place(oauth)} answers without an access_token;"
+            f"no token for Kafka: {_origin(oauth)} answers without an access_token;"
             " is kafka.security.oauth.token_endpoint_url the token endpoint?"
         )
     return token, lifetime_s
 
 
-def _place(oauth: OAuth) -> str:
+def _origin(oauth: OAuth) -> str:
     url = httpx.URL(oauth.token_endpoint_url)
     return f"{url.scheme}://{url.netloc.decode()}"

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from connectors.kafka import BacklogReader, BrokerUnavailableError, KafkaProducer
-from connectors.kafka.admin.lag import GroupLag
+from connectors.kafka.admin.lag import TopicBacklog
 from connectors.kafka.embedded.broker import EmbeddedBroker
 from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
@@ -43,7 +43,10 @@ async def test_backlog_counts_unfinished_records_of_each_topic(
 
     found = await backlog.measure({group: topics.sources_of("call")})
 
-    assert found == {routed.topic: GroupLag(waiting=3, finished=7), batch.topic: GroupLag(waiting=8, finished=2)}
+    assert found == {
+        routed.topic: TopicBacklog(waiting=3, finished=7),
+        batch.topic: TopicBacklog(waiting=8, finished=2),
+    }
 
 
 async def test_backlog_without_commits_is_zero(topics: Topics, backlog: BacklogReader) -> None:
@@ -51,7 +54,7 @@ async def test_backlog_without_commits_is_zero(topics: Topics, backlog: BacklogR
         {topics.group(stage): topics.sources_of(stage) for stage in ("filter", "route", "call")}
     )
 
-    assert set(found.values()) == {GroupLag(0, 0)}
+    assert set(found.values()) == {TopicBacklog(0, 0)}
     assert topics.batch.requests.name in found
 
 

@@ -39,8 +39,8 @@ def test_segment_time_and_other_settings_are_not_compared() -> None:
     ("shape", "said", "alterable"),
     [
         (found(partitions=2), "partitions is 2 and should be 4; `sluice topics --alter` changes it", True),
-        (found(partitions=9), "partitions is 9 and should be 4; Kafka takes no partitions away: set kafka", False),
-        (found(copies=1), "replication.factor is 1 and should be 3; move it with `kafka-reassign", False),
+        (found(partitions=9), "partitions is 9 and should be 4; Kafka can't remove partitions: set kafka", False),
+        (found(replicas=1), "replication.factor is 1 and should be 3; move it with `kafka-reassign", False),
         (configured(cleanup_policy="compact"), "cleanup.policy is compact and should be delete; `sluice", True),
         (configured(min_insync_replicas="1"), "min.insync.replicas is 1 and should be 2; `sluice", True),
         (configured(max_message_bytes="1"), "max.message.bytes is 1 and should be ", True),
@@ -60,7 +60,7 @@ def test_difference_names_found_and_wanted_value_and_remedy(shape: TopicSpec, sa
 
 
 def test_description_of_a_topic_repeats_no_remedy() -> None:
-    shape = dataclasses.replace(configured(retention_ms="1", cleanup_policy="compact"), partitions=2, copies=1)
+    shape = dataclasses.replace(configured(retention_ms="1", cleanup_policy="compact"), partitions=2, replicas=1)
 
     said = describe_differences("t", differences(shape, RIGHT))
 

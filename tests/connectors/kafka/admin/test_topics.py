@@ -42,7 +42,7 @@ async def test_topic_is_created_with_its_configuration(broker: EmbeddedBroker, t
     found = await shape(broker, topics.requests.name)
 
     assert found is not None
-    assert (found.partitions, found.copies) == (4, 1)
+    assert (found.partitions, found.replicas) == (4, 1)
     assert found.configs["cleanup.policy"] == "delete"
     assert found.configs["retention.ms"] == str(6 * HOUR)
     assert found.configs["segment.ms"] == str(HOUR)
@@ -84,7 +84,7 @@ async def test_other_replication_factor_is_a_mismatch(broker: EmbeddedBroker, to
 async def test_more_replicas_than_brokers_is_an_error(broker: EmbeddedBroker, topics: Topics) -> None:
     lonely = topic(topics.prefix + "copies")
 
-    with pytest.raises(KafkaFaultError, match=f"^Kafka will not create topic {lonely.name}: .*replication factor"):
+    with pytest.raises(KafkaFaultError, match=f"^Kafka refuses to create topic {lonely.name}: .*replication factor"):
         await ensure_topics(broker.bootstrap_servers, [lonely], 3)
 
 

@@ -134,7 +134,7 @@ async def test_unreachable_token_endpoint_is_an_error_that_names_the_setting() -
         {"token_endpoint_url": "http://127.0.0.1:1/token", "client_id": CLIENT, "client_secret": SECRET}
     )
 
-    with pytest.raises(TokenError, match=r"http://127\.0\.0\.1:1 gives no answer \(network\); kafka\.security\.oauth"):
+    with pytest.raises(TokenError, match=r"http://127\.0\.0\.1:1 does not answer \(network\); kafka\.security\.oauth"):
         await TokenSource(settings).token()
 
 
