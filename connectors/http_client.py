@@ -14,6 +14,7 @@ import contextlib
 import errno
 import functools
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 
@@ -221,8 +222,15 @@ def to_no_response_error(error: Exception) -> NoResponseError:
 
 
 def _reason(cause: Exception) -> str:
-    """Describe an exception: the operating system's text for an error number, else its class and message."""
-    number = cause.errno if isinstance(cause, OSError) else None
+    """Describe an exception of the transport without the server's host and address, because callers read it."""
+    inner = getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None) or cause
+    if isinstance(inner, ssl.SSLError):
+        return f"TLS: {getattr(inner, 'verify_message', None) or inner.reason}"
+    number = inner.errno if isinstance(inner, OSError) else None
     if number is not None and number in errno.errorcode:
         return os.strerror(number).lower()
+    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+        return "unknown host name"
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return type(cause).__name__
     return f"{type(cause).__name__} {str(cause)[:200]}".rstrip()

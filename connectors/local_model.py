@@ -4,7 +4,7 @@ It needs no key. It is installed in a virtual environment of its own (`make mode
 other server. Measured on two cores: it answers 1.6 s after its start and uses 270 MB.
 
 It lives in a virtual environment of its own (`make model`), since it is a server to us, as any other would be.
-Measured on two cores: it answers 1.6 s after its start, and holds 270 MB.
+Measured on two cores: it answers 1.6 s after its start, and uses 270 MB.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A parameter that would change the meaning of an answer and has no equivalent at the provider is an error that names the
 parameter. A hint without an equivalent is dropped, and the drop is recorded. No value is clamped.
 
-What would change the meaning of an answer and can't be said in the provider's words is an error that names the
-parameter. A hint that can't be said is dropped, and the drop is recorded. Nothing is ever clamped.
+A parameter that would change the meaning of an answer and has no equivalent at the provider is an error that names the
+parameter. A hint without an equivalent is dropped, and the drop is recorded. No value is clamped.
 """
 
 from __future__ import annotations

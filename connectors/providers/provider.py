@@ -95,7 +95,7 @@ class ProviderError(Exception):
         self.changes: tuple[Change, ...] = ()
         """Translated and dropped parameters."""
         self.rates: RateState | None = None
-        """What the provider said of its rate limits."""
+        """Rate limits from the response headers."""
         self.key_index: int | None = None
         """Which of several keys was used, from 0."""
         self.retry_with_other_key = False

@@ -49,7 +49,7 @@ ERROR_MAPPINGS: dict[ErrorType, ErrorMapping] = {
     "not_found": ErrorMapping(404, "invalid_request_error", "model_not_found", "the provider does not know the model"),
     "timeout": ErrorMapping(504, "server_error", "timeout", "the provider did not answer in time, try again"),
     "server": ErrorMapping(502, "server_error", "server", "the provider failed, try again"),
-    "network": ErrorMapping(502, "server_error", "network", "the provider can't be reached, try again later"),
+    "network": ErrorMapping(502, "server_error", "network", "the connection to the provider failed"),
 }
 
 QUOTED_ERRORS: frozenset[ErrorType] = frozenset(
@@ -91,7 +91,8 @@ def to_failure(error_type: ErrorType, message: str, retry_after_s: float | None,
 
     Args:
         error_type: type of the error.
-        message: the provider's message; quoted only for ``QUOTED_ERRORS``.
+        message: the provider's message; quoted only for ``QUOTED_ERRORS``. For a network error it is our own: it names
+            the provider and the reason, and replaces the general sentence.
         retry_after_s: the provider's hint.
         param: the invalid parameter; the message is then our own, and is returned as it is.
 
@@ -105,7 +106,7 @@ def to_failure(error_type: ErrorType, message: str, retry_after_s: float | None,
         status=mapping.status,
         type=mapping.type,
         code=mapping.code,
-        message=mapping.sentence + quote,
+        message=message if error_type == "network" and message else mapping.sentence + quote,
         retry_after_ms=math.ceil(retry_after_s * 1000) if retry_after_s is not None else None,
     )
 

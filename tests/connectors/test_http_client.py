@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import inspect
+import ssl
 
 import aiohttp
 import httpx
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from httpx_aiohttp.transport import AIOHTTP_EXC_MAP
 
-from connectors.http_client import ERROR_TYPE_BY_EXCEPTION, TRANSPORT_ERRORS, to_no_response_error
+from connectors.http_client import (
+    ERROR_TYPE_BY_EXCEPTION,
+    TRANSPORT_ERRORS,
+    HttpClient,
+    NoResponseError,
+    to_no_response_error,
+)
 from schemas.events.vocabulary import ErrorType
 
 EXPECTED: dict[type[Exception], ErrorType] = {
@@ -71,3 +79,25 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
 )
 def test_what_may_have_been_done_is_told_apart_from_what_was_not(cause: Exception, expected: str) -> None:
     assert to_no_response_error(cause).error_type == expected
+
+
+async def test_message_of_a_refused_connection_is_the_reason_without_the_address() -> None:
+    client = HttpClient({}, 1)
+
+    with pytest.raises(NoResponseError) as caught:
+        await client.post(httpx.URL("http://127.0.0.1:1/v1"), b"{}", timeout_s=5.0)
+    await client.close()
+
+    assert str(caught.value) == "connection refused"
+
+
+def test_message_of_an_unverified_certificate_is_the_reason_without_the_host() -> None:
+    refused = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refused.verify_message = "self-signed certificate"
+    key = ConnectionKey(
+        "internal.example", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+    )
+
+    error = to_no_response_error(aiohttp.ClientConnectorCertificateError(key, refused))
+
+    assert str(error) == "TLS: self-signed certificate"

@@ -33,34 +33,34 @@ def write_request(call: ProviderCall, default_max_tokens: int, version: str) -> 
     """
     traits = traits_of(call.model)
     applied = CHAT.apply(call.body, call.model)
-    asked, changes = applied.transform, applied.changes
-    wire: JsonObject = {"model": call.model, "max_tokens": _max_tokens(asked, default_max_tokens, changes)}
+    parameters, changes = applied.transform, applied.changes
+    wire: JsonObject = {"model": call.model, "max_tokens": _max_tokens(parameters, default_max_tokens, changes)}
     wire |= write_messages(call.body["messages"], changes)
     wire |= applied.passed
-    _write_stop(wire, asked, changes)
-    _write_user(wire, asked, changes)
-    write_tools(wire, asked, traits, changes)
-    write_format(wire, asked, traits, changes)
-    write_thinking(wire, asked, traits, changes)
+    _write_stop(wire, parameters, changes)
+    _write_user(wire, parameters, changes)
+    write_tools(wire, parameters, traits, changes)
+    write_format(wire, parameters, traits, changes)
+    write_thinking(wire, parameters, traits, changes)
     _remove_sampling(wire, traits, version, changes)
     if call.stream:
         wire["stream"] = True
     return wire, changes
 
 
-def _max_tokens(asked: Mapping[str, Any], default: int, changes: list[Change]) -> int:
+def _max_tokens(parameters: Mapping[str, Any], default: int, changes: list[Change]) -> int:
     """Return the token limit: Anthropic requires one, so requests without it get the configured one."""
-    limit = asked.get("max_completion_tokens", asked.get("max_tokens"))
+    limit = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
     if limit is None:
         changes.append(Change(param="max_tokens", action="transformed", detail=f"{default} by default"))
         return default
-    if "max_completion_tokens" in asked:
+    if "max_completion_tokens" in parameters:
         changes.append(Change(param="max_completion_tokens", action="renamed", detail="max_tokens"))
     return int(limit)
 
 
-def _write_stop(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
-    stops = asked.get("stop", [])
+def _write_stop(wire: JsonObject, parameters: Mapping[str, Any], changes: list[Change]) -> None:
+    stops = parameters.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     if any(not stop.strip() for stop in stops):
         raise invalid_parameter("stop", "stop contains a blank text, which anthropic does not accept")
@@ -69,12 +69,12 @@ def _write_stop(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change
         changes.append(Change(param="stop", action="renamed", detail="stop_sequences"))
 
 
-def _write_user(wire: JsonObject, asked: Mapping[str, Any], changes: list[Change]) -> None:
+def _write_user(wire: JsonObject, parameters: Mapping[str, Any], changes: list[Change]) -> None:
     """Write the user as a digest: Anthropic requires an opaque id, and callers may send a name or an address."""
-    name = next((name for name in ("safety_identifier", "user") if asked.get(name)), None)
+    name = next((name for name in ("safety_identifier", "user") if parameters.get(name)), None)
     if name is None:
         return
-    wire["metadata"] = {"user_id": hashlib.blake2b(asked[name].encode(), digest_size=16).hexdigest()}
+    wire["metadata"] = {"user_id": hashlib.blake2b(parameters[name].encode(), digest_size=16).hexdigest()}
     changes.append(Change(param=name, action="transformed", detail="metadata.user_id, as a digest"))
 
 

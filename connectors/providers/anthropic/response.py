@@ -86,7 +86,7 @@ def refusal_text(details: object) -> str:
 def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
     blocks = objects_of(content)
     texts = [as_text(block.get("text")) for block in blocks if block.get("type") == "text"]
-    thoughts = [block for block in blocks if as_text(block.get("type")) in THINKING_TYPES]
+    thinking = [block for block in blocks if as_text(block.get("type")) in THINKING_TYPES]
     calls: list[JsonObject] = []
     for block in (block for block in blocks if block.get("type") == "tool_use"):
         arguments = orjson.dumps(block.get("input") or {}).decode()
@@ -96,17 +96,17 @@ def _message(content: list[Any], *, by_tool: bool) -> JsonObject:
             function = {"name": as_text(block.get("name")), "arguments": arguments}
             calls.append({"id": as_text(block.get("id")), "type": "function", "function": function})
     message: JsonObject = {"role": "assistant", "content": "".join(texts) or None, "refusal": None}
-    reasoning = "".join(as_text(block.get("thinking")) for block in thoughts)
+    reasoning = "".join(as_text(block.get("thinking")) for block in thinking)
     if reasoning:
         message["reasoning_content"] = reasoning
-    if thoughts:
-        message["extra_content"] = write_thinking_blocks(thoughts)
+    if thinking:
+        message["extra_content"] = write_thinking_blocks(thinking)
     return message | ({"tool_calls": calls} if calls else {})
 
 
-def write_thinking_blocks(thoughts: list[JsonObject]) -> JsonObject:
+def write_thinking_blocks(thinking: list[JsonObject]) -> JsonObject:
     """Write thinking blocks into a message's extra_content, so that callers can send them back unchanged."""
-    return {EXTRA_CONTENT_KEY: {"thinking_blocks": list(thoughts)}}
+    return {EXTRA_CONTENT_KEY: {"thinking_blocks": list(thinking)}}
 
 
 def read_usage(usage: JsonObject) -> Usage:

@@ -116,15 +116,15 @@ class MessageStreamDecoder:
             case "input_json_delta":
                 return self._input(block, as_text(delta.get("partial_json")))
             case "thinking_delta":
-                words = as_text(delta.get("thinking"))
-                block.content["thinking"] = as_text(block.content.get("thinking")) + words
-                return self._text_chunk("reasoning_content", words)
+                added = as_text(delta.get("thinking"))
+                block.content["thinking"] = as_text(block.content.get("thinking")) + added
+                return self._text_chunk("reasoning_content", added)
             case "signature_delta":
                 block.content["signature"] = as_text(delta.get("signature"))
         return []
 
-    def _text_chunk(self, name: str, words: str) -> list[JsonObject]:
-        return [self._chunk({name: words})] if words else []
+    def _text_chunk(self, name: str, added: str) -> list[JsonObject]:
+        return [self._chunk({name: added})] if added else []
 
     def _input(self, block: ContentBlock, piece: str) -> list[JsonObject]:
         block.has_arguments = block.has_arguments or bool(piece)

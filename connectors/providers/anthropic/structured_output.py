@@ -35,14 +35,14 @@ def answers_by_tool(call: ProviderCall) -> bool:
     )
 
 
-def write_format(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
+def write_format(wire: JsonObject, parameters: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write response_format. It must follow the tools.
 
     Raises:
         ProviderError: invalid_request, for a format that this model does not support.
 
     """
-    response_format = asked.get("response_format", {"type": "text"})
+    response_format = parameters.get("response_format", {"type": "text"})
     if response_format["type"] == "text":
         return
     schema = _schema(response_format)
@@ -82,7 +82,7 @@ def _force_answer_tool(wire: JsonObject, schema: JsonObject, spec: JsonObject) -
     wire["tools"] = [*tools, tool]
 
 
-def close_objects(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema holds objects, lists and booleans in each other
+def close_objects(schema: Any) -> Any:  # noqa: ANN401 - JSON Schema nests objects, lists and booleans
     """Return a schema that Anthropic accepts: objects closed, and unsupported keywords moved to the description."""
     if isinstance(schema, list):
         return [close_objects(item) for item in schema]

@@ -20,22 +20,22 @@ BUDGET_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh"
 """Share of max_tokens for thinking, for models that need a number."""
 
 
-def write_thinking(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
+def write_thinking(wire: JsonObject, parameters: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write reasoning_effort, after tools and format. A caller's own ``thinking`` is passed unchanged.
 
     Raises:
         ProviderError: invalid_request, for an effort that this model does not support, alone or with the rest.
 
     """
-    effort = asked.get("reasoning_effort")
+    effort = parameters.get("reasoning_effort")
     if effort is not None:
         _write_effort(wire, effort, traits)
         changes.append(Change(param="reasoning_effort", action="transformed", detail=_change_detail(wire, traits)))
-    if isinstance(asked.get("output_config"), dict):
-        wire["output_config"] = {**asked["output_config"], **wire.get("output_config", {})}
+    if isinstance(parameters.get("output_config"), dict):
+        wire["output_config"] = {**parameters["output_config"], **wire.get("output_config", {})}
     param = "reasoning_effort"
-    if isinstance(asked.get("thinking"), dict):
-        wire["thinking"], param = asked["thinking"], "thinking"
+    if isinstance(parameters.get("thinking"), dict):
+        wire["thinking"], param = parameters["thinking"], "thinking"
     if wire.get("thinking", {}).get("type") == "enabled":
         _check_tools(wire, param, changes)
 

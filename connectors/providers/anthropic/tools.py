@@ -17,26 +17,26 @@ CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 FORCED_CHOICES = frozenset({"any", "tool"})
 
 
-def write_tools(wire: JsonObject, asked: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
+def write_tools(wire: JsonObject, parameters: Mapping[str, Any], traits: ModelTraits, changes: list[Change]) -> None:
     """Write tools, tool_choice and parallel_tool_calls.
 
     Raises:
         ProviderError: invalid_request, for a tool or a choice that this model does not support.
 
     """
-    if not asked.get("tools"):
-        idle = [name for name in ("tool_choice", "parallel_tool_calls") if name in asked]
+    if not parameters.get("tools"):
+        idle = [name for name in ("tool_choice", "parallel_tool_calls") if name in parameters]
         changes += [Change(param=name, action="dropped", detail="there are no tools") for name in idle]
         return
-    wire["tools"] = [_tool(tool, index, traits, changes) for index, tool in enumerate(asked["tools"])]
+    wire["tools"] = [_tool(tool, index, traits, changes) for index, tool in enumerate(parameters["tools"])]
     changes.append(Change(param="tools", action="transformed", detail="tools"))
-    choice = _choice(asked.get("tool_choice"), wire["model"], traits)
-    if "tool_choice" in asked:
+    choice = _choice(parameters.get("tool_choice"), wire["model"], traits)
+    if "tool_choice" in parameters:
         changes.append(Change(param="tool_choice", action="transformed", detail="tool_choice"))
-    if "parallel_tool_calls" in asked:
+    if "parallel_tool_calls" in parameters:
         detail = "tool_choice.disable_parallel_tool_use"
         changes.append(Change(param="parallel_tool_calls", action="transformed", detail=detail))
-    if asked.get("parallel_tool_calls") is False and choice != {"type": "none"}:
+    if parameters.get("parallel_tool_calls") is False and choice != {"type": "none"}:
         choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
     if choice:
         wire["tool_choice"] = choice

@@ -86,9 +86,9 @@ def _classify(name: str, error: ProviderError) -> ErrorType:
     """Classify by the exception; unknown ones keep the type of their status."""
     bare = name.partition(":")[0].rpartition("#")[2].strip().lower()
     known = BY_EXCEPTION.get(bare, error.error_type)
-    for wanted, pattern, meaning in BY_MESSAGE:
-        if wanted == known and pattern.search(error.message):
-            return meaning
+    for general, pattern, specific in BY_MESSAGE:
+        if general == known and pattern.search(error.message):
+            return specific
     return known
 
 

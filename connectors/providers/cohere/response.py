@@ -80,12 +80,12 @@ def raise_if_failed(native: str, reported: object = None) -> None:
 def _message(message: JsonObject) -> JsonObject:
     parts = objects_of(message.get("content"))
     text = "".join(part.get("text") or "" for part in parts if part.get("type") == "text")
-    thought = "".join(part.get("thinking") or "" for part in parts if part.get("type") == "thinking")
-    thought += message.get("tool_plan") or ""
+    reasoning = "".join(part.get("thinking") or "" for part in parts if part.get("type") == "thinking")
+    reasoning += message.get("tool_plan") or ""
     calls = message.get("tool_calls")
     read: JsonObject = {"role": "assistant", "content": text if text or not calls else None}
-    if thought:
-        read["reasoning_content"] = thought
+    if reasoning:
+        read["reasoning_content"] = reasoning
     if calls:
         read["tool_calls"] = calls
     if message.get("citations"):

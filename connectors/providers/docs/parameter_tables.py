@@ -76,7 +76,7 @@ def _section(operation: Operation) -> Iterator[str]:
 
 
 def render_rule(rule: Rule) -> str:
-    """Render a rule in a few words."""
+    """Render a rule as a short phrase."""
     if rule.action == "error" and rule.default:
         return f"only `{orjson.dumps(rule.default).decode()}`"
     text = WORDS[rule.action].format(to=f"`{rule.to}`")

@@ -141,11 +141,11 @@ def read_filter_results(holder: JsonObject) -> JsonObject:
 
 
 def read_usage(native: JsonObject) -> Usage:
-    """Count inclusively. Gemini's prompt count includes cached tokens; its candidates' count excludes thoughts."""
-    thoughts = token_count(native, "thoughtsTokenCount")
+    """Count inclusively. Gemini's prompt count includes cached tokens; its candidates' count excludes thinking."""
+    reasoning = token_count(native, "thoughtsTokenCount")
     return Usage(
         input_tokens=token_count(native, "promptTokenCount") + token_count(native, "toolUsePromptTokenCount"),
-        output_tokens=token_count(native, "candidatesTokenCount") + thoughts,
+        output_tokens=token_count(native, "candidatesTokenCount") + reasoning,
         cache_read_input_tokens=token_count(native, "cachedContentTokenCount"),
-        reasoning_output_tokens=thoughts,
+        reasoning_output_tokens=reasoning,
     )

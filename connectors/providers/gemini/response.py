@@ -62,7 +62,7 @@ class GeminiStreamDecoder:
         try:
             response = orjson.loads(data)
         except orjson.JSONDecodeError:
-            raise ProviderError("server", "the stream holds an event that is not JSON", http_status=200) from None
+            raise ProviderError("server", "the stream contains an event that is not JSON", http_status=200) from None
         return self.read(response)
 
     def read(self, response: object) -> list[JsonObject]:

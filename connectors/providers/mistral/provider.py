@@ -56,13 +56,13 @@ class MistralChoice(ChoiceReader):
         if not isinstance(content, list):
             return
         parts = [item for item in content if isinstance(item, dict)]
-        thoughts = [item for item in parts if item.get("type") == "thinking"]
+        thinking = [item for item in parts if item.get("type") == "thinking"]
         part["content"] = _join_texts(item for item in parts if item.get("type") == "text")
-        if thoughts:
+        if thinking:
             self._signature |= next(
-                ({"signature": item["signature"]} for item in thoughts if item.get("signature")), {}
+                ({"signature": item["signature"]} for item in thinking if item.get("signature")), {}
             )
-            part["reasoning_content"] = "".join(_thinking_text(item) for item in thoughts)
+            part["reasoning_content"] = "".join(_thinking_text(item) for item in thinking)
             part["extra_content"] = {"mistral": dict(self._signature)}
 
 

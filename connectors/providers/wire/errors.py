@@ -123,9 +123,9 @@ def classify(status: int, details: ErrorDetails) -> ErrorType:
     for name in (details.code, details.type):
         if (by_status, name) in BY_CODE:
             return BY_CODE[by_status, name]
-    for wanted, pattern, meaning in BY_MESSAGE:
-        if wanted == by_status and pattern.search(details.message):
-            return meaning
+    for general, pattern, specific in BY_MESSAGE:
+        if general == by_status and pattern.search(details.message):
+            return specific
     return by_status
 
 

@@ -36,7 +36,7 @@ MARGIN_S = 0.05
 
 
 NO_RESPONSE: dict[ErrorType, str] = {
-    "network": "{} cannot be reached",
+    "network": "the connection to {} failed",
     "timeout": "{} did not answer in time",
     "server": "{} sent a response that is not valid HTTP",
 }

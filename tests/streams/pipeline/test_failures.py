@@ -37,11 +37,18 @@ def test_failure_has_the_status_and_code_that_openai_clients_expect(
     assert (failure.status, failure.code) == (status, code)
 
 
-@pytest.mark.parametrize("error_type", ERROR_MAPPINGS)
+@pytest.mark.parametrize("error_type", sorted(ERROR_MAPPINGS.keys() - {"network"}))
 def test_provider_message_is_quoted_only_about_the_callers_request(error_type: ErrorType) -> None:
     failure = to_failure(error_type, "org-123 said so", None)
 
     assert ("org-123" in failure.message) == (error_type in QUOTED_ERRORS)
+
+
+def test_network_failure_names_the_provider_and_the_reason() -> None:
+    message = "the connection to openai failed (connection refused)"
+
+    assert to_failure("network", message, None).message == message
+    assert to_failure("network", "", None).message == "the connection to the provider failed"
 
 
 def test_retry_after_is_rounded_up() -> None:

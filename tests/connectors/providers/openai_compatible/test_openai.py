@@ -251,6 +251,7 @@ async def test_nobody_there_is_a_network_error() -> None:
     await openai.close()
 
     assert caught.value.error_type == "network"
+    assert caught.value.message == "the connection to openai failed (connection refused)"
     assert caught.value.http_status is None
 
 
