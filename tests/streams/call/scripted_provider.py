@@ -60,22 +60,22 @@ async def answer(_: ProviderCall) -> ProviderAnswer:
     )
 
 
-async def never(_: ProviderCall) -> ProviderAnswer:
+async def hang(_: ProviderCall) -> ProviderAnswer:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def down(_: ProviderCall) -> ProviderAnswer:
+async def fail_with_500(_: ProviderCall) -> ProviderAnswer:
     raise ProviderError("server", "down", http_status=500)
 
 
-def scripted(act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> tuple[CallStage, ScriptedProvider]:
+def scripted_stage(act: Callable[[ProviderCall], Awaitable[ProviderAnswer]]) -> tuple[CallStage, ScriptedProvider]:
     provider = ScriptedProvider(act)
     settings = Settings.model_validate({**SIM, "prices": {"sim/echo": {"input_mtok": 1, "output_mtok": 2}}})
     return CallStage(call_config(settings), "w1", providers={"sim": provider}, draw=lambda: 0.0), provider
 
 
-def fragile(
+def stage_with_sensitive_breaker(
     act: Callable[[ProviderCall], Awaitable[ProviderAnswer]], **more: Any
 ) -> tuple[CallStage, ScriptedProvider]:
     """Return a stage whose first provider's circuit opens at its second failure."""
@@ -96,7 +96,7 @@ async def process(
     return read(*await stage.process(given, (log or Log()).emit))
 
 
-def a_start(event: RequestRouted, expires_at: int, attempt: int = 1) -> AttemptStarted:
+def started_by_dead_worker(event: RequestRouted, expires_at: int, attempt: int = 1) -> AttemptStarted:
     return AttemptStarted(
         request=event.request,
         attempt=attempt,

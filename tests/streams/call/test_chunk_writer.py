@@ -38,7 +38,7 @@ class Log:
         return [orjson.loads(output.value or b"")["choices"][0]["delta"]["content"] for output in self.outputs]
 
 
-def a_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
+def make_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
     reply_to = ReplyTo(topic="replies", partition=2, key=b"k", correlation=(Header(name="c", value=b"\xff"),))
     request_ = make_request(**{"reply_to": reply_to, "stream_topic": "replies", **request})
     return ChunkWriter(request_, 1, log.emit, "letters", include_usage=usage)
@@ -46,7 +46,7 @@ def a_writer(log: Log, *, usage: bool = False, **request: Any) -> ChunkWriter:
 
 async def test_chunks_are_written_in_order_with_sequence_and_correlation() -> None:
     log = Log()
-    writer = a_writer(log)
+    writer = make_writer(log)
 
     for number in range(3):
         writer.write(text("ab"[number % 2], index=number))
@@ -60,7 +60,7 @@ async def test_chunks_are_written_in_order_with_sequence_and_correlation() -> No
 async def test_flush_writes_all_pending_chunks_even_if_none_can_be_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "COALESCE_S", 0.05)
     log = Log()
-    writer = a_writer(log)
+    writer = make_writer(log)
     writer.write(text("first"))
     await asyncio.sleep(0.001)
 
@@ -74,7 +74,7 @@ async def test_flush_writes_all_pending_chunks_even_if_none_can_be_merged(monkey
 
 async def test_first_visible_chunk_is_written_before_after_a_chunk_with_only_a_role() -> None:
     log = Log()
-    writer = a_writer(log)
+    writer = make_writer(log)
 
     writer.write({"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
     await asyncio.sleep(0.001)
@@ -93,7 +93,7 @@ async def test_first_visible_chunk_is_written_before_after_a_chunk_with_only_a_r
 
 async def test_first_chunk_is_written_before_and_later_small_ones_are_merged() -> None:
     log = Log()
-    writer = a_writer(log)
+    writer = make_writer(log)
 
     writer.write(text("first"))
     await asyncio.sleep(0.001)
@@ -111,7 +111,7 @@ async def test_usage_chunk_is_written_only_if_the_caller_asked_for_it() -> None:
     chunk = {"id": "c", "choices": [], "usage": {"total_tokens": 1}}
 
     for log, usage in ((without_usage, False), (with_usage, True)):
-        writer = a_writer(log, usage=usage)
+        writer = make_writer(log, usage=usage)
         writer.write(chunk)
         await writer.close()
 
@@ -121,7 +121,7 @@ async def test_usage_chunk_is_written_only_if_the_caller_asked_for_it() -> None:
 
 async def test_chunks_for_another_topic_than_the_reply_have_no_partition() -> None:
     log = Log()
-    writer = a_writer(log, stream_topic="chunks")
+    writer = make_writer(log, stream_topic="chunks")
 
     writer.write(text("x"))
     await writer.close()

@@ -17,7 +17,7 @@ from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.pipeline.stage import PartitionRevokedError
 from tests.factories import now_ms, read, record, routed
-from tests.streams.call.scripted_provider import SIM, Log, ScriptedProvider, answer, process, scripted
+from tests.streams.call.scripted_provider import SIM, Log, ScriptedProvider, answer, process, scripted_stage
 
 
 async def test_attempt_is_written_before_the_call_and_after_it_with_the_answer() -> None:
@@ -27,7 +27,7 @@ async def test_attempt_is_written_before_the_call_and_after_it_with_the_answer()
         assert [type(event) for event in log.events] == [AttemptStarted]
         return await answer(call)
 
-    stage, provider = scripted(look)
+    stage, provider = scripted_stage(look)
     event = routed("sim/echo", timeout_ms=4000)
 
     finished, settled = await process(event, stage, log)
@@ -94,7 +94,7 @@ async def test_transient_failure_is_retried_after_a_backoff() -> None:
             raise error
         return await answer(call)
 
-    stage, provider = scripted(recover)
+    stage, provider = scripted_stage(recover)
     log = Log()
 
     _, settled = await process(routed(), stage, log)
@@ -121,7 +121,7 @@ async def test_call_is_cancelled_at_the_deadline_and_the_request_expires() -> No
 
 
 async def test_write_that_takes_until_the_deadline_prevents_the_call() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
 
     async def slow(_: ProducerRecord) -> None:
         await asyncio.sleep(0.06)
@@ -136,7 +136,7 @@ async def test_crash_of_an_adapter_fails_the_request() -> None:
     async def broken(_: ProviderCall) -> ProviderAnswer:
         raise KeyError("secret text")
 
-    stage, _ = scripted(broken)
+    stage, _ = scripted_stage(broken)
 
     finished, settled = await process(routed(max_attempts=1), stage)
 
@@ -154,7 +154,7 @@ async def test_answer_larger_than_a_record_fails_the_request() -> None:
     async def long(_: ProviderCall) -> ProviderAnswer:
         return ProviderAnswer({"choices": ["x" * MAX_ANSWER_BYTES]}, 200, Usage())
 
-    stage, _ = scripted(long)
+    stage, _ = scripted_stage(long)
 
     finished, settled = await process(routed("sim/echo", "spare/echo"), stage)
 
@@ -165,7 +165,7 @@ async def test_answer_larger_than_a_record_fails_the_request() -> None:
 
 @pytest.mark.parametrize("written", [False, True])
 async def test_revocation_before_the_call_withdraws_a_written_attempt(written: bool) -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     log = Log()
 
     async def lose(output: ProducerRecord) -> None:

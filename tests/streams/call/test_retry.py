@@ -15,13 +15,13 @@ from streams.pipeline.failures import EXPIRED
 ERRORS: tuple[ErrorType, ...] = get_args(ErrorType)
 
 
-def a_plan(targets: int = 2, max_attempts: int = 3) -> Plan:
+def make_plan(targets: int = 2, max_attempts: int = 3) -> Plan:
     target = Target(provider="p", model="m", timeout_ms=1000)
     return Plan(alias="a", targets=(target,) * targets, max_attempts=max_attempts)
 
 
 def decide(*failures: AttemptFailure, plan: Plan | None = None, now: float = 0.0, deadline: float = 1000.0) -> object:
-    return next_step(plan or a_plan(), failures, now, deadline, draw=0.5)
+    return next_step(plan or make_plan(), failures, now, deadline, draw=0.5)
 
 
 def test_next_step_starts_with_the_first_target() -> None:
@@ -59,7 +59,7 @@ def test_overloaded_target_falls_back_to_the_next_target() -> None:
 
 
 def test_overloaded_last_target_is_retried() -> None:
-    assert isinstance(decide(AttemptFailure(0, "capacity"), plan=a_plan(1)), RetryAfter)
+    assert isinstance(decide(AttemptFailure(0, "capacity"), plan=make_plan(1)), RetryAfter)
 
 
 def test_target_is_left_after_max_attempts() -> None:
@@ -74,7 +74,7 @@ def test_failure_after_the_last_target_is_the_last_error() -> None:
 
 
 def test_backoff_doubles_up_to_a_maximum() -> None:
-    plan = a_plan(1, max_attempts=10)
+    plan = make_plan(1, max_attempts=10)
 
     steps = [decide(*[AttemptFailure(0, "server")] * count, plan=plan) for count in range(1, 8)]
 
@@ -122,7 +122,7 @@ def test_every_plan_ends_in_time_within_max_attempts_and_never_goes_back(
     errors: list[tuple[ErrorType, float | None, float, float]],
     deadline: float,
 ) -> None:
-    plan = a_plan(targets, max_attempts)
+    plan = make_plan(targets, max_attempts)
     failures: list[AttemptFailure] = []
     now = 0.0
 

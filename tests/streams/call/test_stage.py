@@ -8,11 +8,11 @@ from connectors.providers.provider import ProviderAnswer, ProviderCall
 from streams.pipeline.stage import DeadLetterError
 from tests.eventually import eventually
 from tests.factories import admitted, now_ms, record, routed
-from tests.streams.call.scripted_provider import Log, answer, process, scripted
+from tests.streams.call.scripted_provider import Log, answer, process, scripted_stage
 
 
 async def test_expired_request_is_settled_without_a_call() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     log = Log()
 
     (settled,) = await process(routed(deadline_at=now_ms() - 1), stage, log)
@@ -29,7 +29,7 @@ async def test_concurrent_calls_need_no_further_tasks() -> None:
         await release_calls.wait()
         return await answer(call)
 
-    stage, provider = scripted(wait)
+    stage, provider = scripted_stage(wait)
     before = len(asyncio.all_tasks())
     working = [asyncio.create_task(process(routed(), stage)) for _ in range(200)]
     await eventually(lambda: len(provider.calls) == 200)
@@ -51,7 +51,7 @@ async def test_event_of_another_class_is_a_dead_letter() -> None:
 
 
 async def test_close_closes_the_providers() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
 
     await stage.close()
 
@@ -59,7 +59,7 @@ async def test_close_closes_the_providers() -> None:
 
 
 async def test_expired_backlog_is_settled_without_a_call() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     past = now_ms() - 1
     events = [routed(deadline_at=past, lane=lane) for lane in ("interactive", "batch") for _ in range(500)]
 

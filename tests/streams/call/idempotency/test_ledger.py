@@ -23,7 +23,7 @@ from streams.pipeline.settlement import settle
 from tests.eventually import eventually
 from tests.factories import make_request, now_ms, record, routed
 from tests.streams.call.idempotency.answer_history import PARTITION, FakeTopicHistory, answer_record, named_request
-from tests.streams.call.scripted_provider import a_start, answer, never, process, scripted
+from tests.streams.call.scripted_provider import answer, hang, process, scripted_stage, started_by_dead_worker
 
 
 def make_ledger(history: FakeTopicHistory | None = None) -> tuple[RequestLedger, AnswerLookup]:
@@ -174,7 +174,7 @@ async def test_redelivered_request_waits_for_the_running_call() -> None:
         await release_calls.wait()
         return await answer(call)
 
-    stage, provider = scripted(wait)
+    stage, provider = scripted_stage(wait)
     event = routed()
     both = [asyncio.create_task(process(event, stage)) for _ in range(2)]
     await eventually(lambda: provider.calls)
@@ -187,7 +187,7 @@ async def test_redelivered_request_waits_for_the_running_call() -> None:
 
 
 async def test_cancelled_call_leaves_no_task_and_can_be_repeated() -> None:
-    stage, provider = scripted(never)
+    stage, provider = scripted_stage(hang)
     event = routed()
     before = asyncio.all_tasks()
     task = asyncio.create_task(process(event, stage))
@@ -204,7 +204,7 @@ async def test_cancelled_call_leaves_no_task_and_can_be_repeated() -> None:
 
 
 async def test_waiter_of_a_cancelled_call_takes_it_over() -> None:
-    stage, provider = scripted(never)
+    stage, provider = scripted_stage(hang)
     event = routed()
     runner, joiner = (asyncio.create_task(process(event, stage)) for _ in range(2))
     await eventually(lambda: provider.calls)
@@ -221,7 +221,7 @@ async def test_revoked_request_finishes_its_call_and_starts_no_other() -> None:
         stage.claims.revoke(3)
         raise TimeoutError
 
-    stage, provider = scripted(lose)
+    stage, provider = scripted_stage(lose)
 
     outputs = await process(routed(), stage)
 
@@ -232,7 +232,7 @@ async def test_revoked_request_finishes_its_call_and_starts_no_other() -> None:
 async def waiting(stage: CallStage) -> tuple[AttemptStarted, asyncio.Task[Sequence[Any]]]:
     """Start to process a request that another worker has claimed; return that worker's attempt and the task."""
     event = routed()
-    start = a_start(event, expires_at=now_ms() + 20_000)
+    start = started_by_dead_worker(event, expires_at=now_ms() + 20_000)
     stage.claims.observe(record(start))
     task = asyncio.create_task(process(event, stage))
     await asyncio.sleep(0)
@@ -240,7 +240,7 @@ async def waiting(stage: CallStage) -> tuple[AttemptStarted, asyncio.Task[Sequen
 
 
 async def test_withdrawn_attempt_is_not_awaited() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     start, task = await waiting(stage)
 
     stage.claims.observe(record(to_withdrawn_event(start, now_ms())))
@@ -251,9 +251,9 @@ async def test_withdrawn_attempt_is_not_awaited() -> None:
 
 @pytest.mark.parametrize("on_in_doubt", ["retry", "fail"])
 async def test_attempt_in_doubt_is_retried_or_failed_as_configured(on_in_doubt: str) -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     event = routed(on_in_doubt=on_in_doubt)
-    stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
+    stage.claims.observe(record(started_by_dead_worker(event, expires_at=now_ms() - 1)))
 
     settled = (await process(event, stage))[-1]
 
@@ -264,7 +264,7 @@ async def test_attempt_in_doubt_is_retried_or_failed_as_configured(on_in_doubt: 
 
 
 async def test_answer_of_another_worker_is_awaited_and_used() -> None:
-    stage, provider = scripted(never)
+    stage, provider = scripted_stage(hang)
     start, task = await waiting(stage)
 
     shared: dict[str, Any] = {
@@ -278,9 +278,9 @@ async def test_answer_of_another_worker_is_awaited_and_used() -> None:
 
 
 async def test_request_in_doubt_fails_after_max_attempts() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     event = routed(max_attempts=3)
-    stage.claims.observe(record(a_start(event, attempt=3, expires_at=now_ms() - 1)))
+    stage.claims.observe(record(started_by_dead_worker(event, attempt=3, expires_at=now_ms() - 1)))
 
     (settled,) = await process(event, stage)
 
@@ -289,7 +289,7 @@ async def test_request_in_doubt_fails_after_max_attempts() -> None:
 
 
 async def test_request_failed_by_another_worker_is_not_called() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     event = routed()
     ended = settle(event, "failed", unavailable(3.0), now_ms())
     stage.claims.observe(record(ended, Topics().outcomes.name))
@@ -301,7 +301,7 @@ async def test_request_failed_by_another_worker_is_not_called() -> None:
 
 
 async def test_client_retry_of_a_request_refused_elsewhere_is_called() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     name = named_request_id("default", "order-7")
     first, again = routed(request_id=name), routed(request_id=name, received_at=now_ms() + 1)
     stage.claims.observe(record(settle(first, "refused", unavailable(3.0), now_ms()), Topics().outcomes.name))
@@ -319,7 +319,7 @@ async def test_attempt_numbers_continue_after_a_partition_returns() -> None:
     async def act(call: ProviderCall) -> ProviderAnswer:
         return await (answer if provider.calls[1:] else lose_and_fail)(call)
 
-    stage, provider = scripted(act)
+    stage, provider = scripted_stage(act)
     event = routed()
 
     (failed,) = await process(event, stage)

@@ -20,7 +20,7 @@ from streams.call.stage import CallStage
 from streams.config.settings import Settings
 from streams.pipeline.failures import IDEMPOTENCY_KEY_REUSED
 from tests.factories import chat, now_ms, record, routed
-from tests.streams.call.scripted_provider import SIM, answer, process, scripted
+from tests.streams.call.scripted_provider import SIM, answer, process, scripted_stage
 
 NAMED = named_request_id("acme", "order-7")
 ANSWER = {
@@ -133,7 +133,7 @@ async def test_replay_stream_writes_nothing_for_a_refusal() -> None:
 
 
 async def test_redelivery_of_a_settled_request_gets_the_same_outcome() -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     event = routed()
     first = await process(event, stage)
 
@@ -145,7 +145,7 @@ async def test_redelivery_of_a_settled_request_gets_the_same_outcome() -> None:
 
 @pytest.mark.parametrize("change", [{"received_at": 5}, {"reply_to": ReplyTo(topic="llm.replies.elsewhere")}])
 async def test_client_retry_is_answered_as_a_replay(change: dict[str, Any]) -> None:
-    stage, provider = scripted(answer)
+    stage, provider = scripted_stage(answer)
     event = routed()
     first = (await process(event, stage))[-1]
     again = dataclasses.replace(event, request=dataclasses.replace(event.request, **change))

@@ -33,12 +33,12 @@ LIMITS = st.builds(
 )
 
 
-def a_body(given: object, **more: Any) -> dict[str, Any]:
+def make_body(given: object, **more: Any) -> dict[str, Any]:
     return {"model": "m", "input": given, **more}
 
 
 def parts(given: object, limits: Limits, on_oversize: OnOversize = "split") -> list[range]:
-    return plan_splits(a_body(given), limits, on_oversize, "sim/m")
+    return plan_splits(make_body(given), limits, on_oversize, "sim/m")
 
 
 def refusal(given: object, limits: Limits, on_oversize: OnOversize = "split") -> ProviderError:
@@ -49,7 +49,7 @@ def refusal(given: object, limits: Limits, on_oversize: OnOversize = "split") ->
 
 @given(TEXTS | TOKENS, LIMITS)
 def test_parts_keep_to_all_limits_and_cover_the_request(given: list[Any], limits: Limits) -> None:
-    body = a_body(given, encoding_format="base64")
+    body = make_body(given, encoding_format="base64")
 
     cut = plan_splits(body, limits, "split", "sim/m")
 
@@ -75,13 +75,13 @@ def test_parts_are_as_large_as_the_limits_allow(given: list[Any], limits: Limits
         assert (
             len(items) > (limits.inputs or len(items))
             or tokens > (limits.call_tokens or tokens)
-            or len(orjson.dumps(a_body(items))) > (limits.body_bytes or 1e9)
+            or len(orjson.dumps(make_body(items))) > (limits.body_bytes or 1e9)
         )
 
 
 @given(TEXTS | TOKENS, LIMITS)
 def test_merged_answers_equal_the_answer_to_the_whole_request(given: list[Any], limits: Limits) -> None:
-    body = a_body(given)
+    body = make_body(given)
     cut = plan_splits(body, limits, "split", "sim/m")
 
     answer = merge_answers([embeddings_answer(body_of_split(body, part), "m", 2) for part in cut], cut)
@@ -96,7 +96,7 @@ def test_merged_answers_equal_the_answer_to_the_whole_request(given: list[Any], 
     [("text", ["text"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2, 3]], [[1], [2, 3]])],
 )
 def test_inputs_of_reads_every_form_of_input(given: object, expected: list[Any]) -> None:
-    assert inputs_of(a_body(given)) == expected
+    assert inputs_of(make_body(given)) == expected
     assert parts(given, Limits(inputs=1)) == [range(index, index + 1) for index in range(len(expected))]
 
 
@@ -132,7 +132,7 @@ def test_input_that_fits_into_no_part_is_refused_by_index(
 
 
 def test_input_larger_than_a_body_is_refused_by_index() -> None:
-    limits = Limits(body_bytes=len(orjson.dumps(a_body(["x" * 100]))))
+    limits = Limits(body_bytes=len(orjson.dumps(make_body(["x" * 100]))))
 
     assert len(parts(["x" * 100, "a", "x" * 100], limits)) == 3
     error = refusal(["a", "x" * 101], limits)
@@ -142,10 +142,10 @@ def test_input_larger_than_a_body_is_refused_by_index() -> None:
 
 @pytest.mark.parametrize("given", ["x" * 100, list(range(20))])
 def test_single_input_may_fill_the_body_to_the_last_byte(given: object) -> None:
-    size = len(orjson.dumps(a_body(given)))
+    size = len(orjson.dumps(make_body(given)))
 
     assert parts(given, Limits(body_bytes=size)) == [range(1)]
-    check_body(a_body(given), Limits(body_bytes=size), "sim/m")
+    check_body(make_body(given), Limits(body_bytes=size), "sim/m")
     assert refusal(given, Limits(body_bytes=size - 1)).error_type == "request_too_large"
 
 
@@ -175,13 +175,13 @@ def test_body_larger_than_the_limit_is_refused_with_both_sizes() -> None:
     )
 
 
-def an_answer(*indexes: int | None, **more: Any) -> ProviderAnswer:
+def make_answer(*indexes: int | None, **more: Any) -> ProviderAnswer:
     data = [{"index": index, "embedding": [float(index or 0)]} for index in indexes]
     return ProviderAnswer({"data": data}, 200, Usage(input_tokens=3), **more)
 
 
 def test_merge_orders_embeddings_by_index() -> None:
-    answer = merge_answers([an_answer(1, 0), an_answer(0)], [range(2), range(2, 3)])
+    answer = merge_answers([make_answer(1, 0), make_answer(0)], [range(2), range(2, 3)])
 
     assert [item["embedding"] for item in answer.body["data"]] == [[0.0], [1.0], [0.0]]
     assert [item["index"] for item in answer.body["data"]] == [0, 1, 2]
@@ -189,7 +189,7 @@ def test_merge_orders_embeddings_by_index() -> None:
 
 @pytest.mark.parametrize("indexes", [(None, None), (5, 5), (1, 2)])
 def test_merge_renumbers_incomplete_indexes(indexes: tuple[int | None, ...]) -> None:
-    answer = merge_answers([an_answer(*indexes), an_answer(0)], [range(2), range(2, 3)])
+    answer = merge_answers([make_answer(*indexes), make_answer(0)], [range(2), range(2, 3)])
 
     assert [item["index"] for item in answer.body["data"]] == [0, 1, 2]
 
@@ -197,15 +197,15 @@ def test_merge_renumbers_incomplete_indexes(indexes: tuple[int | None, ...]) -> 
 @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [{}]}, {"data": [1, 2]}, {"data": [{}, {}, {}]}])
 def test_part_with_a_wrong_number_of_embeddings_is_a_server_error(body: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match="2 embeddings were requested") as caught:
-        merge_answers([ProviderAnswer(body, 200, Usage()), an_answer(0)], [range(2), range(2, 3)])
+        merge_answers([ProviderAnswer(body, 200, Usage()), make_answer(0)], [range(2), range(2, 3)])
 
     assert caught.value.error_type == "server"
 
 
 def test_merged_answer_has_sent_bodies_native_usage_and_changes() -> None:
     dropped = Change(param="user", action="dropped")
-    first = an_answer(0, response_id="a", native_usage={"n": 1}, sent=b'{"a":1}', changes=(dropped,))
-    second = an_answer(0, response_id="b", native_usage={"n": 2}, sent=b'{"a":2}', changes=(dropped,))
+    first = make_answer(0, response_id="a", native_usage={"n": 1}, sent=b'{"a":1}', changes=(dropped,))
+    second = make_answer(0, response_id="b", native_usage={"n": 2}, sent=b'{"a":2}', changes=(dropped,))
 
     answer = merge_answers([first, second], [range(1), range(1, 2)])
 

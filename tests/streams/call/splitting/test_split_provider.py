@@ -65,12 +65,12 @@ class RecordingProvider:
         return [call.body["input"] for call in self.calls]
 
 
-def a_body(inputs: object, **more: Any) -> dict[str, Any]:
+def make_body(inputs: object, **more: Any) -> dict[str, Any]:
     return {"model": "demo", "input": inputs, **more}
 
 
-def a_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> ProviderCall:
-    return ProviderCall("r-1", "embeddings", "m", a_body(inputs), timeout_s, **more)
+def make_call(inputs: object, timeout_s: float = 10.0, **more: Any) -> ProviderCall:
+    return ProviderCall("r-1", "embeddings", "m", make_body(inputs), timeout_s, **more)
 
 
 def splitting(provider: Provider, limits: Limits, permits: asyncio.Semaphore | None = None) -> SplittingProvider:
@@ -78,14 +78,14 @@ def splitting(provider: Provider, limits: Limits, permits: asyncio.Semaphore | N
     return SplittingProvider("sim", provider, SimulatedSettings(limits={"*": limits}), lambda: permits_)
 
 
-def a_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:
+def make_stage(provider: Provider, limits: dict[str, Any], **more: Any) -> CallStage:
     settings = {"providers": {"sim": {"kind": "simulated", "limits": limits, **more}}}
     prices = {"prices": {"sim/m": {"input_mtok": 1}}}
     return CallStage(call_config(Settings.model_validate({**settings, **prices})), "w1", providers={"sim": provider})
 
 
-def a_request(inputs: object, *, on_oversize: OnOversize = "split", **more: Any) -> RequestRouted:
-    event = routed("sim/m", body=orjson.dumps(a_body(inputs)).decode(), operation="embeddings", **more)
+def make_routed(inputs: object, *, on_oversize: OnOversize = "split", **more: Any) -> RequestRouted:
+    event = routed("sim/m", body=orjson.dumps(make_body(inputs)).decode(), operation="embeddings", **more)
     return dataclasses.replace(event, plan=dataclasses.replace(event.plan, on_oversize=on_oversize))
 
 
@@ -103,12 +103,12 @@ def texts(count: int) -> list[str]:
 
 async def test_oversize_request_is_answered_like_a_single_call() -> None:
     provider = RecordingProvider()
-    event = a_request(texts(40))
+    event = make_routed(texts(40))
 
-    finished, settled = await process(a_stage(provider, {"inputs": 16}), event)
+    finished, settled = await process(make_stage(provider, {"inputs": 16}), event)
 
     assert sorted(map(len, provider.inputs)) == [8, 16, 16]
-    whole = embeddings_answer(a_body(texts(40)), "m", 8)
+    whole = embeddings_answer(make_body(texts(40)), "m", 8)
     assert (settled.outcome, orjson.loads(settled.output)) == ("answered", pack_vectors(whole.body))
     assert (settled.usage, settled.attempts) == (whole.usage, 1)
     assert Decimal(finished.cost_usd or "") == Decimal(whole.usage.input_tokens) / 1_000_000
@@ -122,18 +122,18 @@ async def test_oversize_request_is_answered_like_a_single_call() -> None:
 
 async def test_request_within_the_limits_is_one_unchanged_call() -> None:
     provider = RecordingProvider()
-    event = a_request("one text")
+    event = make_routed("one text")
 
-    finished, _ = await process(a_stage(provider, {"inputs": 1, "body_bytes": 1000}), event)
+    finished, _ = await process(make_stage(provider, {"inputs": 1, "body_bytes": 1000}), event)
 
-    assert [call.body for call in provider.calls] == [a_body("one text")]
+    assert [call.body for call in provider.calls] == [make_body("one text")]
     assert finished.changes == ()
 
 
 async def test_on_oversize_reject_fails_without_a_call() -> None:
     provider = RecordingProvider()
 
-    _, settled = await process(a_stage(provider, {"inputs": 16}), a_request(texts(17), on_oversize="reject"))
+    _, settled = await process(make_stage(provider, {"inputs": 16}), make_routed(texts(17), on_oversize="reject"))
 
     failure = settled.failure
     assert (settled.outcome, failure.status, failure.code) == ("failed", 400, "request_too_large")
@@ -144,7 +144,7 @@ async def test_on_oversize_reject_fails_without_a_call() -> None:
 
 async def test_body_over_the_limit_fails_with_413_without_a_call() -> None:
     provider = RecordingProvider()
-    stage = a_stage(provider, {"body_bytes": 50})
+    stage = make_stage(provider, {"body_bytes": 50})
 
     _, settled = await process(stage, routed("sim/echo"))
 
@@ -158,7 +158,7 @@ async def test_input_over_the_limit_falls_back_to_the_next_target() -> None:
     providers = {"sim": {"kind": "simulated", "limits": {"input_chars": 3}}, "spare": {"kind": "simulated"}}
     settings = Settings.model_validate({"providers": providers})
     stage = CallStage(call_config(settings), "w1", providers={"sim": small, "spare": large})
-    event = routed("sim/m", "spare/m", body=orjson.dumps(a_body("four")).decode(), operation="embeddings")
+    event = routed("sim/m", "spare/m", body=orjson.dumps(make_body("four")).decode(), operation="embeddings")
 
     _, settled = await process(stage, event)
 
@@ -167,9 +167,9 @@ async def test_input_over_the_limit_falls_back_to_the_next_target() -> None:
 
 async def test_parts_run_concurrently_within_max_in_flight() -> None:
     provider = RecordingProvider()
-    stage = a_stage(provider, {"inputs": 1}, max_in_flight=3)
+    stage = make_stage(provider, {"inputs": 1}, max_in_flight=3)
 
-    await process(stage, a_request(texts(20)))
+    await process(stage, make_routed(texts(20)))
 
     assert (len(provider.calls), provider.max_concurrent) == (20, 3)
 
@@ -177,16 +177,16 @@ async def test_parts_run_concurrently_within_max_in_flight() -> None:
 async def test_one_request_runs_at_most_max_parallel_parts() -> None:
     provider = RecordingProvider()
 
-    await splitting(provider, Limits(inputs=1)).complete(a_call(texts(100)))
+    await splitting(provider, Limits(inputs=1)).complete(make_call(texts(100)))
 
     assert provider.max_concurrent == MAX_PARALLEL
 
 
 async def test_split_requests_do_not_deadlock() -> None:
     provider = RecordingProvider()
-    stage = a_stage(provider, {"inputs": 1}, max_in_flight=2)
+    stage = make_stage(provider, {"inputs": 1}, max_in_flight=2)
 
-    ends = await asyncio.gather(*(process(stage, a_request(texts(5))) for _ in range(10)))
+    ends = await asyncio.gather(*(process(stage, make_routed(texts(5))) for _ in range(10)))
 
     assert all(settled.outcome == "answered" for _, settled in ends)
     assert provider.max_concurrent == 2
@@ -197,7 +197,7 @@ async def test_parts_run_in_sequence_without_further_permits() -> None:
     permits = asyncio.Semaphore(0)
     before = asyncio.all_tasks()
 
-    answer = await splitting(provider, Limits(inputs=2), permits).complete(a_call(texts(5)))
+    answer = await splitting(provider, Limits(inputs=2), permits).complete(make_call(texts(5)))
 
     assert provider.inputs == [texts(5)[:2], texts(5)[2:4], texts(5)[4:]]
     assert len(answer.body["data"]) == 5
@@ -213,12 +213,12 @@ async def test_failed_part_stops_the_others_and_reports_the_billed_parts() -> No
 
     provider = RecordingProvider(fail_second)
 
-    finished, settled = await process(a_stage(provider, {"inputs": 2}, max_in_flight=1), a_request(texts(8)))
+    finished, settled = await process(make_stage(provider, {"inputs": 2}, max_in_flight=1), make_routed(texts(8)))
 
     assert len(provider.calls) == 2
     assert (finished.error_type, finished.http_status) == ("content_filter", 400)
     assert finished.error_message == "part 2 of 4 (inputs 2 to 3): not this one (answered, and billed: 1)"
-    billed = embeddings_answer(a_body(texts(2)), "m", 8).usage
+    billed = embeddings_answer(make_body(texts(2)), "m", 8).usage
     assert finished.usage == billed
     assert Decimal(finished.cost_usd or "") == Decimal(billed.input_tokens) / 1_000_000
     assert (settled.outcome, settled.failure.code) == ("failed", "content_filter")
@@ -233,7 +233,7 @@ async def test_parts_in_flight_are_awaited_after_a_failure() -> None:
         await release_calls.wait()
 
     provider = RecordingProvider(fail_first)
-    task = asyncio.create_task(splitting(provider, Limits(inputs=1)).complete(a_call(texts(4))))
+    task = asyncio.create_task(splitting(provider, Limits(inputs=1)).complete(make_call(texts(4))))
     await eventually(lambda: provider.concurrent == 3)
 
     release_calls.set()
@@ -251,9 +251,9 @@ async def test_timed_out_part_is_named_with_the_billed_parts() -> None:
         if "text 2" in call.body["input"]:
             await asyncio.Event().wait()
 
-    stage = a_stage(RecordingProvider(hang), {"inputs": 1})
+    stage = make_stage(RecordingProvider(hang), {"inputs": 1})
 
-    finished, settled = await process(stage, a_request(texts(3), timeout_ms=200, max_attempts=1))
+    finished, settled = await process(stage, make_routed(texts(3), timeout_ms=200, max_attempts=1))
 
     assert (finished.error_type, settled.failure.code) == ("timeout", "timeout")
     assert finished.error_message.startswith("part 3 of 3 (inputs 2 to 2): no answer within")
@@ -265,7 +265,7 @@ async def test_crash_of_an_adapter_is_raised_unchanged() -> None:
         raise KeyError("input")
 
     with pytest.raises(KeyError):
-        await splitting(RecordingProvider(broken), Limits(inputs=1)).complete(a_call(texts(3)))
+        await splitting(RecordingProvider(broken), Limits(inputs=1)).complete(make_call(texts(3)))
 
 
 async def test_refusal_by_an_adapter_names_no_part() -> None:
@@ -273,7 +273,7 @@ async def test_refusal_by_an_adapter_names_no_part() -> None:
         raise ProviderError("invalid_request", "dimensions is not supported", param="dimensions")
 
     with pytest.raises(ProviderError) as caught:
-        await splitting(RecordingProvider(refuse), Limits(inputs=3), asyncio.Semaphore(0)).complete(a_call(texts(4)))
+        await splitting(RecordingProvider(refuse), Limits(inputs=3), asyncio.Semaphore(0)).complete(make_call(texts(4)))
 
     assert caught.value.message == "dimensions is not supported"
 
@@ -284,7 +284,7 @@ async def test_cancelled_request_stops_its_parts_and_releases_permits() -> None:
 
     provider, permits = RecordingProvider(hang), asyncio.Semaphore(2)
     before = asyncio.all_tasks()
-    task = asyncio.create_task(splitting(provider, Limits(inputs=1), permits).complete(a_call(texts(6))))
+    task = asyncio.create_task(splitting(provider, Limits(inputs=1), permits).complete(make_call(texts(6))))
     await eventually(lambda: provider.concurrent == 3)
 
     task.cancel()

@@ -13,7 +13,7 @@ from streams.call.traffic.bulkhead import Bulkhead
 from streams.config.settings import Settings
 from tests.eventually import eventually
 from tests.factories import chat, now_ms, routed
-from tests.streams.call.scripted_provider import ScriptedProvider, answer, never, process
+from tests.streams.call.scripted_provider import ScriptedProvider, answer, hang, process
 
 
 async def test_try_acquire_grants_as_many_permits_as_the_limit() -> None:
@@ -111,7 +111,7 @@ async def test_stage_keeps_to_max_in_flight_of_a_provider() -> None:
 
 async def test_request_without_a_permit_until_its_deadline_expires_without_a_call() -> None:
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated", "max_in_flight": 1}}})
-    provider = ScriptedProvider(never)
+    provider = ScriptedProvider(hang)
     stage = CallStage(call_config(settings), "w1", providers={"sim": provider})
     first = asyncio.create_task(process(routed(), stage))
     await eventually(lambda: provider.calls)

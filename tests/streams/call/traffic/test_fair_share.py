@@ -14,7 +14,7 @@ from streams.call.traffic.fair_share import FAST_DRAIN_S, MAX_RETRY_AFTER_S, Dyn
 from streams.config.settings import Settings
 from tests.eventually import eventually
 from tests.factories import now_ms, routed
-from tests.streams.call.scripted_provider import SIM, ScriptedProvider, answer, never, process
+from tests.streams.call.scripted_provider import SIM, ScriptedProvider, answer, hang, process
 
 
 def filled(threshold: DynamicThreshold, holders: int) -> list[int]:
@@ -95,7 +95,7 @@ async def process_backlog(stage: CallStage, backlog: Sequence[RequestRouted], in
 
 
 async def test_backlog_of_a_hanging_provider_does_not_block_another_provider() -> None:
-    hung, healthy = ScriptedProvider(never), ScriptedProvider(answer)
+    hung, healthy = ScriptedProvider(hang), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 100, "overload": {"provider_share": 0.8}})
     now = now_ms()
     stage = CallStage(call_config(settings), "w1", providers={"sim": hung, "spare": healthy}, clock=lambda: now / 1000)
@@ -118,7 +118,7 @@ async def test_backlog_of_a_hanging_provider_does_not_block_another_provider() -
 
 
 async def test_request_above_the_threshold_falls_back_to_the_next_target() -> None:
-    hung, healthy = ScriptedProvider(never), ScriptedProvider(answer)
+    hung, healthy = ScriptedProvider(hang), ScriptedProvider(answer)
     settings = Settings.model_validate({**SIM, "calls_in_flight": 20})
     stage = CallStage(call_config(settings), "w1", providers={"sim": hung, "spare": healthy})
 
@@ -129,7 +129,7 @@ async def test_request_above_the_threshold_falls_back_to_the_next_target() -> No
 
 
 async def test_single_provider_has_no_threshold() -> None:
-    hung = ScriptedProvider(never)
+    hung = ScriptedProvider(hang)
     settings = Settings.model_validate({"providers": {"sim": {"kind": "simulated"}}, "calls_in_flight": 10})
     stage = CallStage(call_config(settings), "w1", providers={"sim": hung})
     tasks = [asyncio.create_task(process(routed(), stage)) for _ in range(10)]

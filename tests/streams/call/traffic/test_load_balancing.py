@@ -11,16 +11,16 @@ from connectors.providers.provider import ProviderAnswer, ProviderCall
 from schemas.events.parts import Plan, Target
 from streams.call.traffic.load_balancing import DECAY_S, INITIAL_SCORE_S, PeakEwma, order_by_load
 from tests.factories import now_ms, record, routed
-from tests.streams.call.scripted_provider import a_start, answer, fragile, process
+from tests.streams.call.scripted_provider import answer, process, stage_with_sensitive_breaker, started_by_dead_worker
 
 
-def a_plan(*models: str) -> Plan:
+def make_plan(*models: str) -> Plan:
     targets = tuple(Target(provider="p", model=model, timeout_ms=1000) for model in models)
     return Plan(alias="a", targets=targets, max_attempts=3, policy="latency")
 
 
 def ordered(scores: dict[str, float], *tried: str) -> list[str]:
-    plan = order_by_load(a_plan(*scores), [("p", model) for model in tried], lambda target: scores[target.model])
+    plan = order_by_load(make_plan(*scores), [("p", model) for model in tried], lambda target: scores[target.model])
     return [target.model for target in plan.targets]
 
 
@@ -106,7 +106,7 @@ async def test_policy_latency_calls_the_faster_target_first() -> None:
         await asyncio.sleep(0.05)
         return await answer(call)
 
-    stage, provider = fragile(slow)
+    stage, provider = stage_with_sensitive_breaker(slow)
     event = [routed("sim/echo", "spare/echo", policy="latency") for _ in range(4)]
 
     ends = [(await process(each, stage))[-1].provider for each in event]
@@ -116,9 +116,9 @@ async def test_policy_latency_calls_the_faster_target_first() -> None:
 
 
 async def test_policy_latency_resumes_a_request_after_a_crash() -> None:
-    stage, provider = fragile(answer)
+    stage, provider = stage_with_sensitive_breaker(answer)
     event = routed("spare/echo", "sim/echo", policy="latency", max_attempts=2)
-    stage.claims.observe(record(a_start(event, expires_at=now_ms() - 1)))
+    stage.claims.observe(record(started_by_dead_worker(event, expires_at=now_ms() - 1)))
 
     finished, settled = await process(event, stage)
 

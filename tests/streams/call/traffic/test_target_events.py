@@ -6,11 +6,11 @@ from schemas.kafka.headers import last_value
 from schemas.kafka.records import ProducerRecord
 from tests.eventually import eventually
 from tests.factories import read, record, routed
-from tests.streams.call.scripted_provider import Log, down, fragile, process
+from tests.streams.call.scripted_provider import Log, fail_with_500, process, stage_with_sensitive_breaker
 
 
 async def test_state_change_is_written_to_the_health_topic() -> None:
-    stage, _ = fragile(down)
+    stage, _ = stage_with_sensitive_breaker(fail_with_500)
     log = Log()
 
     for _ in range(2):
@@ -24,7 +24,7 @@ async def test_state_change_is_written_to_the_health_topic() -> None:
 
 
 async def test_request_does_not_wait_for_the_health_topic() -> None:
-    stage, _ = fragile(down)
+    stage, _ = stage_with_sensitive_breaker(fail_with_500)
 
     async def block_health_topic(output: ProducerRecord) -> None:
         if output.topic == "llm.health.v1":

@@ -9,13 +9,13 @@ from streams.call.traffic import targets as targets_module
 from streams.call.traffic.target import Permit
 from streams.call.traffic.targets import TargetRegistry
 from tests.factories import now_ms, routed
-from tests.streams.call.scripted_provider import Log, answer, down, fragile, process
+from tests.streams.call.scripted_provider import Log, answer, fail_with_500, process, stage_with_sensitive_breaker
 
 SETTINGS = SimulatedSettings.model_validate({"max_in_flight": 1, "breaker": {"min_calls": 1}})
 CALL = ProviderCall("r", "chat", "m", {"model": "m", "messages": []}, 1.0)
 
 
-def a_target(model: str = "m", provider: str = "sim") -> Target:
+def make_target(model: str = "m", provider: str = "sim") -> Target:
     return Target(provider=provider, model=model, timeout_ms=1000)
 
 
@@ -25,10 +25,10 @@ def make_registry() -> TargetRegistry:
 
 async def test_state_change_has_target_worker_and_reason() -> None:
     registry = make_registry()
-    permit = await registry.get(a_target()).acquire(1.0)
+    permit = await registry.get(make_target()).acquire(1.0)
     assert isinstance(permit, Permit)
 
-    registry.get(a_target()).release(permit, ProviderError("server", "down", http_status=500), 1.0)
+    registry.get(make_target()).release(permit, ProviderError("server", "down", http_status=500), 1.0)
 
     (change,) = registry.state_changes
     assert (change.provider, change.model, change.state, change.reason) == ("sim", "m", "open", "server")
@@ -37,40 +37,40 @@ async def test_state_change_has_target_worker_and_reason() -> None:
 
 async def test_circuit_breakers_of_two_models_are_independent() -> None:
     registry = make_registry()
-    permit = await registry.get(a_target()).acquire(1.0)
+    permit = await registry.get(make_target()).acquire(1.0)
     assert isinstance(permit, Permit)
-    registry.get(a_target()).release(permit, ProviderError("server", "down", http_status=500), 1.0)
+    registry.get(make_target()).release(permit, ProviderError("server", "down", http_status=500), 1.0)
 
-    assert registry.get(a_target()).retry_after_s() > 0
-    assert registry.get(a_target("other")).retry_after_s() == 0
+    assert registry.get(make_target()).retry_after_s() > 0
+    assert registry.get(make_target("other")).retry_after_s() == 0
 
 
 async def test_models_of_a_provider_share_its_bulkhead() -> None:
     registry = make_registry()
 
-    assert isinstance(await registry.get(a_target()).acquire(1.0), Permit)
-    assert await registry.get(a_target("other")).acquire(0.01) is None
+    assert isinstance(await registry.get(make_target()).acquire(1.0), Permit)
+    assert await registry.get(make_target("other")).acquire(0.01) is None
 
 
 async def test_unconfigured_provider_raises_not_found() -> None:
     with pytest.raises(ProviderError, match="new is not configured"):
-        await make_registry().get(a_target(provider="new")).provider("interactive").complete(CALL)
+        await make_registry().get(make_target(provider="new")).provider("interactive").complete(CALL)
 
 
 async def test_registry_evicts_the_least_recently_used_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets_module, "MAX_TARGETS", 2)
     registry = make_registry()
-    first, second = registry.get(a_target("1")), registry.get(a_target("2"))
+    first, second = registry.get(make_target("1")), registry.get(make_target("2"))
 
-    assert registry.get(a_target("1")) is first
-    registry.get(a_target("3"))
+    assert registry.get(make_target("1")) is first
+    registry.get(make_target("3"))
 
-    assert registry.get(a_target("1")) is first
-    assert registry.get(a_target("2")) is not second
+    assert registry.get(make_target("1")) is first
+    assert registry.get(make_target("2")) is not second
 
 
 async def test_target_with_an_open_circuit_is_skipped_without_an_attempt() -> None:
-    stage, provider = fragile(down)
+    stage, provider = stage_with_sensitive_breaker(fail_with_500)
     for _ in range(2):
         await process(routed("sim/echo", max_attempts=1), stage)
     log = Log()
@@ -83,7 +83,7 @@ async def test_target_with_an_open_circuit_is_skipped_without_an_attempt() -> No
 
 
 async def test_request_with_only_open_circuits_fails_with_retry_after() -> None:
-    stage, provider = fragile(down)
+    stage, provider = stage_with_sensitive_breaker(fail_with_500)
     for _ in range(2):
         await process(routed(max_attempts=1), stage)
 
@@ -95,7 +95,7 @@ async def test_request_with_only_open_circuits_fails_with_retry_after() -> None:
 
 
 async def test_circuit_that_opens_during_retries_falls_back_without_waiting() -> None:
-    stage, provider = fragile(down)
+    stage, provider = stage_with_sensitive_breaker(fail_with_500)
     log = Log()
 
     finished, settled = await process(routed("sim/echo", "spare/echo", max_attempts=9), stage, log)
@@ -104,7 +104,7 @@ async def test_circuit_that_opens_during_retries_falls_back_without_waiting() ->
 
 
 async def test_rate_limit_beyond_the_deadline_falls_back_to_the_next_target() -> None:
-    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 1})
+    stage, provider = stage_with_sensitive_breaker(answer, rate_limit={"requests_per_minute": 1})
     log = Log()
 
     ends = [(await process(routed("sim/echo", "spare/echo"), stage, log))[-1] for _ in range(2)]
@@ -115,7 +115,7 @@ async def test_rate_limit_beyond_the_deadline_falls_back_to_the_next_target() ->
 
 
 async def test_worker_uses_the_share_of_a_rate_limit_that_equals_its_partitions() -> None:
-    stage, provider = fragile(answer, rate_limit={"requests_per_minute": 80})
+    stage, provider = stage_with_sensitive_breaker(answer, rate_limit={"requests_per_minute": 80})
     for partition in (0, 1):
         await stage.on_partition_assigned(partition, 0)
 
