@@ -1,4 +1,4 @@
-"""Moved out of connectors/grafana/client.py."""
+"""Errors of Grafana, and their mapping from HTTP statuses."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from schemas.errors import UserError
 
 
 class GrafanaError(UserError):
-    """Grafana did not do it. The message is one sentence for people."""
+    """Grafana did not accept a request. The message is one sentence for people."""
 
 
 class GrafanaAddressError(GrafanaError):
-    """Nobody answers at this address, or not as Grafana does."""
+    """The address does not answer, or the answer is not Grafana's."""
 
 
 class GrafanaRefusedError(GrafanaError):
-    """The token or password is wrong, or may not do this."""
+    """The token or password is wrong, or lacks permission."""
 
 
 class GrafanaMissingError(GrafanaError):
-    """There is no such thing."""
+    """The object does not exist."""
 
 
 class GrafanaConflictError(GrafanaError):
-    """Something else of this name or uid is there already."""
+    """Another object has this name or uid."""
 
 
 class GrafanaInvalidError(GrafanaError):
-    """What was sent is not accepted."""
+    """Grafana rejects the content of the request."""
 
 
 class GrafanaFailedError(GrafanaError):
-    """Grafana itself failed. Trying again later may help."""
+    """Grafana itself failed. A later attempt may succeed."""
 
 
 _ERRORS: dict[int, tuple[type[GrafanaError], str]] = {
-    400: (GrafanaInvalidError, "Grafana does not accept this"),
-    401: (GrafanaRefusedError, "Grafana refused the token or password: a new token is made under Service accounts"),
-    403: (GrafanaRefusedError, "Grafana knows the token but does not let it do this: its service account needs Admin"),
-    404: (GrafanaMissingError, "Grafana has no such thing"),
-    409: (GrafanaConflictError, "Grafana holds something that is in the way: rename or delete it there"),
-    412: (GrafanaConflictError, "Grafana holds something that is in the way: rename or delete it there"),
-    500: (GrafanaFailedError, "Grafana failed: its own log says why"),
+    400: (GrafanaInvalidError, "Grafana rejects the request"),
+    401: (GrafanaRefusedError, "Grafana rejects the token or password: create a new token under Service accounts"),
+    403: (GrafanaRefusedError, "The Grafana token lacks permission: its service account needs the role Admin"),
+    404: (GrafanaMissingError, "The object does not exist in Grafana"),
+    409: (GrafanaConflictError, "Another object in Grafana has this name: rename or delete it there"),
+    412: (GrafanaConflictError, "Another object in Grafana has this name: rename or delete it there"),
+    500: (GrafanaFailedError, "Grafana failed: see its log"),
 }
-"""By status; any other is taken for the 400 or 500 of its hundred."""
+"""Error by HTTP status; other 4xx are as 400, other 5xx as 500."""

@@ -1,4 +1,4 @@
-"""What can be configured, and what of it can't be. ``streams.config.loader`` reads it from where it stands."""
+"""Configuration model: every setting, its default and its checks. ``streams.config.loader`` reads the file."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from streams.config.deployment import ClickHouseSettings, ConfigModel, HttpSetti
 from streams.config.regex import compile_pattern
 
 ANONYMOUS_TENANT = "default"
-"""Who everybody is while no keys are configured."""
+"""Tenant of every request while no keys are configured."""
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 TARGET = r"^[^/]+/.+$"
 HASH = r"^sha256:[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME)]
-"""Of a provider, tenant, key or policy: lower case, so that it can stand in a topic name."""
+"""Name of a provider, tenant, key or policy: lower case, so that it is valid in a topic's name."""
 
 
 class ConfigurationError(UserError):
-    """The configuration can't be used. The message is one sentence per fault and says where."""
+    """The configuration is invalid. The message is one sentence per fault, each with its place."""
 
 
 class WeightedTarget(ConfigModel):
-    """A target with its share of the traffic."""
+    """Target of a model, with its weight."""
 
     target: str = Field(pattern=TARGET)
-    """provider/model, split at the first slash: model names hold more of them."""
+    """provider/model, split at the first slash: model names may contain more."""
     weight: float = Field(default=1.0, gt=0)
 
     @property
@@ -55,26 +55,26 @@ def _as_target(value: object) -> object:
 
 
 class Model(ConfigModel):
-    """A name that callers use, and the targets behind it, tried in order."""
+    """Model name that callers use, and its targets."""
 
     targets: tuple[Annotated[WeightedTarget, BeforeValidator(_as_target)], ...] = Field(min_length=1)
     policy: RoutePolicy = "ordered"
-    """Ordered: the first is tried first. Weighted: drawn by weight, the others follow as fallback.
+    """Ordered: targets are tried in order. Weighted: the order is drawn by weight.
 
-    Latency: the one that would answer soonest is tried first, by what each call worker has seen.
+    Latency: the target that is expected to answer first, by the measurements of each call worker, is tried first.
     """
     timeout_s: float = Field(default=60.0, gt=0)
-    """Of one attempt."""
+    """Timeout of one attempt."""
     max_attempts: int = Field(default=3, ge=1, le=10)
-    """Per target, the first included."""
+    """Attempts per target, the first included."""
     on_in_doubt: Literal["retry", "fail"] = "retry"
     on_oversize: OnOversize = "split"
     lane: Lane = "interactive"
-    """Batch: its requests come after all that somebody waits for, however they are sent."""
+    """Batch: its requests come after all interactive ones."""
 
 
 class Key(ConfigModel):
-    """What a key may do. The key itself is nowhere: only its hash is."""
+    """API key and its permissions. Only the hash of the key is configured."""
 
     id: Name
     tenant: Name
@@ -85,16 +85,16 @@ class Key(ConfigModel):
 
 
 class DenyRule(ConfigModel):
-    """A text that may not go to a provider."""
+    """Rule for text that must not be sent to a provider."""
 
     name: Name
     keywords: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
-    """Whole words, in any case."""
+    """Whole words; case is ignored."""
     pattern: str = ""
-    """A regular expression in RE2's syntax."""
+    """Regular expression in RE2 syntax."""
 
     @model_validator(mode="after")
-    def _something_to_match(self) -> DenyRule:
+    def _check_pattern(self) -> DenyRule:
         if not self.keywords and not self.pattern:
             raise ValueError("a deny rule needs keywords or a pattern")
         compile_pattern(self.pattern)
@@ -102,30 +102,30 @@ class DenyRule(ConfigModel):
 
 
 Entity = Literal["EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "API_KEY"]
-"""What is looked for, by Presidio's names where it has one."""
+"""Kinds of personal data, by Presidio's names where it has one."""
 
 
 class Policy(ConfigModel):
-    """What the filter does with a tenant's requests."""
+    """Rules of the filter for a tenant's requests."""
 
     deny: tuple[DenyRule, ...] = ()
     pii: dict[Entity, Literal["block", "mask", "allow"]] = Field(default_factory=dict)
-    """What is not named is allowed."""
+    """Action by entity; an entity that is not listed is allowed."""
     phone_region: str = Field(default="US", pattern=r"^[A-Z]{2}$")
-    """ISO 3166 code of the country whose phone numbers are known without their country code."""
+    """ISO 3166 code of the country whose phone numbers are found without a country code."""
 
 
 class Tenant(ConfigModel):
-    """Somebody who owns requests, keys, and a request topic."""
+    """Owner of requests, keys, and a request topic."""
 
     policy: Name = "default"
     models: tuple[str, ...] = ("*",)
-    """Shell patterns of model names, on top of what a key allows."""
+    """Shell patterns of model names, in addition to those of a key: both must allow a name."""
     operations: tuple[Operation, ...] = ("chat", "embeddings")
     lane: Lane = "interactive"
-    """Batch: its requests come after all that somebody waits for, however they are sent."""
+    """Batch: its requests come after all interactive ones."""
     max_in_flight: int | None = Field(default=None, ge=1)
-    """Of its requests over HTTP, how many may be under way at once at one ingress; one more is refused with 429."""
+    """HTTP requests in progress at one ingress; one more is rejected with 429."""
 
 
 _NO_POLICY, _DEFAULT_TENANT = Policy(), Tenant()
@@ -144,7 +144,7 @@ def _simulated_defaults() -> dict[str, Any]:
 
 
 class Settings(ConfigModel):
-    """All of it."""
+    """The whole configuration."""
 
     state: Path = Path(".sluice")
     kafka: KafkaSettings = KafkaSettings()
@@ -159,33 +159,33 @@ class Settings(ConfigModel):
     keys: tuple[Key, ...] = ()
     policies: dict[Name, Policy] = Field(default_factory=dict)
     prices: dict[str, Price] = Field(default_factory=dict)
-    """By provider/model."""
+    """Prices by provider/model."""
     deadline_s: float = Field(default=120.0, gt=0)
-    """How long a caller waits if it does not say."""
+    """Deadline of a request whose caller sets none, in seconds."""
     batch_deadline_s: float = Field(default=3600.0, gt=0, le=3600)
-    """The same for a request that says that it is of the batch lane."""
+    """The same for a request sent to the batch lane."""
     calls_in_flight: int = Field(default=2000, ge=1)
-    """Per call worker."""
+    """Records that a call worker processes at once."""
     calls_in_flight_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
-    """The same, of their records together; a larger one is called alone."""
+    """Size of these records together; a larger record is processed alone."""
     overload: OverloadSettings = OverloadSettings()
 
     @model_validator(mode="before")
     @classmethod
     def _default_to_simulated(cls, content: object) -> object:
-        """As long as nobody names a provider there is the simulated one, and an alias for it."""
+        """Add the simulated provider and the model `demo` if no providers are configured."""
         if isinstance(content, dict) and "providers" not in content:
             return {"models": {"demo": {"targets": ["sim/echo"]}}} | content
         return content
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Settings:
+    def _check_names(self) -> Settings:
         for alias, model in self.models.items():
             for target in model.targets:
                 if target.provider not in self.providers:
                     known = ", ".join(sorted(self.providers))
                     raise ValueError(
-                        f"models.{alias}: provider {target.provider!r} is not configured (there is: {known})"
+                        f"models.{alias}: provider {target.provider!r} is not configured (configured: {known})"
                     )
         for name, tenant in self.tenants.items():
             if tenant.policy != "default" and tenant.policy not in self.policies:
@@ -198,42 +198,44 @@ class Settings(ConfigModel):
         return self
 
     @model_validator(mode="after")
-    def _topics_have_one_owner(self) -> Settings:
+    def _check_tenant_topics(self) -> Settings:
         for name, topic in self.topics.tenant_requests.items():
             if self.topics.is_batch(topic.name):
-                raise ValueError(f"tenants: {name} can't be a tenant's name: {topic.name} is the batch lane's")
+                raise ValueError(
+                    f"tenants: the name {name} is not allowed: {topic.name} is the topic of the batch lane"
+                )
         return self
 
     @functools.cached_property
     def known_tenants(self) -> frozenset[str]:
-        """Who there is; the open tenant always."""
+        """Names of all tenants; the anonymous tenant is always one."""
         return frozenset(self.tenants) | {ANONYMOUS_TENANT}
 
     def tenant(self, name: str) -> Tenant:
-        """A tenant's rules; the open tenant has the defaults unless it is configured."""
+        """Return a tenant's settings: the defaults unless it is configured."""
         return self.tenants.get(name, _DEFAULT_TENANT)
 
     def default_timeout_s(self, lane: Lane) -> float:
-        """How long a caller waits if it does not say, in seconds."""
+        """Return the deadline of a request whose caller sets none, in seconds."""
         return self.batch_deadline_s if lane == "batch" else self.deadline_s
 
     def policy(self, tenant: str) -> Policy:
-        """The policy of a tenant; one that allows everything unless configured."""
+        """Return the policy of a tenant: one that allows everything unless it is configured."""
         return self.policies.get(self.tenant(tenant).policy, _NO_POLICY)
 
     @functools.cached_property
     def topics(self) -> Topics:
-        """The map of the log under this prefix."""
+        """Topics with this prefix."""
         kafka, tenants = self.kafka, tuple(sorted(self.tenants))
         return Topics(kafka.topic_prefix, kafka.partitions, tenants, kafka.retention_hours)
 
     @functools.cached_property
     def public_json(self) -> str:
-        """What decides about requests, as JSON, without secrets and without where things run."""
+        """The settings that decide about requests, as JSON, without secrets and addresses."""
         fields = ("providers", "models", "tenants", "keys", "policies", "prices", "deadline_s", "batch_deadline_s")
         return json.dumps(self.model_dump(mode="json", include=set(fields)), sort_keys=True)
 
     @functools.cached_property
     def hash(self) -> str:
-        """The name of this configuration in every event that it decided."""
+        """Hash of the configuration, which is in every event that it decided."""
         return hashlib.sha256(self.public_json.encode()).hexdigest()[:12]

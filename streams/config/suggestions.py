@@ -1,4 +1,4 @@
-"""Which name was probably meant by one that the configuration does not know."""
+"""Suggestions of a known setting for an unknown one."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from connectors.providers.settings import ProviderSettings
 from streams.config.settings import Settings
 
 
-def suggest(place: Sequence[int | str], content: object) -> str:
-    """The known name that is nearest to the last of these steps; empty if none is near.
+def suggest(path: Sequence[int | str], content: object) -> str:
+    """Return the known name that is most similar to the last step of the path; empty if none is similar.
 
     Args:
-        place: where the unknown name stands, from the top.
-        content: of the file, since a provider's names depend on its kind.
+        path: path of the unknown name in the file.
+        content: content of the file, because a provider's settings depend on its kind.
 
     """
-    *sections, name = place
-    shape: Any = Settings
+    *sections, name = path
+    type_: Any = Settings
     for step in sections:
-        content = _part(content, step)
-        shape = _of_kind(_inside(shape, step), content)
-    known = tuple(shape.model_fields) if _is_section(shape) else ()
+        content = _value_at(content, step)
+        type_ = _settings_of_kind(_field_type(type_, step), content)
+    known = tuple(type_.model_fields) if _is_section(type_) else ()
     return next(iter(difflib.get_close_matches(str(name), known, n=1)), "")
 
 
-def _part(content: object, step: int | str) -> object:
+def _value_at(content: object, step: int | str) -> object:
     if isinstance(content, dict):
         return content.get(step)
     return content[step] if isinstance(content, list) and isinstance(step, int) else None
 
 
-def _inside(shape: Any, step: int | str) -> Any:  # noqa: ANN401 - a type, in any of the forms that typing has
-    """The type of what stands in a section under this name, or in a mapping or a list at this place."""
-    if _is_section(shape):
-        field = shape.model_fields.get(step)
-        return _plain(field.annotation) if field else None
-    parts = typing.get_args(shape)
-    return _plain(parts[1 if typing.get_origin(shape) is dict else 0]) if parts else None
+def _field_type(type_: Any, step: int | str) -> Any:  # noqa: ANN401 - a type, in any of the forms that typing has
+    """Return the type of a field, or of the values of a mapping or a list."""
+    if _is_section(type_):
+        field = type_.model_fields.get(step)
+        return _bare_type(field.annotation) if field else None
+    parts = typing.get_args(type_)
+    return _bare_type(parts[1 if typing.get_origin(type_) is dict else 0]) if parts else None
 
 
-def _plain(shape: Any) -> Any:  # noqa: ANN401 - the same
-    """The type without what is said beside it, and without the None that it may be."""
-    if typing.get_origin(shape) is Annotated:
-        return _plain(typing.get_args(shape)[0])
-    if typing.get_origin(shape) in (typing.Union, types.UnionType):
-        return _plain(typing.get_args(shape)[0])
-    return shape
+def _bare_type(type_: Any) -> Any:  # noqa: ANN401 - the same
+    """Return the type without annotations and without None."""
+    if typing.get_origin(type_) is Annotated:
+        return _bare_type(typing.get_args(type_)[0])
+    if typing.get_origin(type_) in (typing.Union, types.UnionType):
+        return _bare_type(typing.get_args(type_)[0])
+    return type_
 
 
-def _of_kind(shape: Any, content: object) -> Any:  # noqa: ANN401 - the same
-    kind = kind_of(content) if shape is ProviderSettings else None
-    return KINDS[kind].Settings if kind else shape
+def _settings_of_kind(type_: Any, content: object) -> Any:  # noqa: ANN401 - the same
+    kind = kind_of(content) if type_ is ProviderSettings else None
+    return KINDS[kind].Settings if kind else type_
 
 
-def _is_section(shape: Any) -> bool:  # noqa: ANN401 - the same
-    return isinstance(shape, type) and issubclass(shape, BaseModel)
+def _is_section(type_: Any) -> bool:  # noqa: ANN401 - the same
+    return isinstance(type_, type) and issubclass(type_, BaseModel)

@@ -1,4 +1,4 @@
-"""What `sluice dashboards push` does: folder, data source, dashboards and alert rules, into a Grafana."""
+"""Provisioning of Grafana: folder, data source, dashboards and alert rules."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import yaml
 from connectors.grafana.client import Change, Grafana, Json
 
 FOLDER = "sluice"
-"""The folder's uid."""
+"""Uid of the folder."""
 
 NAMES = ("traffic", "providers", "pipeline")
-"""The dashboards, in the order in which one looks at them."""
+"""Dashboards, in reading order."""
 
 Kind = Literal["folder", "data source", "dashboard", "alert rule"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One thing that Grafana now has."""
+    """Object that was pushed to Grafana."""
 
     kind: Kind
     name: str
     change: Change
     url: str = ""
-    """Where to look at it, for dashboards."""
+    """URL of a dashboard; empty for other objects."""
 
 
 def push(
@@ -42,31 +42,31 @@ def push(
     folder: str = "Sluice",
     progress: Callable[[Pushed], None] = lambda _: None,
 ) -> list[Pushed]:
-    """Push everything; a second time nothing changes. What fails stops the rest, and a later push goes on.
+    """Push everything. A second push changes nothing; a push after a failure continues.
 
     Args:
         grafana_url: for example ``http://localhost:3000``; a path is kept.
         auth: a service account's token with the Admin role, or ``user:password``.
-        clickhouse_url: as Grafana reaches it, with ``user:password@`` if it needs one. Only used if Grafana has no data
-            source ``sluice-clickhouse`` yet.
-        database: where the tables are.
-        folder: what a new folder is called. One that is there keeps its name.
-        progress: told of each thing when it is done.
+        clickhouse_url: URL for Grafana, with ``user:password@`` if required. Only used if Grafana has no data source
+            ``sluice-clickhouse`` yet.
+        database: database of the tables.
+        folder: name of a new folder. An existing one keeps its name.
+        progress: callback for each pushed object.
 
     Raises:
-        GrafanaError: one sentence that says what to do. It never holds ``auth``.
+        GrafanaError: one sentence that says what to do, without ``auth``.
 
     """
     grafana = Grafana(grafana_url, auth)
     grafana.check()
     done = []
-    for pushed in _each(grafana, datasource(clickhouse_url, database), folder):
+    for pushed in _push_each(grafana, datasource(clickhouse_url, database), folder):
         progress(pushed)
         done.append(pushed)
     return done
 
 
-def _each(grafana: Grafana, source: Json, folder: str) -> Iterator[Pushed]:
+def _push_each(grafana: Grafana, source: Json, folder: str) -> Iterator[Pushed]:
     yield Pushed("folder", folder, grafana.ensure_folder(FOLDER, folder))
     yield Pushed("data source", str(source["name"]), grafana.ensure_datasource(source))
     for dashboard in map(dashboard_named, NAMES):
@@ -78,32 +78,32 @@ def _each(grafana: Grafana, source: Json, folder: str) -> Iterator[Pushed]:
 
 
 def dashboard_named(name: str) -> Json:
-    """A dashboard as Grafana takes it."""
+    """Return a dashboard as JSON for Grafana."""
     loaded: Json = json.loads(files("dashboards").joinpath(f"{name}.json").read_text("utf-8"))
     return loaded
 
 
 def provisioned(kind: Literal["datasources", "dashboards", "alerting"]) -> dict[str, Any]:
-    """A provisioning file, as Grafana reads it at its start."""
+    """Return the content of a provisioning file, which Grafana reads at its start."""
     text = files("dashboards").joinpath("provisioning", kind, "sluice.yaml").read_text("utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
 
 def datasource(clickhouse_url: str, database: str) -> Json:
-    """The data source of the provisioning file, at another address."""
-    where = urlsplit(clickhouse_url)
-    secure = where.scheme == "https"
+    """Return the data source of the provisioning file, with another address."""
+    url = urlsplit(clickhouse_url)
+    secure = url.scheme == "https"
     packaged = provisioned("datasources")["datasources"][0]
-    place = {
-        "host": where.hostname or "localhost",
-        "port": where.port or (8443 if secure else 8123),
+    address = {
+        "host": url.hostname or "localhost",
+        "port": url.port or (8443 if secure else 8123),
         "secure": secure,
         "defaultDatabase": database,
-        "username": unquote(where.username or "default"),
+        "username": unquote(url.username or "default"),
     }
     return {
         **{key: value for key, value in packaged.items() if key not in {"editable", "isDefault"}},
-        "jsonData": {**packaged["jsonData"], **place},
-        "secureJsonData": {"password": unquote(where.password or "")},
+        "jsonData": {**packaged["jsonData"], **address},
+        "secureJsonData": {"password": unquote(url.password or "")},
     }

@@ -1,4 +1,4 @@
-"""What must be there before a stage starts: the topics, and the configuration under its hash."""
+"""Provisioning of Kafka: topics, and the record of the configuration under its hash."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from streams.config.settings import Settings
 
 
 async def provision_topics(settings: Settings) -> list[str]:
-    """Make the topics that are missing, check those that are there, and say which configuration is in force.
+    """Create missing topics and publish the configuration; return the names of the created topics.
 
-    Returns the names of the topics made. Over a topic that is not as configured, nothing is made.
+    If an existing topic differs from the configuration, none is created.
 
     Raises:
-        connectors.kafka.TopicMismatchError: a topic is there with other partitions, copies or configuration.
-        connectors.kafka.BrokerUnavailableError: nobody answers at the bootstrap servers.
+        connectors.kafka.TopicMismatchError: a topic has other partitions, replicas or settings.
+        connectors.kafka.BrokerUnavailableError: the bootstrap servers do not answer.
 
     """
     bootstrap = settings.kafka.address
-    made = await ensure_topics(bootstrap, _topics(settings), _replication(settings))
+    created = await ensure_topics(bootstrap, _topics(settings), _replication(settings))
     producer = KafkaProducer(bootstrap)
     await producer.start()
     try:
         await producer.send(_configuration(settings))
     finally:
         await producer.stop()
-    return made
+    return created
 
 
 async def verify_topics(settings: Settings) -> None:
-    """See that all topics are there as configured, before anything runs over them.
+    """Check that all topics exist as configured.
 
     Raises:
-        connectors.kafka.NoSuchTopicError: some are missing.
+        connectors.kafka.NoSuchTopicError: topics are missing.
         connectors.kafka.TopicMismatchError: as above.
         connectors.kafka.BrokerUnavailableError: as above.
 
@@ -49,10 +49,10 @@ async def verify_topics(settings: Settings) -> None:
 
 
 async def alter_topics(settings: Settings) -> dict[str, list[Difference]]:
-    """Change what can be changed of topics that are not as configured; what was changed, by topic.
+    """Change topics that differ from the configuration, as far as Kafka can; return the changes by topic.
 
     Raises:
-        connectors.kafka.KafkaFaultError: Kafka will not, or does not answer.
+        connectors.kafka.KafkaFaultError: Kafka refuses the change, or does not answer.
 
     """
     return await kafka.alter_topics(settings.kafka.address, _topics(settings), _replication(settings))

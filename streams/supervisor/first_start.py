@@ -1,6 +1,6 @@
-"""The first start of the containers: a configuration with one key, so that the gateway is never open to others.
+"""First start of the containers: creates a configuration with one key, so that the gateway is never open to others.
 
-The key is written to a file beside the configuration, which only this user can read, and into no log.
+The key is written to a file next to the configuration, which only this user can read, and to no log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEY_FILE = "first.key"
 
 _STANZA = """
 keys:
-  # made at the first start; the key is in {file}, until you move it
+  # created at the first start; the key is in {file}, until you move it
   - id: first
     tenant: {tenant}
     hash: {digest}
@@ -25,15 +25,15 @@ keys:
 
 
 def first_start(template: Path, config: Path) -> str:
-    """Make the configuration unless there is one, and say in one sentence what was done.
+    """Create the configuration unless it exists, and return a sentence that says what was done.
 
     Raises:
-        ConfigurationError: its folder can't be written to, or the configuration that is there can't be used.
+        ConfigurationError: its directory is not writable, or the existing configuration is invalid.
 
     """
     if config.exists():
         load(config)
-        return f"{config} is in force"
+        return f"using {config}"
     key, digest = new_key()
     key_file = config.with_name(KEY_FILE)
     stanza = _STANZA.format(file=key_file, tenant=ANONYMOUS_TENANT, digest=digest)
@@ -42,13 +42,13 @@ def first_start(template: Path, config: Path) -> str:
         _write(config, template.read_text("utf-8") + stanza)
     except OSError as error:
         raise ConfigurationError(
-            f"{error.filename}: can't be written ({error.strerror}); put a sluice.yaml there yourself"
+            f"{error.filename}: can't be written ({error.strerror}); create the file sluice.yaml yourself"
         ) from None
-    return f"made {config}, and a first key: it is in {key_file}"
+    return f"created {config} with a first key, which is in {key_file}"
 
 
 def _write(path: Path, text: str) -> None:
-    """Put the whole file there, or nothing, for this user alone to read."""
+    """Write the file completely or not at all, readable by this user only."""
     partial = path.with_name(f".{path.name}.part")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

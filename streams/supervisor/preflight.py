@@ -1,4 +1,4 @@
-"""What a gateway must have for itself alone: the folder of its data, and the ports that it listens on."""
+"""Preflight checks of `sluice up`: the lock of the state directory, and free ports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class StartError(UserError):
 
 @contextlib.contextmanager
 def state_lock(state: Path) -> Iterator[None]:
-    """Hold the state directory: two gateways over the same data would harm it.
+    """Lock the state directory: two gateways would corrupt its data.
 
     Raises:
-        ConfigurationError: it can't be written.
-        StartError: somebody else holds it.
+        ConfigurationError: the directory is not writable.
+        StartError: another process holds the lock.
 
     """
     try:
@@ -31,27 +31,29 @@ def state_lock(state: Path) -> Iterator[None]:
         lock = (state / "lock").open("a")
     except OSError as error:
         raise ConfigurationError(
-            f"{state}: can't be written ({error.strerror}); SLUICE_STATE names another place"
+            f"{state}: can't be written ({error.strerror}); set SLUICE_STATE to another directory"
         ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StartError(f"another `sluice up` runs over {state}; stop it, or set SLUICE_STATE") from None
+            raise StartError(
+                f"another `sluice up` uses {state}; stop it, or set SLUICE_STATE to another directory"
+            ) from None
         yield
 
 
-def check_ports(wanted: Iterable[tuple[str, int, str]]) -> None:
-    """See that nobody else listens there, before anything is started.
+def check_ports(listeners: Iterable[tuple[str, int, str]]) -> None:
+    """Check that the ports are free.
 
     Args:
-        wanted: host, port, and the variable that names another port.
+        listeners: host, port, and the environment variable that sets the port.
 
     Raises:
-        StartError: somebody does, or the host is not this machine's.
+        StartError: a port is taken, or the host is not an address of this machine.
 
     """
-    for host, port, variable in wanted:
+    for host, port, variable in listeners:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

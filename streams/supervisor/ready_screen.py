@@ -1,6 +1,6 @@
-"""The one screen that `sluice up` prints when it is ready: what runs where, and what to try first.
+"""Ready screen of `sluice up`: addresses, process ids, and commands to try first.
 
-Nothing is drawn around what is meant to be pasted, and no line of it is cut or broken: a terminal wraps it better.
+The commands have no frame and their lines are never cut or wrapped, so that they can be copied.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from streams.config.settings import Settings
 
 
 def print_ready_screen(console: Console, settings: Settings, pids: dict[str, int | None]) -> None:
-    """Print it."""
+    """Print the screen."""
     console.print("\n[bold green]Sluice is ready\n")
-    console.print(_places(settings, pids))
-    open_to = "" if settings.keys else " (no keys are configured: from this machine alone)"
+    console.print(_addresses(settings, pids))
+    open_to = "" if settings.keys else " (no keys configured: localhost only)"
     for title, code in (
-        (f"HTTP, as any OpenAI client{open_to}", curl(settings)),
-        ("Kafka, from any service (docs/kafka.md tells how to get the reply)", produce(settings)),
-        ("ClickHouse, a row for each request", query()),
+        (f"HTTP, with any OpenAI client{open_to}", curl(settings)),
+        ("Kafka, from any service (docs/kafka.md shows how to get the reply)", produce(settings)),
+        ("ClickHouse, one row per request", query()),
     ):
         console.print(f"\n[bold]{title}", soft_wrap=True)
         console.print(code, markup=False, style="cyan", soft_wrap=True)
-    console.print("\nCtrl-C stops it; what it stored stays.", style="dim")
+    console.print("\nCtrl-C to stop; data is kept.", style="dim")
 
 
 def first_model(settings: Settings) -> str:
-    """A model name to try: an alias, else the simulated one if there is one."""
+    """Return a model name to try: a configured model, else a simulated one if there is one."""
     simulated = next((name for name, each in settings.providers.items() if each.kind == "simulated"), "")
     return next(iter(settings.models), f"{simulated}/echo" if simulated else f"{next(iter(settings.providers))}/MODEL")
 
 
 def curl(settings: Settings) -> str:
-    """A first request over HTTP, for a shell."""
+    """Return a shell command that sends a request over HTTP."""
     key = '  -H "Authorization: Bearer $SLUICE_KEY" \\\n' if settings.keys else ""
     return (
         f"curl {settings.http.url}/v1/chat/completions \\\n{key}"
@@ -48,13 +48,13 @@ def curl(settings: Settings) -> str:
 
 
 def produce(settings: Settings) -> str:
-    """A first request over Kafka, for a shell."""
+    """Return a shell command that sends a request over Kafka."""
     topics = settings.topics
-    open_to_all = settings.kafka.security.security_protocol == "PLAINTEXT"
-    login = "" if open_to_all else "  # and your own login: docs/kafka-security.md"
+    is_plaintext = settings.kafka.security.security_protocol == "PLAINTEXT"
+    login = "" if is_plaintext else "  # and your credentials: docs/kafka-security.md"
     topic = next(iter(topics.tenant_requests.values()), topics.requests).name
     return f"""\
-{_beside_python("python")} - <<'END'
+{_command_for("python")} - <<'END'
 import asyncio, json
 from aiokafka import AIOKafkaProducer
 
@@ -71,20 +71,20 @@ END"""
 
 
 def query() -> str:
-    """A first query, for a shell."""
+    """Return a shell command that queries ClickHouse."""
     sql = "SELECT request_model, outcome, count(),\n  avg(duration_ms) FROM requests GROUP BY ALL"
-    return f'{_beside_python("sluice")} query "{sql}"'
+    return f'{_command_for("sluice")} query "{sql}"'
 
 
-def _beside_python(program: str) -> str:
-    """How to call what is installed with us: by its name, if the shell finds this one and no other."""
+def _command_for(program: str) -> str:
+    """Return the command for a program of this environment: its name if the shell finds it there, else its path."""
     own = Path(sys.executable).with_name(program)
     if (found := shutil.which(program)) and Path(found) == own:
         return program
     return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
-def _places(settings: Settings, pids: dict[str, int | None]) -> Table:
+def _addresses(settings: Settings, pids: dict[str, int | None]) -> Table:
     table = Table.grid(padding=(0, 2))
     rows = {
         "HTTP": (settings.http.url, pids.get("ingress")),
@@ -97,6 +97,6 @@ def _places(settings: Settings, pids: dict[str, int | None]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(no_wrap=True)
-    for name, (place, pid) in rows.items():
-        table.add_row(f"[bold]{name}", place, f"[dim]pid {pid}" if pid else "")
+    for name, (address, pid) in rows.items():
+        table.add_row(f"[bold]{name}", address, f"[dim]pid {pid}" if pid else "")
     return table

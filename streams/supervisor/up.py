@@ -1,4 +1,4 @@
-"""What `sluice up` does, from its first line of progress to its clean end."""
+"""`sluice up`: progress lines, the ready screen, and the stop on a signal."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from streams.supervisor.preflight import state_lock
 from streams.supervisor.supervisor import Supervisor
 
 INTERRUPTED = 130
-"""The exit code of a program that Ctrl-C ended before it was ready."""
+"""Exit code after Ctrl-C before the gateway was ready."""
 
 PROGRESS_INTERVAL_S = 10.0
-"""How often a step that lasts says how far it is, where no terminal is."""
+"""Interval between progress lines of one step, without a terminal."""
 
 
 async def up(settings: Settings, config: Path | None, *, local_model: bool, as_json: bool) -> int:
-    """Run until a signal. Exit code 0: all ended in order, and what has no end yet is on the log for the next start."""
+    """Run until a signal, and return the exit code.
+
+    0: everything stopped in order; unfinished requests are in Kafka and resume at the next start.
+    """
     patches.apply()
     console = Console(stderr=True, highlight=False)
-    stop = _signalled()
+    stop = _stop_on_signal()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state))
         with _progress(console) as progress:
@@ -41,19 +44,19 @@ async def up(settings: Settings, config: Path | None, *, local_model: bool, as_j
                 if not await _run_until_signal(stop, model.start(progress)):
                     return INTERRUPTED
             supervisor = Supervisor(settings, config, progress)
-            stack.push_async_callback(_end, supervisor, console)
+            stack.push_async_callback(_stop, supervisor, console)
             if not await _run_until_signal(stop, supervisor.start()):
                 return INTERRUPTED
         if as_json:
-            click.echo(json.dumps(_places(supervisor)))
+            click.echo(json.dumps(_addresses(supervisor)))
         else:
             screen.print_ready_screen(console, supervisor.settings, supervisor.pids)
         await stop.wait()
-    console.print("sluice: stopped; what has no end yet goes on with the next start", style="dim")
+    console.print("sluice: stopped; unfinished requests resume at the next start", style="dim")
     return 0
 
 
-def _signalled() -> asyncio.Event:
+def _stop_on_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -62,11 +65,11 @@ def _signalled() -> asyncio.Event:
 
 @contextlib.contextmanager
 def _progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
-    """One line that changes on a terminal; elsewhere a line for each step, and now and then how far it is.
+    """Show progress: on a terminal one line that changes, else one line per step and one per interval within a step.
 
-    A step is what a message says before its colon.
+    The step is the part of a message before its colon.
     """
-    said: set[str] = set()
+    printed: set[str] = set()
     due_s = 0.0
     with console.status("starting", spinner="dots") as status:
 
@@ -76,16 +79,16 @@ def _progress(console: Console, clock: Callable[[], float] = time.monotonic) -> 
             if console.is_terminal:
                 return
             step = message.partition(": ")[0]
-            if message not in said and (step not in said or clock() >= due_s):
+            if message not in printed and (step not in printed or clock() >= due_s):
                 console.print(f"sluice: {message}", markup=False, soft_wrap=True)
                 due_s = clock() + PROGRESS_INTERVAL_S
-            said.update((step, message))
+            printed.update((step, message))
 
         yield progress
 
 
 async def _run_until_signal(stop: asyncio.Event, starting: Coroutine[object, object, None]) -> bool:
-    """Whether it came to its end before the signal to stop."""
+    """Return whether the start finished before the signal to stop."""
     start, stopped = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
     await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -97,12 +100,12 @@ async def _run_until_signal(stop: asyncio.Event, starting: Coroutine[object, obj
     return False
 
 
-async def _end(supervisor: Supervisor, console: Console) -> None:
-    with console.status("stopping: what is under way is being finished"):
+async def _stop(supervisor: Supervisor, console: Console) -> None:
+    with console.status("stopping: finishing requests in progress"):
         await supervisor.stop()
 
 
-def _places(supervisor: Supervisor) -> dict[str, object]:
+def _addresses(supervisor: Supervisor) -> dict[str, object]:
     settings = supervisor.settings
     return {
         "http": settings.http.url,

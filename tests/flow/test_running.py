@@ -138,7 +138,7 @@ def test_port_in_use_is_reported_with_its_variable(stopped: GatewayProcess, vari
     [
         ("providers: {sim: {kind: simulated}", "can't be read as YAML"),
         ("providers: {x: {kind: telepathy}}", "sluice.yaml: providers.x: kind must be one of: "),
-        ("models: {m: {targets: [nobody/x]}}", "provider 'nobody' is not configured (there is: sim)"),
+        ("models: {m: {targets: [nobody/x]}}", "provider 'nobody' is not configured (configured: sim)"),
         ("http: {host: 0.0.0.0}", "http.host: other machines can reach 0.0.0.0, and no keys are configured"),
     ],
     ids=["broken", "unknown-provider", "unknown-target", "open-to-all"],
@@ -184,7 +184,7 @@ def test_second_gateway_on_the_same_data_is_refused(gateway: GatewayProcess) -> 
     result = gateway.run("up")
 
     assert result.returncode == 1
-    assert "another `sluice up` runs over" in result.stderr
+    assert "another `sluice up` uses" in result.stderr
     assert gateway.chat("still there?")[0] == 200
 
 

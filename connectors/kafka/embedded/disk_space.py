@@ -1,4 +1,4 @@
-"""How much room is left under what runs in process: Kafka ends without a word when there is none."""
+"""Free disk space: Kafka exits without an error message when the disk is full."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import shutil
 from pathlib import Path
 
 FULL_BYTES = 16 * 1024 * 1024
-"""With less than this a disk counts as full: Kafka writes files of 10 MiB to begin with."""
+"""A disk with less free space counts as full: Kafka preallocates files of 10 MiB."""
 
 
 def free_bytes(path: Path) -> int:
-    """Bytes that may still be written under a path that need not be there yet."""
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-    return shutil.disk_usage(there).free
+    """Return the free bytes under a path, which need not exist."""
+    existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    return shutil.disk_usage(existing).free
 
 
 def is_full(path: Path) -> bool:
-    """Whether what fails under this path fails for want of room."""
+    """Return whether the disk of this path is full."""
     return free_bytes(path) < FULL_BYTES

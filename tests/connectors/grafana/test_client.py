@@ -60,13 +60,13 @@ def folder(grafana: Grafana) -> str:
 
 
 @pytest.mark.parametrize("auth", [TOKEN, f" {TOKEN}\n", "admin:secret"])
-def test_a_token_and_a_password_are_both_known(double: GrafanaDouble, auth: str) -> None:
+def test_token_and_password_are_both_accepted(double: GrafanaDouble, auth: str) -> None:
     change = Grafana(double.url + "/", auth).ensure_folder("sluice", "Sluice")
 
     assert change == "created"
 
 
-def test_a_folder_is_created_once_and_keeps_the_name_somebody_gave_it(double: GrafanaDouble, grafana: Grafana) -> None:
+def test_folder_is_created_once_and_keeps_an_edited_name(double: GrafanaDouble, grafana: Grafana) -> None:
     grafana.ensure_folder("sluice", "Sluice")
     double.folders["sluice"]["title"] = "Our gateway"
 
@@ -76,12 +76,12 @@ def test_a_folder_is_created_once_and_keeps_the_name_somebody_gave_it(double: Gr
     assert double.folders["sluice"]["title"] == "Our gateway"
 
 
-def test_a_folder_name_that_is_taken_is_a_conflict(grafana: Grafana, folder: str) -> None:
+def test_taken_folder_name_is_a_conflict(grafana: Grafana, folder: str) -> None:
     with pytest.raises(GrafanaConflictError, match="already exists"):
         grafana.ensure_folder("other", "Sluice")
 
 
-def test_a_data_source_is_created_once_and_stays_as_somebody_set_it(double: GrafanaDouble, grafana: Grafana) -> None:
+def test_data_source_is_created_once_and_keeps_edits(double: GrafanaDouble, grafana: Grafana) -> None:
     first = grafana.ensure_datasource(DATASOURCE)
     double.datasources["s"]["jsonData"]["host"] = "elsewhere"
 
@@ -91,7 +91,7 @@ def test_a_data_source_is_created_once_and_stays_as_somebody_set_it(double: Graf
     assert double.datasources["s"]["jsonData"]["host"] == "elsewhere"
 
 
-def test_a_dashboard_pushed_twice_is_written_once(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
+def test_dashboard_pushed_twice_is_written_once(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
     first = grafana.push_dashboard(DASHBOARD, folder)
 
     again = grafana.push_dashboard(DASHBOARD, folder)
@@ -103,7 +103,7 @@ def test_a_dashboard_pushed_twice_is_written_once(double: GrafanaDouble, grafana
 @pytest.mark.parametrize(
     "edited", [{"title": "E"}, {"panels": []}, {"panels": [{"id": 1, "type": "table"}]}, {"refresh": "5s"}]
 )
-def test_a_changed_dashboard_replaces_the_one_of_its_uid(
+def test_changed_dashboard_replaces_the_one_with_its_uid(
     double: GrafanaDouble, grafana: Grafana, folder: str, edited: dict[str, Any]
 ) -> None:
     grafana.push_dashboard(DASHBOARD, folder)
@@ -114,9 +114,7 @@ def test_a_changed_dashboard_replaces_the_one_of_its_uid(
     assert double.dashboards["d"]["dashboard"] == {**DASHBOARD, **edited, "id": 7, "version": 2}
 
 
-def test_a_dashboard_that_somebody_edited_in_grafana_is_put_right(
-    double: GrafanaDouble, grafana: Grafana, folder: str
-) -> None:
+def test_dashboard_edited_in_grafana_is_restored(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
     grafana.push_dashboard(DASHBOARD, folder)
     double.dashboards["d"]["dashboard"]["title"] = "Mine"
 
@@ -126,9 +124,7 @@ def test_a_dashboard_that_somebody_edited_in_grafana_is_put_right(
     assert double.dashboards["d"]["dashboard"]["title"] == "D"
 
 
-def test_a_dashboard_that_was_moved_comes_back_to_its_folder(
-    double: GrafanaDouble, grafana: Grafana, folder: str
-) -> None:
+def test_moved_dashboard_returns_to_its_folder(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
     grafana.push_dashboard(DASHBOARD, folder)
     double.dashboards["d"]["meta"]["folderUid"] = "elsewhere"
 
@@ -138,14 +134,14 @@ def test_a_dashboard_that_was_moved_comes_back_to_its_folder(
     assert double.dashboards["d"]["meta"]["folderUid"] == folder
 
 
-def test_defaults_that_grafana_adds_are_no_change(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
+def test_defaults_added_by_grafana_are_no_change(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
     grafana.push_dashboard(DASHBOARD, folder)
     double.dashboards["d"]["dashboard"]["panels"][0]["pluginVersion"] = "12.4.0"
 
     assert grafana.push_dashboard(DASHBOARD, folder) == "unchanged"
 
 
-def test_a_dashboard_that_grafana_reads_from_a_file_is_refused_in_grafanas_words(
+def test_provisioned_dashboard_is_refused_with_grafanas_message(
     double: GrafanaDouble, grafana: Grafana, folder: str
 ) -> None:
     double.from_files.add("d")
@@ -154,7 +150,7 @@ def test_a_dashboard_that_grafana_reads_from_a_file_is_refused_in_grafanas_words
         grafana.push_dashboard(DASHBOARD, folder)
 
 
-def test_an_alert_rule_pushed_twice_is_written_once_and_can_be_edited_in_grafana(
+def test_alert_rule_pushed_twice_is_written_once_and_stays_editable(
     double: GrafanaDouble, grafana: Grafana, folder: str
 ) -> None:
     first = grafana.push_alert_rule(RULE, "sluice", folder)
@@ -166,7 +162,7 @@ def test_an_alert_rule_pushed_twice_is_written_once_and_can_be_edited_in_grafana
     assert [write for write in double.writes if "alert-rules" in write] == ["POST v1/provisioning/alert-rules"]
 
 
-def test_an_alert_rule_names_its_panel_in_annotations(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
+def test_alert_rule_names_its_panel_in_annotations(double: GrafanaDouble, grafana: Grafana, folder: str) -> None:
     grafana.push_alert_rule(RULE, "sluice", folder)
 
     held = double.rules["r"]
@@ -176,7 +172,7 @@ def test_an_alert_rule_names_its_panel_in_annotations(double: GrafanaDouble, gra
     assert "panelId" not in held
 
 
-def test_a_changed_alert_rule_stays_paused_and_keeps_whom_it_notifies(
+def test_changed_alert_rule_stays_paused_and_keeps_its_notifications(
     double: GrafanaDouble, grafana: Grafana, folder: str
 ) -> None:
     grafana.push_alert_rule(RULE, "sluice", folder)
@@ -190,31 +186,29 @@ def test_a_changed_alert_rule_stays_paused_and_keeps_whom_it_notifies(
     assert double.rules["r"]["notification_settings"] == {"receiver": "on-call"}
 
 
-def test_an_alert_rule_that_grafana_does_not_accept_says_why(grafana: Grafana, folder: str) -> None:
+def test_rejected_alert_rule_has_grafanas_message(grafana: Grafana, folder: str) -> None:
     with pytest.raises(GrafanaInvalidError, match="no condition"):
         grafana.push_alert_rule({key: value for key, value in RULE.items() if key != "condition"}, "sluice", folder)
 
 
-def test_a_wrong_token_is_refused_and_nowhere_shown(double: GrafanaDouble) -> None:
+def test_wrong_token_is_an_error_without_the_token(double: GrafanaDouble) -> None:
     wrong = f"glsa_{0xBAD}"  # a traceback quotes this file: the token stands in no line of it
 
-    with pytest.raises(GrafanaRefusedError, match="Grafana refused the token") as caught:
+    with pytest.raises(GrafanaRefusedError, match="Grafana rejects the token") as caught:
         Grafana(double.url, wrong).check()
 
     assert wrong not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("auth", ["", "  ", "two words", "glsa_\x00", "tøken"])
-def test_a_token_that_can_not_be_one_is_refused_before_it_is_sent_and_nowhere_shown(auth: str) -> None:
+def test_malformed_token_is_an_error_before_any_request(auth: str) -> None:
     with pytest.raises(GrafanaRefusedError) as caught:
         Grafana("http://127.0.0.1:1", auth)
 
     assert not auth.strip() or auth not in str(caught.value)
 
 
-def test_the_plugin_that_panels_need_is_missed_before_anything_is_pushed(
-    double: GrafanaDouble, grafana: Grafana
-) -> None:
+def test_missing_plugin_is_an_error_before_any_push(double: GrafanaDouble, grafana: Grafana) -> None:
     double.plugins.clear()
 
     with pytest.raises(GrafanaMissingError, match="grafana cli plugins install grafana-clickhouse-datasource"):
@@ -224,19 +218,19 @@ def test_the_plugin_that_panels_need_is_missed_before_anything_is_pushed(
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        (400, GrafanaInvalidError, "does not accept"),
+        (400, GrafanaInvalidError, "rejects the request"),
         (403, GrafanaRefusedError, "Admin"),
-        (404, GrafanaMissingError, "no such thing"),
-        (409, GrafanaConflictError, "in the way"),
-        (412, GrafanaConflictError, "in the way"),
+        (404, GrafanaMissingError, "does not exist"),
+        (409, GrafanaConflictError, "has this name"),
+        (412, GrafanaConflictError, "has this name"),
         (413, GrafanaInvalidError, "413"),
         (422, GrafanaInvalidError, "422"),
-        (500, GrafanaFailedError, "its own log"),
+        (500, GrafanaFailedError, "see its log"),
         (502, GrafanaFailedError, "502"),
         (504, GrafanaFailedError, "504"),
     ],
 )
-def test_every_status_is_one_sentence_with_grafanas_own_words(
+def test_each_status_is_one_sentence_with_grafanas_message(
     double: GrafanaDouble, grafana: Grafana, status: int, kind: type[GrafanaError], words: str
 ) -> None:
     double.always = (status, {"message": "its words"})
@@ -250,7 +244,7 @@ def test_every_status_is_one_sentence_with_grafanas_own_words(
 
 
 @pytest.mark.parametrize("body", ["<html>", "", "[1]", '{"message": null}'])
-def test_an_error_without_words_is_still_a_sentence(double: GrafanaDouble, grafana: Grafana, body: str) -> None:
+def test_error_without_a_message_is_a_sentence(double: GrafanaDouble, grafana: Grafana, body: str) -> None:
     double.always = (503, body)
 
     with pytest.raises(GrafanaFailedError, match="503"):
@@ -258,21 +252,21 @@ def test_an_error_without_words_is_still_a_sentence(double: GrafanaDouble, grafa
 
 
 @pytest.mark.parametrize("body", ["<html>not Grafana</html>", "{}", "", "[]"])
-def test_a_server_that_is_no_grafana_is_told_from_one(double: GrafanaDouble, grafana: Grafana, body: str) -> None:
+def test_server_that_is_not_grafana_is_an_error(double: GrafanaDouble, grafana: Grafana, body: str) -> None:
     double.always = body
 
-    with pytest.raises(GrafanaAddressError, match="not as Grafana does"):
+    with pytest.raises(GrafanaAddressError, match="is not Grafana"):
         grafana.check()
 
 
-def test_a_redirect_is_not_followed_with_the_token_in_hand(double: GrafanaDouble, grafana: Grafana) -> None:
+def test_redirect_is_not_followed_with_the_token(double: GrafanaDouble, grafana: Grafana) -> None:
     double.always, double.headers = (302, ""), {"Location": "https://grafana.example/login"}
 
     with pytest.raises(GrafanaAddressError, match=r"redirects to https://grafana\.example/login"):
         grafana.ensure_folder("x", "X")
 
 
-def test_nobody_at_the_address_is_a_sentence_with_the_address() -> None:
+def test_refused_connection_is_a_sentence_with_the_address() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -281,7 +275,7 @@ def test_nobody_at_the_address_is_a_sentence_with_the_address() -> None:
             Grafana(url, TOKEN).check()
 
 
-def test_a_grafana_that_hangs_is_given_up() -> None:
+def test_request_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
@@ -290,12 +284,12 @@ def test_a_grafana_that_hangs_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "localhost:3000", "ftp://host", "http://", "/grafana"])
-def test_an_address_that_is_none_says_what_one_looks_like(url: str) -> None:
+def test_invalid_address_is_an_error_with_an_example(url: str) -> None:
     with pytest.raises(GrafanaAddressError, match="http://host:3000"):
         Grafana(url, TOKEN)
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+def test_password_in_the_address_is_an_error_without_the_password() -> None:
     with pytest.raises(GrafanaAddressError) as caught:
         Grafana("http://admin:hunter2@host:3000", TOKEN)
 
@@ -310,7 +304,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
         ("https://example.com/ops/grafana/", "https://example.com/ops/grafana/api/"),
     ],
 )
-def test_every_form_of_address_leads_to_its_api(url: str, api: str) -> None:
+def test_each_form_of_address_reaches_the_api(url: str, api: str) -> None:
     grafana = Grafana(url, TOKEN)
 
     assert grafana._client.construct_api_url("") == api

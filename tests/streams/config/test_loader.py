@@ -21,13 +21,15 @@ def fault(path: Path, environ: dict[str, str] | None = None) -> str:
     return str(caught.value).replace(f"{path}", "sluice.yaml")
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_default_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert load(environ={}) == Settings()
 
 
-def test_the_file_beside_us_is_read_and_a_named_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_file_overrides_the_file_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "deadline_s: 1")
     (tmp_path / "other.yaml").write_text("deadline_s: 2", "utf-8")
@@ -37,17 +39,17 @@ def test_the_file_beside_us_is_read_and_a_named_one_wins(tmp_path: Path, monkeyp
     assert load(Path("other.yaml"), {"SLUICE_CONFIG": "sluice.yaml"}).deadline_s == 2
 
 
-def test_a_named_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+def test_missing_named_file_is_an_error(tmp_path: Path) -> None:
     assert (
         fault(tmp_path / "sluice.yaml") == "sluice.yaml: no such file (named by SLUICE_CONFIG or on the command line)"
     )
 
 
-def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+def test_directory_is_an_error(tmp_path: Path) -> None:
     assert fault(tmp_path) == "sluice.yaml: can't be read: Is a directory"
 
 
-def test_bytes_that_are_no_text_are_no_configuration(tmp_path: Path) -> None:
+def test_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "sluice.yaml"
     path.write_bytes(b"state: \xff\xfe")
 
@@ -55,13 +57,13 @@ def test_bytes_that_are_no_text_are_no_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n# all of it is commented out\n", "providers:\nmodels:\nhttp:\n"])
-def test_what_is_empty_is_as_good_as_absent(tmp_path: Path, text: str) -> None:
+def test_empty_file_and_empty_sections_mean_defaults(tmp_path: Path, text: str) -> None:
     environ = {"SLUICE_HTTP_PORT": "1234"}
 
     assert load(write(tmp_path, text), environ) == load(write(tmp_path, "{}"), environ)
 
 
-def test_broken_yaml_is_said_with_its_place_and_without_its_content(tmp_path: Path) -> None:
+def test_invalid_yaml_is_an_error_with_its_place_and_without_content(tmp_path: Path) -> None:
     path = write(tmp_path, 'providers:\n  own: {kind: openai, api_key: "sk-secret}\n')
 
     said = fault(path)
@@ -71,11 +73,11 @@ def test_broken_yaml_is_said_with_its_place_and_without_its_content(tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["- a list", "just a word", "5"])
-def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_document_that_is_not_a_mapping_is_an_error(tmp_path: Path, text: str) -> None:
     assert fault(write(tmp_path, text)) == "sluice.yaml: must be a mapping, such as `providers: …`"
 
 
-def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> None:
+def test_each_fault_is_one_line_with_its_place_and_without_the_value(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         'providers: {own: {kind: openai, api_key: "sk-secret\\nsk-more"}, other: {kind: sk-secret}}\n'
@@ -92,7 +94,7 @@ def test_every_fault_is_a_line_with_its_place_and_no_value(tmp_path: Path) -> No
     assert "sk-" not in said
 
 
-def test_variables_come_from_the_environment_wherever_they_stand_in_a_value(tmp_path: Path) -> None:
+def test_variables_are_replaced_anywhere_in_a_value(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         'providers: {own: {kind: openai, base_url: "http://${HOST}/v1", api_key: "${KEY}"}}\n'
@@ -107,13 +109,13 @@ def test_variables_come_from_the_environment_wherever_they_stand_in_a_value(tmp_
     assert settings.models["m"].targets[0].target == "own/gpt-mini"
 
 
-def test_a_name_stays_as_it_is_written(tmp_path: Path) -> None:
+def test_variables_in_keys_are_not_replaced(tmp_path: Path) -> None:
     path = write(tmp_path, 'models: {"${MODEL}": {targets: [sim/echo]}}')
 
     assert load(path, {"MODEL": "fast"}).models.keys() == {"${MODEL}"}
 
 
-def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path) -> None:
+def test_unset_variable_is_an_error_with_its_place(tmp_path: Path) -> None:
     path = write(tmp_path, 'providers: {own: {kind: openai, api_key: "${NOBODY_SET_ME}"}}')
 
     assert fault(path) == "sluice.yaml: providers.own.api_key: environment variable NOBODY_SET_ME is not set"
@@ -124,7 +126,7 @@ providers: {own: {kind: openai, api_key: "${OWN_KEY}", api_keys: ["${OTHER_KEY}"
 """
 
 
-def test_who_makes_no_provider_needs_no_secret_and_sees_the_same_hash(tmp_path: Path) -> None:
+def test_load_without_secrets_accepts_unset_secrets_and_has_the_same_hash(tmp_path: Path) -> None:
     path = write(tmp_path, OWN)
     whole = load(path, {"OWN_KEY": "sk-1", "OTHER_KEY": "sk-2", "TEAM": "team"})
 
@@ -144,14 +146,14 @@ def test_who_makes_no_provider_needs_no_secret_and_sees_the_same_hash(tmp_path: 
     ],
     ids=["base_url", "region", "clickhouse"],
 )
-def test_what_is_no_secret_of_a_provider_is_needed_by_everyone(text: str, tmp_path: Path) -> None:
+def test_load_without_secrets_requires_other_variables(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
 
     with pytest.raises(ConfigurationError, match="environment variable GONE is not set"):
         load(path, {}, secrets=False)
 
 
-def test_the_environment_says_where_things_run_and_wins_over_the_file(tmp_path: Path) -> None:
+def test_environment_overrides_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "http: {port: 1}\nkafka: {partitions: 8}")
 
     settings = load(path, {"SLUICE_HTTP_PORT": "2", "SLUICE_KAFKA": "k1:9092,k2:9092", "SLUICE_STATE": "/data"})
@@ -161,11 +163,11 @@ def test_the_environment_says_where_things_run_and_wins_over_the_file(tmp_path: 
     assert settings.state == Path("/data")
 
 
-def test_an_empty_variable_overrides_nothing(tmp_path: Path) -> None:
+def test_empty_variable_overrides_nothing(tmp_path: Path) -> None:
     assert load(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": ""}).http.port == 1
 
 
-def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+def test_fault_of_an_override_names_the_variable(tmp_path: Path) -> None:
     said = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
 
     assert said == "SLUICE_HTTP_PORT: must be a whole number"
@@ -188,7 +190,7 @@ def test_a_fault_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) ->
         "http://[::1",
     ],
 )
-def test_a_clickhouse_that_no_address_leads_to_is_a_fault_of_the_variable(tmp_path: Path, url: str) -> None:
+def test_invalid_clickhouse_url_is_a_fault_of_the_variable(tmp_path: Path, url: str) -> None:
     said = fault(write(tmp_path, ""), {"SLUICE_CLICKHOUSE_URL": url})
 
     assert said.startswith("SLUICE_CLICKHOUSE_URL: must be http(s)://user:password@host:port")
@@ -196,11 +198,11 @@ def test_a_clickhouse_that_no_address_leads_to_is_a_fault_of_the_variable(tmp_pa
 
 
 @pytest.mark.parametrize("url", ["http://ch", "https://me:p%23@ch:8443/", "http://[::1]:8123", "http://me:p@w@ch"])
-def test_an_address_of_a_clickhouse_server_is_taken_as_it_is(url: str) -> None:
+def test_valid_clickhouse_url_is_unchanged(url: str) -> None:
     assert load(environ={"SLUICE_CLICKHOUSE_URL": url}).clickhouse.url == url
 
 
-def test_a_section_that_is_no_section_is_a_fault_also_when_the_environment_reaches_into_it(tmp_path: Path) -> None:
+def test_override_inside_an_invalid_section_keeps_the_fault_of_the_section(tmp_path: Path) -> None:
     assert fault(write(tmp_path, "http: 8080"), {"SLUICE_HTTP_PORT": "1"}).startswith(
         "sluice.yaml: http: must be an object"
     )
@@ -222,7 +224,7 @@ FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123
 
 
 @pytest.mark.parametrize(("variable", "steps"), ENVIRONMENT_OVERRIDES.items())
-def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[str, ...]) -> None:
+def test_each_override_sets_an_existing_field(variable: str, steps: tuple[str, ...]) -> None:
     environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
 
     found: object = load(environ=environ)
@@ -252,30 +254,30 @@ def test_every_override_reaches_a_field_that_exists(variable: str, steps: tuple[
         ("policies: {p: {phone_region: usa}}", "policies.p.phone_region: must match ^[A-Z]{2}$"),
     ],
 )
-def test_a_fault_is_a_plain_sentence_that_names_the_place(tmp_path: Path, text: str, expected: str) -> None:
+def test_fault_is_a_sentence_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     said = fault(write(tmp_path, text), {})
 
     assert said.startswith(f"sluice.yaml: {expected}")
     assert "Input" not in said
 
 
-def test_contradictory_words_about_kafkas_security_are_one_sentence_with_their_place(tmp_path: Path) -> None:
+def test_contradicting_kafka_security_is_one_sentence_with_its_place(tmp_path: Path) -> None:
     text = "kafka: {bootstrap_servers: 'k:1', security: {security_protocol: SASL_SSL, sasl_mechanism: PLAIN}}"
 
     assert fault(write(tmp_path, text)) == "sluice.yaml: kafka.security: PLAIN needs a username and a password"
     assert fault(write(tmp_path, "kafka: {security: {security_protocol: SSL}}")) == (
-        "sluice.yaml: kafka: security is SSL, and the Kafka that `sluice up` starts has none:"
-        " name yours in bootstrap_servers"
+        "sluice.yaml: kafka: security is SSL, but the Kafka that `sluice up` starts has none:"
+        " set bootstrap_servers to your own"
     )
 
 
-def test_a_section_that_is_empty_takes_what_the_environment_says(tmp_path: Path) -> None:
+def test_override_fills_an_empty_section(tmp_path: Path) -> None:
     file = write(tmp_path, "kafka:\n  security:\n")
 
     assert load(file, SECURED).kafka.security.username == "me"
 
 
-def test_how_to_get_into_kafka_decides_about_no_request_and_is_in_no_event(tmp_path: Path) -> None:
+def test_kafka_credentials_are_neither_in_the_hash_nor_in_events(tmp_path: Path) -> None:
     settings = load(environ=SECURED)
 
     assert settings.hash == load(environ={}).hash

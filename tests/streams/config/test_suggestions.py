@@ -23,12 +23,12 @@ AZURE = {"providers": {"own": {"kind": "azure"}}}
         (("policies", "p", "deny", 0, "keyword"), "keywords"),
     ],
 )
-def test_a_slip_of_the_pen_is_told_by_the_name_that_is_known_there(place: tuple[str | int, ...], name: str) -> None:
+def test_unknown_name_suggests_the_most_similar_one_of_its_section(place: tuple[str | int, ...], name: str) -> None:
     assert suggest(place, {}) == name
 
 
 @pytest.mark.parametrize("place", [("nope",), ("http", "providers"), ("tenants", "acme", "deadline")])
-def test_what_is_like_no_name_there_is_told_by_none(place: tuple[str, ...]) -> None:
+def test_unknown_name_without_a_similar_one_has_no_suggestion(place: tuple[str, ...]) -> None:
     assert not suggest(place, {})
 
 
@@ -42,5 +42,5 @@ def test_what_is_like_no_name_there_is_told_by_none(place: tuple[str, ...]) -> N
     ],
     ids=["any-kind", "its-kind", "another-kind", "no-kind"],
 )
-def test_a_provider_is_told_the_names_of_its_kind(content: dict[str, Any], name: str, expected: str) -> None:
+def test_provider_setting_suggests_names_of_its_kind(content: dict[str, Any], name: str, expected: str) -> None:
     assert suggest(("providers", "own", name), content) == expected

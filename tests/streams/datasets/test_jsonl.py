@@ -5,7 +5,7 @@ from pathlib import Path
 from streams.datasets.jsonl import JsonlFile
 
 
-def test_an_example_is_one_line_of_utf_8_whatever_stands_in_it(tmp_path: Path) -> None:
+def test_example_is_one_line_of_utf_8(tmp_path: Path) -> None:
     with JsonlFile(tmp_path / "x.jsonl") as file:
         file.write({"messages": [{"role": "user", "content": "zwei\nZeilen 🌊\u2028"}]})
         file.write({"messages": []})

@@ -27,13 +27,13 @@ def reason(request: str, response: str) -> str:
     return unfit.value.reason
 
 
-def test_an_answered_request_becomes_its_messages_and_the_answer() -> None:
+def test_example_has_the_messages_and_the_answer() -> None:
     made = to_example(body(), answer())
 
     assert made == {"messages": [QUESTION, {"role": "assistant", "content": "Der Rhein."}]}
 
 
-def test_the_tools_on_offer_stay_with_the_example() -> None:
+def test_example_has_the_offered_tools() -> None:
     tools = [{"type": "function", "function": {"name": "gateway", "parameters": {"type": "object"}}}]
 
     made = to_example(
@@ -45,7 +45,7 @@ def test_the_tools_on_offer_stay_with_the_example() -> None:
     assert made["messages"][-1] == {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
 
-def test_a_call_that_was_answered_by_its_result_is_kept() -> None:
+def test_tool_call_with_its_result_is_kept() -> None:
     called = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
     made = to_example(body(QUESTION, called, RESULT), answer())
@@ -53,7 +53,7 @@ def test_a_call_that_was_answered_by_its_result_is_kept() -> None:
     assert [message["role"] for message in made["messages"]] == ["user", "assistant", "tool", "assistant"]
 
 
-def test_what_no_trainer_reads_is_left_out_of_the_answer() -> None:
+def test_other_fields_of_the_answer_are_dropped() -> None:
     made = to_example(body(), answer(refusal=None, annotations=[], audio=None, reasoning_content="hm", tool_calls=[]))
 
     assert made["messages"][-1] == {"role": "assistant", "content": "Der Rhein."}
@@ -63,16 +63,16 @@ def test_what_no_trainer_reads_is_left_out_of_the_answer() -> None:
     ("finish_reason", "named"),
     [("length", "truncated"), ("content_filter", "filtered"), ("function_call", "unfinished")],
 )
-def test_an_answer_that_did_not_end_by_itself_is_left_out(finish_reason: str, named: str) -> None:
+def test_incomplete_answer_is_skipped(finish_reason: str, named: str) -> None:
     assert reason(body(), answer(finish_reason)) == named
 
 
-def test_an_answer_in_which_the_model_declines_is_left_out() -> None:
+def test_refusal_is_skipped() -> None:
     assert reason(body(), answer(content=None, refusal="I can't help with that.")) == "declined"
 
 
 @pytest.mark.parametrize("said", ["", "  \n", None, []])
-def test_a_message_that_says_nothing_is_left_out(said: object) -> None:
+def test_empty_message_is_skipped(said: object) -> None:
     assert reason(body(), answer(content=said)) == "empty_message"
     assert reason(body({"role": "user", "content": said}), answer()) == "empty_message"
 
@@ -93,33 +93,33 @@ def test_a_message_that_says_nothing_is_left_out(said: object) -> None:
         ),
     ],
 )
-def test_tool_calls_and_results_that_do_not_pair_are_left_out(messages: list[dict[str, Any]]) -> None:
+def test_unpaired_tool_calls_are_skipped(messages: list[dict[str, Any]]) -> None:
     assert reason(body(*messages), answer()) == "tool_pairing"
 
 
-def test_a_request_that_ends_with_the_assistants_own_words_is_no_turn() -> None:
+def test_request_that_ends_with_an_assistant_message_is_skipped() -> None:
     assert reason(body(QUESTION, {"role": "assistant", "content": "Der"}), answer()) == "not_a_turn"
     assert reason(json.dumps({"messages": []}), answer()) == "not_a_turn"
 
 
-def test_a_role_that_no_trainer_knows_is_left_out() -> None:
+def test_unknown_role_is_skipped() -> None:
     assert reason(body({"role": "critic", "content": "no"}), answer()) == "bad_role"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"messages": {}}', '{"messages": [1]}', '"\\ud800"'])
-def test_what_is_no_chat_body_is_unreadable(text: str) -> None:
+def test_invalid_request_body_is_unreadable(text: str) -> None:
     assert reason(text, answer()) == "unreadable"
 
 
 @pytest.mark.parametrize("text", ["nope", "{}", '{"choices": []}', '{"choices": [{}]}'])
-def test_what_is_no_chat_answer_is_unreadable(text: str) -> None:
+def test_invalid_answer_body_is_unreadable(text: str) -> None:
     assert reason(body(), text) == "unreadable"
 
 
-def test_a_text_that_clickhouse_no_longer_holds_is_told_apart() -> None:
+def test_expired_text_has_its_own_reason() -> None:
     assert reason("", answer()) == "body_expired"
     assert reason(body(), "") == "body_expired"
 
 
-def test_every_reason_has_words_for_people() -> None:
+def test_each_reason_has_a_wording() -> None:
     assert all(str(UnusableExampleError(name)) for name in REASONS)

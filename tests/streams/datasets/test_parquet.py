@@ -13,7 +13,7 @@ def example(content: object) -> Example:
     return {"messages": [{"role": "user", "content": content}]}
 
 
-def test_examples_are_held_back_and_written_in_row_groups(tmp_path: Path) -> None:
+def test_examples_are_written_in_row_groups(tmp_path: Path) -> None:
     with ParquetFile(tmp_path / "x.parquet") as file:
         for number in range(ROW_GROUP + 1):
             file.write(example(str(number)))
@@ -24,7 +24,7 @@ def test_examples_are_held_back_and_written_in_row_groups(tmp_path: Path) -> Non
     assert written.schema_arrow.metadata[b"sluice.format"] == b"openai-sft"
 
 
-def test_an_example_that_is_not_text_leaves_its_neighbours_whole(tmp_path: Path) -> None:
+def test_example_that_is_not_text_does_not_affect_others(tmp_path: Path) -> None:
     with ParquetFile(tmp_path / "x.parquet") as file:
         file.write(example("before"))
         with pytest.raises(UnusableExampleError):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from streams.datasets.statistics import ExportStatistics
 
 
-def test_an_example_is_known_again_whatever_the_order_of_its_fields() -> None:
+def test_duplicate_is_found_whatever_the_order_of_fields() -> None:
     tally = ExportStatistics()
 
     assert tally.is_new({"messages": [{"role": "user", "content": "a"}]})
@@ -11,7 +11,7 @@ def test_an_example_is_known_again_whatever_the_order_of_its_fields() -> None:
     assert tally.is_new({"messages": [{"role": "user", "content": "a"}], "tools": [{}]})
 
 
-def test_the_time_range_is_that_of_the_kept_ones_in_any_order() -> None:
+def test_time_range_covers_exported_requests_in_any_order() -> None:
     tally = ExportStatistics()
 
     for received in (5, 2, 9):

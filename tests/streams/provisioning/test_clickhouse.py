@@ -18,14 +18,14 @@ def settings(tmp_path: Path, **clickhouse: Any) -> Settings:
     return Settings.model_validate({"state": tmp_path, "clickhouse": clickhouse})
 
 
-def test_a_server_that_is_configured_is_written_to_and_read_from_and_its_password_is_not_told(tmp_path: Path) -> None:
+def test_configured_server_is_used_and_its_password_is_not_shown(tmp_path: Path) -> None:
     configured = settings(tmp_path, url="http://me:sk-secret@ch:8123", database="own")
 
     for store in (stores.open_writer(configured), stores.open_reader(configured)):
         assert (store.address, store.database) == ("http://ch:8123", "own")
 
 
-def test_without_one_the_engine_is_in_process_under_the_state(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_default_is_chdb_under_the_state_directory(tmp_path: Path, free_port: Callable[[], int]) -> None:
     configured = settings(tmp_path, port=free_port())
     stores.chdb_path(configured).mkdir()
 
@@ -34,25 +34,21 @@ def test_without_one_the_engine_is_in_process_under_the_state(tmp_path: Path, fr
     )
 
 
-def test_a_reader_in_the_wrong_folder_is_told_so_and_makes_nothing_there(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
+def test_reader_without_data_is_an_error_and_creates_nothing(tmp_path: Path, free_port: Callable[[], int]) -> None:
     with pytest.raises(ClickHouseError, match=r"no gateway answers .* SLUICE_STATE"):
         stores.open_reader(settings(tmp_path, port=free_port()))
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_readers_ask_the_gateway_that_runs_since_it_has_the_files(tmp_path: Path) -> None:
+def test_reader_uses_the_endpoint_of_a_running_gateway(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as running:
         port = running.getsockname()[1]
 
         assert stores.open_reader(settings(tmp_path, port=port)).address == f"http://127.0.0.1:{port}"
 
 
-def test_while_the_gateway_has_the_files_and_answers_nobody_yet_readers_and_writers_are_told_what_to_do(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
+def test_locked_files_are_an_error_for_readers_and_writers(tmp_path: Path, free_port: Callable[[], int]) -> None:
     configured = settings(tmp_path, port=free_port())
     stores.chdb_path(configured).mkdir()
     with (stores.chdb_path(configured) / "status").open("w") as status:
@@ -61,13 +57,13 @@ def test_while_the_gateway_has_the_files_and_answers_nobody_yet_readers_and_writ
         status.flush()
 
         with pytest.raises(
-            ClickHouseError, match=r"in use: the gateway is starting or stopping.*: try again in a moment"
+            ClickHouseError, match=r"in use: the gateway is starting or stopping.*; try again in a moment"
         ):
             stores.open_reader(configured).rows("SELECT 1")
-        with pytest.raises(ClickHouseError, match=r"in use: a gateway runs, and brings the tables up to date itself"):
+        with pytest.raises(ClickHouseError, match=r"in use: a gateway is running, which updates the tables itself"):
             stores.open_writer(configured).migrate()
 
 
-def test_whoever_reads_may_not_write(tmp_path: Path) -> None:
+def test_reader_can_not_write(tmp_path: Path) -> None:
     assert stores.open_reader(settings(tmp_path, url="http://ch:8123")).read_only
     assert not stores.open_writer(settings(tmp_path, url="http://ch:8123")).read_only

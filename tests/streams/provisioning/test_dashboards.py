@@ -16,7 +16,7 @@ def double() -> Iterator[GrafanaDouble]:
     grafana.close()
 
 
-def test_a_push_brings_the_folder_the_data_source_three_dashboards_and_every_rule(double: GrafanaDouble) -> None:
+def test_push_creates_folder_data_source_dashboards_and_rules(double: GrafanaDouble) -> None:
     done = push(double.url, TOKEN)
 
     assert {pushed.change for pushed in done} == {"created"}
@@ -26,7 +26,7 @@ def test_a_push_brings_the_folder_the_data_source_three_dashboards_and_every_rul
     assert {rule["folderUID"] for rule in double.rules.values()} == {"sluice"}
 
 
-def test_a_second_push_writes_nothing(double: GrafanaDouble) -> None:
+def test_second_push_writes_nothing(double: GrafanaDouble) -> None:
     push(double.url, TOKEN)
     double.writes.clear()
 
@@ -36,7 +36,7 @@ def test_a_second_push_writes_nothing(double: GrafanaDouble) -> None:
     assert double.writes == []
 
 
-def test_progress_hears_of_each_thing_when_it_is_done(double: GrafanaDouble) -> None:
+def test_progress_is_called_for_each_pushed_object(double: GrafanaDouble) -> None:
     heard: list[Pushed] = []
 
     done = push(double.url, TOKEN, progress=heard.append)
@@ -45,14 +45,14 @@ def test_progress_hears_of_each_thing_when_it_is_done(double: GrafanaDouble) -> 
     assert done[2] == Pushed("dashboard", "Sluice / Traffic", "created", f"{double.url}/d/sluice-traffic")
 
 
-def test_a_push_that_is_refused_has_changed_nothing(double: GrafanaDouble) -> None:
+def test_refused_push_changes_nothing(double: GrafanaDouble) -> None:
     with pytest.raises(GrafanaRefusedError):
         push(double.url, "glsa_other")
 
     assert double.writes == []
 
 
-def test_rules_ask_the_data_source_that_was_pushed(double: GrafanaDouble) -> None:
+def test_rules_use_the_pushed_data_source(double: GrafanaDouble) -> None:
     push(double.url, TOKEN)
 
     asked = {query["datasourceUid"] for rule in double.rules.values() for query in rule["data"]}
@@ -60,7 +60,7 @@ def test_rules_ask_the_data_source_that_was_pushed(double: GrafanaDouble) -> Non
     assert asked - {"__expr__"} == set(double.datasources)
 
 
-def test_a_rule_names_a_panel_of_a_dashboard_that_was_pushed(double: GrafanaDouble) -> None:
+def test_rule_names_a_panel_of_a_pushed_dashboard(double: GrafanaDouble) -> None:
     push(double.url, TOKEN)
 
     for rule in double.rules.values():
@@ -76,7 +76,7 @@ def test_a_rule_names_a_panel_of_a_dashboard_that_was_pushed(double: GrafanaDoub
         ("http://ch", ("ch", 8123, False, "default"), ""),
     ],
 )
-def test_the_data_source_points_where_clickhouse_is(url: str, place: tuple[str, int, bool, str], password: str) -> None:
+def test_data_source_has_the_address_of_clickhouse(url: str, place: tuple[str, int, bool, str], password: str) -> None:
     source = datasource(url, "sluice")
 
     settings = source["jsonData"]
@@ -86,7 +86,7 @@ def test_the_data_source_points_where_clickhouse_is(url: str, place: tuple[str, 
     assert source["uid"] == "sluice-clickhouse"
 
 
-def test_the_password_of_clickhouse_is_kept_by_grafana_and_shown_nowhere(double: GrafanaDouble) -> None:
+def test_clickhouse_password_is_secret_in_grafana(double: GrafanaDouble) -> None:
     done = push(double.url, TOKEN, clickhouse_url="http://reader:hunter2@clickhouse:8123")
 
     assert "hunter2" not in repr(done)

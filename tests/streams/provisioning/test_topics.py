@@ -23,7 +23,7 @@ def settings(bootstrap: str, prefix: str = "p.", partitions: int = 2, **more: ob
 
 
 @pytest.mark.flow
-async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without_secrets(
+async def test_provisioning_creates_topics_once_and_publishes_the_configuration_without_secrets(
     broker: EmbeddedBroker,
 ) -> None:
     configured = settings(broker.bootstrap_servers)
@@ -47,7 +47,7 @@ async def test_the_log_is_made_ready_once_and_the_configuration_is_on_it_without
 
 
 @pytest.mark.flow
-async def test_a_topic_with_other_partitions_is_named_and_left_alone(broker: EmbeddedBroker) -> None:
+async def test_topic_with_other_partitions_is_an_error_and_unchanged(broker: EmbeddedBroker) -> None:
     await provision_topics(settings(broker.bootstrap_servers, "q.", partitions=2))
 
     with pytest.raises(TopicMismatchError, match=r"q\.requests\.v1: partitions is 2 and should be 3; "):
@@ -55,7 +55,7 @@ async def test_a_topic_with_other_partitions_is_named_and_left_alone(broker: Emb
 
 
 @pytest.mark.flow
-async def test_a_stage_does_not_run_over_topics_that_are_missing_or_not_as_configured(broker: EmbeddedBroker) -> None:
+async def test_verify_fails_for_missing_and_different_topics(broker: EmbeddedBroker) -> None:
     configured = settings(broker.bootstrap_servers, "r.")
     with pytest.raises(NoSuchTopicError, match=r"no such topic: r\.requests\.v1, .*; run `sluice topics`"):
         await verify_topics(configured)
@@ -68,7 +68,7 @@ async def test_a_stage_does_not_run_over_topics_that_are_missing_or_not_as_confi
 
 
 @pytest.mark.flow
-async def test_who_keeps_requests_longer_alters_the_topics_and_goes_on(broker: EmbeddedBroker) -> None:
+async def test_alter_changes_the_retention(broker: EmbeddedBroker) -> None:
     await provision_topics(settings(broker.bootstrap_servers, "s."))
     longer = settings(broker.bootstrap_servers, "s.", retention_hours={"requests": 24, "dead_letters": 24})
 
@@ -79,6 +79,6 @@ async def test_who_keeps_requests_longer_alters_the_topics_and_goes_on(broker: E
     assert "s.outcomes.v1" not in altered
 
 
-async def test_a_log_that_is_not_there_is_one_sentence() -> None:
+async def test_unavailable_kafka_is_one_sentence() -> None:
     with pytest.raises(BrokerUnavailableError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
         await provision_topics(settings("127.0.0.1:1"))

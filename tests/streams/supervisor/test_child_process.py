@@ -53,7 +53,7 @@ STUBBORN = (
 ENDS_WITH_US = "import sys; sys.stdin.read()"
 
 
-def test_it_runs_the_stages_and_says_who_supervises_them() -> None:
+def test_child_command_runs_the_stages_under_supervision() -> None:
     one = ChildProcess("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
 
     assert one._command[1:] == ["-P", "-m", "streams.cli.main", "run", "filter", "route"]
@@ -61,7 +61,7 @@ def test_it_runs_the_stages_and_says_who_supervises_them() -> None:
     assert one.pid is None
 
 
-async def test_one_that_is_killed_is_started_again(make: Made) -> None:
+async def test_killed_child_is_restarted(make: Made) -> None:
     one = make(SLEEPS)
     await one.start()
     watch = asyncio.create_task(one.watch())
@@ -76,7 +76,7 @@ async def test_one_that_is_killed_is_started_again(make: Made) -> None:
     await asyncio.wait_for(watch, 5)
 
 
-async def test_one_that_can_not_start_leaves_its_exit_code(make: Made) -> None:
+async def test_child_that_can_not_start_leaves_its_exit_code(make: Made) -> None:
     one = make("raise SystemExit(3)")
     await one.start()
     watch = asyncio.create_task(one.watch())
@@ -87,7 +87,7 @@ async def test_one_that_can_not_start_leaves_its_exit_code(make: Made) -> None:
     watch.cancel()
 
 
-async def test_stopping_lets_it_end_and_nobody_starts_it_again(make: Made) -> None:
+async def test_stopped_child_is_not_restarted(make: Made) -> None:
     one = make(SLEEPS)
     await one.start()
     watch = asyncio.create_task(one.watch())
@@ -102,7 +102,7 @@ async def test_stopping_lets_it_end_and_nobody_starts_it_again(make: Made) -> No
     assert not lives(pid)
 
 
-async def test_one_that_will_not_stop_is_killed(make: Made, tmp_path: Path) -> None:
+async def test_child_that_does_not_stop_is_killed(make: Made, tmp_path: Path) -> None:
     one = make(STUBBORN)
     await one.start()
     pid = one.pid
@@ -114,7 +114,7 @@ async def test_one_that_will_not_stop_is_killed(make: Made, tmp_path: Path) -> N
     assert not lives(pid)
 
 
-async def test_its_standard_input_ends_when_we_do(make: Made) -> None:
+async def test_child_exits_when_its_standard_input_is_closed(make: Made) -> None:
     one = make(ENDS_WITH_US)
     await one.start()
     assert one._process is not None
@@ -125,5 +125,5 @@ async def test_its_standard_input_ends_when_we_do(make: Made) -> None:
     assert await asyncio.wait_for(one._process.wait(), 5) == 0
 
 
-async def test_what_never_started_stops_at_once(make: Made) -> None:
+async def test_stop_of_a_child_that_never_started_returns_at_once(make: Made) -> None:
     await asyncio.wait_for(make(SLEEPS).stop(), 1)

@@ -19,7 +19,7 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "sluice.yaml"
 
 
-def test_the_first_start_makes_a_configuration_that_its_key_opens(config: Path) -> None:
+def test_first_start_creates_a_configuration_that_accepts_its_key(config: Path) -> None:
     said = first_start(TEMPLATE, config)
 
     key = config.with_name(KEY_FILE).read_text("utf-8").strip()
@@ -30,19 +30,19 @@ def test_the_first_start_makes_a_configuration_that_its_key_opens(config: Path) 
     assert key not in config.read_text("utf-8")
 
 
-def test_with_its_key_the_ingress_may_be_reached_from_outside_the_container(config: Path) -> None:
+def test_created_configuration_may_bind_all_addresses(config: Path) -> None:
     first_start(TEMPLATE, config)
 
     check_binding(load(config, {"SLUICE_HTTP_HOST": "0.0.0.0"}))
 
 
-def test_the_key_is_for_this_user_alone(config: Path) -> None:
+def test_key_file_is_readable_by_its_owner_only(config: Path) -> None:
     first_start(TEMPLATE, config)
 
     assert stat.S_IMODE(config.with_name(KEY_FILE).stat().st_mode) == 0o600
 
 
-def test_a_configuration_that_is_there_is_left_as_it_is(config: Path) -> None:
+def test_existing_configuration_is_unchanged(config: Path) -> None:
     config.write_text("deadline_s: 30\n")
 
     first_start(TEMPLATE, config)
@@ -51,13 +51,13 @@ def test_a_configuration_that_is_there_is_left_as_it_is(config: Path) -> None:
     assert not config.with_name(KEY_FILE).exists()
 
 
-def test_a_configuration_that_can_not_be_used_stops_the_start(config: Path) -> None:
+def test_invalid_existing_configuration_is_an_error(config: Path) -> None:
     config.write_text("models: {fast: {targets: [nowhere/x]}}\n")
 
     with pytest.raises(ConfigurationError, match="nowhere"):
         first_start(TEMPLATE, config)
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"put a sluice\.yaml there yourself"):
+def test_missing_directory_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"create the file sluice\.yaml yourself"):
         first_start(TEMPLATE, tmp_path / "missing" / "sluice.yaml")

@@ -10,13 +10,13 @@ from streams.config.settings import ConfigurationError
 from streams.supervisor.preflight import StartError, check_ports, state_lock
 
 
-def test_one_gateway_at_a_time_has_the_data(tmp_path: Path) -> None:
-    taken = pytest.raises(StartError, match=r"another `sluice up` runs over .*SLUICE_STATE")
+def test_state_lock_excludes_a_second_gateway(tmp_path: Path) -> None:
+    taken = pytest.raises(StartError, match=r"another `sluice up` uses .*SLUICE_STATE")
     with state_lock(tmp_path / "state"), taken, state_lock(tmp_path / "state"):
         pass
 
 
-def test_the_next_one_has_it_when_the_first_has_ended(tmp_path: Path) -> None:
+def test_state_lock_is_free_after_release(tmp_path: Path) -> None:
     with state_lock(tmp_path):
         pass
 
@@ -24,7 +24,7 @@ def test_the_next_one_has_it_when_the_first_has_ended(tmp_path: Path) -> None:
         assert (tmp_path / "lock").exists()
 
 
-def test_a_folder_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+def test_state_directory_that_can_not_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with (
@@ -34,11 +34,11 @@ def test_a_folder_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
         pass
 
 
-def test_a_port_that_is_free_is_fine(free_port: Callable[[], int]) -> None:
+def test_check_ports_accepts_free_ports(free_port: Callable[[], int]) -> None:
     check_ports([("127.0.0.1", free_port(), "SLUICE_HTTP_PORT"), ("::1", 0, "SLUICE_HTTP_PORT")])
 
 
-def test_a_port_that_somebody_has_is_named_with_its_variable() -> None:
+def test_check_ports_names_a_taken_port_and_its_variable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -47,6 +47,6 @@ def test_a_port_that_somebody_has_is_named_with_its_variable() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
-def test_a_host_that_is_not_this_machine_is_said_to_be_so(host: str) -> None:
+def test_check_ports_rejects_a_host_of_another_machine(host: str) -> None:
     with pytest.raises(StartError, match=f"can't be used on {host}"):
         check_ports([(host, 8080, "SLUICE_HTTP_PORT")])

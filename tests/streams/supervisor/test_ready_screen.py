@@ -27,7 +27,7 @@ def shown(configured: Settings, width: int = 80) -> str:
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_what_is_to_be_pasted_stands_there_unbroken_at_any_width(width: int) -> None:
+def test_commands_are_not_wrapped_at_any_width(width: int) -> None:
     configured = settings()
 
     text = shown(configured, width)
@@ -36,7 +36,7 @@ def test_what_is_to_be_pasted_stands_there_unbroken_at_any_width(width: int) -> 
         assert f"\n{code}\n" in text
 
 
-def test_it_fits_a_terminal_of_80_columns_and_nothing_is_drawn_around_it() -> None:
+def test_ready_screen_fits_80_columns_and_has_no_frames() -> None:
     text = shown(settings(state="/var/lib/sluice"))
 
     own = [line for line in text.splitlines() if "/bin/" not in line]  # where we are installed is not ours to shorten
@@ -44,7 +44,7 @@ def test_it_fits_a_terminal_of_80_columns_and_nothing_is_drawn_around_it() -> No
     assert not re.search("[│╭╰─…]", text)
 
 
-def test_it_says_where_everything_is() -> None:
+def test_ready_screen_shows_addresses_and_pids_without_secrets() -> None:
     text = shown(settings(state="/var/lib/sluice", clickhouse={"url": "https://me:sk-secret@ch:8443"}))
 
     for part in ("http://127.0.0.1:8080", "127.0.0.1:9092", "https://ch:8443", "/var/lib/sluice", "pid 15"):
@@ -52,14 +52,14 @@ def test_it_says_where_everything_is() -> None:
     assert "sk-secret" not in text
 
 
-def test_the_first_request_is_a_shell_command_with_json_in_it() -> None:
+def test_curl_command_has_a_json_body() -> None:
     words = shlex.split(screen.curl(settings()).replace("\\\n", ""))
 
     assert words[:2] == ["curl", "http://127.0.0.1:8080/v1/chat/completions"]
     assert json.loads(words[-1])["model"] == "demo"
 
 
-def test_the_first_program_is_python_for_the_first_tenants_topic() -> None:
+def test_produce_command_is_python_for_the_topic_of_the_first_tenant() -> None:
     code = screen.produce(settings(tenants={"acme": {}}))
 
     shell, _, rest = code.partition("\n")
@@ -68,14 +68,14 @@ def test_the_first_program_is_python_for_the_first_tenants_topic() -> None:
     assert '"llm.requests.acme.v1"' in code
 
 
-def test_a_key_is_asked_for_only_where_keys_are_configured() -> None:
+def test_curl_command_has_a_key_only_if_keys_are_configured() -> None:
     assert "SLUICE_KEY" not in shown(settings())
-    assert "no keys are configured" in shown(settings())
+    assert "no keys configured" in shown(settings())
 
     guarded = shown(settings(keys=[KEY]))
 
     assert '-H "Authorization: Bearer $SLUICE_KEY"' in guarded
-    assert "no keys are configured" not in guarded
+    assert "no keys configured" not in guarded
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_a_key_is_asked_for_only_where_keys_are_configured() -> None:
         ({"providers": {"own": {"kind": "openai", "base_url": "http://h/v1"}}}, "own/MODEL"),
     ],
 )
-def test_the_model_to_try_is_one_that_there_is(content: dict[str, Any], model: str) -> None:
+def test_first_model_is_a_configured_one(content: dict[str, Any], model: str) -> None:
     assert screen.first_model(settings(**content)) == model

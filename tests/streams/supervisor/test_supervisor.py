@@ -28,7 +28,7 @@ def environ_of(one: Supervisor) -> dict[str, str]:
     return dict(one._children["call"]._environ)
 
 
-def test_every_stage_has_a_process_and_every_process_is_stopped() -> None:
+def test_each_stage_has_a_process_and_each_process_is_stopped() -> None:
     stages = [stage for stages in PROCESSES.values() for stage in stages]
 
     assert sorted(stages) == sorted(("ingress", *STAGES))
@@ -36,7 +36,7 @@ def test_every_stage_has_a_process_and_every_process_is_stopped() -> None:
     assert (STOPPING[0], STOPPING[-1]) == ("ingress", "audit")
 
 
-def test_the_processes_are_told_where_kafka_and_the_data_and_the_configuration_are(
+def test_children_get_the_addresses_of_kafka_data_and_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def test_the_processes_are_told_where_kafka_and_the_data_and_the_configuration_a
     assert environ["SLUICE_CONFIG"] == str(tmp_path / "own.yaml")
 
 
-def test_a_kafka_that_is_named_is_used_and_none_is_started(tmp_path: Path) -> None:
+def test_configured_kafka_is_used_and_none_is_started(tmp_path: Path) -> None:
     named = made(tmp_path, kafka={"bootstrap_servers": "k1:9092,k2:9092"})
 
     assert environ_of(named)["SLUICE_KAFKA"] == "k1:9092,k2:9092"
@@ -56,12 +56,12 @@ def test_a_kafka_that_is_named_is_used_and_none_is_started(tmp_path: Path) -> No
     assert "broker" in made(tmp_path).pids
 
 
-async def test_an_open_gateway_does_not_start_where_others_reach_it(tmp_path: Path) -> None:
+async def test_gateway_without_keys_does_not_start_on_a_public_address(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no keys are configured"):
         await made(tmp_path, http={"host": "0.0.0.0"}).start()
 
 
-async def test_a_taken_port_is_said_before_anything_runs(tmp_path: Path) -> None:
+async def test_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         one = made(tmp_path, clickhouse={"port": taken.getsockname()[1]})
 
@@ -72,7 +72,7 @@ async def test_a_taken_port_is_said_before_anything_runs(tmp_path: Path) -> None
     assert not (tmp_path / "state").exists()
 
 
-async def test_a_process_that_ended_by_itself_is_not_waited_for(tmp_path: Path) -> None:
+async def test_start_fails_if_a_child_exits(tmp_path: Path) -> None:
     one = made(tmp_path)
     one._children["flow"].exit_code = 1
 
@@ -80,9 +80,7 @@ async def test_a_process_that_ended_by_itself_is_not_waited_for(tmp_path: Path) 
         await one._until_ready()
 
 
-async def test_what_never_gets_ready_is_given_up_with_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_start_timeout_names_the_missing_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "READY_TIMEOUT_S", 0.3)
     one = made(tmp_path)
 
@@ -95,7 +93,7 @@ async def test_what_never_gets_ready_is_given_up_with_what_is_missing(
         await one._until_ready()
 
 
-async def test_the_door_is_stopped_first_and_the_broker_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stop_order_is_ingress_first_and_broker_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, stopped = made(tmp_path), list[str]()
 
     async def stop_child(child: ChildProcess) -> None:
@@ -113,9 +111,7 @@ async def test_the_door_is_stopped_first_and_the_broker_last(tmp_path: Path, mon
     assert stopped == [*STOPPING, "broker"]
 
 
-async def test_without_a_broker_nobody_waits_for_another_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_children_stop_together_without_a_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, all_stopping = made(tmp_path), asyncio.Barrier(len(STOPPING))
     stopping = set[str]()
 

@@ -20,11 +20,11 @@ def lines(*, every_s: float) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def test_without_a_terminal_each_step_is_a_line_however_often_it_says_how_far_it_is() -> None:
+def test_progress_without_a_terminal_prints_one_line_per_step() -> None:
     assert lines(every_s=0.1) == [f"sluice: {DOWNLOADING[0]}", "sluice: starting Kafka", "sluice: creating topics"]
 
 
-def test_a_step_that_lasts_says_every_ten_seconds_how_far_it_is() -> None:
+def test_progress_of_a_slow_step_is_printed_every_ten_seconds() -> None:
     told = lines(every_s=1.0)
 
     assert told[:3] == [f"sluice: {DOWNLOADING[number]}" for number in (0, 10, 20)]

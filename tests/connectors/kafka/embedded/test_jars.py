@@ -35,7 +35,7 @@ def silent(_message: str) -> None:
     pass
 
 
-def test_the_first_time_fetches_and_the_second_does_not(tmp_path: Path, shelf: list[str]) -> None:
+def test_jars_are_downloaded_once(tmp_path: Path, shelf: list[str]) -> None:
     jars.class_path(tmp_path / "kafka", silent)
 
     found = jars.class_path(tmp_path / "kafka", silent)
@@ -44,7 +44,7 @@ def test_the_first_time_fetches_and_the_second_does_not(tmp_path: Path, shelf: l
     assert shelf == ["fetched"]
 
 
-def test_progress_is_told_only_when_something_is_fetched(tmp_path: Path, shelf: list[str]) -> None:
+def test_progress_is_reported_only_for_downloads(tmp_path: Path, shelf: list[str]) -> None:
     told: list[str] = []
 
     jars.class_path(tmp_path / "kafka", told.append)
@@ -54,7 +54,7 @@ def test_progress_is_told_only_when_something_is_fetched(tmp_path: Path, shelf: 
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "changed"])
-def test_a_jar_that_is_damaged_is_fetched_again(tmp_path: Path, shelf: list[str], harm: str) -> None:
+def test_damaged_jar_is_downloaded_again(tmp_path: Path, shelf: list[str], harm: str) -> None:
     victim = jars.class_path(tmp_path / "kafka", silent)[0]
     if harm == "gone":
         victim.unlink()
@@ -67,7 +67,7 @@ def test_a_jar_that_is_damaged_is_fetched_again(tmp_path: Path, shelf: list[str]
     assert shelf == ["fetched", "fetched"]
 
 
-def test_what_a_killed_download_left_is_no_hindrance(tmp_path: Path, shelf: list[str]) -> None:
+def test_leftovers_of_a_killed_download_are_replaced(tmp_path: Path, shelf: list[str]) -> None:
     (tmp_path / "kafka" / "download").mkdir(parents=True)
     (tmp_path / "kafka" / "download" / "half.jar").write_bytes(b"o")
 
@@ -77,7 +77,7 @@ def test_what_a_killed_download_left_is_no_hindrance(tmp_path: Path, shelf: list
     assert not (tmp_path / "kafka" / "download").exists()
 
 
-def test_two_at_once_fetch_once(tmp_path: Path, shelf: list[str]) -> None:
+def test_concurrent_processes_download_once(tmp_path: Path, shelf: list[str]) -> None:
     both = [threading.Thread(target=jars.class_path, args=(tmp_path / "kafka", silent)) for _ in range(2)]
 
     for one in both:
@@ -88,39 +88,37 @@ def test_two_at_once_fetch_once(tmp_path: Path, shelf: list[str]) -> None:
     assert shelf == ["fetched"]
 
 
-def test_jars_that_nobody_reviewed_are_refused(
-    tmp_path: Path, shelf: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jars_with_other_hashes_are_refused(tmp_path: Path, shelf: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jars, "reviewed", lambda: {"a.jar": "0" * 64, "b.jar": "0" * 64})
 
     with pytest.raises(jars.JarsError, match=r"is not Apache Kafka 4\.3\.1: its hashes differ$"):
         jars.class_path(tmp_path / "kafka", silent)
 
 
-def test_a_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_unwritable_directory_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 can't be kept in .*: Not a directory$"):
+    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 can't be stored in .*: Not a directory$"):
         jars.class_path(tmp_path / "file" / "kafka", silent)
 
 
-def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard: nobody answers
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
-    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 could not be downloaded \(\w+\); it needs"):
+    with pytest.raises(jars.JarsError, match=r"^Apache Kafka 4\.3\.1 could not be downloaded \(\w+\); the first"):
         jars.class_path(tmp_path / "kafka", silent)
 
 
-def test_the_cache_is_where_the_desktop_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_follows_xdg_cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert jars.cache_folder() == tmp_path / "sluice" / "kafka-4.3.1"
 
 
-def test_every_reviewed_jar_has_a_hash_and_kafka_is_among_them() -> None:
+def test_each_jar_has_a_hash_and_kafka_is_included() -> None:
     digests = jars.reviewed()
 
     assert all(len(digest) == 64 for digest in digests.values())

@@ -17,14 +17,14 @@ from connectors.kafka.embedded.jvm import last_error
         ("Error: no such class\nCaused by: a.BException: kafka.Kafka\n", "a.BException: kafka.Kafka"),
         ("Error: no such class\nlast words\n", "Error: no such class"),
         ("\nlast words\n\n", "last words"),
-        ("", "it said nothing"),
+        ("", "the log is empty"),
     ],
 )
-def test_the_reason_is_the_cause_of_the_last_error_else_the_last_line(tmp_path: Path, log: str, reason: str) -> None:
+def test_last_error_is_the_cause_of_the_last_error_or_the_last_line(tmp_path: Path, log: str, reason: str) -> None:
     (tmp_path / "kafka.log").write_text(log)
 
     assert last_error(tmp_path / "kafka.log") == reason
 
 
-def test_a_log_that_is_not_there_said_nothing(tmp_path: Path) -> None:
-    assert last_error(tmp_path / "kafka.log") == "it said nothing"
+def test_missing_log_counts_as_empty(tmp_path: Path) -> None:
+    assert last_error(tmp_path / "kafka.log") == "the log is empty"

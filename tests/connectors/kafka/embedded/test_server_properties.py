@@ -11,30 +11,30 @@ def settings(controllers: dict[int, int]) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
-def test_no_listener_is_reachable_from_elsewhere() -> None:
+def test_listeners_bind_loopback_only() -> None:
     listeners = settings({1: 9093})["listeners"].split(",")
 
     assert listeners == ["PLAINTEXT://127.0.0.1:9092", "CONTROLLER://127.0.0.1:9093"]
 
 
-def test_the_largest_record_of_ours_fits() -> None:
+def test_largest_record_fits() -> None:
     found = settings({1: 9093})
 
     assert found["message.max.bytes"] == found["replica.fetch.max.bytes"] == str(MAX_MESSAGE_BYTES)
 
 
-def test_topics_are_made_on_purpose_only() -> None:
+def test_automatic_topic_creation_is_disabled() -> None:
     assert settings({1: 9093})["auto.create.topics.enable"] == "false"
 
 
-def test_alone_it_keeps_one_copy_of_kafkas_own_topics() -> None:
+def test_single_node_has_one_replica_of_internal_topics() -> None:
     found = settings({1: 9093})
 
     assert found["offsets.topic.replication.factor"] == "1"
     assert found["transaction.state.log.min.isr"] == "1"
 
 
-def test_three_keep_three_copies_and_do_with_two() -> None:
+def test_three_nodes_have_three_replicas_and_need_two_in_sync() -> None:
     found = settings({1: 9093, 2: 9094, 3: 9095})
 
     assert found["controller.quorum.voters"] == "1@127.0.0.1:9093,2@127.0.0.1:9094,3@127.0.0.1:9095"
@@ -42,7 +42,7 @@ def test_three_keep_three_copies_and_do_with_two() -> None:
     assert found["transaction.state.log.min.isr"] == "2"
 
 
-def test_a_guarded_door_stands_beside_the_plain_one_with_settings_of_its_own() -> None:
+def test_guard_adds_listeners_with_their_settings() -> None:
     door = Listener("LOGIN", 9094, "SASL_SSL", {"sasl.enabled.mechanisms": "PLAIN"})
     guard = Guard([door], settings={"super.users": "User:ANONYMOUS"})
 
