@@ -22,9 +22,9 @@ _SEPARATORS = len(b": \r\n")
 HEAD_TIMEOUT_S = 15.0
 """From the first byte of a request to the end of its headers."""
 IDLE_TIMEOUT_S = 75.0
-"""How long a new connection may be open before it sends its first byte."""
+"""Time that a new connection may be open before it sends its first byte."""
 WRITE_STALL_TIMEOUT_S = 60.0
-"""How long a client may read nothing of a response that is being sent."""
+"""Time that a client may read nothing of a response that is being sent."""
 
 
 class _RefusedHead(Exception):  # noqa: N818 - never seen outside

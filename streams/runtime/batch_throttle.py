@@ -33,7 +33,7 @@ class BatchThrottle:
         self._on_resume = on_resume
         self._last_interactive_s = float("-inf")
         self.is_pausing = False
-        """Whether no slice may start now."""
+        """True while no slice may start."""
 
     def interactive_seen(self) -> None:
         """Note that an interactive record came."""

@@ -23,7 +23,7 @@ class Delivery:
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the partition was revoked: another worker writes the outputs instead."""
+        """True if the partition was revoked: another worker writes the outputs instead."""
         return self._partition.revoked
 
     def finish(self) -> None:

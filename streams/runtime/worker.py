@@ -39,7 +39,7 @@ from streams.runtime.transform_runner import TransformRunner
 log = structlog.get_logger()
 
 DRAIN_TIMEOUT_S = 8.0
-"""How long a stopping worker waits for records in flight; the rest is delivered again to the next one."""
+"""Time that a stopping worker waits for records in flight; the rest is delivered again to the next one."""
 MAX_REDELIVERY_SPAN = 200_000
 """Offsets that a crash may deliver again, over all partitions of a worker; beyond it nothing more is consumed."""
 STALL_TIMEOUT_S = 300.0
@@ -178,7 +178,7 @@ class Worker:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the worker runs and finishes records."""
+        """True while the worker runs and finishes records."""
         is_stuck = self.in_flight > 0 and time.monotonic() - self._last_progress_s > self._stall_timeout_s
         return not self._app.should_stop and not is_stuck
 

@@ -1,6 +1,6 @@
-"""What a rolling restart costs, with static membership and without: counts of rebalances and of repeated deliveries.
+"""Rolling restarts with and without static membership: number of rebalances and of repeated deliveries.
 
-The figures stand in docs/reliability.md. They are counts, so that a slow machine finds the same.
+docs/reliability.md has the figures. They are counts, so that they do not depend on the speed of the machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EVERY_S = 0.01
 
 @dataclass
 class Fleet:
-    """The workers of the call stage, by place, and what all of them were given."""
+    """Workers of the call stage, and the records that were delivered to them."""
 
     topics: Topics
     broker: EmbeddedBroker
@@ -39,27 +39,27 @@ class Fleet:
     calls: list[Calls] = field(default_factory=list)
     workers: dict[str, Worker] = field(default_factory=dict)
 
-    async def start(self, place: str) -> None:
+    async def start(self, name: str) -> None:
         calls = Calls(self.deliveries, self.topics)
-        instance_id = place if self.static else ""
+        instance_id = name if self.static else ""
         worker = Worker(calls, self.topics, self.broker.bootstrap_servers, WorkerConfig(instance_id=instance_id))
         self.calls.append(calls)
-        self.workers[place] = worker
+        self.workers[name] = worker
         await worker.start()
 
     async def settled(self) -> None:
-        """Every worker has its share."""
+        """Wait until every worker has its share of the partitions."""
         share = sum(topic.partitions for topic in self.topics.sources_of("call")) // 2
         await eventually(lambda: {worker.assigned for worker in self.workers.values()} == {share}, within=60)
 
-    async def restart(self, place: str) -> None:
-        await self.workers[place].stop()
-        await self.start(place)
+    async def restart(self, name: str) -> None:
+        await self.workers[name].stop()
+        await self.start(name)
         await self.settled()
 
     @property
     def generation(self) -> int:
-        """Kafka counts the rebalances of a group so."""
+        """Return the group's generation, which Kafka increments at each rebalance."""
         return max(worker._app.consumer_generation_id for worker in self.workers.values())
 
     @property
@@ -68,7 +68,7 @@ class Fleet:
 
 
 class Calls(AsyncStage):
-    """A call stage whose provider takes its time."""
+    """Call stage with slow calls."""
 
     name = "call"
 
@@ -95,7 +95,7 @@ class Calls(AsyncStage):
 
 @contextlib.asynccontextmanager
 async def load(fleet: Fleet) -> AsyncIterator[list[bytes]]:
-    """A record each so often, until the block ends; then all of them have been delivered."""
+    """Write records at an interval during the block, then wait until all are delivered."""
     sent: list[bytes] = []
 
     async def send() -> None:
@@ -117,16 +117,16 @@ async def load(fleet: Fleet) -> AsyncIterator[list[bytes]]:
 
 
 async def rolling_restart(topics: Topics, broker: EmbeddedBroker, *, static: bool) -> tuple[int, int, int]:
-    """How often the group was rebalanced, what was delivered again, and how many records there were."""
+    """Return the number of rebalances, of repeated deliveries, and of records."""
     fleet = Fleet(topics, broker, static)
     try:
-        for place in ("a", "b"):
-            await fleet.start(place)
+        for name in ("a", "b"):
+            await fleet.start(name)
         await fleet.settled()
         before = fleet.generation
         async with load(fleet) as sent:
-            for place in ("a", "b"):
-                await fleet.restart(place)
+            for name in ("a", "b"):
+                await fleet.restart(name)
         rebalances = fleet.generation - before
     finally:
         await asyncio.gather(*(worker.stop() for worker in fleet.workers.values()))
@@ -138,7 +138,7 @@ async def rolling_restart(topics: Topics, broker: EmbeddedBroker, *, static: boo
 async def test_restarts_of_dynamic_members_rebalance_and_redeliver(broker: EmbeddedBroker, topics: Topics) -> None:
     rebalances, again, _ = await rolling_restart(topics, broker, static=False)
 
-    assert rebalances >= 2  # of leaving and coming back, if the broker has told the others in between
+    assert rebalances >= 2  # one when a member leaves, one when it joins again
     assert again > 0
 
 
@@ -151,7 +151,7 @@ async def test_rolling_restart_of_static_members_neither_rebalances_nor_redelive
 
 
 class Silent(TransformStage):
-    """A stage that has nothing to say."""
+    """Stage without outputs."""
 
     name = "filter"
 

@@ -1,4 +1,4 @@
-"""Each rule that our driver adds to Faust, on a real broker: an upgrade of Faust that breaks one is seen here."""
+"""Rules that the driver adds to Faust, on a real broker, so that an upgrade of Faust that breaks one is noticed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.flow
 
 
 class Echo(TransformStage):
-    """Decides: each admitted record goes on as it came; what says `poison` raises, what says `lost` is unreadable."""
+    """Returns each record unchanged; raises a bug on `poison`, and a DeadLetterError on `unreadable`."""
 
     name = "route"
 
@@ -41,7 +41,7 @@ class Echo(TransformStage):
 
 
 class Slow(AsyncStage):
-    """Works: counts its calls; a record whose value is `slow` takes until it is released."""
+    """Counts its calls; a record whose value starts with `slow` waits until it is released."""
 
     name = "call"
 
@@ -97,7 +97,7 @@ async def send(broker: EmbeddedBroker, topic: str, values: Sequence[bytes], part
 
 
 async def read(broker: EmbeddedBroker, topic: str, count: int, within_s: float = 30.0) -> list[ConsumerRecord]:
-    """The first so many records of a topic."""
+    """Return the first records of a topic."""
     found: list[ConsumerRecord] = []
     async with AIOKafkaConsumer(
         topic, bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest"
@@ -232,7 +232,7 @@ async def test_killed_broker_loses_no_record(own_broker: EmbeddedBroker, own_top
         await send(own_broker, own_topics.admitted.name, values[1000:])
         found = await read(own_broker, own_topics.routed.name, len(values))
         distinct = {record.value for record in found}
-        if len(distinct) < len(values):  # a batch that was acknowledged to nobody may stand there twice
+        if len(distinct) < len(values):  # a batch whose acknowledgement was lost may be written twice
             distinct |= {record.value for record in await read(own_broker, own_topics.routed.name, len(values) * 2, 5)}
 
     assert distinct == set(values)

@@ -88,12 +88,12 @@ async def lag(bootstrap: KafkaAddress, group: str, topics: Iterable[Topic]) -> d
     async with admin_client(bootstrap) as client, translate_errors(bootstrap):
         partitions = await _existing(client, names)
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            committed = await _committed(client, group, partitions)
+            committed = await _committed_offsets(client, group, partitions)
         first, end = await _bounds(bootstrap, partitions)
     return {(at.topic, at.partition): end[at] - committed.get(at, first[at]) for at in partitions}
 
 
-async def _committed(
+async def _committed_offsets(
     client: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, int]:
     while True:
@@ -125,10 +125,10 @@ async def _bounds(
 async def _assignments(client: AIOKafkaAdminClient, groups: Iterable[str]) -> dict[str, set[PartitionName]]:
     """Return the partitions of each group. One request each: aiokafka 0.14.0 can't parse a response about several."""
     names = list(groups)
-    return dict(zip(names, await asyncio.gather(*(_assigned(client, name) for name in names)), strict=True))
+    return dict(zip(names, await asyncio.gather(*(_member_partitions(client, name) for name in names)), strict=True))
 
 
-async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[PartitionName]:
+async def _member_partitions(client: AIOKafkaAdminClient, group: str) -> set[PartitionName]:
     try:
         (response,) = await client.describe_consumer_groups([group])
     except _NO_COORDINATOR:
@@ -136,10 +136,10 @@ async def _assigned(client: AIOKafkaAdminClient, group: str) -> set[PartitionNam
     (description,) = response.to_object()["groups"]
     if description["state"] != "Stable":
         return set()
-    return {name for member in description["members"] for name in _held(member)}
+    return {name for member in description["members"] for name in _partitions_of(member)}
 
 
-def _held(member: Mapping[str, Any]) -> set[PartitionName]:
+def _partitions_of(member: Mapping[str, Any]) -> set[PartitionName]:
     assignment = ConsumerProtocolMemberAssignment.decode(member["member_assignment"])
     return {(at.topic, at.partition) for at in assignment.partitions()}
 

@@ -47,7 +47,7 @@ class Difference:
 
     @property
     def alterable(self) -> bool:
-        """Whether Kafka can change it in place, without moving records."""
+        """True if Kafka can change the setting in place, without moving records."""
         return self.remedy in {_ALTER, _ALTER_OR_KEEP}
 
     def __str__(self) -> str:

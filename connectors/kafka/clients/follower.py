@@ -16,7 +16,7 @@ from schemas.kafka.records import ConsumerRecord
 log = structlog.get_logger()
 
 _FETCH_WAIT_MS = 200
-"""How long a fetch may delay a change of partitions, and a record may wait for the next fetch."""
+"""Longest delay of a change of partitions by a fetch, and of a record by the next fetch."""
 _MIN_FETCH_BYTES = 256 * 1024
 """After catching up, a fetch returns with this many bytes or after the time above: a fetch for each record would cost
 more than the call that wrote it."""
@@ -33,7 +33,7 @@ class TopicFollower:
         self._wanted: dict[TopicPartition, tuple[int, asyncio.Future[None]]] = {}
         self._ends: dict[TopicPartition, tuple[int, asyncio.Future[None]]] = {}
         self._moved = False
-        """Whether a position was changed and the client has to seek."""
+        """True if a position was changed and the client has to seek."""
         self._task: asyncio.Task[None] | None = None
 
     async def follow(self, topic: str, partition: int, since_ms: int) -> None:

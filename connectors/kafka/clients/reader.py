@@ -14,7 +14,7 @@ from connectors.kafka.errors import NoSuchTopicError
 from schemas.kafka.records import ConsumerRecord
 
 _FETCH_WAIT_MS = 100
-"""How long the broker holds an empty fetch; a new record is returned at once."""
+"""Longest time that the broker holds an empty fetch; a new record is returned at once."""
 _REQUEST_TIMEOUT_MS = 10_000
 """After this time without a response, the request is sent over a new connection."""
 _RETRY_S = 0.2

@@ -40,7 +40,7 @@ class Patch:
     """The module in this package."""
     apply: Callable[[], None]
     symptom: str
-    """What happens without the patch."""
+    """Behaviour without the patch."""
     upstream: str
     """The issue at aiokafka's repository, or ``NOT_REPORTED``."""
     remove_when: str

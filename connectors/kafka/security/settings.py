@@ -46,12 +46,12 @@ class Security(BaseModel):
 
     @property
     def encrypts(self) -> bool:
-        """Whether the connection is TLS."""
+        """True if the connection uses TLS."""
         return self.security_protocol.endswith("SSL")
 
     @property
     def logs_in(self) -> bool:
-        """Whether there is a login (SASL) on the connection."""
+        """True if the connection has a login (SASL)."""
         return self.security_protocol.startswith("SASL_")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from schemas.kafka.records import ProducerRecord
 from streams.runtime.driver.app import App
 
 APPEND_TIMEOUT_S = 3.0
-"""How long the producer may take to accept a record. It waits for room in a batch, and for deleted topics."""
+"""Time that the producer may take to accept a record. It waits for room in a batch, and for deleted topics."""
 METADATA_RETRY_S = 1.0
 """Least time between two metadata requests for a topic that was missing."""
 MAX_MISSING_REMEMBERED = 1000

@@ -13,7 +13,7 @@ from tests.eventually import eventually
 
 
 class Stage(AsyncStage):
-    """Emits `begun`, waits until it is released, and returns `done` and `told`."""
+    """Emits `begun`, waits until it is released, and returns `done` and `always`."""
 
     name = "work"
 
@@ -36,7 +36,7 @@ class Stage(AsyncStage):
         await self.release.wait()
         return [
             ProducerRecord("done", None, record.value, ()),
-            ProducerRecord("told", None, record.value, (), write_after_revocation=True),
+            ProducerRecord("always", None, record.value, (), write_after_revocation=True),
         ]
 
     async def on_partition_assigned(self, partition: int, since_ms: int) -> None:  # noqa: ARG002 - as the protocol has it
@@ -94,7 +94,7 @@ async def test_record_is_finished_when_its_outputs_are_written() -> None:
     await rig.runner.take(rig.fetched(0))
     await rig.runner.drain()
 
-    assert rig.written == ["begun", "done", "told"]
+    assert rig.written == ["begun", "done", "always"]
     assert rig.finished == [0]
     assert rig.freed == 1
 
@@ -148,7 +148,7 @@ async def test_revoked_record_writes_only_write_after_revocation_outputs() -> No
     rig.stage.release.set()
     await rig.runner.drain()
 
-    assert rig.written == ["begun", "told"]
+    assert rig.written == ["begun", "always"]
 
 
 async def test_drain_during_preparation_starts_no_record() -> None:
@@ -236,4 +236,4 @@ async def test_paused_worker_writes_nothing_before_the_confirmation() -> None:
     await rig.runner.drain()
 
     assert before == ["begun"]
-    assert rig.written == ["begun", "told"]
+    assert rig.written == ["begun", "always"]

@@ -9,16 +9,16 @@ from streams.runtime import batch_throttle
 from streams.runtime.batch_throttle import BatchThrottle
 from tests.eventually import eventually
 
-HELD_UP_S = 0.05
+BLOCKED_S = 0.05
 
 
 async def pause_s(throttle: BatchThrottle, busy_s: float) -> float:
-    """How long it rests after a slice, when the loop is held up for so long."""
+    """Return the length of the pause after a slice, if the loop is blocked for this long."""
     began_s = time.monotonic()
     throttle.pause()
     throttle.measure_lag()
     await asyncio.sleep(0)
-    time.sleep(busy_s)  # noqa: ASYNC251 - as a stage that thinks, or another process that has the processor
+    time.sleep(busy_s)  # noqa: ASYNC251 - as a busy stage or another process blocks the loop
     await eventually(lambda: not throttle.is_pausing)
     return time.monotonic() - began_s - busy_s
 
@@ -44,7 +44,7 @@ async def test_throttle_pauses_many_times_as_long_as_the_lag(
     throttle = BatchThrottle(lambda: None)
     throttle.interactive_seen()
 
-    assert await pause_s(throttle, HELD_UP_S) > 5 * HELD_UP_S
+    assert await pause_s(throttle, BLOCKED_S) > 5 * BLOCKED_S
 
 
 async def test_throttle_pauses_no_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ async def test_throttle_pauses_no_longer_than_the_maximum(monkeypatch: pytest.Mo
     throttle = BatchThrottle(lambda: None)
     throttle.interactive_seen()
 
-    assert await pause_s(throttle, HELD_UP_S) < 1.0
+    assert await pause_s(throttle, BLOCKED_S) < 1.0
 
 
 async def test_throttle_ignores_the_time_that_the_slice_itself_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,20 +64,20 @@ async def test_throttle_ignores_the_time_that_the_slice_itself_takes(monkeypatch
     throttle.interactive_seen()
 
     throttle.pause()
-    time.sleep(HELD_UP_S)  # noqa: ASYNC251 - the slice's own thinking
-    asyncio.get_running_loop().call_soon(time.sleep, HELD_UP_S)  # and what it has set going
+    time.sleep(BLOCKED_S)  # noqa: ASYNC251 - the slice's own work
+    asyncio.get_running_loop().call_soon(time.sleep, BLOCKED_S)  # and the callbacks that it scheduled
     throttle.measure_lag()
 
     await eventually(lambda: not throttle.is_pausing, within=5)
 
 
-@pytest.mark.parametrize("met", ["nobody", "somebody, long ago"])
-async def test_no_pause_without_recent_interactive_records(monkeypatch: pytest.MonkeyPatch, met: str) -> None:
+@pytest.mark.parametrize("seen", ["none", "long ago"])
+async def test_no_pause_without_recent_interactive_records(monkeypatch: pytest.MonkeyPatch, seen: str) -> None:
     monkeypatch.setattr(batch_throttle, "PAUSE_FACTOR", 1000.0)
     monkeypatch.setattr(batch_throttle, "MAX_PAUSE_S", 60.0)
     monkeypatch.setattr(batch_throttle, "INTERACTIVE_WINDOW_S", 0.02)
     throttle = BatchThrottle(lambda: None)
-    if met != "nobody":
+    if seen != "none":
         throttle.interactive_seen()
 
-    assert await pause_s(throttle, HELD_UP_S) < 1.0
+    assert await pause_s(throttle, BLOCKED_S) < 1.0

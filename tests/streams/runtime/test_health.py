@@ -22,7 +22,7 @@ class Stage:
 
 @dataclass
 class Figures:
-    """What the endpoint reads of a worker."""
+    """The attributes of a worker that the endpoint reads."""
 
     stage: Stage
     is_healthy: bool = True
@@ -32,7 +32,7 @@ class Figures:
 
 @dataclass
 class Process:
-    """A health endpoint that serves."""
+    """Running health endpoint."""
 
     workers: list[Figures]
     url: str

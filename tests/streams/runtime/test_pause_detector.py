@@ -14,7 +14,7 @@ class Clock:
 
 
 class Group:
-    """Says what is whose, once it is let."""
+    """Group that confirms the partitions when a test allows it."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -24,7 +24,7 @@ async def groups(broker: EmbeddedBroker) -> AsyncIterator[Groups]:
 
 
 def worker(broker: EmbeddedBroker, topics: Topics, stage: str) -> AIOKafkaConsumer:
-    """A consumer in the group of a stage, as its worker is one."""
+    """Return a consumer in the group of a stage, like a worker."""
     names = [topic.name for topic in topics.sources_of(stage)]
     return AIOKafkaConsumer(
         *names,
@@ -37,7 +37,7 @@ def worker(broker: EmbeddedBroker, topics: Topics, stage: str) -> AIOKafkaConsum
 
 
 def places(topics: Topics, stage: str) -> list[tuple[str, int]]:
-    """The partitions of both lanes, in order."""
+    """Return the partitions of both lanes, in order."""
     return [(topic.name, partition) for topic in topics.sources_of(stage) for partition in range(4)]
 
 

@@ -26,7 +26,7 @@ async def test_follow_again_rereads_the_partition_from_the_earlier_time(broker: 
 
         await write(b"1")
         await write(b"2")
-        await follower.follow(topics.attempts.name, 1, 2**41)  # beyond all that is there
+        await follower.follow(topics.attempts.name, 1, 2**41)  # after all records
         before = [record.value for record in seen]
         await follower.follow(topics.attempts.name, 1, 0)
         caught_up = [record.value for record in seen]

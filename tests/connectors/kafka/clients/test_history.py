@@ -21,7 +21,7 @@ NOW = int(time.time() * 1000)
 
 
 def write(broker: EmbeddedBroker, topics: Topics, *values: tuple[bytes, int], **settings: Any) -> None:
-    """Write values into partition 1, each so many milliseconds old, in order also if some are sent again."""
+    """Write values of the given ages in milliseconds to partition 1, in order also if some are sent again."""
     kept = {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True}
     producer = confluent_kafka.Producer(kept | settings)
     for value, age_ms in values:
