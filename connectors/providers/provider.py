@@ -35,7 +35,7 @@ class ProviderCall:
     body: JsonObject
     timeout_s: float
     stream: bool = False
-    """Whether the answer is streamed."""
+    """True if the answer is streamed."""
     on_oversize: OnOversize = "split"
     """Policy for a request above the provider's limits; applied by the splitting provider, not by the provider."""
 
@@ -97,9 +97,9 @@ class ProviderError(Exception):
         self.rates: RateState | None = None
         """Rate limits from the response headers."""
         self.key_index: int | None = None
-        """Which of several keys was used, from 0."""
+        """Index of the key that was used, from 0; None for a single key."""
         self.retry_with_other_key = False
-        """Whether the key was refused and another one is available for an immediate retry."""
+        """True if the key was refused and another one is available for an immediate retry."""
 
 
 class Provider(Protocol):

@@ -23,7 +23,7 @@ class BreakerSettings(BaseModel):
     probes: int = Field(default=3, ge=1)
     """Probe calls after the cooldown. All must succeed before the circuit closes."""
     count_rate_limited: bool = False
-    """Whether rate_limited counts as a failure. By default it does not: a provider that limits us is not broken."""
+    """True if rate_limited counts as a failure. By default it does not: a provider that limits us is not broken."""
 
     @model_validator(mode="after")
     def _check_cooldowns(self) -> BreakerSettings:

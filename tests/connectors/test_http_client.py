@@ -35,16 +35,14 @@ def exceptions_of(module: object) -> list[type[Exception]]:
     return [value for value in classes if issubclass(value, Exception)]
 
 
-def test_every_exception_that_the_transport_raises_is_expected_here() -> None:
+def test_every_exception_of_the_transport_is_expected() -> None:
     assert set(AIOHTTP_EXC_MAP.values()) == set(EXPECTED)
 
 
 @pytest.mark.parametrize(
     ("exception", "expected"), EXPECTED.items(), ids=lambda value: getattr(value, "__name__", value)
 )
-def test_an_exception_of_the_transport_is_caught_and_has_its_error_type(
-    exception: type[Exception], expected: ErrorType
-) -> None:
+def test_transport_exception_is_caught_and_classified(exception: type[Exception], expected: ErrorType) -> None:
     assert issubclass(exception, TRANSPORT_ERRORS)
     assert to_no_response_error(exception("")).error_type == expected
 
@@ -54,11 +52,11 @@ def test_an_exception_of_the_transport_is_caught_and_has_its_error_type(
     [kind for kind in exceptions_of(aiohttp) if issubclass(kind, aiohttp.ClientError | OSError)],
     ids=lambda exception: exception.__name__,
 )
-def test_every_exception_of_aiohttps_client_has_an_ancestor_in_the_table(exception: type[Exception]) -> None:
+def test_every_aiohttp_client_exception_is_in_the_table(exception: type[Exception]) -> None:
     assert any(ancestor in ERROR_TYPE_BY_EXCEPTION for ancestor in exception.__mro__)
 
 
-def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None:
+def test_reset_connection_is_network_not_timeout() -> None:
     error = httpx.ConnectTimeout("")
     error.__cause__ = aiohttp.ServerDisconnectedError()
 
@@ -77,7 +75,7 @@ def test_a_reset_connection_is_no_timeout_though_the_transport_says_so() -> None
         (httpx.DecodingError(""), "server"),
     ],
 )
-def test_what_may_have_been_done_is_told_apart_from_what_was_not(cause: Exception, expected: str) -> None:
+def test_error_type_separates_timeouts_from_unsent_requests(cause: Exception, expected: str) -> None:
     assert to_no_response_error(cause).error_type == expected
 
 

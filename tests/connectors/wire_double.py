@@ -1,4 +1,4 @@
-"""A double of a provider's wire: a real HTTP server on loopback that answers as a test says. No provider behind it."""
+"""Test server on loopback in place of a provider: it answers as a test configures it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CHAT = {
 
 
 class Wire:
-    """What was asked, and what to answer."""
+    """Recorded requests, and the configured answer."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.targets: list[str] = []
-        """The requests' paths with their queries, percent-encoded as they came."""
+        """Paths and queries of the requests, percent-encoded as received."""
         self.url = ""
         self.in_flight = 0
         self.asked: web.Request | None = None

@@ -24,15 +24,15 @@ class ModelTraits:
     efforts: tuple[str, ...] = ()
     """Supported values of ``reasoning_effort``, in addition to none."""
     thinking_off: Literal["omitted", "disabled", "between_tools", "never"] = "omitted"
-    """How thinking is turned off."""
+    """Setting that turns thinking off."""
     returns_thinking: bool = True
-    """Whether thinking is returned without a request for it."""
+    """True if thinking is returned without a request for it."""
     sampling: Literal["both", "one", "none"] = "one"
-    """Whether both of temperature and top_p may be sent, only one, or none."""
+    """Sampling parameters that may be sent: both temperature and top_p, only one of them, or none."""
     can_force_tools: bool = True
-    """Whether it accepts a tool choice of any, or of one tool."""
+    """True if it accepts a tool choice of any, or of one tool."""
     has_json_schema: bool = True
-    """Whether it accepts ``output_config.format`` and strict tools."""
+    """True if it accepts ``output_config.format`` and strict tools."""
 
 
 CLAUDE_3 = ModelTraits("none", sampling="both", has_json_schema=False)

@@ -37,7 +37,7 @@ class ContentBlock:
     call_index: int | None = None
     """Index of its tool call in OpenAI's format."""
     has_arguments: bool = False
-    """Whether any arguments arrived."""
+    """True once arguments have arrived."""
 
 
 class MessageStreamDecoder:

@@ -28,7 +28,7 @@ SCHEMA_MAPS = frozenset({"properties", "$defs", "definitions", "patternPropertie
 
 
 def answers_by_tool(call: ProviderCall) -> bool:
-    """Whether the answer to this call is the input of a tool."""
+    """Return True if the answer to this call is the input of a tool."""
     response_format = call.body.get("response_format") or {}
     return response_format.get("type") == "json_object" or (
         response_format.get("type") == "json_schema" and not traits_of(call.model).has_json_schema

@@ -65,7 +65,7 @@ class ConverseMessages:
 
     @property
     def uses_tools(self) -> bool:
-        """Whether tools were called; Converse then requires their definitions."""
+        """True if tools were called; Converse then requires their definitions."""
         return any("toolUse" in part or "toolResult" in part for turn in self.messages for part in turn["content"])
 
     def _add(self, at: str, message: JsonObject) -> None:

@@ -30,7 +30,7 @@ STRUCTURED_BY: tuple[tuple[str, StructuredBy], ...] = (
     ("*deepseek.r1*", ""),
     ("*", "format"),
 )
-"""How an answer follows a schema: by Bedrock itself, by a tool that the model must call, or not at all."""
+"""Method by which an answer follows a schema: by Bedrock itself, by a tool that the model must call, or not at all."""
 
 BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 30000}
 """Thinking budget in tokens of each effort, for Claude models that need a number. 1,024 is the minimum; 32,000 is the
@@ -62,7 +62,7 @@ def cache_point(model: str, cache_control: object) -> JsonObject:
 
 
 def can_name_tool(model: str) -> bool:
-    """Whether a tool choice can name one tool for this model."""
+    """Return True if a tool choice can name one tool for this model."""
     traits = claude_traits(model)
     return traits.can_force_tools if traits is not None else "amazon.nova" in model
 

@@ -21,7 +21,7 @@ ANSWER_TOOL = "answer"
 
 
 def answers_by_tool(call: ProviderCall) -> bool:
-    """Whether the answer is the arguments of ``ANSWER_TOOL``."""
+    """Return True if the answer is the arguments of ``ANSWER_TOOL``."""
     response_format = call.body.get("response_format")
     kind = response_format.get("type") if isinstance(response_format, dict) else None
     return kind == "json_object" or (kind == "json_schema" and structured_by(call.model) == "tool")

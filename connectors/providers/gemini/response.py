@@ -43,7 +43,7 @@ class GeminiStreamDecoder:
         self._calls: dict[int, int] = {}
         """Number of tool calls of each choice."""
         self._open: dict[int, bool] = {}
-        """Whether each choice that started is still incomplete."""
+        """State of each choice that started: True while it is incomplete."""
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
         """See ``StreamDecoder``."""

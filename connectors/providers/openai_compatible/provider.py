@@ -38,7 +38,7 @@ class OpenAICompatibleSettings(ProviderSettings):
 
     @property
     def has_key(self) -> bool:
-        """Whether the key is set and not empty."""
+        """True if the key is set and not empty."""
         return bool(self.api_key and self.api_key.get_secret_value())
 
     def credentials(self) -> dict[str, str]:
@@ -54,7 +54,7 @@ class OpenAICompatibleProvider(HttpProvider):
     message_names: ClassVar[frozenset[str] | None] = None
     """Members that a message may have; None for all."""
     packs_vectors: bool = False
-    """Whether it can return vectors in base64, which take a third of the bytes of JSON numbers."""
+    """True if it can return vectors in base64, which take a third of the bytes of JSON numbers."""
     choice_reader: ClassVar[type[ChoiceReader]] = UnchangedChoice
     """Reader of a choice; by default it changes nothing."""
 

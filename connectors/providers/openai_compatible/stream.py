@@ -120,7 +120,7 @@ def _is_list_of_objects(value: object) -> bool:
 
 
 def _is_delta(delta: object) -> bool:
-    """Whether a delta has the types that assembly needs."""
+    """Return True if a delta has the types that assembly needs."""
     if not isinstance(delta, dict):
         return False
     calls = delta.get("tool_calls") or []

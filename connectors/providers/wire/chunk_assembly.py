@@ -53,7 +53,7 @@ class ChunkAssembler:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every choice has a finish reason."""
+        """True if every choice has a finish reason."""
         return bool(self._choices) and all(choice["finish_reason"] for choice in self._choices.values())
 
     @property

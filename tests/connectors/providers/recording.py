@@ -1,19 +1,19 @@
-"""The recordings that the contract test replays: ``recordings/<kind>/<case>.json``, one exchange with a provider each.
+"""Recordings that the contract test replays: ``recordings/<kind>/<case>.json``, one exchange with a provider each.
 
-They are written by hand from the provider's own documentation, which ``source`` names. A recording holds what a caller
-asks (``request``, OpenAI's body, without ``stream``), what then goes out (``sent``), what comes back (``response``),
-and one of three ends:
+They are written by hand from the provider's own documentation, which ``source`` names. A recording contains the
+caller's request (``request``, OpenAI's body, without ``stream``), the expected request to the provider (``sent``), the
+provider's response (``response``), and one of three results:
 
-- ``answer``: what the caller gets, with ``usage``, ``finish_reasons`` and ``changes`` beside it. Objects may hold more
-  than is said here, lists may not. With ``"stream": true`` also ``chunks``, and ``answer`` is then the whole of them.
-- ``error``: how it failed. In a stream, ``chunks`` are those that came before it.
-- ``refused``: the parameter that this provider can't take; then nothing is sent at all.
+- ``answer``: the answer to the caller, with ``usage``, ``finish_reasons`` and ``changes``. Objects may have other members
+  too, lists may not. With ``"stream": true`` also ``chunks``; ``answer`` is then their assembly.
+- ``error``: the expected error. In a stream, ``chunks`` are those before it.
+- ``refused``: the parameter that this provider does not support; nothing is sent then.
 
-``settings`` are added to those of the kind; ``{base}`` in them is the double's address, also the default ``base_url``.
-``{unix+7}`` and ``{date+7}`` in a response's header are the moment seven seconds ahead.
+``settings`` are added to those of the kind; ``{base}`` in them is the test server's address, also the default
+``base_url``. ``{unix+7}`` and ``{date+7}`` in a response header are the time in seven seconds.
 
-``recordings/<kind>/_kind.json`` holds what is true of all recordings of a kind: ``settings``, and ``absent``: the
-cases of ``REQUIRED`` that there can't be, each with why.
+``recordings/<kind>/_kind.json`` applies to all recordings of a kind: ``settings``, and ``absent``: the cases of
+``REQUIRED`` that the kind cannot have, each with a reason.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ REQUIRED = (
     "error_server",
     "hint",
 )
-"""What every provider shows. ``image``, ``structured_output`` and ``embeddings`` may show a refusal."""
+"""Cases of every provider. ``image``, ``structured_output`` and ``embeddings`` may be refusals."""
 
 
 class Part(BaseModel):
@@ -70,22 +70,22 @@ class Part(BaseModel):
 
 class Sent(Part):
     path: str
-    """Behind the base URL, with its query, percent-encoded as on the wire."""
+    """Path relative to the base URL, with its query, percent-encoded as it is sent."""
     headers: dict[str, str] = {}
-    """Some of them, with lower-case names. ``{key}`` stands for the key."""
+    """Expected headers, with lower-case names. ``{key}`` stands for the key."""
     body: JsonObject
-    """All of it."""
+    """Complete expected body."""
 
 
 class Received(Part):
     status: int = 200
     headers: dict[str, str] = {}
     body: Any = None
-    """JSON,"""
+    """A JSON body,"""
     text: str | None = None
-    """or what is no JSON,"""
+    """or one that is not JSON,"""
     encoded: str | None = Field(default=None, alias="base64")
-    """or what is no text."""
+    """or one that is not text."""
 
     @property
     def content(self) -> bytes:
@@ -163,14 +163,14 @@ def kind_file(kind: str) -> Kind:
 
 @functools.cache
 def recordings(kind: str) -> dict[str, Recording]:
-    """The recordings of a kind by the names of their cases."""
+    """Return the recordings of a kind by case."""
     paths = sorted(path for path in (FOLDER / kind).glob("*.json") if path.name != KIND_FILE)
     return {path.stem: Recording.model_validate_json(path.read_bytes()) for path in paths}
 
 
 @functools.cache
 def made(kind: str) -> HttpProvider:
-    """A provider of this kind that speaks to nobody."""
+    """Return a provider of this kind with an unreachable address."""
     settings = {"kind": kind, "base_url": "http://127.0.0.1:1", "api_key": KEY, **kind_file(kind).settings}
     provider = make_provider("contract", parse_settings(settings))
     assert isinstance(provider, HttpProvider)
@@ -178,7 +178,7 @@ def made(kind: str) -> HttpProvider:
 
 
 def settings_for(kind: str, recording: Recording, base: str) -> JsonObject:
-    """The configuration of a provider that speaks to a double at this address."""
+    """Return the configuration of a provider for a test server at this address."""
     made = {"kind": kind, "base_url": "{base}", "api_key": KEY, **kind_file(kind).settings, **recording.settings}
     return {
         name: value.replace("{base}", base) if isinstance(value, str) else value
@@ -196,7 +196,7 @@ def _moments(text: str) -> str:
 
 
 def differences(said: Any, expected: Any, at: str = "") -> list[str]:
-    """Where this is not what was expected. Objects may hold more, lists may not."""
+    """Return the differences of a document from the expected one. Objects may have more members, lists may not."""
     if isinstance(expected, dict) and isinstance(said, dict):
         missing = [f"{at}.{name} is missing" for name in expected if name not in said]
         common = [name for name in expected if name in said]

@@ -1,4 +1,4 @@
-"""Any request that OpenAI would take, for property tests: what each provider makes of it, nobody can foresee."""
+"""Strategies for requests that OpenAI accepts, for property tests of the providers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ ASSISTANT_MESSAGES = st.fixed_dictionaries(
 
 @st.composite
 def tool_turns(draw: DrawFn) -> list[JsonObject]:
-    """An assistant's message that calls tools, and what most of them answered."""
+    """Draw an assistant message with tool calls, and the results of most of them."""
     calls = draw(st.lists(st.one_of(FUNCTION_CALLS, FUNCTION_CALLS, CUSTOM_CALLS), min_size=1, max_size=3))
     said = draw(st.one_of(st.none(), WORDS))
     answered = draw(st.lists(st.sampled_from(calls), max_size=3))
@@ -173,12 +173,12 @@ CHAT_PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "top_k": st.integers(1, 100),
     "nobody_knows_this": st.one_of(st.none(), st.booleans(), WORDS),
 }
-"""OpenAI's, one that many servers take beside them, and one that nobody has."""
+"""OpenAI's parameters, one that many servers add, and one that no provider has."""
 
 
 @st.composite
 def chat_bodies(draw: DrawFn) -> JsonObject:
-    """A chat request that OpenAI would take."""
+    """Return a strategy for chat requests that OpenAI accepts."""
     body = draw(
         st.fixed_dictionaries(
             {"model": st.just("alias"), "messages": MESSAGES},
@@ -200,7 +200,7 @@ INPUTS = st.one_of(
 
 @st.composite
 def embeddings_bodies(draw: DrawFn) -> JsonObject:
-    """An embeddings request that OpenAI would take."""
+    """Return a strategy for embeddings requests that OpenAI accepts."""
     parameters: dict[str, SearchStrategy[Any]] = {
         "dimensions": st.integers(1, 4096),
         "encoding_format": st.sampled_from(["float", "base64"]),

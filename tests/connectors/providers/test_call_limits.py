@@ -42,28 +42,28 @@ def limits(kind: str, model: str, configured: Any = None) -> Limits:
         ("simulated", "echo", UNLIMITED),
     ],
 )
-def test_what_a_provider_takes_is_known_without_configuration(kind: str, model: str, expected: Limits) -> None:
+def test_built_in_limits_apply_without_configuration(kind: str, model: str, expected: Limits) -> None:
     assert limits(kind, model) == expected
 
 
-def test_a_narrow_pattern_of_a_kind_comes_before_a_wide_one_that_says_the_same() -> None:
+def test_narrow_pattern_precedes_a_wide_one_with_the_same_field() -> None:
     for index, default in enumerate(BUILT_IN_LIMITS):
         for earlier in BUILT_IN_LIMITS[:index]:
             if earlier.kind == default.kind and earlier.models == "*":
                 assert not earlier.limits.model_fields_set & default.limits.model_fields_set, default
 
 
-def test_every_figure_has_its_source() -> None:
+def test_every_limit_has_a_source() -> None:
     assert all(default.source and default.limits.model_fields_set for default in BUILT_IN_LIMITS)
 
 
-def test_the_configuration_comes_first_field_by_field() -> None:
+def test_configured_limit_overrides_each_field() -> None:
     found = limits("azure", "ada", {"inputs": 16})
 
     assert (found.inputs, found.input_tokens) == (16, 8192)
 
 
-def test_a_pattern_limits_some_models_only_and_the_first_that_fits_counts() -> None:
+def test_first_matching_pattern_applies() -> None:
     configured = {"ada-*": {"inputs": 1}, "*": {"inputs": 16, "call_tokens": 1000}}
 
     assert limits("azure", "ada-002", configured).inputs == 1
@@ -71,17 +71,17 @@ def test_a_pattern_limits_some_models_only_and_the_first_that_fits_counts() -> N
     assert limits("azure", "other", configured).inputs == 16
 
 
-def test_a_null_lifts_a_limit() -> None:
+def test_null_lifts_a_limit() -> None:
     assert limits("huggingface", "bge", {"body_bytes": None}) == Limits(inputs=32, body_bytes=None)
 
 
 @pytest.mark.parametrize("wrong", [{"inputs": 0}, {"*": {"inputs": -1}}, {"*": {"imputs": 1}}, {"*": 5}, [1]])
-def test_limits_that_can_not_be_are_errors(wrong: Any) -> None:
+def test_invalid_limits_are_errors(wrong: Any) -> None:
     with pytest.raises(ValidationError):
         CONFIGURED.validate_python(wrong)
 
 
-def test_the_page_has_the_table() -> None:
+def test_page_contains_the_table() -> None:
     page = (Path(__file__).parents[3] / "docs" / "limits.md").read_text("utf-8")
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")

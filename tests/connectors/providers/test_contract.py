@@ -1,4 +1,4 @@
-"""What every provider promises, shown on its recordings; their format is explained in ``recording.py``."""
+"""Contract of every provider, tested on its recordings; ``recording.py`` describes their format."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.connectors.wire_double import Wire, wire
 ANSWERED = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].answer is not None]
 WHOLE_ANSWERS = [(kind, case) for kind, case in ANSWERED if not recordings(kind)[case].stream]
 ADDED = {"max_tokens", "encoding_format"}
-"""What the caller may leave out: a provider's settings say it, or we ask for vectors in the form that is smallest."""
+"""Members that a request may omit: a setting has them, or the gateway asks for base64 vectors."""
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "error"}
 """OpenAI's, and one for a provider's own failure that came with a part of an answer."""
 
@@ -121,7 +121,7 @@ def check_error(recording: Recording, expected: Failed, error: ProviderError) ->
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=IDS)
-async def test_a_recorded_exchange_is_translated_both_ways(replays: Replays, kind: str, case: str) -> None:
+async def test_recorded_exchange_is_translated_both_ways(replays: Replays, kind: str, case: str) -> None:
     recording = recordings(kind)[case]
 
     chunks, end = await exchange(replays.of(kind, recording), recording)
@@ -141,14 +141,14 @@ async def test_a_recorded_exchange_is_translated_both_ways(replays: Replays, kin
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=IDS)
-def test_what_a_recording_asks_is_what_openai_takes(kind: str, case: str) -> None:
+def test_recorded_request_is_valid_for_openai(kind: str, case: str) -> None:
     recording = recordings(kind)[case]
 
     assert openai.validation_failure(recording.operation, recording.request) is None
 
 
 @pytest.mark.parametrize(("kind", "case"), ANSWERED, ids=map("-".join, ANSWERED))
-async def test_an_answer_has_openais_shape(replays: Replays, kind: str, case: str) -> None:
+async def test_answer_has_openais_format(replays: Replays, kind: str, case: str) -> None:
     recording = recordings(kind)[case]
 
     _, end = await exchange(replays.of(kind, recording), recording)
@@ -166,14 +166,14 @@ async def test_an_answer_has_openais_shape(replays: Replays, kind: str, case: st
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
-def test_a_kind_shows_every_case_or_says_why_there_is_none(kind: str) -> None:
+def test_kind_has_every_case_or_a_reason_for_its_absence(kind: str) -> None:
     recorded, absent = recordings(kind).keys(), kind_file(kind).absent
 
     assert set(REQUIRED) - recorded == absent.keys()
     assert all(len(why) > 10 for why in absent.values())
 
 
-def test_no_recording_is_an_orphan() -> None:
+def test_every_recording_belongs_to_a_kind() -> None:
     assert {path.name for path in FOLDER.iterdir()} <= set(SPOKEN)
 
 
@@ -190,7 +190,7 @@ def mangled(document: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize(("kind", "case"), WHOLE_ANSWERS, ids=map("-".join, WHOLE_ANSWERS))
-def test_an_answer_of_another_shape_raises_nothing_but_our_own_error(kind: str, case: str) -> None:
+def test_malformed_answer_raises_only_provider_error(kind: str, case: str) -> None:
     recording, chance = recordings(kind)[case], random.Random(13)
     assert recording.response is not None
 
@@ -211,7 +211,7 @@ def written(kind: str, operation: Operation, body: JsonObject) -> ProviderReques
 
 
 def keep_the_promise(outcome: ProviderRequest | ProviderError, body: JsonObject) -> None:
-    """It is JSON, with what differs on record; or the parameter that can't be had is named."""
+    """Check that a request is JSON and its changes are recorded, or that the unsupported parameter is named."""
     if isinstance(outcome, ProviderRequest):
         assert orjson.dumps(outcome.body)
         assert {top(change.param) for change in outcome.changes} <= body.keys() | ADDED
@@ -228,12 +228,12 @@ def top(param: str) -> str:
 @pytest.mark.parametrize("kind", SPOKEN)
 @given(body=chat_bodies())
 @settings(max_examples=60, deadline=None)
-def test_any_chat_is_translated_or_refused_by_name(kind: str, body: JsonObject) -> None:
+def test_any_chat_is_translated_or_its_parameter_refused(kind: str, body: JsonObject) -> None:
     keep_the_promise(written(kind, "chat", body), body)
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
 @given(body=embeddings_bodies())
 @settings(max_examples=30, deadline=None)
-def test_any_embeddings_are_translated_or_refused_by_name(kind: str, body: JsonObject) -> None:
+def test_any_embeddings_are_translated_or_their_parameter_refused(kind: str, body: JsonObject) -> None:
     keep_the_promise(written(kind, "embeddings", body), body)

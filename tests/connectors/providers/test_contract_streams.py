@@ -1,4 +1,4 @@
-"""Streams of every provider, on its recordings: cut anywhere, broken off anywhere, garbled anywhere."""
+"""Contract of every provider's streams on its recordings: cut, truncated and garbled at any byte."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def timeless(chunks: list[JsonObject]) -> list[JsonObject]:
 
 
 @pytest.mark.parametrize(("kind", "case"), ENDING, ids=map("-".join, ENDING))
-def test_a_stream_reads_the_same_however_it_is_cut(kind: str, case: str) -> None:
+def test_stream_result_does_not_depend_on_the_cuts(kind: str, case: str) -> None:
     recording, chance = recordings(kind)[case], random.Random(7)
     data = content(recording)
     cuts = [bytewise(data), *(cut(data, chance.choices(range(len(data)), k=5)) for _ in range(10))]
@@ -65,7 +65,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(kind: str, case: str) -> None
 
 
 @pytest.mark.parametrize(("kind", "case"), FAILING, ids=map("-".join, FAILING))
-def test_a_stream_that_fails_has_given_what_came_before(kind: str, case: str) -> None:
+def test_failing_stream_yields_the_chunks_before_the_error(kind: str, case: str) -> None:
     recording = recordings(kind)[case]
     data = content(recording)
 
@@ -78,10 +78,10 @@ def test_a_stream_that_fails_has_given_what_came_before(kind: str, case: str) ->
 
 
 @pytest.mark.parametrize(("kind", "case"), ENDING, ids=map("-".join, ENDING))
-def test_a_stream_that_breaks_off_is_never_taken_for_whole(kind: str, case: str) -> None:
+def test_truncated_stream_is_an_error(kind: str, case: str) -> None:
     recording, chance = recordings(kind)[case], random.Random(5)
     data = content(recording)
-    last = range(max(len(data) - 150, 0), len(data))  # where the end of it is told
+    last = range(max(len(data) - 150, 0), len(data))  # at the end marker
 
     for end in {*last, *chance.choices(range(len(data)), k=100)}:
         chunks, ended = decoded(kind, recording, [data[:end]])
@@ -93,7 +93,7 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole(kind: str, case: str)
 
 
 @pytest.mark.parametrize(("kind", "case"), ENDING, ids=map("-".join, ENDING))
-def test_a_garbled_stream_raises_nothing_but_our_own_error(kind: str, case: str) -> None:
+def test_garbled_stream_raises_only_provider_error(kind: str, case: str) -> None:
     recording, chance = recordings(kind)[case], random.Random(11)
     data = content(recording)
 

@@ -1,6 +1,6 @@
-"""No address that a caller names is visited by us, whatever kind of provider stands behind: not even looked up.
+"""Addresses in a caller's request are never visited or resolved by the gateway.
 
-Otherwise a picture's URL would be a way into the network that the gateway stands in, and to its cloud's metadata.
+Otherwise an image URL could reach the gateway's internal network and its cloud's metadata service.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SECRET = b"what only this machine may read"
 
 
 class Trap:
-    """A server that nobody has any business with."""
+    """Server that must never be visited."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -40,7 +40,7 @@ class Trap:
         writer.close()
 
     def addresses(self, file: Path) -> list[str]:
-        """It by its own name, by others, and a file."""
+        """Return URLs of the server, by several host names, and of a file."""
         hosts = (f"127.0.0.1:{self.port}", f"localhost:{self.port}", f"[::ffff:127.0.0.1]:{self.port}")
         return [f"http://{host}/a.png" for host in hosts] + [f"https://127.0.0.1:{self.port}/a.png", file.as_uri()]
 
@@ -63,7 +63,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def chat(address: str) -> list[JsonObject]:
-    """Bodies that name an address, each at another place."""
+    """Return bodies that contain an address, each in another place."""
     parts: list[JsonObject] = [
         {"type": "image_url", "image_url": {"url": address}},
         {"type": "file", "file": {"file_data": address, "filename": "a.png"}},
@@ -82,9 +82,7 @@ def forbidden(*_: object, **__: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
-def test_a_request_is_written_without_a_socket_and_without_a_file(
-    kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_request_is_translated_without_socket_or_file(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = made(kind)
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, forbidden)
@@ -100,7 +98,7 @@ def test_a_request_is_written_without_a_socket_and_without_a_file(
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-async def test_a_whole_call_goes_to_the_provider_and_nowhere_else(kind: str, trap: Trap, file: Path) -> None:
+async def test_call_connects_only_to_the_provider(kind: str, trap: Trap, file: Path) -> None:
     async with wire() as double:
         double.answer(400, {"error": {"message": "no"}})
         provider = make_provider("p", parse_settings(settings_of(kind, double.url.removesuffix("/v1"))))
@@ -118,7 +116,7 @@ async def test_a_whole_call_goes_to_the_provider_and_nowhere_else(kind: str, tra
 
 
 REFUSES = {"bedrock", "simulated"}
-"""Bedrock takes bytes alone, so that nothing is sent; the simulated provider sends nothing at all."""
+"""Bedrock accepts only bytes, so nothing is sent; the simulated provider sends nothing at all."""
 
 
 def settings_of(kind: str, base: str) -> JsonObject:
@@ -129,7 +127,7 @@ def settings_of(kind: str, base: str) -> JsonObject:
 
 
 @pytest.mark.parametrize("front", [AnthropicTranslator(), ResponsesTranslator()], ids=["messages", "responses"])
-def test_an_api_in_front_hands_an_address_on_and_does_not_visit_it(
+def test_api_translator_passes_an_address_without_visiting_it(
     front: AnthropicTranslator | ResponsesTranslator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)

@@ -20,7 +20,7 @@ ANSWER = ProviderAnswer({}, 200, Usage())
 
 
 class Key:
-    """A provider with one key: answers, or fails as it is told."""
+    """Scripted provider with one key: it answers, or raises the configured error."""
 
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
 
@@ -48,7 +48,7 @@ class Key:
 
 
 class Keys:
-    """Some keys in rotation, on a clock that stands still unless told."""
+    """Key rotation with a clock that a test moves."""
 
     def __init__(self, count: int = 2) -> None:
         self.now_s = 100.0
@@ -56,7 +56,7 @@ class Keys:
         self.rotation = KeyRotation(self.keys, clock=lambda: self.now_s)
 
     async def called(self, times: int) -> list[int | None]:
-        """Which keys were used."""
+        """Return the indexes of the used keys."""
         return [await self._one() for _ in range(times)]
 
     async def _one(self) -> int | None:
@@ -71,12 +71,12 @@ class Keys:
         return raised.value
 
 
-async def test_keys_are_used_in_turn() -> None:
+async def test_keys_are_used_round_robin() -> None:
     assert await Keys(3).called(5) == [0, 1, 2, 0, 1]
 
 
 @pytest.mark.parametrize("error_type", sorted(KEY_COOLDOWN_S))
-async def test_a_key_that_is_refused_rests_while_the_others_serve(error_type: ErrorType) -> None:
+async def test_refused_key_cools_down_while_others_are_used(error_type: ErrorType) -> None:
     held = Keys(3)
     held.keys[0].fails(error_type)
 
@@ -86,7 +86,7 @@ async def test_a_key_that_is_refused_rests_while_the_others_serve(error_type: Er
     assert 0 in await held.called(3)
 
 
-async def test_the_providers_hint_says_how_long() -> None:
+async def test_cooldown_is_the_providers_retry_delay() -> None:
     held = Keys()
     held.keys[0].fails("rate_limited", hint_s=60.0)
     await held.failed()
@@ -97,7 +97,7 @@ async def test_the_providers_hint_says_how_long() -> None:
     assert await held.called(1) == [0]
 
 
-async def test_an_error_that_is_not_the_keys_lets_it_serve() -> None:
+async def test_error_of_another_type_starts_no_cooldown() -> None:
     held = Keys()
     held.keys[0].fails("server")
 
@@ -105,7 +105,7 @@ async def test_an_error_that_is_not_the_keys_lets_it_serve() -> None:
     assert await held.called(3) == [1, 0, 1]
 
 
-async def test_when_all_rest_the_one_that_rests_the_least_is_used_and_no_other_is_promised() -> None:
+async def test_key_with_the_shortest_cooldown_is_used_when_all_cool_down() -> None:
     held = Keys()
     held.keys[0].fails("auth")
     held.keys[1].fails("rate_limited")
@@ -115,7 +115,7 @@ async def test_when_all_rest_the_one_that_rests_the_least_is_used_and_no_other_i
     assert await held.called(2) == [1, 1]
 
 
-async def test_a_key_of_which_nothing_is_left_rests_before_it_is_refused() -> None:
+async def test_key_with_an_exhausted_rate_limit_cools_down() -> None:
     held = Keys()
     held.keys[0].answer = ProviderAnswer({}, 200, Usage(), rates=RateState(Budget(60, 0, 20.0)))
 
@@ -125,7 +125,7 @@ async def test_a_key_of_which_nothing_is_left_rests_before_it_is_refused() -> No
     assert await held.called(2) == [1, 1]
 
 
-async def test_streams_take_their_turn_too() -> None:
+async def test_streams_rotate_keys() -> None:
     held = Keys()
     held.keys[0].fails("rate_limited")
 
@@ -138,7 +138,7 @@ async def test_streams_take_their_turn_too() -> None:
     assert (items[0], items[-1].key_index) == ({"choices": []}, 1)
 
 
-async def test_closing_closes_all() -> None:
+async def test_close_closes_all_providers() -> None:
     held = Keys()
 
     await held.rotation.close()
@@ -146,7 +146,7 @@ async def test_closing_closes_all() -> None:
     assert all(key.closed for key in held.keys)
 
 
-async def test_the_configuration_makes_one_provider_for_each_key_and_shows_none() -> None:
+async def test_each_key_has_a_provider_and_no_key_is_in_its_repr() -> None:
     settings = parse_settings({"kind": "openai", "api_key": "sk-1", "api_keys": ["sk-2", "sk-3"]})
 
     made = make_provider("p", settings)
@@ -158,6 +158,6 @@ async def test_the_configuration_makes_one_provider_for_each_key_and_shows_none(
 
 
 @pytest.mark.parametrize("wrong", [{"api_keys": ["k"]}, {"api_key": "k", "api_keys": ["a\nb"]}])
-def test_more_keys_need_a_first_and_must_each_be_one(wrong: JsonObject) -> None:
+def test_api_keys_require_api_key_and_are_validated(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1", **wrong})

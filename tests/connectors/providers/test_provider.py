@@ -6,11 +6,11 @@ from connectors.providers.provider import FALLBACK, RETRYABLE, ProviderError
 from schemas.events.vocabulary import ErrorType
 
 
-def test_what_is_worth_a_retry_is_worth_another_target() -> None:
+def test_retryable_errors_are_fallback_errors() -> None:
     assert RETRYABLE < FALLBACK < set(get_args(ErrorType))
 
 
-def test_an_error_says_in_its_text_what_it_says_in_its_message() -> None:
+def test_provider_error_text_is_its_message() -> None:
     error = ProviderError("server", "it broke", http_status=500)
 
     assert str(error) == error.message == "it broke"

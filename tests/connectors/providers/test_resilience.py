@@ -11,11 +11,11 @@ from schemas.json_types import JsonObject
     "wrong",
     [{"failure_ratio": 0}, {"failure_ratio": 1.1}, {"min_calls": 0}, {"probes": 0}, {"cooldown_s": 0}, {"window": 3}],
 )
-def test_a_breaker_that_could_not_work_is_refused(wrong: JsonObject) -> None:
+def test_invalid_breaker_settings_are_refused(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         BreakerSettings.model_validate(wrong)
 
 
-def test_a_cool_down_can_not_shrink_as_it_grows() -> None:
+def test_max_cooldown_below_cooldown_is_refused() -> None:
     with pytest.raises(ValidationError, match="max_cooldown_s must not be below cooldown_s"):
         BreakerSettings(cooldown_s=61)

@@ -30,13 +30,11 @@ USED_UP = {"anthropic-ratelimit-requests-remaining": "0"}
         ),
     ],
 )
-def test_the_wait_ends_when_the_last_limit_that_is_used_up_is_full_again(
-    headers: dict[str, str], expected: float | None
-) -> None:
+def test_retry_delay_is_the_last_exhausted_limits_reset(headers: dict[str, str], expected: float | None) -> None:
     assert reset_s(headers, NOON_S) == expected
 
 
-def test_the_providers_own_hint_counts_more_than_its_resets() -> None:
+def test_retry_after_precedes_limit_resets() -> None:
     reset = {**USED_UP, "anthropic-ratelimit-requests-reset": "2999-01-01T00:00:00Z"}
 
     error = read_error(Response(429, {"retry-after": "7", **reset}, b"{}"))
@@ -47,5 +45,5 @@ def test_the_providers_own_hint_counts_more_than_its_resets() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"[]", b'{"error": "x"}', b'{"error": {"details": {"error_code": []}}}']
 )
-def test_a_body_of_any_shape_is_read_by_its_status(content: bytes) -> None:
+def test_any_error_body_is_classified_by_status(content: bytes) -> None:
     assert read_error(Response(529, {}, content)).error_type == "capacity"

@@ -21,20 +21,20 @@ def calling(arguments: str) -> JsonObject:
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-def test_instructions_stand_apart_and_later_ones_are_moved_there_on_record() -> None:
+def test_instructions_are_moved_to_system_and_recorded() -> None:
     wire, changes = told({"role": "system", "content": "One."}, HI, {"role": "developer", "content": "Two."})
 
     assert wire["system"] == [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]
     assert changes == ["later instructions moved to system"]
 
 
-def test_blank_texts_are_left_out() -> None:
+def test_blank_texts_are_dropped() -> None:
     wire, _ = told({"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "hi"}]})
 
     assert wire["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
 
 
-def test_the_mark_of_a_message_goes_to_its_last_block() -> None:
+def test_cache_control_of_a_message_is_on_its_last_block() -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
 
     wire, _ = told({"role": "user", "content": parts, "cache_control": CACHED})
@@ -42,7 +42,7 @@ def test_the_mark_of_a_message_goes_to_its_last_block() -> None:
     assert [block.get("cache_control") for block in wire["messages"][0]["content"]] == [None, CACHED]
 
 
-def test_a_result_that_is_an_error_says_so() -> None:
+def test_failed_tool_result_is_marked() -> None:
     extra = {"anthropic": {"is_error": True}}
 
     wire, _ = told(HI, calling("{}"), {"role": "tool", "tool_call_id": "t1", "content": "no", "extra_content": extra})
@@ -50,20 +50,20 @@ def test_a_result_that_is_an_error_says_so() -> None:
     assert wire["messages"][-1]["content"][0]["is_error"] is True
 
 
-def test_names_and_unsigned_reasoning_are_left_out_on_record() -> None:
+def test_names_and_unsigned_reasoning_are_dropped_and_recorded() -> None:
     _, changes = told({**HI, "name": "ann"}, {"role": "assistant", "content": "ho", "reasoning_content": "Hm."})
 
     assert changes == ["names of participants", "reasoning without Anthropic's signature"]
 
 
 @pytest.mark.parametrize("extra", [None, "x", {"anthropic": []}, {"anthropic": {"thinking_blocks": ["x", {}]}}])
-def test_extra_content_that_is_not_anthropics_says_nothing(extra: object) -> None:
+def test_other_extra_content_is_ignored(extra: object) -> None:
     wire, _ = told(HI, {"role": "assistant", "content": "ho", "extra_content": extra})
 
     assert wire["messages"][1]["content"] == [{"type": "text", "text": "ho"}]
 
 
-def test_an_id_of_another_provider_becomes_the_same_one_every_time() -> None:
+def test_foreign_id_is_replaced_deterministically() -> None:
     assert tool_id("call_1-a") == "call_1-a"
     assert tool_id("tool.use/1") == tool_id("tool.use/1") != tool_id("tool.use/2")
 
@@ -85,14 +85,14 @@ def test_an_id_of_another_provider_becomes_the_same_one_every_time() -> None:
         ),
     ],
 )
-def test_a_message_that_can_not_be_said_is_refused_by_its_place(message: JsonObject, param: str) -> None:
+def test_unsupported_message_is_refused_by_index(message: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         told(HI, message)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
-def test_instructions_alone_are_no_conversation() -> None:
+def test_instructions_alone_are_refused() -> None:
     with pytest.raises(ProviderError) as caught:
         told({"role": "system", "content": "One."})
 

@@ -27,11 +27,11 @@ from connectors.providers.anthropic.models import MODELS, ModelTraits, traits_of
         ("some-other-model", models.CLAUDE_4),
     ],
 )
-def test_a_name_says_what_a_model_takes(model: str, traits: ModelTraits) -> None:
+def test_traits_follow_from_the_models_name(model: str, traits: ModelTraits) -> None:
     assert traits_of(model) == traits
 
 
-def test_no_pattern_is_hidden_by_one_before_it() -> None:
+def test_no_pattern_is_hidden_by_an_earlier_one() -> None:
     patterns = [pattern for pattern, _ in MODELS]
 
     for pattern in patterns:

@@ -6,7 +6,7 @@ from connectors.providers.anthropic.parameters import CHAT
 from connectors.providers.provider import ProviderError
 
 
-def test_the_newest_models_are_not_told_how_to_sample_and_the_record_says_so() -> None:
+def test_newest_models_drop_sampling_and_record_it() -> None:
     applied = CHAT.apply({"temperature": 0.2, "top_p": 0.9}, "claude-opus-5")
 
     assert applied.passed == {}
@@ -16,7 +16,7 @@ def test_the_newest_models_are_not_told_how_to_sample_and_the_record_says_so() -
     ]
 
 
-def test_a_temperature_beyond_anthropics_range_is_refused() -> None:
+def test_temperature_out_of_range_is_refused() -> None:
     with pytest.raises(ProviderError, match="temperature must be between 0 and 1") as caught:
         CHAT.apply({"temperature": 1.5}, "claude-sonnet-4-5")
 
@@ -24,7 +24,7 @@ def test_a_temperature_beyond_anthropics_range_is_refused() -> None:
 
 
 @pytest.mark.parametrize("body", [{"n": 1}, {"logprobs": False}, {"modalities": ["text"]}])
-def test_what_asks_for_what_comes_anyway_is_no_change(body: dict[str, object]) -> None:
+def test_default_value_is_not_recorded(body: dict[str, object]) -> None:
     applied = CHAT.apply(body, "claude-opus-5")
 
     assert (applied.passed, applied.changes) == ({}, [])
@@ -33,7 +33,7 @@ def test_what_asks_for_what_comes_anyway_is_no_change(body: dict[str, object]) -
 @pytest.mark.parametrize(
     "body", [{"n": 2}, {"logprobs": True}, {"logit_bias": {"1": 1}}, {"functions": []}, {"nobody_knows_this": 1}]
 )
-def test_what_can_not_be_had_is_refused_by_name(body: dict[str, object]) -> None:
+def test_unsupported_parameter_is_refused_by_name(body: dict[str, object]) -> None:
     with pytest.raises(ProviderError) as caught:
         CHAT.apply(body, "claude-opus-5")
 

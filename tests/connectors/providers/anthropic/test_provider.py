@@ -12,7 +12,7 @@ MESSAGE = {"type": "message", "id": "m1", "content": [{"type": "text", "text": "
 BODY: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> None:
+def test_only_anthropic_itself_requires_a_key() -> None:
     assert parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1"}).api_key is None
     with pytest.raises(ValidationError, match="api_key is required"):
         parse_settings({"kind": "anthropic"})
@@ -21,12 +21,12 @@ def test_anthropic_itself_wants_a_key_and_a_server_of_ones_own_does_not() -> Non
 @pytest.mark.parametrize(
     "settings", [{"version": "latest"}, {"beta": ["two words"]}, {"beta": ["a,b"]}, {"max_tokens": 0}, {"region": "eu"}]
 )
-def test_settings_that_can_not_be_are_refused(settings: JsonObject) -> None:
+def test_malformed_settings_are_refused(settings: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "anthropic", "base_url": "http://127.0.0.1:1", **settings})
 
 
-async def test_version_betas_and_the_length_of_an_answer_come_from_the_settings() -> None:
+async def test_version_betas_and_max_tokens_come_from_the_settings() -> None:
     async with wire() as double:
         double.answer(200, MESSAGE)
         settings = {"version": "2026-10-21", "beta": ["one-2026-01-01", "two-2026-01-01"], "max_tokens": 500}
@@ -48,7 +48,7 @@ async def test_version_betas_and_the_length_of_an_answer_come_from_the_settings(
         assert said == [("max_tokens", "transformed"), ("messages", "transformed"), ("temperature", "dropped")]
 
 
-async def test_embeddings_are_refused_before_anything_is_sent() -> None:
+async def test_embeddings_are_refused_before_sending() -> None:
     async with wire() as double:
         provider = make_provider("a", parse_settings({"kind": "anthropic", "base_url": double.url}))
 
@@ -61,7 +61,7 @@ async def test_embeddings_are_refused_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_who_is_refused_by_the_provider_finds_on_record_what_it_was_sent(stream: bool) -> None:
+async def test_provider_error_records_the_sent_body(stream: bool) -> None:
     async with wire() as double:
         double.answer(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}})
         provider = make_provider("a", parse_settings({"kind": "anthropic", "base_url": double.url}))

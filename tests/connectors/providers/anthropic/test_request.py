@@ -21,20 +21,20 @@ def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JsonObject, 
     return write_request(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
 
 
-def test_the_newer_name_of_the_limit_counts_more() -> None:
+def test_max_completion_tokens_precedes_max_tokens() -> None:
     wire, _ = written(max_tokens=5, max_completion_tokens=7)
 
     assert wire["max_tokens"] == 7
 
 
-def test_a_default_limit_is_on_record() -> None:
+def test_default_limit_is_recorded() -> None:
     wire, changes = written()
 
     assert wire["max_tokens"] == 8192
     assert changes[0] == Change(param="max_tokens", action="transformed", detail="8192 by default")
 
 
-def test_a_user_is_told_as_a_digest_that_is_always_the_same() -> None:
+def test_user_is_sent_as_a_stable_digest() -> None:
     by_user, _ = written(user="ann@example.org")
     by_identifier, _ = written(user="else", safety_identifier="ann@example.org")
 
@@ -43,14 +43,14 @@ def test_a_user_is_told_as_a_digest_that_is_always_the_same() -> None:
 
 
 @pytest.mark.parametrize("stop", ["", " ", ["END", "\n"]])
-def test_a_stop_without_a_visible_character_is_refused(stop: object) -> None:
+def test_blank_stop_is_refused(stop: object) -> None:
     with pytest.raises(ProviderError) as caught:
         written(stop=stop)
 
     assert caught.value.param == "stop"
 
 
-def test_of_temperature_and_top_p_the_newer_models_take_one() -> None:
+def test_temperature_with_top_p_is_refused_by_newer_models() -> None:
     wire, _ = written("claude-sonnet-4-20250514", temperature=0.5, top_p=0.9)
 
     with pytest.raises(ProviderError) as caught:
@@ -60,7 +60,7 @@ def test_of_temperature_and_top_p_the_newer_models_take_one() -> None:
     assert caught.value.param == "top_p"
 
 
-def test_a_schema_that_orders_a_tool_and_a_budget_exclude_each_other() -> None:
+def test_answer_tool_with_thinking_budget_is_refused() -> None:
     model = "claude-sonnet-4-20250514"
 
     with pytest.raises(ProviderError) as caught:
@@ -69,7 +69,7 @@ def test_a_schema_that_orders_a_tool_and_a_budget_exclude_each_other() -> None:
     assert caught.value.param == "reasoning_effort"
 
 
-def test_thinking_with_a_budget_is_left_out_where_the_thoughts_before_the_results_were_lost() -> None:
+def test_thinking_is_dropped_after_tool_calls_without_thinking() -> None:
     call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     turns = [
         {"role": "user", "content": "hi"},
@@ -84,7 +84,7 @@ def test_thinking_with_a_budget_is_left_out_where_the_thoughts_before_the_result
     assert changes[-1].action == "dropped"
 
 
-def test_a_callers_own_words_of_anthropics_pass() -> None:
+def test_anthropics_own_parameters_are_passed() -> None:
     wire, _ = written(thinking={"type": "adaptive"}, output_config={"effort": "low"}, top_k=3)
 
     assert (wire["thinking"], wire["output_config"]) == ({"type": "adaptive"}, {"effort": "low"})
@@ -95,7 +95,7 @@ def test_a_callers_own_words_of_anthropics_pass() -> None:
     model=st.sampled_from(["claude-3-5-haiku-20241022", "claude-opus-4-6", "claude-opus-5", "claude-sonnet-5-5"]),
 )
 @settings(max_examples=300, deadline=None)
-def test_at_every_generation_a_request_is_translated_or_refused_by_name(body: JsonObject, model: str) -> None:
+def test_any_request_is_translated_or_refused_at_every_generation(body: JsonObject, model: str) -> None:
     outcome = tried(ProviderCall("r1", "chat", model, body, 5.0))
 
     if isinstance(outcome, ProviderError):

@@ -27,7 +27,7 @@ def answer(content: list[Any], stop_reason: str | None = "end_turn", **more: Any
         ("something_new", "stop"),
     ],
 )
-def test_each_stop_reason_has_openais_word_and_keeps_its_own(stop_reason: str, finish_reason: str) -> None:
+def test_stop_reason_is_translated_and_kept(stop_reason: str, finish_reason: str) -> None:
     read = answer([{"type": "tool_use", "id": "t1", "name": "f", "input": {}}], stop_reason)
 
     choice = read.body["choices"][0]
@@ -35,14 +35,14 @@ def test_each_stop_reason_has_openais_word_and_keeps_its_own(stop_reason: str, f
     assert read.finish_reasons == (stop_reason,)
 
 
-def test_a_refusal_without_a_word_is_told_in_ours() -> None:
+def test_refusal_without_explanation_has_a_default_text() -> None:
     message = answer([], "refusal").body["choices"][0]["message"]
 
     assert message["content"] is None
     assert message["refusal"] == "The provider's safety system stopped this answer."
 
 
-def test_the_raw_usage_is_kept() -> None:
+def test_native_usage_is_kept() -> None:
     usage = {"input_tokens": 1, "cache_read_input_tokens": 2, "output_tokens": 3, "server_tool_use": None}
 
     read = answer([], usage=usage)
@@ -52,12 +52,12 @@ def test_the_raw_usage_is_kept() -> None:
 
 
 @pytest.mark.parametrize("usage", [None, [], {"input_tokens": "7"}, {"input_tokens": -1, "output_tokens": True}])
-def test_a_usage_that_is_no_usage_counts_nothing(usage: object) -> None:
+def test_invalid_usage_counts_zero(usage: object) -> None:
     assert answer([], usage=usage).usage == Usage()
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"content": "text"}, {"type": "error", "error": {}}])
-def test_a_200_without_a_message_is_the_servers_fault(body: object) -> None:
+def test_status_200_without_a_message_is_a_server_error(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
         read_completion(body, 7, by_tool=False)
 

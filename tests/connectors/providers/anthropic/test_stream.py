@@ -22,7 +22,7 @@ def read(*events: object) -> tuple[MessageStreamDecoder, list[JsonObject]]:
     return reader, reader.feed(sse(*events)) + reader.finish()
 
 
-def test_counts_grow_and_what_a_later_event_leaves_out_still_holds() -> None:
+def test_cumulative_counts_keep_omitted_values() -> None:
     reader, chunks = read(
         START,
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 3, "input_tokens": None}},
@@ -35,7 +35,7 @@ def test_counts_grow_and_what_a_later_event_leaves_out_still_holds() -> None:
     assert chunks[-1]["usage"]["total_tokens"] == 14
 
 
-def test_usage_is_known_also_of_a_stream_that_breaks() -> None:
+def test_truncated_stream_has_usage() -> None:
     reader = MessageStreamDecoder(7, by_tool=False)
     reader.feed(sse(START))
 
@@ -44,7 +44,7 @@ def test_usage_is_known_also_of_a_stream_that_breaks() -> None:
     assert reader.usage.input_tokens == 9
 
 
-def test_arguments_that_come_with_the_start_of_a_call_are_not_lost() -> None:
+def test_arguments_in_the_start_event_are_read() -> None:
     block = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
 
     _, chunks = read(
@@ -58,7 +58,7 @@ def test_arguments_that_come_with_the_start_of_a_call_are_not_lost() -> None:
     assert [call[0]["function"]["arguments"] for call in pieces if call] == ["", '{"a":1}']
 
 
-def test_what_comes_after_the_stop_is_not_read() -> None:
+def test_events_after_the_stop_are_ignored() -> None:
     _, chunks = read(START, STOP, {"type": "error", "error": {"type": "api_error"}})
 
     assert chunks[-1]["choices"] == []
@@ -80,7 +80,7 @@ def test_what_comes_after_the_stop_is_not_read() -> None:
         ([], "server"),
     ],
 )
-def test_an_error_in_the_stream_has_its_class_and_the_200(event: object, error_type: str) -> None:
+def test_stream_error_is_classified_with_status_200(event: object, error_type: str) -> None:
     with pytest.raises(ProviderError) as caught:
         read(START, event)
 

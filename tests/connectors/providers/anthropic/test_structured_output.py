@@ -21,7 +21,7 @@ def written(model: str, wanted: JsonObject, **wire: Any) -> JsonObject:
     return wire
 
 
-def test_a_model_that_can_be_held_to_a_schema_is() -> None:
+def test_json_schema_is_sent_to_models_that_support_it() -> None:
     wire = written(NEW, WANTED, tools=[TOOL])
 
     assert wire["output_config"]["format"]["schema"] == {**SCHEMA, "additionalProperties": False}
@@ -37,7 +37,7 @@ def test_a_model_that_can_be_held_to_a_schema_is() -> None:
         ({"type": "tool", "name": "f"}, {"type": "tool", "name": "f"}),
     ],
 )
-def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JsonObject, expected: JsonObject) -> None:
+def test_answer_tool_is_added_to_the_callers_tools(choice: JsonObject, expected: JsonObject) -> None:
     wire = written(OLD, WANTED, tools=[TOOL], tool_choice=choice)
 
     assert [tool["name"] for tool in wire["tools"]] == ["f", ANSWER_TOOL]
@@ -52,21 +52,21 @@ def test_beside_the_callers_tools_the_answer_is_one_of_them(choice: JsonObject, 
         (NEW, {"type": "json_schema"}, "response_format"),
     ],
 )
-def test_a_format_that_can_not_be_had_is_refused(model: str, wanted: JsonObject, param: str) -> None:
+def test_unsupported_format_is_refused(model: str, wanted: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(model, wanted)
 
     assert caught.value.param == param
 
 
-def test_a_tool_of_the_callers_with_our_name_is_refused() -> None:
+def test_caller_tool_named_like_the_answer_tool_is_refused() -> None:
     with pytest.raises(ProviderError) as caught:
         written(OLD, WANTED, tools=[{**TOOL, "name": ANSWER_TOOL}])
 
     assert caught.value.param == "tools"
 
 
-def test_a_schema_is_closed_at_every_depth_and_told_what_is_not_enforced() -> None:
+def test_schema_is_closed_and_unsupported_keywords_are_described() -> None:
     inner = {"type": "object", "properties": {"maximum": {"type": "integer", "maximum": 9, "description": "Big."}}}
 
     taken = close_objects(

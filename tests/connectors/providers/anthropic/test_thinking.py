@@ -32,7 +32,7 @@ def written(model: str, effort: str, max_tokens: int = 10_000) -> JsonObject:
         ("claude-3-5-haiku-20241022", "none", {}),
     ],
 )
-def test_an_effort_is_said_in_the_words_of_each_generation(model: str, effort: str, expected: JsonObject) -> None:
+def test_effort_is_translated_for_each_generation(model: str, effort: str, expected: JsonObject) -> None:
     assert written(model, effort) == expected
 
 
@@ -45,7 +45,7 @@ def test_an_effort_is_said_in_the_words_of_each_generation(model: str, effort: s
         ("claude-sonnet-4-5", "low", 1024),
     ],
 )
-def test_an_effort_that_can_not_be_had_is_refused_and_not_bent(model: str, effort: str, max_tokens: int) -> None:
+def test_unsupported_effort_is_refused(model: str, effort: str, max_tokens: int) -> None:
     with pytest.raises(ProviderError) as caught:
         written(model, effort, max_tokens)
 
@@ -53,7 +53,7 @@ def test_an_effort_that_can_not_be_had_is_refused_and_not_bent(model: str, effor
 
 
 @pytest.mark.parametrize("max_tokens", [1025, 1026, 2000, 10**9])
-def test_a_budget_is_always_below_the_limit(max_tokens: int) -> None:
+def test_budget_is_below_max_tokens(max_tokens: int) -> None:
     budget = written("claude-sonnet-4-5", "max", max_tokens)["thinking"]["budget_tokens"]
 
     assert 1024 <= budget < max_tokens

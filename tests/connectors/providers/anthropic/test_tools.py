@@ -33,20 +33,20 @@ def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JsonObject,
         ({"parallel_tool_calls": False, "tool_choice": "none"}, {"type": "none"}),
     ],
 )
-def test_a_choice_is_said_in_anthropics_words(asked: JsonObject, choice: JsonObject | None) -> None:
+def test_tool_choice_is_translated(asked: JsonObject, choice: JsonObject | None) -> None:
     wire, _ = written(tools=[TOOL], **asked)
 
     assert wire.get("tool_choice") == choice
 
 
-def test_a_choice_without_tools_is_left_out_on_record() -> None:
+def test_tool_choice_without_tools_is_dropped_and_recorded() -> None:
     wire, changes = written(tools=[], tool_choice="auto")
 
     assert "tool_choice" not in wire
     assert [(change.param, change.action) for change in changes] == [("tool_choice", "dropped")]
 
 
-def test_strict_goes_to_the_models_that_have_it() -> None:
+def test_strict_is_sent_to_models_that_support_it() -> None:
     strict = {"type": "function", "function": {"name": "f", "strict": True}}
 
     newer, _ = written(tools=[strict])
@@ -57,7 +57,7 @@ def test_strict_goes_to_the_models_that_have_it() -> None:
     assert changes[0].param == "tools[0]"
 
 
-def test_the_mark_of_what_may_be_cached_passes() -> None:
+def test_cache_control_is_passed() -> None:
     wire, _ = written(tools=[{**TOOL, "cache_control": {"type": "ephemeral"}}])
 
     assert wire["tools"][0]["cache_control"] == {"type": "ephemeral"}
@@ -71,7 +71,7 @@ def test_the_mark_of_what_may_be_cached_passes() -> None:
         ("claude-opus-5", {"tools": [{"type": "custom", "custom": {"name": "shell"}}]}, "tools[0]"),
     ],
 )
-def test_what_can_not_be_had_is_refused_by_name(model: str, asked: JsonObject, param: str) -> None:
+def test_unsupported_parameter_is_refused_by_name(model: str, asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(model, **asked)
 

@@ -32,16 +32,14 @@ def a_call(model: str, text: object = "hi", **asked: Any) -> ProviderCall:
         ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "a", {}, "model"),
     ],
 )
-def test_what_a_model_does_not_embed_is_refused_by_name(
-    model: str, text: object, asked: JsonObject, param: str
-) -> None:
+def test_unsupported_input_is_refused_by_name(model: str, text: object, asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         write_embeddings(a_call(model, text, **asked), "search_document")
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
-def test_a_call_to_cohere_holds_many_texts() -> None:
+def test_cohere_call_contains_many_texts() -> None:
     body, _ = write_embeddings(a_call(COHERE, ["a"] * 96), "clustering")
 
     assert len(body["texts"]) == 96
@@ -60,7 +58,7 @@ def test_a_call_to_cohere_holds_many_texts() -> None:
         {"embedding": "abc"},
     ],
 )
-def test_a_200_without_its_vectors_is_the_servers_fault(body: object) -> None:
+def test_status_200_without_vectors_is_a_server_error(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
         read_embeddings(a_call(TITAN), body, {})
 
@@ -69,7 +67,7 @@ def test_a_200_without_its_vectors_is_the_servers_fault(body: object) -> None:
 
 @pytest.mark.parametrize("body", [{"embeddings": 5}, {"embeddings": [5]}, {"embeddings": {"float": [[1.0], [2.0]]}}])
 @pytest.mark.parametrize("model", [COHERE, NOVA])
-def test_not_one_vector_for_each_text_is_the_servers_fault(model: str, body: object) -> None:
+def test_wrong_number_of_vectors_is_a_server_error(model: str, body: object) -> None:
     with pytest.raises(ProviderError) as caught:
         read_embeddings(a_call(model), body, {})
 
@@ -77,7 +75,7 @@ def test_not_one_vector_for_each_text_is_the_servers_fault(model: str, body: obj
 
 
 @pytest.mark.parametrize("count", ["", "x", "-1", "1.5"])
-def test_a_count_that_is_none_counts_nothing(count: str) -> None:
+def test_invalid_token_count_is_zero(count: str) -> None:
     answer = read_embeddings(a_call(TITAN), {"embedding": [1.0]}, {"x-amzn-bedrock-input-token-count": count})
 
     assert answer.usage.input_tokens == 0

@@ -12,14 +12,14 @@ def body(message: str) -> bytes:
     return json.dumps({"message": message}).encode()
 
 
-def test_a_throttling_that_speaks_of_tokens_is_no_full_context() -> None:
+def test_throttling_text_about_tokens_is_rate_limited() -> None:
     error = read_error(429, {"x-amzn-errortype": "ThrottlingException"}, body("Too many tokens, please wait."))
 
     assert error.error_type == "rate_limited"
 
 
 @pytest.mark.parametrize("name", ["ThrottlingException", "throttlingException", "a.b#ThrottlingException:http://x"])
-def test_an_exception_is_known_by_its_name_in_every_spelling(name: str) -> None:
+def test_exception_name_is_read_in_every_spelling(name: str) -> None:
     assert read_error(400, {"x-amzn-errortype": name}, b"").error_type == "rate_limited"
 
 
@@ -34,7 +34,7 @@ def test_an_exception_is_known_by_its_name_in_every_spelling(name: str) -> None:
         ("The text field in the ContentBlock object is blank.", "invalid_request"),
     ],
 )
-def test_a_validation_is_told_apart_by_its_text(message: str, expected: ErrorType) -> None:
+def test_validation_error_is_refined_by_its_text(message: str, expected: ErrorType) -> None:
     error = read_error(400, {"x-amzn-errortype": "ValidationException"}, body(message))
 
     assert error.error_type == expected
@@ -51,7 +51,7 @@ def test_a_validation_is_told_apart_by_its_text(message: str, expected: ErrorTyp
         (400, b'{"__type": 5, "message": {}}', "invalid_request"),
     ],
 )
-def test_without_a_name_the_status_decides(status: int, content: bytes, expected: ErrorType) -> None:
+def test_error_without_exception_name_follows_status(status: int, content: bytes, expected: ErrorType) -> None:
     error = read_error(status, {}, content)
 
     assert error.error_type == expected
@@ -71,7 +71,7 @@ def test_without_a_name_the_status_decides(status: int, content: bytes, expected
         ("", "server"),
     ],
 )
-def test_each_exception_of_a_stream_has_its_class(name: str, expected: ErrorType) -> None:
+def test_stream_exception_is_classified(name: str, expected: ErrorType) -> None:
     error = read_exception(name, b"not json")
 
     assert error.error_type == expected

@@ -43,7 +43,7 @@ def failure(data: bytes) -> ProviderError:
 
 
 @given(frames=FRAMES, cuts=st.lists(st.integers(0, 500)))
-def test_frames_come_back_however_the_bytes_are_cut(frames: list[Frame], cuts: list[int]) -> None:
+def test_frames_do_not_depend_on_the_cuts(frames: list[Frame], cuts: list[int]) -> None:
     data, reader, read = written(frames), FrameReader(), list[Frame]()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
 
@@ -55,7 +55,7 @@ def test_frames_come_back_however_the_bytes_are_cut(frames: list[Frame], cuts: l
 
 
 @given(frames=FRAMES.filter(len), data=st.data())
-def test_one_changed_bit_anywhere_is_found(frames: list[Frame], data: st.DataObject) -> None:
+def test_any_flipped_bit_is_detected(frames: list[Frame], data: st.DataObject) -> None:
     bits = bytearray(written(frames))
     at = data.draw(st.integers(0, len(bits) * 8 - 1))
     bits[at // 8] ^= 1 << at % 8
@@ -68,7 +68,7 @@ def test_one_changed_bit_anywhere_is_found(frames: list[Frame], data: st.DataObj
 
 
 @given(frames=FRAMES.filter(len), data=st.data())
-def test_a_stream_that_ends_within_a_frame_is_no_whole_stream(frames: list[Frame], data: st.DataObject) -> None:
+def test_stream_that_ends_within_a_frame_is_an_error(frames: list[Frame], data: st.DataObject) -> None:
     whole = written(frames)
     last = len(frame(frames[-1].headers, frames[-1].payload))
     reader = FrameReader()
@@ -79,20 +79,20 @@ def test_a_stream_that_ends_within_a_frame_is_no_whole_stream(frames: list[Frame
 
 
 @given(data=st.binary(max_size=200))
-def test_any_bytes_at_all_raise_nothing_but_our_own_error(data: bytes) -> None:
+def test_any_bytes_raise_only_provider_error(data: bytes) -> None:
     outcome = read_whole(data)
 
     assert isinstance(outcome, list) or outcome.error_type == "server"
 
 
 @given(headers=st.binary(max_size=60))
-def test_headers_of_any_bytes_behind_right_checksums_raise_nothing_but_our_own_error(headers: bytes) -> None:
+def test_any_header_bytes_raise_only_provider_error(headers: bytes) -> None:
     outcome = read_whole(raw_frame(headers, b""))
 
     assert isinstance(outcome, list) or "headers" in outcome.message
 
 
-def test_headers_of_every_type_are_passed_over_to_those_that_are_text() -> None:
+def test_headers_of_other_types_are_skipped() -> None:
     others = [
         b"\x01a\x00",
         b"\x01b\x01",
@@ -121,9 +121,9 @@ def test_headers_of_every_type_are_passed_over_to_those_that_are_text() -> None:
         (0, 2**32 - 1),
     ],
 )
-def test_impossible_lengths_are_not_waited_for(total: int, headers: int) -> None:
+def test_impossible_lengths_are_errors(total: int, headers: int) -> None:
     assert "impossible" in failure(prelude(total, headers)).message
 
 
-def test_wrong_lengths_are_found_before_the_rest_has_come() -> None:
+def test_wrong_lengths_are_errors_before_the_frame_is_complete() -> None:
     assert "checksum" in failure(b"\x7f" + prelude(100, 10)[1:]).message

@@ -23,13 +23,13 @@ def refused(*messages: JsonObject) -> ProviderError:
     return caught.value
 
 
-def test_messages_of_one_role_in_a_row_are_one_turn() -> None:
+def test_consecutive_messages_of_a_role_are_one_turn() -> None:
     assert said({"role": "user", "content": "there"}) == [
         {"role": "user", "content": [{"text": "hi"}, {"text": "there"}]}
     ]
 
 
-def test_all_results_of_one_turn_go_back_in_one_message() -> None:
+def test_tool_results_of_a_turn_are_one_message() -> None:
     calls = [CALL, {**CALL, "id": "call_2"}]
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in calls]
 
@@ -40,7 +40,7 @@ def test_all_results_of_one_turn_go_back_in_one_message() -> None:
     assert turns[1]["content"][0] == {"toolUse": {"toolUseId": "call_1", "name": "f", "input": {"a": 1}}}
 
 
-def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
+def test_invalid_id_is_replaced_deterministically() -> None:
     call = {**CALL, "id": "a/b"}
     conversation = ConverseMessages(
         [
@@ -58,7 +58,7 @@ def test_an_id_that_does_not_fit_is_the_same_other_one_every_time() -> None:
     assert [change.action for change in conversation.changes] == ["transformed"]
 
 
-def test_what_the_system_says_later_stands_first_and_that_is_on_record() -> None:
+def test_later_system_message_is_moved_and_recorded() -> None:
     conversation = ConverseMessages(
         [HI, {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}], CLAUDE
     )
@@ -67,7 +67,7 @@ def test_what_the_system_says_later_stands_first_and_that_is_on_record() -> None
     assert [(change.param, change.action) for change in conversation.changes] == [("messages", "transformed")]
 
 
-def test_a_document_goes_as_bytes_under_a_name_that_bedrock_takes() -> None:
+def test_document_is_sent_as_bytes_with_a_valid_name() -> None:
     part = {"type": "file", "file": {"file_data": PDF, "filename": "my  report_1.pdf"}}
 
     (turn,) = said({"role": "user", "content": [part]})
@@ -76,7 +76,7 @@ def test_a_document_goes_as_bytes_under_a_name_that_bedrock_takes() -> None:
     assert turn["content"][1] == {"document": document}
 
 
-def test_thoughts_go_back_before_what_was_said() -> None:
+def test_reasoning_precedes_text() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
     extra = {"anthropic": {"thinking_blocks": [thought]}}
 
@@ -86,7 +86,7 @@ def test_thoughts_go_back_before_what_was_said() -> None:
     assert turns[1]["content"] == [sent, {"text": "Hello!"}]
 
 
-def test_a_result_may_say_that_its_tool_failed() -> None:
+def test_failed_tool_result_is_marked() -> None:
     extra = {"anthropic": {"is_error": True}}
     failed = {"role": "tool", "tool_call_id": "call_1", "content": "no", "extra_content": extra}
 
@@ -95,7 +95,7 @@ def test_a_result_may_say_that_its_tool_failed() -> None:
     assert turns[2]["content"][0]["toolResult"]["status"] == "error"
 
 
-def test_what_may_be_cached_ends_where_the_caller_says() -> None:
+def test_cache_point_follows_cache_control() -> None:
     long = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     system = {"role": "system", "content": [{**long, "cache_control": {"type": "ephemeral"}}]}
 
@@ -106,7 +106,7 @@ def test_what_may_be_cached_ends_where_the_caller_says() -> None:
     assert conversation.changes == []
 
 
-def test_a_model_that_cant_be_told_what_to_cache_is_not_and_that_is_on_record() -> None:
+def test_unsupported_cache_control_is_dropped_and_recorded() -> None:
     part = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
 
     conversation = ConverseMessages([{"role": "user", "content": [part]}], "us.meta.llama3-3-70b-instruct-v1:0")
@@ -115,7 +115,7 @@ def test_a_model_that_cant_be_told_what_to_cache_is_not_and_that_is_on_record() 
     assert [change.action for change in conversation.changes] == ["dropped"]
 
 
-def test_a_results_content_holds_no_mark_of_the_cache_but_ends_before_one() -> None:
+def test_cache_point_follows_a_tool_result() -> None:
     part = {"type": "text", "text": "42", "cache_control": {"type": "ephemeral"}}
     result = {"role": "tool", "tool_call_id": "call_1", "content": [part], "cache_control": {"type": "ephemeral"}}
 
@@ -126,7 +126,7 @@ def test_a_results_content_holds_no_mark_of_the_cache_but_ends_before_one() -> N
 
 
 @pytest.mark.parametrize("extra", [None, 5, {"anthropic": 5}, {"anthropic": {"thinking_blocks": "x"}}, {"bedrock": {}}])
-def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: object) -> None:
+def test_unsigned_reasoning_is_dropped_and_recorded(extra: object) -> None:
     message = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "extra_content": extra}
 
     conversation = ConverseMessages([HI, message], CLAUDE)
@@ -135,7 +135,7 @@ def test_thoughts_without_a_signature_stay_here_and_that_is_on_record(extra: obj
     assert [change.action for change in conversation.changes] == ["dropped"]
 
 
-def test_blank_text_is_left_out_and_that_is_on_record() -> None:
+def test_blank_text_is_dropped_and_recorded() -> None:
     parts = [{"type": "text", "text": " \n"}, {"type": "text", "text": "hi"}]
 
     conversation = ConverseMessages([{"role": "user", "content": parts}], CLAUDE)
@@ -144,7 +144,7 @@ def test_blank_text_is_left_out_and_that_is_on_record() -> None:
     assert [change.action for change in conversation.changes] == ["dropped"]
 
 
-def test_no_url_is_fetched() -> None:
+def test_urls_are_refused() -> None:
     image = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
 
     error = refused({"role": "user", "content": [image]})
@@ -181,10 +181,10 @@ def test_no_url_is_fetched() -> None:
         ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f1"}}]}, "messages[1].content[0]"),
     ],
 )
-def test_what_converse_has_no_words_for_is_refused_by_name(message: JsonObject, param: str) -> None:
+def test_unsupported_content_is_refused_by_name(message: JsonObject, param: str) -> None:
     assert refused(HI, message).param == param
 
 
-def test_a_conversation_begins_with_the_user() -> None:
+def test_conversation_must_begin_with_the_user() -> None:
     assert refused({"role": "assistant", "content": "hi"}).param == "messages"
     assert refused({"role": "system", "content": "hi"}).param == "messages"

@@ -25,7 +25,7 @@ LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
         (GPT_OSS, "format"),
     ],
 )
-def test_a_model_is_held_to_a_schema_in_its_own_way(model: str, expected: str) -> None:
+def test_structured_by_follows_from_the_model(model: str, expected: str) -> None:
     assert structured_by(model) == expected
 
 
@@ -43,7 +43,7 @@ def test_a_model_is_held_to_a_schema_in_its_own_way(model: str, expected: str) -
         ("anthropic.claude-3-5-sonnet-20241022-v2:0", "high", None),
     ],
 )
-def test_a_model_is_told_how_hard_to_think_in_its_own_words(model: str, effort: str, expected: Any) -> None:
+def test_effort_is_translated_for_each_family(model: str, effort: str, expected: Any) -> None:
     assert reasoning_fields(model, effort, None) == expected
 
 
@@ -57,16 +57,14 @@ def test_a_model_is_told_how_hard_to_think_in_its_own_words(model: str, effort: 
         (GPT_OSS, "none", None),
     ],
 )
-def test_an_effort_that_a_model_does_not_have_is_refused_by_name(
-    model: str, effort: str, max_tokens: int | None
-) -> None:
+def test_unsupported_effort_is_refused_by_name(model: str, effort: str, max_tokens: int | None) -> None:
     with pytest.raises(ProviderError) as caught:
         reasoning_fields(model, effort, max_tokens)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", "reasoning_effort")
 
 
-def test_top_k_has_a_name_of_its_own_at_each_family() -> None:
+def test_top_k_is_translated_for_each_family() -> None:
     assert top_k_fields(SONNET_4_5, 5) == {"top_k": 5}
     assert top_k_fields(NOVA_2, 5) == {"inferenceConfig": {"topK": 5}}
     with pytest.raises(ProviderError) as caught:
@@ -74,7 +72,7 @@ def test_top_k_has_a_name_of_its_own_at_each_family() -> None:
     assert caught.value.param == "top_k"
 
 
-def test_only_some_models_can_be_told_which_tool_to_call() -> None:
+def test_can_name_tool_follows_from_the_model() -> None:
     assert can_name_tool(SONNET_4_5)
     assert can_name_tool(NOVA_2)
     assert not can_name_tool(LLAMA)

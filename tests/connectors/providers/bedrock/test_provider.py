@@ -39,7 +39,7 @@ async def called(double: Wire, model: str, **settings: Any) -> ProviderError | N
 
 
 @pytest.mark.parametrize("model", ["eu.anthropic.claude-sonnet-4-5-20250929-v1:0", ARN, "a b+c%3A~d"])
-async def test_the_signature_is_over_what_the_server_receives(model: str) -> None:
+async def test_signature_covers_the_sent_request(model: str) -> None:
     async with wire() as double:
         double.answer(200, ANSWER)
 
@@ -54,7 +54,7 @@ async def test_the_signature_is_over_what_the_server_receives(model: str) -> Non
     assert {name: headers[name] for name in expected} == expected
 
 
-async def test_a_bedrock_api_key_is_a_bearer_and_nothing_is_signed() -> None:
+async def test_api_key_is_a_bearer_without_signature() -> None:
     async with wire() as double:
         double.answer(200, ANSWER)
 
@@ -65,7 +65,7 @@ async def test_a_bedrock_api_key_is_a_bearer_and_nothing_is_signed() -> None:
     assert "x-amz-date" not in headers
 
 
-async def test_no_secret_is_in_an_error_even_if_the_server_repeats_it() -> None:
+async def test_secrets_are_removed_from_errors() -> None:
     async with wire() as double:
         double.answer(403, {"message": f"The key {SECRET} with {TOKEN} is unknown."})
 
@@ -78,7 +78,7 @@ async def test_no_secret_is_in_an_error_even_if_the_server_repeats_it() -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", [], {}, {"output": {"message": {"content": "text"}}}])
-async def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> None:
+async def test_status_200_without_an_answer_is_a_server_error(body: object) -> None:
     async with wire() as double:
         double.answer(200, body)
 
@@ -96,7 +96,7 @@ async def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> Non
         ("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
     ],
 )
-def test_the_host_is_the_regions(region: str, host: str) -> None:
+def test_host_follows_from_the_region(region: str, host: str) -> None:
     assert BedrockSettings.model_validate({"region": region, "api_key": "k"}).host == host
 
 
@@ -114,12 +114,12 @@ def test_the_host_is_the_regions(region: str, host: str) -> None:
         {**SIGNED, "session_token": "a\r\nb"},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
+def test_invalid_settings_are_refused(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "bedrock", **wrong})
 
 
-def test_the_secrets_are_in_no_repr_and_no_dump_of_the_settings() -> None:
+def test_secrets_are_in_no_repr_or_dump() -> None:
     settings = parse_settings({"kind": "bedrock", **SIGNED})
 
     said = f"{settings} {settings!r} {settings.model_dump_json()}"

@@ -14,11 +14,11 @@ BLOCKS: list[JsonObject] = [
 
 
 @pytest.mark.parametrize("model", [CLAUDE, OTHER])
-def test_thoughts_go_back_as_they_came(model: str) -> None:
+def test_reasoning_round_trips(model: str) -> None:
     assert to_converse(model, {"extra_content": from_converse(model, BLOCKS)}) == BLOCKS
 
 
-def test_claudes_thoughts_stand_where_anthropics_clients_look() -> None:
+def test_claude_reasoning_has_anthropics_format() -> None:
     thoughts = [
         {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
         {"type": "redacted_thinking", "data": "cmVk"},
@@ -27,17 +27,17 @@ def test_claudes_thoughts_stand_where_anthropics_clients_look() -> None:
     assert from_converse(CLAUDE, BLOCKS) == {"anthropic": {"thinking_blocks": thoughts}}
 
 
-def test_thoughts_of_another_familys_model_are_not_handed_on() -> None:
+def test_reasoning_of_another_family_is_ignored() -> None:
     assert to_converse(OTHER, {"extra_content": from_converse(CLAUDE, BLOCKS)}) == []
     assert to_converse(CLAUDE, {"extra_content": from_converse(OTHER, BLOCKS)}) == []
 
 
-def test_a_thought_that_nobody_signed_stays_here() -> None:
+def test_unsigned_reasoning_is_ignored() -> None:
     assert to_converse(CLAUDE, {"extra_content": from_converse(CLAUDE, [{"reasoningText": {"text": "Hm."}}])}) == []
 
 
 @pytest.mark.parametrize(
     "extra", [None, 5, {"bedrock": 5}, {"bedrock": {"reasoning": "x"}}, {"bedrock": {"reasoning": [5]}}]
 )
-def test_what_is_no_thought_is_none(extra: object) -> None:
+def test_invalid_reasoning_is_ignored(extra: object) -> None:
     assert to_converse(OTHER, {"extra_content": extra}) == []

@@ -32,7 +32,7 @@ def attempted(model: str, body: JsonObject) -> tuple[JsonObject, list[Change]] |
 @pytest.mark.parametrize("model", MODELS)
 @given(body=chat_bodies())
 @settings(max_examples=100, deadline=None)
-def test_any_chat_is_translated_for_every_family_or_refused_by_name(model: str, body: JsonObject) -> None:
+def test_any_chat_is_translated_or_refused_for_every_family(model: str, body: JsonObject) -> None:
     outcome = attempted(model, body)
 
     if isinstance(outcome, ProviderError):
@@ -47,44 +47,44 @@ def test_any_chat_is_translated_for_every_family_or_refused_by_name(model: str, 
     assert {change.param for change in changes} <= body.keys()
 
 
-def test_what_nobody_said_is_not_sent() -> None:
+def test_empty_parts_are_not_sent() -> None:
     assert written() == ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, [])
 
 
-def test_the_models_own_fields_come_from_the_caller_last() -> None:
+def test_callers_model_fields_take_precedence() -> None:
     body, _ = written(top_k=5, additionalModelRequestFields={"top_k": 7, "anthropic_beta": ["x"]})
 
     assert body["additionalModelRequestFields"] == {"top_k": 7, "anthropic_beta": ["x"]}
 
 
 @pytest.mark.parametrize("fields", [5, "x", [1]])
-def test_fields_of_the_models_own_are_an_object(fields: object) -> None:
+def test_model_fields_must_be_an_object(fields: object) -> None:
     with pytest.raises(ProviderError) as caught:
         written(additionalModelRequestFields=fields)
 
     assert caught.value.param == "additionalModelRequestFields"
 
 
-def test_an_effort_that_a_model_cant_be_told_is_dropped_and_that_is_on_record() -> None:
+def test_unsupported_effort_is_dropped_and_recorded() -> None:
     body, changes = written(MODELS[3], reasoning_effort="high")
 
     assert set(body) == {"messages"}
     assert changes == [("reasoning_effort", "dropped")]
 
 
-def test_labels_go_along_where_they_fit_and_never_in_part() -> None:
+def test_labels_are_sent_all_or_none() -> None:
     assert written(metadata={"team": "a"})[0]["requestMetadata"] == {"team": "a"}
     body, changes = written(metadata={"team": "a", "who": "ä"})
     assert "requestMetadata" not in body
     assert changes == [("metadata", "dropped")]
 
 
-def test_a_tier_that_bedrock_has_is_asked_for() -> None:
+def test_known_service_tier_is_sent() -> None:
     assert written(service_tier="flex")[0]["serviceTier"] == {"type": "flex"}
     assert written(service_tier="scale")[1] == [("service_tier", "dropped")]
 
 
-def test_an_empty_stop_is_refused() -> None:
+def test_empty_stop_is_refused() -> None:
     with pytest.raises(ProviderError) as caught:
         written(stop=["a", ""])
 

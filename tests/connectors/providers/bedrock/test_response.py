@@ -45,7 +45,7 @@ def read(body: Any, model: str = "m", *, by_tool: bool) -> dict[str, Any] | Prov
 
 
 @given(body=JSON, model=st.sampled_from(["anthropic.claude-opus-5", "openai.gpt-oss-120b-1:0"]), by_tool=st.booleans())
-def test_any_json_at_all_is_an_answer_or_our_own_error(body: Any, model: str, *, by_tool: bool) -> None:
+def test_any_json_is_an_answer_or_provider_error(body: Any, model: str, *, by_tool: bool) -> None:
     outcome = read(body, model, by_tool=by_tool)
 
     if isinstance(outcome, ProviderError):
@@ -55,17 +55,17 @@ def test_any_json_at_all_is_an_answer_or_our_own_error(body: Any, model: str, *,
 
 
 @pytest.mark.parametrize("native", FINISH_REASONS)
-def test_an_end_that_the_model_did_not_choose_is_never_told_as_its_own(native: str) -> None:
+def test_involuntary_end_is_not_reported_as_stop(native: str) -> None:
     natural = {"end_turn", "stop_sequence", "pause_turn"}
 
     assert (finish_reason(native, by_tool=False) == "stop") == (native in natural)
 
 
-def test_a_word_that_we_do_not_know_is_an_end_like_any_other() -> None:
+def test_unknown_stop_reason_is_stop() -> None:
     assert finish_reason("something_new", by_tool=False) == "stop"
 
 
-def test_usage_counts_what_was_read_from_and_written_to_a_cache() -> None:
+def test_usage_includes_cache_reads_and_writes() -> None:
     native = {"inputTokens": 17, "outputTokens": 5, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2}
 
     usage = read_usage(native)
@@ -75,5 +75,5 @@ def test_usage_counts_what_was_read_from_and_written_to_a_cache() -> None:
 
 
 @pytest.mark.parametrize("native", [None, 5, {"inputTokens": "7"}, {"inputTokens": -1}, {"inputTokens": True}])
-def test_a_usage_that_is_none_counts_nothing(native: object) -> None:
+def test_invalid_usage_counts_zero(native: object) -> None:
     assert read_usage(native) == Usage()

@@ -43,16 +43,14 @@ def a_request(
     ],
     ids=["get", "post", "utf8", "space", "unreserved", "query-order", "header-trim", "body"],
 )
-def test_a_request_of_awss_test_suite_has_the_signature_that_is_published(
-    request_: RequestToSign, signature: str
-) -> None:
+def test_signature_matches_awss_test_suite(request_: RequestToSign, signature: str) -> None:
     headers = sign(request_, CREDENTIALS, "us-east-1", "service", NOW)
 
     assert headers["x-amz-date"] == "20150830T123600Z"
     assert headers["authorization"].rpartition("Signature=")[2] == signature
 
 
-def test_the_example_of_awss_documentation_has_the_header_that_is_printed_there() -> None:
+def test_signature_matches_awss_documentation() -> None:
     headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "host": "iam.amazonaws.com"}
     request = RequestToSign("GET", "/", "Action=ListUsers&Version=2010-05-08", headers, b"")
 
@@ -78,7 +76,7 @@ def test_the_example_of_awss_documentation_has_the_header_that_is_printed_there(
         ),
     ],
 )
-def test_a_path_that_is_encoded_once_on_the_wire_is_signed_as_botocore_signs_it(model: str, signature: str) -> None:
+def test_path_signature_matches_botocore(model: str, signature: str) -> None:
     credentials = Credentials("AKIDEXAMPLE", SECRET, "token/1=")
     host = {"host": "bedrock-runtime.eu-central-1.amazonaws.com"}
     request = RequestToSign("POST", f"/model/{model}/converse", "", host, b'{"messages":[]}')
@@ -90,12 +88,12 @@ def test_a_path_that_is_encoded_once_on_the_wire_is_signed_as_botocore_signs_it(
     assert headers["authorization"].endswith(f"Signature={signature}")
 
 
-def test_the_moment_is_told_in_utc_wherever_it_was_taken() -> None:
+def test_timestamp_is_in_utc() -> None:
     elsewhere = NOW.astimezone(dt.timezone(dt.timedelta(hours=13)))
 
     assert sign(a_request(), CREDENTIALS, "r", "s", elsewhere) == sign(a_request(), CREDENTIALS, "r", "s", NOW)
 
 
-def test_the_secrets_are_in_no_repr() -> None:
+def test_secrets_are_in_no_repr() -> None:
     assert SECRET not in repr(CREDENTIALS)
     assert "token" not in repr(Credentials("A", "b", "token")).replace("session_token", "")

@@ -35,7 +35,7 @@ def tool_input(text: str) -> bytes:
     return event("contentBlockDelta", contentBlockIndex=0, delta={"toolUse": {"input": text}})
 
 
-def test_an_answer_that_comes_by_tool_is_streamed_as_content() -> None:
+def test_answer_tool_is_streamed_as_content() -> None:
     decoder = a_decoder(by_tool=True)
     begun = event("contentBlockStart", contentBlockIndex=0, start={"toolUse": {"toolUseId": "1", "name": "answer"}})
     stopped = [event("contentBlockStop", contentBlockIndex=0), event("messageStop", stopReason="tool_use")]
@@ -48,7 +48,7 @@ def test_an_answer_that_comes_by_tool_is_streamed_as_content() -> None:
     assert decoder.finish_reasons == ["tool_use"]
 
 
-def test_thoughts_that_are_sealed_go_along_whole() -> None:
+def test_redacted_reasoning_is_kept_whole() -> None:
     parts = ["cmVk", "YWN0"]
     sent = [
         event("contentBlockDelta", contentBlockIndex=0, delta={"reasoningContent": {"redactedContent": part}})
@@ -60,11 +60,11 @@ def test_thoughts_that_are_sealed_go_along_whole() -> None:
     assert said == [{"extra_content": {"bedrock": {"reasoning": [{"redactedContent": "cmVkYWN0"}]}}}]
 
 
-def test_events_that_are_newer_than_we_are_pass() -> None:
+def test_unknown_events_are_ignored() -> None:
     assert a_decoder().feed(event("contentBlockSung", contentBlockIndex=0)) == []
 
 
-def test_a_stream_without_its_usage_is_still_an_answer() -> None:
+def test_stream_without_usage_is_complete() -> None:
     decoder = a_decoder()
     decoder.feed(START + STOP)
 
@@ -73,7 +73,7 @@ def test_a_stream_without_its_usage_is_still_an_answer() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", START])
-def test_a_stream_without_its_end_is_no_answer(data: bytes) -> None:
+def test_stream_without_message_stop_is_an_error(data: bytes) -> None:
     decoder = a_decoder()
     decoder.feed(data)
 
@@ -91,7 +91,7 @@ def test_a_stream_without_its_end_is_no_answer(data: bytes) -> None:
         exception("modelStreamErrorException", "It broke."),
     ],
 )
-def test_what_is_no_event_of_bedrocks_is_the_servers_fault(data: bytes) -> None:
+def test_invalid_event_is_a_server_error(data: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         a_decoder().feed(data)
 
@@ -124,7 +124,7 @@ EVENTS = st.builds(
 
 
 @given(events=st.lists(EVENTS, max_size=6), by_tool=st.booleans())
-def test_events_of_any_content_are_chunks_or_our_own_error(events: list[bytes], *, by_tool: bool) -> None:
+def test_any_events_are_chunks_or_provider_error(events: list[bytes], *, by_tool: bool) -> None:
     outcome = read_whole(a_decoder(by_tool=by_tool), b"".join(events))
 
     if isinstance(outcome, ProviderError):

@@ -29,11 +29,11 @@ def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) 
         ({"type": "function", "function": {"name": "f"}}, {"tool": {"name": "f"}}),
     ],
 )
-def test_each_choice_of_tools_has_its_word(choice: object, expected: JsonObject) -> None:
+def test_tool_choice_is_translated(choice: object, expected: JsonObject) -> None:
     assert written(tools=[TOOL], tool_choice=choice).config == {"tools": [SPEC], "toolChoice": expected}
 
 
-def test_none_means_that_no_tool_is_offered() -> None:
+def test_tool_choice_none_sends_no_tools() -> None:
     assert written(tools=[TOOL], tool_choice="none").config == {}
 
 
@@ -54,14 +54,14 @@ def test_none_means_that_no_tool_is_offered() -> None:
         ({"tools": [TOOL], "tool_choice": "required", "model": "us.anthropic.claude-fable-5"}, "tool_choice"),
     ],
 )
-def test_what_a_model_cant_be_told_is_refused_by_name(asked: JsonObject, param: str) -> None:
+def test_unsupported_parameter_is_refused_by_name(asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(**asked)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
-def test_a_strict_tool_is_strict_where_it_can_be_and_else_that_is_on_record() -> None:
+def test_strict_is_sent_or_dropped_and_recorded() -> None:
     strict = {"type": "function", "function": {"name": "f", "strict": True}}
 
     assert written(tools=[strict]).config["tools"][0]["toolSpec"]["strict"] is True
@@ -70,14 +70,14 @@ def test_a_strict_tool_is_strict_where_it_can_be_and_else_that_is_on_record() ->
     assert [change.action for change in applied.changes] == ["dropped", "transformed"]
 
 
-def test_json_without_a_schema_is_a_tool_that_takes_any_object() -> None:
+def test_json_object_is_an_answer_tool_for_any_object() -> None:
     config = written(response_format={"type": "json_object"}).config
 
     assert config["toolChoice"] == {"tool": {"name": ANSWER_TOOL}}
     assert config["tools"][0]["toolSpec"]["inputSchema"] == {"json": {"type": "object"}}
 
 
-def test_text_is_no_format() -> None:
+def test_text_format_is_not_sent() -> None:
     tools = written(response_format={"type": "text"})
 
     assert (tools.config, tools.output) == ({}, {})
@@ -92,5 +92,5 @@ def test_text_is_no_format() -> None:
         (NOVA, None, False),
     ],
 )
-def test_who_reads_the_answer_knows_whether_it_comes_by_tool(model: str, format_: object, *, expected: bool) -> None:
+def test_answers_by_tool_follows_from_the_format(model: str, format_: object, *, expected: bool) -> None:
     assert answers_by_tool(ProviderCall("r1", "chat", model, {"response_format": format_}, 5.0)) is expected

@@ -25,7 +25,7 @@ def a_call(operation: Operation = "chat", model: str = "command-a-03-2025", **bo
     return ProviderCall("r1", operation, model, {**HI, **body}, timeout_s=5.0)
 
 
-def test_a_key_is_needed() -> None:
+def test_key_is_required() -> None:
     with pytest.raises(ValidationError, match="api_key"):
         parse_settings({"kind": "cohere"})
 
@@ -33,7 +33,7 @@ def test_a_key_is_needed() -> None:
 @pytest.mark.parametrize(
     "said", [{"n": 1}, {"logit_bias": {}}, {"parallel_tool_calls": True}, {"modalities": ["text"]}, {"tools": []}]
 )
-def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: JsonObject) -> None:
+def test_default_value_is_neither_sent_nor_recorded(cohere: Cohere, said: JsonObject) -> None:
     outgoing = cohere.to_request(a_call(**said))
 
     assert outgoing.body == {"model": "command-a-03-2025", "messages": HI["messages"]}
@@ -56,14 +56,14 @@ def test_what_is_so_anyway_is_neither_sent_nor_on_record(cohere: Cohere, said: J
         ("messages[0].audio", {"messages": [{"role": "assistant", "content": "x", "audio": {"id": "a"}}]}),
     ],
 )
-def test_what_cannot_be_said_is_refused_by_name(cohere: Cohere, param: str, said: JsonObject) -> None:
+def test_unsupported_parameter_is_refused_by_name(cohere: Cohere, param: str, said: JsonObject) -> None:
     with pytest.raises(ProviderError) as caught:
         cohere.to_request(a_call(**said))
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
-def test_the_caller_may_say_what_its_embeddings_are_for_and_that_they_may_be_cut(cohere: Cohere) -> None:
+def test_input_type_and_truncate_of_the_caller_are_sent(cohere: Cohere) -> None:
     outgoing = cohere.to_request(
         a_call("embeddings", "embed-v4.0", input="hi", input_type="search_query", truncate="END")
     )
@@ -71,7 +71,7 @@ def test_the_caller_may_say_what_its_embeddings_are_for_and_that_they_may_be_cut
     assert (outgoing.body["input_type"], outgoing.body["truncate"]) == ("search_query", "END")
 
 
-def test_a_stream_of_events_after_the_end_of_the_message_adds_nothing(cohere: Cohere) -> None:
+def test_events_after_the_end_are_ignored(cohere: Cohere) -> None:
     decoder = cohere.stream_decoder(a_call())
     end = b'data: {"type":"message-end","delta":{"finish_reason":"COMPLETE"}}\n\n'
 
@@ -81,7 +81,7 @@ def test_a_stream_of_events_after_the_end_of_the_message_adds_nothing(cohere: Co
     assert decoder.finish_reasons == ["COMPLETE"]
 
 
-def test_part_of_a_tool_call_that_never_began_is_the_servers_fault(cohere: Cohere) -> None:
+def test_tool_call_part_without_start_is_a_server_error(cohere: Cohere) -> None:
     decoder = cohere.stream_decoder(a_call())
     delta = b'data: {"type":"tool-call-delta","delta":{"message":{"tool_calls":{"function":{"arguments":"{"}}}}}\n\n'
 

@@ -8,13 +8,13 @@ from connectors.providers.docs.__main__ import BEGIN, END, PAGE, insert_tables
 from connectors.providers.parameters import PASS, ParameterRules, Rule, drop, refuse
 
 
-def test_the_page_is_in_step_with_the_providers() -> None:
+def test_page_is_up_to_date() -> None:
     text = PAGE.read_text("utf-8")
 
     assert insert_tables(text) == text, "run `make docs`"
 
 
-def test_the_page_keeps_what_people_wrote_around_the_tables() -> None:
+def test_page_keeps_the_text_around_the_tables() -> None:
     made = insert_tables(f"before\n{BEGIN}\nWHAT WAS\n{END}\nafter\n")
 
     assert made.startswith(f"before\n{BEGIN}\n")
@@ -23,19 +23,19 @@ def test_the_page_keeps_what_people_wrote_around_the_tables() -> None:
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
-def test_a_page_without_its_marks_is_said_to_be_so(text: str) -> None:
+def test_page_without_marks_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="needs the lines"):
         insert_tables(text)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"simulated"}))
-def test_every_kind_has_its_table_of_chat(kind: str) -> None:
+def test_every_kind_has_chat_rules(kind: str) -> None:
     assert "chat" in tables.rules_of_kind(kind)
     assert f"`{kind}`" in tables.render_tables()
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"simulated"}))
-def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
+def test_every_refused_or_dropped_parameter_has_a_reason(kind: str) -> None:
     tables_of_kind = tables.rules_of_kind(kind).values()
 
     rules = [
@@ -64,11 +64,11 @@ def test_whatever_is_refused_or_dropped_has_a_reason(kind: str) -> None:
         (refuse("why", default=0), "refused"),
     ],
 )
-def test_a_cell_says_what_becomes_of_a_parameter(rule: Rule, said: str) -> None:
+def test_render_rule_describes_the_action(rule: Rule, said: str) -> None:
     assert tables.render_rule(rule) == said
 
 
-def test_the_notes_give_reasons_and_exceptions_once() -> None:
+def test_notes_list_reasons_and_exceptions_once() -> None:
     fixed = {"dimensions": refuse("fixed")}
     table = ParameterRules(
         "p", {"a": drop("why"), "b": drop("why"), "own": PASS}, models=(("v1-*", fixed), ("v2-*", fixed))

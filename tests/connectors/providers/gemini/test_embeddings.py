@@ -15,14 +15,14 @@ def a_call(body: JsonObject) -> ProviderCall:
 @pytest.mark.parametrize(
     "body", [{}, {"embeddings": []}, {"embeddings": [{"values": []}]}, {"embeddings": [{"values": ["a"]}]}, []]
 )
-def test_embeddings_that_are_none_are_the_servers_fault(body: object) -> None:
+def test_invalid_embeddings_are_a_server_error(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
         read_embeddings(a_call({"input": "a"}), body)
 
     assert (caught.value.error_type, caught.value.http_status) == ("server", 200)
 
 
-def test_an_answer_without_a_count_of_tokens_says_so() -> None:
+def test_answer_without_token_count_has_no_native_usage() -> None:
     answer = read_embeddings(a_call({"input": "a"}), {"embeddings": [{"values": [1.0]}]})
 
     assert (answer.usage, answer.native_usage) == (Usage(), None)

@@ -22,14 +22,14 @@ HI: list[JsonObject] = [{"role": "user", "content": "hi"}]
         [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}],
     ],
 )
-def test_a_message_that_gemini_can_not_take_is_refused(messages: list[JsonObject]) -> None:
+def test_unsupported_message_is_refused(messages: list[JsonObject]) -> None:
     with pytest.raises(ProviderError) as caught:
         write_contents(messages, "gemini-2.5-flash", [])
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", "messages")
 
 
-def test_sound_and_files_go_along_as_data() -> None:
+def test_audio_and_files_are_sent_as_data() -> None:
     content = [
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
         {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}},
@@ -43,7 +43,7 @@ def test_sound_and_files_go_along_as_data() -> None:
     ]
 
 
-def test_an_older_model_takes_a_call_back_without_a_signature() -> None:
+def test_older_model_gets_calls_without_a_signature() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": ""}}
     changes: list[Change] = []
 
@@ -53,7 +53,7 @@ def test_an_older_model_takes_a_call_back_without_a_signature() -> None:
     assert changes == []
 
 
-def test_words_of_the_system_stand_apart_wherever_they_were_said() -> None:
+def test_system_messages_are_the_system_instruction() -> None:
     late = {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}
 
     contents, system = write_contents([*HI, late], "gemini-2.5-flash", [])
@@ -62,13 +62,13 @@ def test_words_of_the_system_stand_apart_wherever_they_were_said() -> None:
     assert system == [{"text": "Be brief."}]
 
 
-def test_an_answer_that_was_a_refusal_is_said_as_words() -> None:
+def test_refusal_is_sent_as_text() -> None:
     contents, _ = write_contents([*HI, {"role": "assistant", "refusal": "No."}], "gemini-2.5-flash", [])
 
     assert contents[1] == {"role": "model", "parts": [{"text": "No."}]}
 
 
-def test_a_signature_comes_back_even_without_words() -> None:
+def test_signature_is_sent_without_text() -> None:
     signed = {"role": "assistant", "content": "", "extra_content": {"google": {"thought_signature": "c2ln"}}}
 
     contents, _ = write_contents([*HI, signed], "gemini-3-flash-preview", [])
@@ -76,7 +76,7 @@ def test_a_signature_comes_back_even_without_words() -> None:
     assert contents[1]["parts"] == [{"text": "", "thoughtSignature": "c2ln"}]
 
 
-def test_names_of_speakers_are_dropped_and_that_is_on_record() -> None:
+def test_participant_names_are_dropped_and_recorded() -> None:
     changes: list[Change] = []
 
     write_contents([{"role": "user", "content": "hi", "name": "ann"}], "gemini-2.5-flash", changes)

@@ -12,14 +12,14 @@ from connectors.providers.provider import ProviderCall
 KEY = "AIza-secret-0123456789"
 
 
-def test_google_itself_needs_a_key_and_a_double_does_not() -> None:
+def test_only_google_itself_requires_a_key() -> None:
     with pytest.raises(ValidationError, match="api_key is required"):
         parse_settings({"kind": "gemini"})
 
     assert parse_settings({"kind": "gemini", "base_url": "http://localhost:1"}).api_key is None
 
 
-def test_the_key_is_in_no_url() -> None:
+def test_key_is_not_in_the_url() -> None:
     gemini = Gemini("g", GeminiSettings(api_key=SecretStr(KEY)))
     body = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -38,5 +38,5 @@ def test_the_key_is_in_no_url() -> None:
         ("../cachedContents?x=", "models/..%2FcachedContents%3Fx%3D"),
     ],
 )
-def test_a_models_name_stays_in_its_place_in_the_path(model: str, path: str) -> None:
+def test_model_name_is_quoted_in_the_path(model: str, path: str) -> None:
     assert resource_name(model) == path

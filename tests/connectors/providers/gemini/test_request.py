@@ -36,7 +36,7 @@ def written(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
         ),
     ],
 )
-def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: JsonObject) -> None:
+def test_tool_choice_is_translated_to_a_mode(choice: Any, strict: bool, config: JsonObject) -> None:
     tool = {"type": "function", "function": {**FUNCTION, "strict": strict}}
 
     body = written({"tools": [tool], "tool_choice": choice})
@@ -55,11 +55,11 @@ def test_a_tool_choice_has_a_mode(choice: Any, strict: bool, config: JsonObject)
         ("gemini-flash-latest", "low", {"thinkingLevel": "LOW", "includeThoughts": True}),
     ],
 )
-def test_an_effort_is_a_budget_or_a_level_by_the_model(model: str, effort: str, config: JsonObject) -> None:
+def test_effort_is_a_budget_or_a_level_by_model(model: str, effort: str, config: JsonObject) -> None:
     assert written({"reasoning_effort": effort}, model)["generationConfig"]["thinkingConfig"] == config
 
 
-def test_a_model_that_never_thinks_can_be_told_not_to() -> None:
+def test_effort_none_is_accepted_without_thinking() -> None:
     assert "generationConfig" not in written({"reasoning_effort": "none"}, "gemini-2.0-flash")
 
 
@@ -82,7 +82,7 @@ def test_a_model_that_never_thinks_can_be_told_not_to() -> None:
         ({"nobody_knows_this": 1}, "gemini-2.5-flash", "nobody_knows_this"),
     ],
 )
-def test_what_gemini_can_not_say_is_refused_by_name(body: JsonObject, model: str, param: str) -> None:
+def test_unsupported_parameter_is_refused_by_name(body: JsonObject, model: str, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
         written(body, model)
 
@@ -97,7 +97,7 @@ def translated(body: JsonObject, model: str) -> JsonObject | ProviderError:
 
 
 @given(chat_bodies(), st.sampled_from(["gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-flash-preview", "x"]))
-def test_any_chat_translates_or_is_refused_by_name(body: JsonObject, model: str) -> None:
+def test_any_chat_is_translated_or_refused_by_name(body: JsonObject, model: str) -> None:
     end = translated(body, model)
 
     if isinstance(end, ProviderError):

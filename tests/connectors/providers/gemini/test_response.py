@@ -20,7 +20,7 @@ def answered(*candidates: JsonObject, **more: Any) -> ProviderAnswer:
 
 
 @pytest.mark.parametrize(("native", "reason"), [*FINISH_REASONS.items(), ("A_NEW_WORD", "error")])
-def test_every_finish_reason_has_openais_word_beside_its_own(native: str, reason: str) -> None:
+def test_finish_reason_is_translated_and_kept(native: str, reason: str) -> None:
     answer = answered({"finishReason": native})
 
     assert answer.body["choices"][0]["finish_reason"] == reason
@@ -28,7 +28,7 @@ def test_every_finish_reason_has_openais_word_beside_its_own(native: str, reason
     assert answer.finish_reasons == (native,)
 
 
-def test_a_call_that_was_cut_off_is_not_taken_for_a_call_to_make() -> None:
+def test_truncated_tool_call_has_reason_length() -> None:
     part = {"functionCall": {"name": "f", "args": {}}}
 
     answer = answered({"content": {"parts": [part]}, "finishReason": "MAX_TOKENS"})
@@ -36,7 +36,7 @@ def test_a_call_that_was_cut_off_is_not_taken_for_a_call_to_make() -> None:
     assert answer.body["choices"][0]["finish_reason"] == "length"
 
 
-def test_calls_without_an_id_get_one_that_is_theirs_alone_and_the_same_at_every_reading() -> None:
+def test_call_without_id_gets_a_unique_stable_id() -> None:
     parts = [{"functionCall": {"name": "f", "args": {}}}, {"functionCall": {"name": "f", "args": {}}}]
     candidates = [{"index": index, "content": {"parts": parts}, "finishReason": "STOP"} for index in (0, 1)]
 
@@ -49,7 +49,7 @@ def test_calls_without_an_id_get_one_that_is_theirs_alone_and_the_same_at_every_
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"candidates": []}, {"candidates": [{"content": {}}]}, {"usage": 1}])
-def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> None:
+def test_status_200_without_an_answer_is_a_server_error(body: object) -> None:
     with pytest.raises(ProviderError) as caught:
         read_completion(CALL, body)
 
@@ -78,7 +78,7 @@ def candidates_of(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @given(st.lists(st.one_of(ANYTHING, candidates_of(ANYTHING)), max_size=3))
-def test_a_stream_of_anything_raises_nothing_but_our_own_error(events: list[Any]) -> None:
+def test_any_stream_raises_only_provider_error(events: list[Any]) -> None:
     reader, failure = GeminiStreamDecoder(CALL), None
 
     try:

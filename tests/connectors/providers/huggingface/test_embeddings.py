@@ -13,12 +13,12 @@ def a_call(model: str = "org/model", **body: Any) -> ProviderCall:
 
 
 @pytest.mark.parametrize("model", ["../../v1/chat", "org/..", "a/b/c", "org/model?x=1", "org/mo del", ""])
-def test_what_is_no_models_name_gets_no_path(model: str) -> None:
+def test_invalid_model_name_is_refused(model: str) -> None:
     with pytest.raises(ProviderError, match="model"):
         pipeline_path(a_call(model))
 
 
 @pytest.mark.parametrize("body", [None, {}, "x", [1.0], [["a"]], [[[0.1]]], [None]])
-def test_what_is_no_list_of_vectors_is_the_servers_fault(body: object) -> None:
+def test_answer_without_vectors_is_a_server_error(body: object) -> None:
     with pytest.raises(ProviderError, match="not a list of vectors"):
         read_vectors(a_call(), body)

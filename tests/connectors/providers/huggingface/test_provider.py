@@ -13,13 +13,13 @@ from schemas.json_types import JsonObject
 @pytest.mark.parametrize(
     "wrong", [{"server": "tgi", "api_key": "k"}, {"server": "tei", "api_key": "k"}, {"server": "x"}]
 )
-def test_a_server_of_ones_own_needs_its_address(wrong: JsonObject) -> None:
+def test_self_hosted_server_requires_base_url(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "huggingface", **wrong})
 
 
 @pytest.mark.parametrize("base_url", ["http://tgi:80", "http://tgi:80/v1"])
-def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> None:
+def test_base_url_is_accepted_with_or_without_suffix(base_url: str) -> None:
     made = HuggingFace("hf", HuggingFaceSettings(base_url=base_url, server="tgi"))
 
     assert made._base + made.path(ProviderCall("r1", "chat", "m", {}, 5.0)) == "http://tgi:80/v1/chat/completions"
@@ -29,7 +29,7 @@ def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> Non
     ("header", "seconds"),
     [('"api";r=0;t=55', 55), ('"api";r=3;t=55, "pages";r=0;t=7', 7), ('"api";r=10;t=55', None), ("soon", None)],
 )
-def test_only_a_limit_that_is_used_up_says_when_to_try_again(header: str, seconds: float | None) -> None:
+def test_only_an_exhausted_limit_has_a_retry_delay(header: str, seconds: float | None) -> None:
     made = HuggingFace("hf", HuggingFaceSettings(base_url="http://h"))
 
     assert made.to_error(Response(429, {"ratelimit": header}, b"")).retry_after_s == seconds

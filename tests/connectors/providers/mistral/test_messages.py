@@ -7,7 +7,7 @@ from connectors.providers.mistral.messages import TOOL_CALL_ID, tool_call_id, wr
 
 
 @given(st.text())
-def test_any_id_becomes_one_that_mistral_takes_and_always_the_same(given_id: str) -> None:
+def test_any_id_becomes_valid_deterministically(given_id: str) -> None:
     written = tool_call_id(given_id)
 
     assert TOOL_CALL_ID.fullmatch(written)
@@ -20,7 +20,7 @@ def test_different_ids_stay_different() -> None:
     assert len(ids) == 10_000
 
 
-def test_a_call_and_its_result_still_belong_together() -> None:
+def test_call_and_result_have_the_same_id() -> None:
     call = {"id": "call_abc123", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     result = {"role": "tool", "tool_call_id": "call_abc123", "content": "42"}
 
@@ -30,13 +30,13 @@ def test_a_call_and_its_result_still_belong_together() -> None:
     assert [(change.param, change.action) for change in changes] == [("messages", "transformed")]
 
 
-def test_messages_that_mistral_takes_as_they_are_are_no_change() -> None:
+def test_accepted_messages_are_no_change() -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
 
     assert write_messages(messages) == (messages, [])
 
 
-def test_the_reasoning_of_another_provider_is_not_mistrals() -> None:
+def test_reasoning_of_another_provider_is_dropped() -> None:
     said = {"role": "assistant", "content": "a", "reasoning_content": "b", "extra_content": {"anthropic": {}}}
 
     messages, changes = write_messages([said])

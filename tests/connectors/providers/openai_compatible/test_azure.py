@@ -25,7 +25,7 @@ def a_call(model: str = "gpt-4o", *, stream: bool = False) -> ProviderCall:
     return ProviderCall("r1", "chat", model, {"messages": [{"role": "user", "content": "hi"}]}, 5.0, stream=stream)
 
 
-def test_the_address_follows_from_the_resource() -> None:
+def test_base_url_is_derived_from_the_resource() -> None:
     assert parse_settings({"kind": "azure", "resource": "mine", "api_key": "k"}).base_url == (
         "https://mine.openai.azure.com"
     )
@@ -41,19 +41,19 @@ def test_the_address_follows_from_the_resource() -> None:
         {"resource": "mine.example.org/x", "api_key": "k"},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
+def test_invalid_settings_are_refused(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "azure", **wrong})
 
 
 @pytest.mark.parametrize("base_url", ["https://h", "https://h/", "https://h/openai", "https://h/openai/v1/"])
-def test_an_address_may_be_written_with_or_without_its_end(base_url: str) -> None:
+def test_base_url_is_accepted_with_or_without_suffix(base_url: str) -> None:
     made = azure(base_url=base_url)
 
     assert made._base + made.path(a_call()) == "https://h/openai/v1/chat/completions"
 
 
-def test_a_deployments_name_stays_in_its_place_in_the_path() -> None:
+def test_deployment_name_is_quoted_in_the_path() -> None:
     path = azure(api_version="2024-10-21").path(a_call("a/b?c"))
 
     assert path == "/openai/deployments/a%2Fb%3Fc/chat/completions?api-version=2024-10-21"
@@ -63,14 +63,14 @@ def test_a_deployments_name_stays_in_its_place_in_the_path() -> None:
     ("version", "counted"),
     [("", True), ("2023-05-15", False), ("2024-08-01-preview", False), ("2024-09-01-preview", True)],
 )
-def test_an_old_version_is_not_asked_to_count_a_stream(version: str, counted: bool) -> None:
+def test_old_api_version_gets_no_stream_options(version: str, counted: bool) -> None:
     body = azure(api_version=version).to_request(a_call(stream=True)).body
 
     assert body["stream"] is True
     assert ("stream_options" in body) == counted
 
 
-async def test_the_token_is_in_no_error_even_if_the_server_repeats_it() -> None:
+async def test_token_is_removed_from_errors() -> None:
     async with wire() as double:
         double.answer(401, {"error": {"message": f"bad token {TOKEN}"}})
         made = azure(base_url=double.url, api_key=None, token=TOKEN)
@@ -94,11 +94,11 @@ async def test_the_token_is_in_no_error_even_if_the_server_repeats_it() -> None:
         ),
     )
 )
-def test_no_body_can_break_the_reading_of_what_the_filter_found(body: object) -> None:
+def test_filter_findings_reads_any_body(body: object) -> None:
     filter_findings(json.dumps(body).encode())
 
 
-def test_a_deployment_takes_what_the_model_behind_it_takes() -> None:
+def test_deployment_has_the_parameter_rules_of_its_model() -> None:
     call = ProviderCall(
         "r1", "chat", "chat-prod", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}, 5.0
     )

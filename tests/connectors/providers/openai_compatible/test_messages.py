@@ -15,7 +15,7 @@ MESSAGES: list[JsonObject] = [
 ]
 
 
-def test_what_a_server_does_not_know_is_left_out_and_named_on_record() -> None:
+def test_unknown_members_are_removed_and_recorded() -> None:
     messages, changes = with_known_names(MESSAGES, SERVER_NAMES)
 
     assert messages == [MESSAGES[0], {"role": "assistant", "content": "Hello!"}]
@@ -24,5 +24,5 @@ def test_what_a_server_does_not_know_is_left_out_and_named_on_record() -> None:
     ]
 
 
-def test_a_server_that_takes_everything_gets_everything() -> None:
+def test_server_without_restrictions_gets_all_members() -> None:
     assert with_known_names(MESSAGES, None) == (MESSAGES, [])

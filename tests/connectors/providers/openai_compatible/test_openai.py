@@ -49,7 +49,7 @@ async def failing(status: int, body: object, headers: dict[str, str] | None = No
         return caught.value
 
 
-async def test_the_callers_body_goes_out_whole_with_the_providers_name_for_the_model() -> None:
+async def test_body_is_sent_unchanged_except_for_the_model() -> None:
     async with provider(organization="org", project="proj", headers={"x-extra": "1"}) as (openai, double):
         await openai.complete(a_call())
 
@@ -62,7 +62,7 @@ async def test_the_callers_body_goes_out_whole_with_the_providers_name_for_the_m
         assert headers["user-agent"].startswith("sluice/")
 
 
-async def test_an_answer_comes_back_untouched_with_its_usage_counted_inclusively() -> None:
+async def test_answer_is_unchanged_and_usage_inclusive() -> None:
     async with provider() as (openai, _):
         answer = await openai.complete(a_call())
 
@@ -85,7 +85,7 @@ async def test_embeddings_have_their_own_path_and_no_finish_reason() -> None:
         assert answer.finish_reasons == ()
 
 
-async def test_a_stream_is_never_asked_for_since_the_answer_is_read_in_one_piece() -> None:
+async def test_complete_never_requests_a_stream() -> None:
     async with provider() as (openai, double):
         await openai.complete(a_call({**BODY, "stream": True, "stream_options": {"include_usage": True}}))
 
@@ -94,7 +94,7 @@ async def test_a_stream_is_never_asked_for_since_the_answer_is_read_in_one_piece
 
 
 @pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": "7"}, {"prompt_tokens": -1, "completion_tokens": None}])
-async def test_a_usage_that_is_no_usage_counts_nothing(usage: object) -> None:
+async def test_invalid_usage_counts_zero(usage: object) -> None:
     async with provider() as (openai, double):
         double.answer(200, {**CHAT, "usage": usage})
 
@@ -103,7 +103,7 @@ async def test_a_usage_that_is_no_usage_counts_nothing(usage: object) -> None:
     assert answer.usage == Usage()
 
 
-async def test_a_compressed_answer_is_read() -> None:
+async def test_compressed_answer_is_read() -> None:
     async with provider() as (openai, double):
         double.answer(200, gzip.compress(json.dumps(CHAT).encode()), {"content-encoding": "gzip"})
 
@@ -127,9 +127,7 @@ async def test_a_compressed_answer_is_read() -> None:
         (503, {"message": "overloaded"}, "capacity"),
     ],
 )
-async def test_an_error_response_is_one_of_eleven_classes(
-    status: int, error: dict[str, str], expected: ErrorType
-) -> None:
+async def test_error_response_is_classified(status: int, error: dict[str, str], expected: ErrorType) -> None:
     caught = await failing(status, {"error": error})
 
     assert caught.error_type == expected
@@ -137,21 +135,21 @@ async def test_an_error_response_is_one_of_eleven_classes(
     assert caught.message == error["message"]
 
 
-async def test_a_hint_in_the_headers_arrives_in_seconds() -> None:
+async def test_retry_after_is_in_seconds() -> None:
     caught = await failing(429, {"error": {"message": "slow down"}}, {"Retry-After": "7"})
 
     assert caught.retry_after_s == 7.0
 
 
 @pytest.mark.parametrize("body", [b"<html>ok</html>", b"", b"[]", {"error": {"message": "inside a 200"}}, {"data": []}])
-async def test_a_200_without_an_answer_is_the_servers_fault(body: object) -> None:
+async def test_status_200_without_an_answer_is_a_server_error(body: object) -> None:
     caught = await failing(200, body)
 
     assert caught.error_type == "server"
     assert caught.http_status == 200
 
 
-async def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else() -> None:
+async def test_redirect_is_not_followed() -> None:
     async with provider() as (openai, double):
         double.answer(307, b"", {"location": double.url + "/elsewhere"})
 
@@ -162,20 +160,20 @@ async def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else() -> Non
         assert len(double.requests) == 1
 
 
-async def test_an_answer_that_no_record_could_hold_is_not_read_to_its_end() -> None:
+async def test_answer_above_the_limit_is_not_read_completely() -> None:
     caught = await failing(200, b" " * (MAX_RESPONSE_BYTES + 1))
 
     assert (caught.error_type, caught.http_status) == ("answer_too_large", 200)
     assert str(MAX_RESPONSE_BYTES) in caught.message
 
 
-async def test_an_error_that_is_too_large_is_the_servers_fault_all_the_same() -> None:
+async def test_oversized_error_body_is_a_server_error() -> None:
     caught = await failing(500, b" " * (MAX_RESPONSE_BYTES + 1))
 
     assert (caught.error_type, caught.http_status) == ("server", 500)
 
 
-async def test_a_stream_that_is_not_over_in_time_keeps_what_had_come_and_what_it_costs() -> None:
+async def test_timed_out_stream_keeps_partial_answer_and_usage() -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 1}
     chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "half an ans"}}], "usage": usage}
     async with provider() as (openai, double):
@@ -190,7 +188,7 @@ async def test_a_stream_that_is_not_over_in_time_keeps_what_had_come_and_what_it
     assert caught.value.usage == Usage(input_tokens=7, output_tokens=1)
 
 
-async def test_openai_itself_is_asked_for_packed_vectors_and_a_server_of_ones_own_as_its_caller_asks() -> None:
+async def test_only_openai_is_asked_for_base64_vectors() -> None:
     call = a_call({"input": "x", "encoding_format": "float"}, operation="embeddings")
     own = make_provider("own", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
     itself = make_provider("itself", parse_settings({"kind": "openai", "api_key": KEY}))
@@ -202,7 +200,7 @@ async def test_openai_itself_is_asked_for_packed_vectors_and_a_server_of_ones_ow
     assert [change.param for change in itself.to_request(call).changes] == ["encoding_format"]
 
 
-async def test_a_cookie_is_not_kept() -> None:
+async def test_cookies_are_not_kept() -> None:
     async with provider() as (openai, double):
         double.answer(200, CHAT, {"set-cookie": "session=1"})
 
@@ -212,14 +210,14 @@ async def test_a_cookie_is_not_kept() -> None:
         assert "cookie" not in double.requests[1][1]
 
 
-async def test_the_key_is_in_no_error_even_if_the_server_repeats_it() -> None:
+async def test_key_is_removed_from_errors() -> None:
     caught = await failing(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
 
     assert KEY not in f"{caught} {caught!r} {caught.message} {caught.args}"
     assert caught.error_type == "auth"
 
 
-def test_the_key_is_in_no_repr_and_no_dump_of_the_settings() -> None:
+def test_key_is_in_no_repr_or_dump() -> None:
     settings = parse_settings({"kind": "openai", "api_key": KEY, "headers": {"x-key": KEY}})
 
     assert KEY not in f"{settings} {settings!r} {settings.model_dump_json()}"
@@ -238,12 +236,12 @@ def test_the_key_is_in_no_repr_and_no_dump_of_the_settings() -> None:
         {"api_kee": KEY},
     ],
 )
-def test_settings_that_could_never_work_are_refused_at_the_start(wrong: JsonObject) -> None:
+def test_invalid_settings_are_refused(wrong: JsonObject) -> None:
     with pytest.raises(ValidationError):
         parse_settings({"kind": "openai", **wrong})
 
 
-async def test_nobody_there_is_a_network_error() -> None:
+async def test_refused_connection_is_a_network_error() -> None:
     openai = make_provider("openai", parse_settings({"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}))
 
     with pytest.raises(ProviderError) as caught:
@@ -255,7 +253,7 @@ async def test_nobody_there_is_a_network_error() -> None:
     assert caught.value.http_status is None
 
 
-async def test_a_server_that_hangs_up_is_a_network_error() -> None:
+async def test_closed_connection_is_a_network_error() -> None:
     async with provider() as (openai, double):
 
         async def hang_up() -> web.StreamResponse:
@@ -268,7 +266,7 @@ async def test_a_server_that_hangs_up_is_a_network_error() -> None:
     assert caught.value.error_type == "network"
 
 
-async def test_a_silent_server_is_a_timeout() -> None:
+async def test_silent_server_is_a_timeout() -> None:
     async with provider() as (openai, double):
         double.reply = hang
 
@@ -278,7 +276,7 @@ async def test_a_silent_server_is_a_timeout() -> None:
     assert caught.value.error_type == "timeout"
 
 
-async def test_a_cancelled_call_leaves_nothing_running_at_the_server() -> None:
+async def test_cancelled_call_closes_its_connection() -> None:
     async with provider() as (openai, double):
         double.reply = hang
         task = asyncio.create_task(openai.complete(a_call()))

@@ -27,19 +27,19 @@ def a(kind: str, **settings: Any) -> OpenAICompatibleProvider:
         ("llamacpp", "http://127.0.0.1:8080/v1"),
     ],
 )
-def test_a_server_of_ones_own_is_on_this_machine_and_needs_no_key(kind: str, address: str) -> None:
+def test_self_hosted_kind_defaults_to_loopback_without_a_key(kind: str, address: str) -> None:
     assert parse_settings({"kind": kind}).base_url == address
     assert "authorization" not in a(kind)._client._headers
 
 
 @pytest.mark.parametrize("kind", ["openai", "mistral", "huggingface", "azure"])
 @pytest.mark.parametrize("key", [{}, {"api_key": ""}])
-def test_who_sells_its_answers_needs_a_key(kind: str, key: dict[str, str]) -> None:
+def test_hosted_kind_requires_a_key(kind: str, key: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="api_key"):
         parse_settings({"kind": kind, **({"resource": "mine"} if kind == "azure" else {}), **key})
 
 
-def test_who_streams_always_asks_for_the_usage_and_who_does_not_never_streams() -> None:
+def test_stream_requests_usage_and_other_calls_do_not_stream() -> None:
     body = {**CHAT, "stream": True, "stream_options": {"include_usage": False}}
 
     streamed = a("vllm").to_request(ProviderCall("r1", "chat", "m", body, 5.0, stream=True))
@@ -49,7 +49,7 @@ def test_who_streams_always_asks_for_the_usage_and_who_does_not_never_streams() 
     assert whole.body == {**CHAT, "model": "m"}
 
 
-def test_only_openai_itself_is_spared_what_other_providers_said() -> None:
+def test_only_openai_gets_messages_without_other_providers_members() -> None:
     body = {**CHAT, "messages": [{"role": "assistant", "content": "a", "reasoning_content": "b"}]}
 
     at_openai = a("openai", api_key="k").to_request(ProviderCall("r1", "chat", "gpt-4o", body, 5.0))

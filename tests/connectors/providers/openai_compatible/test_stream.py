@@ -27,7 +27,7 @@ def read(*events: Any, done: bool = True) -> tuple[list[JsonObject], ChunkStream
     return [*reader.feed("".join(lines).encode()), *reader.finish()], reader
 
 
-def test_usage_that_comes_with_the_last_choice_is_told_alone_at_the_end() -> None:
+def test_usage_of_the_last_choice_is_sent_in_its_own_chunk() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
     chunks, reader = read(chunk({"content": "hi"}), chunk({}, "stop", usage=usage))
@@ -37,7 +37,7 @@ def test_usage_that_comes_with_the_last_choice_is_told_alone_at_the_end() -> Non
     assert reader.usage == Usage(input_tokens=3, output_tokens=2)
 
 
-def test_usage_that_comes_alone_is_not_told_twice() -> None:
+def test_separate_usage_is_sent_once() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
     chunks, _ = read(chunk({"content": "hi"}, "stop", usage=None), {"id": "c1", "choices": [], "usage": usage})
@@ -45,7 +45,7 @@ def test_usage_that_comes_alone_is_not_told_twice() -> None:
     assert [c.get("usage") for c in chunks] == [None, usage]
 
 
-def test_a_server_without_done_has_ended_when_every_choice_has() -> None:
+def test_stream_without_done_ends_with_all_finish_reasons() -> None:
     chunks, _ = read(
         chunk({"content": "a"}), chunk({"content": "b"}, index=1), chunk({}, "stop"), chunk({}, "stop", 1), done=False
     )
@@ -54,18 +54,18 @@ def test_a_server_without_done_has_ended_when_every_choice_has() -> None:
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_a_choice_without_an_end_is_a_stream_that_broke_off(done: bool) -> None:
+def test_choice_without_finish_reason_is_a_truncated_stream(done: bool) -> None:
     with pytest.raises(ProviderError, match="broke off"):
         read(chunk({"content": "a"}), chunk({"content": "b"}, index=1), chunk({}, "stop"), done=done)
 
 
-def test_one_stream_has_one_id_whatever_its_chunks_say() -> None:
+def test_stream_has_one_id() -> None:
     chunks, _ = read(chunk({"content": "a"}), chunk({}, "stop", id="other"), {"usage": {"prompt_tokens": 1}})
 
     assert {c["id"] for c in chunks} == {"c1"}
 
 
-def test_calls_without_a_place_are_counted_and_a_choice_without_a_delta_gets_one() -> None:
+def test_missing_index_and_delta_are_added() -> None:
     call = {"id": "t1", "function": {"name": "f", "arguments": "{}"}}
 
     chunks, _ = read(chunk({"tool_calls": [call, {**call, "id": "t2"}]}), {"choices": [{"finish_reason": "stop"}]})
@@ -93,7 +93,7 @@ def test_calls_without_a_place_are_counted_and_a_choice_without_a_delta_gets_one
         {"choices": [{"index": "first", "delta": {}}]},
     ],
 )
-def test_what_is_no_chunk_is_the_servers_fault(broken: Any) -> None:
+def test_invalid_chunk_is_a_server_error(broken: Any) -> None:
     with pytest.raises(ProviderError) as caught:
         read(broken)
 
@@ -128,7 +128,7 @@ VALUES = st.recursive(
 
 
 @given(st.lists(VALUES, max_size=4))
-def test_only_our_own_error_comes_out_and_chunks_can_be_put_together(events: list[Any]) -> None:
+def test_any_stream_gives_chunks_or_provider_error(events: list[Any]) -> None:
     assembly = ChunkAssembler()
     try:
         chunks, _ = read(*(json.dumps(event) for event in events))
@@ -139,7 +139,7 @@ def test_only_our_own_error_comes_out_and_chunks_can_be_put_together(events: lis
         assembly.add(one)
 
 
-def test_a_field_that_changes_its_type_in_the_middle_of_a_stream_breaks_nothing() -> None:
+def test_member_that_changes_its_type_is_assembled() -> None:
     assembly = ChunkAssembler()
 
     for one in read(chunk({"extra": {}}), chunk({"extra": "a"}), chunk({"extra": "b"}, "stop"))[0]:
@@ -163,9 +163,7 @@ def test_a_field_that_changes_its_type_in_the_middle_of_a_stream_breaks_nothing(
         ({"error": {"message": "m", "code": True}}, "server"),
     ],
 )
-def test_an_error_after_the_200_has_the_class_that_it_would_have_had_before(
-    said: JsonObject, expected: ErrorType
-) -> None:
+def test_stream_error_has_the_type_of_its_http_status(said: JsonObject, expected: ErrorType) -> None:
     error = read_stream_error(said)
 
     assert (error.error_type, error.http_status, error.message) == (expected, 200, "m")

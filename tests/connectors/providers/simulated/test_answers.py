@@ -32,7 +32,7 @@ def answer(*, echo: bool = False, **body: Any) -> ChatCompletion:
     return ChatCompletion.model_validate(made.body, strict=True)
 
 
-def test_a_reply_has_as_many_words_as_wanted_in_openais_shape() -> None:
+def test_reply_has_the_configured_number_of_words() -> None:
     completion = answer()
 
     assert len((completion.choices[0].message.content or "").split()) == 8
@@ -40,7 +40,7 @@ def test_a_reply_has_as_many_words_as_wanted_in_openais_shape() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 2}, {"max_completion_tokens": 2}])
-def test_a_reply_is_cut_at_the_limit_of_tokens_and_says_so(limit: JsonObject) -> None:
+def test_reply_is_cut_at_max_tokens_with_reason_length(limit: JsonObject) -> None:
     completion = answer(**limit)
 
     assert completion.choices[0].finish_reason == "length"
@@ -48,7 +48,7 @@ def test_a_reply_is_cut_at_the_limit_of_tokens_and_says_so(limit: JsonObject) ->
     assert completion.usage.completion_tokens == 2
 
 
-def test_several_choices_are_several_and_all_are_counted() -> None:
+def test_n_choices_are_returned_and_counted() -> None:
     completion = answer(n=3, echo=True)
 
     assert [choice.index for choice in completion.choices] == [0, 1, 2]
@@ -57,7 +57,7 @@ def test_several_choices_are_several_and_all_are_counted() -> None:
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
-def test_a_required_tool_is_called_with_the_least_that_its_schema_takes(choice: object) -> None:
+def test_required_tool_is_called_with_minimal_arguments(choice: object) -> None:
     completion = answer(tools=TOOLS, tool_choice=choice)
 
     message = completion.choices[0].message
@@ -70,7 +70,7 @@ def test_a_required_tool_is_called_with_the_least_that_its_schema_takes(choice: 
     assert json.loads(call.function.arguments) == {"city": "", "unit": "C", "days": 1, "exact": False}
 
 
-def test_of_several_required_tools_each_has_its_turn() -> None:
+def test_required_tools_are_called_in_turn() -> None:
     tools = [*TOOLS, {"type": "function", "function": {"name": "done"}}]
     asked = [{"role": "user", "content": "How is the weather?"}]
 
@@ -82,29 +82,29 @@ def test_of_several_required_tools_each_has_its_turn() -> None:
     assert [call.function.name for call in calls if call.type == "function"] == ["weather", "done"]
 
 
-def test_an_echo_repeats_what_a_tool_has_answered() -> None:
+def test_echo_repeats_a_tool_result() -> None:
     messages = [{"role": "user", "content": "Look."}, {"role": "tool", "tool_call_id": "c", "content": "rain"}]
 
     assert answer(echo=True, messages=messages).choices[0].message.content == "rain"
 
 
 @pytest.mark.parametrize("choice", [None, "auto", "none"])
-def test_tools_that_are_only_offered_are_declined(choice: str | None) -> None:
+def test_optional_tools_are_not_called(choice: str | None) -> None:
     assert answer(tools=TOOLS, tool_choice=choice).choices[0].finish_reason == "stop"
 
 
-def test_a_structured_output_fits_its_schema() -> None:
+def test_structured_output_matches_its_schema() -> None:
     completion = answer(response_format={"type": "json_schema", "json_schema": {"name": "w", "schema": SCHEMA}})
 
     assert set(json.loads(completion.choices[0].message.content or "")) == {"city", "unit", "days", "exact"}
 
 
-def test_json_mode_gives_json() -> None:
+def test_json_mode_returns_json() -> None:
     assert answer(response_format={"type": "json_object"}).choices[0].message.content == "{}"
 
 
 @pytest.mark.parametrize("odd", [{}, {"messages": []}, {"messages": [None, {"role": "user"}, {"content": 5}]}])
-def test_odd_messages_have_an_answer_too(odd: JsonObject) -> None:
+def test_unusual_messages_are_answered(odd: JsonObject) -> None:
     assert chat_answer(odd, "m", "00", 4, echo=True).body["choices"]
 
 
@@ -120,11 +120,11 @@ def test_odd_messages_have_an_answer_too(odd: JsonObject) -> None:
         (True, {}),
     ],
 )
-def test_the_smallest_value_of_a_schema(schema: object, value: object) -> None:
+def test_smallest_value_of_a_schema(schema: object, value: object) -> None:
     assert smallest_value(schema) == value
 
 
-def test_embeddings_are_unit_vectors_that_follow_from_the_input() -> None:
+def test_embeddings_are_deterministic_unit_vectors() -> None:
     made = embeddings_answer({"input": ["a", "b", "a"]}, "m", 8)
 
     vectors = [item.embedding for item in CreateEmbeddingResponse.model_validate(made.body, strict=True).data]
@@ -136,14 +136,14 @@ def test_embeddings_are_unit_vectors_that_follow_from_the_input() -> None:
     ("given", "vectors", "tokens"),
     [("four", 1, 1), (["four", "fourfour"], 2, 3), ([1, 2, 3], 1, 3), ([[1, 2], [3]], 2, 3), ([], 0, 0)],
 )
-def test_all_four_forms_of_input_are_counted(given: object, vectors: int, tokens: int) -> None:
+def test_all_four_input_forms_are_counted(given: object, vectors: int, tokens: int) -> None:
     made = embeddings_answer({"input": given}, "m", 8)
 
     assert len(made.body["data"]) == vectors
     assert made.usage.input_tokens == tokens
 
 
-def test_more_dimensions_than_a_worker_has_memory_for_are_refused_by_name() -> None:
+def test_too_many_dimensions_are_refused() -> None:
     with pytest.raises(ProviderError, match="at most 8192") as refused:
         embeddings_answer({"input": "a", "dimensions": 2_036_496_312}, "echo", 8)
 

@@ -35,7 +35,7 @@ def content(answer: ProviderAnswer) -> str:
     return str(answer.body["choices"][0]["message"]["content"])
 
 
-async def test_echo_says_what_the_user_said_last_and_that_it_is_simulated() -> None:
+async def test_echo_repeats_the_last_user_message_and_is_marked_simulated() -> None:
     answer = await simulated().complete(a_call("echo"))
 
     assert content(answer) == "say this"
@@ -44,13 +44,13 @@ async def test_echo_says_what_the_user_said_last_and_that_it_is_simulated() -> N
     assert answer.usage.output_tokens == 2
 
 
-async def test_the_same_request_has_the_same_answer_in_every_worker() -> None:
+async def test_same_request_has_the_same_answer_in_every_worker() -> None:
     first, second = await simulated().complete(a_call()), await simulated().complete(a_call())
 
     assert first == second
 
 
-async def test_failures_come_at_their_rate_and_the_same_way_every_time() -> None:
+async def test_failures_follow_their_rate_deterministically() -> None:
     one, other = (simulated(failure_rate=0.3, failures=["server", "capacity"]) for _ in range(2))
 
     outcomes = [await outcome(one) for _ in range(400)]
@@ -61,7 +61,7 @@ async def test_failures_come_at_their_rate_and_the_same_way_every_time() -> None
 
 
 @pytest.mark.parametrize("error_type", STATUS)
-async def test_the_models_name_can_ask_for_each_kind_of_failure(error_type: ErrorType) -> None:
+async def test_model_name_requests_each_failure(error_type: ErrorType) -> None:
     with pytest.raises(ProviderError) as caught:
         await simulated().complete(a_call(f"fail-{error_type}"))
 
@@ -69,11 +69,11 @@ async def test_the_models_name_can_ask_for_each_kind_of_failure(error_type: Erro
     assert caught.value.http_status == STATUS[error_type]
 
 
-async def test_a_failure_that_does_not_exist_is_a_model_that_does_not_exist() -> None:
+async def test_unknown_failure_is_not_found() -> None:
     assert await outcome(simulated(), "fail-of-rome") == "not_found"
 
 
-async def test_the_models_name_overrides_the_settings_for_one_call() -> None:
+async def test_model_name_overrides_settings_of_one_call() -> None:
     provider = simulated()
 
     outcomes = [await outcome(provider, "echo?failure_rate=1&failures=auth,auth"), await outcome(provider, "echo")]
@@ -82,11 +82,11 @@ async def test_the_models_name_overrides_the_settings_for_one_call() -> None:
 
 
 @pytest.mark.parametrize("query", ["latency_ms=-1", "colour=blue", "failures=nonsense"])
-async def test_an_override_that_makes_no_sense_is_the_callers_fault(query: str) -> None:
+async def test_invalid_override_is_invalid_request(query: str) -> None:
     assert await outcome(simulated(), f"echo?{query}") == "invalid_request"
 
 
-async def test_latency_is_kept_and_jitter_comes_on_top() -> None:
+async def test_latency_and_jitter_are_added() -> None:
     started = time.monotonic()
 
     await simulated(latency_ms=30, jitter_ms=10).complete(a_call())
@@ -95,12 +95,12 @@ async def test_latency_is_kept_and_jitter_comes_on_top() -> None:
 
 
 @pytest.mark.parametrize(("settings", "model"), [({}, "hang"), ({"hang_rate": 1.0}, "any")])
-async def test_a_hanging_call_ends_only_with_its_caller(settings: JsonObject, model: str) -> None:
+async def test_hanging_call_ends_only_by_cancellation(settings: JsonObject, model: str) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(simulated(**settings).complete(a_call(model)), 0.05)
 
 
-async def test_beyond_the_rate_limit_calls_are_refused_with_a_hint() -> None:
+async def test_calls_above_the_rate_limit_are_refused_with_a_delay() -> None:
     provider = simulated(rate_limit_rps=5)
 
     outcomes = [await outcome(provider) for _ in range(6)]
@@ -112,13 +112,13 @@ async def test_beyond_the_rate_limit_calls_are_refused_with_a_hint() -> None:
     assert 0 < caught.value.retry_after_s <= 0.2
 
 
-async def test_a_rate_below_one_per_second_lets_single_calls_through() -> None:
+async def test_rate_below_one_per_second_passes_single_calls() -> None:
     provider = simulated(rate_limit_rps=0.01)
 
     assert [await outcome(provider), await outcome(provider)] == ["answered", "rate_limited"]
 
 
-async def test_what_was_asked_long_ago_is_forgotten_so_that_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counted_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.providers.simulated.provider.COUNTED_REQUESTS", 3)
     provider = simulated()
 

@@ -36,7 +36,7 @@ NOW = 1_700_000_000.0
         (302, {}, "server"),
     ],
 )
-def test_status_then_code_then_message_say_the_class(status: int, body: object, expected: ErrorType) -> None:
+def test_error_type_follows_status_then_code_then_message(status: int, body: object, expected: ErrorType) -> None:
     error = parse_error(status, {}, json.dumps(body).encode())
 
     assert error.error_type == expected
@@ -60,12 +60,12 @@ def test_status_then_code_then_message_say_the_class(status: int, body: object, 
         (b'{"error":null}', ""),
     ],
 )
-def test_every_dialect_of_an_error_body_is_read(content: bytes, message: str) -> None:
+def test_error_body_of_every_format_is_read(content: bytes, message: str) -> None:
     assert read_error_details(content).message == message
 
 
 @given(st.integers(300, 599), st.binary(max_size=200))
-def test_no_response_can_break_the_reading_of_it(status: int, content: bytes) -> None:
+def test_any_response_is_classified(status: int, content: bytes) -> None:
     error = parse_error(status, {}, content)
 
     assert error.message
@@ -79,7 +79,7 @@ def test_no_response_can_break_the_reading_of_it(status: int, content: bytes) ->
         ),
     )
 )
-def test_no_json_can_break_it_either(body: object) -> None:
+def test_any_json_body_is_classified(body: object) -> None:
     parse_error(400, {}, json.dumps(body).encode())
 
 
@@ -116,7 +116,7 @@ def test_no_json_can_break_it_either(body: object) -> None:
         ({}, None),
     ],
 )
-def test_hints_are_read_in_the_order_of_their_precision(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_headers_are_read_by_precision(headers: dict[str, str], seconds: float | None) -> None:
     hint = retry_after_s(headers, NOW)
 
     assert hint == pytest.approx(seconds)
@@ -128,7 +128,7 @@ def test_hints_are_read_in_the_order_of_their_precision(headers: dict[str, str],
         st.text(max_size=12) | st.floats().map(str) | st.just("0"),
     )
 )
-def test_a_hint_is_always_a_time_that_one_can_wait(headers: dict[str, str]) -> None:
+def test_retry_delay_is_positive_and_at_most_a_day(headers: dict[str, str]) -> None:
     hint = retry_after_s(headers, NOW)
 
     assert hint is None or 0 < hint <= MAX_RETRY_AFTER_S

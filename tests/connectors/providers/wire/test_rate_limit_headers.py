@@ -13,17 +13,17 @@ def openai(**changed: str) -> dict[str, str]:
     return {f"x-ratelimit-{name}": value for name, value in (said | changed).items()}
 
 
-def test_openai_writes_gos_durations() -> None:
+def test_openai_reset_is_a_go_duration() -> None:
     tokens = {"limit-tokens": "30000", "remaining-tokens": "0", "reset-tokens": "1m0.5s"}
 
     assert rate_state(openai(**tokens)) == RateState(Budget(500, 499, 0.12), Budget(30_000, 0, 60.5))
 
 
-def test_azure_writes_bare_seconds() -> None:
+def test_azure_reset_is_a_number_of_seconds() -> None:
     assert rate_state(openai(**{"reset-requests": "10"})) == RateState(Budget(500, 499, 10.0))
 
 
-def test_anthropic_writes_dates() -> None:
+def test_anthropic_reset_is_a_date() -> None:
     said = {"limit": "50", "remaining": "7", "reset": "2026-11-24T11:32:50Z"}
     headers = {
         f"anthropic-ratelimit-{kind}-{name}": value
@@ -34,7 +34,7 @@ def test_anthropic_writes_dates() -> None:
     assert rate_state(headers, NOW_S) == RateState(Budget(50, 7, 30.0), Budget(50, 7, 30.0))
 
 
-def test_of_anthropics_limits_on_tokens_the_tightest_comes_first() -> None:
+def test_anthropics_total_token_limit_precedes_the_input_limit() -> None:
     headers = {
         "anthropic-ratelimit-tokens-limit": "10",
         "anthropic-ratelimit-tokens-remaining": "1",
@@ -45,7 +45,7 @@ def test_of_anthropics_limits_on_tokens_the_tightest_comes_first() -> None:
     assert rate_state(headers, NOW_S) == RateState(None, Budget(10, 1, MINUTE_S))
 
 
-def test_mistral_says_no_reset_and_means_a_minute() -> None:
+def test_mistral_limit_without_reset_is_a_minute() -> None:
     headers = {"x-ratelimit-limit-req-minute": "60", "x-ratelimit-remaining-req-minute": "0"}
 
     assert rate_state(headers) == RateState(Budget(60, 0, MINUTE_S))
@@ -61,14 +61,14 @@ def test_mistral_says_no_reset_and_means_a_minute() -> None:
         {"remaining-requests": ""},
     ],
 )
-def test_what_makes_no_sense_is_not_heard(changed: dict[str, str]) -> None:
+def test_implausible_limits_are_ignored(changed: dict[str, str]) -> None:
     assert rate_state(openai(**changed)) is None
 
 
 @pytest.mark.parametrize("reset", ["", "soon", "-5", "nan", "999999999", "2020-01-01T00:00:00Z"])
-def test_a_reset_that_makes_no_sense_is_a_minute(reset: str) -> None:
+def test_implausible_reset_is_a_minute(reset: str) -> None:
     assert rate_state(openai(**{"reset-requests": reset}), NOW_S) == RateState(Budget(500, 499, MINUTE_S))
 
 
-def test_most_say_nothing() -> None:
+def test_headers_without_limits_have_no_rate_state() -> None:
     assert rate_state({"content-type": "application/json"}) is None

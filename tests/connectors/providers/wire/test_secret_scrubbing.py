@@ -21,17 +21,17 @@ SCRUBBER = SecretScrubber([f"Bearer {KEY}", "abc"])
         ("a Bearer token with abc in it is **needed**...", "a Bearer token with abc in it is **needed**..."),
     ],
 )
-def test_an_error_is_freed_of_the_key_whole_or_half_hidden(said: str, kept: str) -> None:
+def test_error_message_contains_no_key_whole_or_masked(said: str, kept: str) -> None:
     assert SCRUBBER.scrub_message(said) == kept
 
 
-def test_a_body_is_freed_of_it_and_stays_json() -> None:
+def test_body_is_scrubbed_and_stays_json() -> None:
     assert SCRUBBER.scrub(b'{"headers":{"authorization":"Bearer %s"}}' % KEY.encode()) == (
         b'{"headers":{"authorization":"***"}}'
     )
 
 
-def test_a_body_without_it_is_the_same_object() -> None:
+def test_body_without_a_secret_is_the_same_object() -> None:
     body = b'{"a":1}'
 
     assert SCRUBBER.scrub(body) is body

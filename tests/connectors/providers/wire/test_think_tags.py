@@ -30,7 +30,7 @@ def read(*pieces: str) -> tuple[str, str]:
         ("", "", ""),
     ],
 )
-def test_reasoning_at_the_beginning_is_told_from_text(said: str, reasoning: str, text: str) -> None:
+def test_leading_reasoning_is_separated_from_text(said: str, reasoning: str, text: str) -> None:
     assert read(said) == (reasoning, text)
 
 
@@ -41,12 +41,12 @@ PIECES = st.lists(
 
 @given(PIECES)
 @example(["<think>", "\n"])
-def test_where_the_pieces_are_cut_makes_no_difference(pieces: list[str]) -> None:
+def test_result_does_not_depend_on_the_cuts(pieces: list[str]) -> None:
     whole = "".join(pieces)
 
     assert read(*pieces) == read(whole) == read(*whole)
 
 
 @given(st.text(max_size=30).filter(lambda text: not text.lstrip().startswith("<think>")))
-def test_text_without_the_tag_is_untouched(text: str) -> None:
+def test_text_without_a_tag_is_unchanged(text: str) -> None:
     assert read(*text) == ("", text)
