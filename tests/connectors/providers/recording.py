@@ -4,8 +4,8 @@ They are written by hand from the provider's own documentation, which ``source``
 caller's request (``request``, OpenAI's body, without ``stream``), the expected request to the provider (``sent``), the
 provider's response (``response``), and one of three results:
 
-- ``answer``: the answer to the caller, with ``usage``, ``finish_reasons`` and ``changes``. Objects may have other members
-  too, lists may not. With ``"stream": true`` also ``chunks``; ``answer`` is then their assembly.
+- ``answer``: the answer to the caller, with ``usage``, ``finish_reasons`` and ``changes``. Objects may have more
+  members than expected, lists may not. With ``"stream": true`` also ``chunks``; ``answer`` is then their assembly.
 - ``error``: the expected error. In a stream, ``chunks`` are those before it.
 - ``refused``: the parameter that this provider does not support; nothing is sent then.
 
