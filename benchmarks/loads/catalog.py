@@ -27,7 +27,7 @@ def _http_open(rate: int) -> Load:
     return run
 
 
-async def _sustained(bench: Bench) -> None:
+async def _run_sustained(bench: Bench) -> None:
     seconds = bench.options.sustained
     load = closed_loop(bench.connection, 200, seconds)
     await bench.measure(f"HTTP closed loop, 200 in flight, sustained for {seconds:g} s", load)
@@ -43,7 +43,7 @@ LOADS: Mapping[str, Load] = {
     "streams-burst": streaming.burst,
     "slow": slow.beside_short,
     "lanes": overload.lanes,
-    "sustained": _sustained,
+    "sustained": _run_sustained,
     "stall": overload.stall,
 }
 ON_DEMAND = frozenset({"sustained", "stall"})

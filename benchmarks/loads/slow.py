@@ -34,7 +34,7 @@ async def beside_short(bench: Bench) -> None:
         busy = await _short(bench, f"beside {slow}", max(MIN_S, min(options.seconds, left_s)))
         peak = max(peak, bench.provider.count_open())
         loaded = _call_memory(bench)
-        answered = await _stored(bench)
+        answered = await _wait_until_stored(bench)
     memory = ", ".join(f"{name} {idle[name]:.0f} -> {loaded[name]:.0f} MB" for name in loaded)
     bench.notes.append(
         f"{slow}: {peak:,} open at once, {answered:,} answered; {memory}; "
@@ -63,7 +63,7 @@ async def _wait_until_open(bench: Bench, started: float) -> int:
     return max(peak, now)
 
 
-async def _stored(bench: Bench) -> int:
+async def _wait_until_stored(bench: Bench) -> int:
     """Wait until all are stored as answered; return their number."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(bench.options.seconds_per_call + STORED_WITHIN_S):

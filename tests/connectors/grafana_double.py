@@ -19,7 +19,7 @@ Answer = tuple[int, Any]
 
 
 class GrafanaDouble:
-    """What the double holds, and the switches of its moods."""
+    """Grafana's HTTP API in memory, with switches for its failures."""
 
     def __init__(self) -> None:
         self.folders: dict[str, Any] = {}

@@ -22,8 +22,8 @@ ANSWER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """What the stages answer."""
+class StageAnswer:
+    """Answer that the stages give."""
 
     status: int = 200
     outcome: str = "answered"
@@ -31,7 +31,7 @@ class Telling:
     extra: tuple[tuple[str, bytes], ...] = ((SERVED_BY, b"sim/echo"),)
 
 
-def reply_record(event: RequestReceived, telling: Telling) -> ConsumerRecord:
+def reply_record(event: RequestReceived, answer: StageAnswer) -> ConsumerRecord:
     """The reply as the reply stage writes it."""
     to = event.request.reply_to
     assert to is not None
@@ -42,23 +42,23 @@ def reply_record(event: RequestReceived, telling: Telling) -> ConsumerRecord:
         offset=0,
         timestamp_ms=0,
         key=to.key,
-        value=telling.body,
+        value=answer.body,
         headers=(
             *((header.name, header.value) for header in to.correlation),
             (REQUEST_ID, event.request.request_id.encode()),
-            (STATUS, str(telling.status).encode()),
-            (OUTCOME, telling.outcome.encode()),
-            *telling.extra,
+            (STATUS, str(answer.status).encode()),
+            (OUTCOME, answer.outcome.encode()),
+            *answer.extra,
         ),
     )
 
 
 @dataclass
 class FakeLog:
-    """Keeps what is written, and answers requests if told how."""
+    """Log that keeps written records and answers requests by a function."""
 
-    answers: Callable[[RequestReceived], Telling | None] = lambda _: Telling()
-    """None: nobody answers."""
+    answers: Callable[[RequestReceived], StageAnswer | None] = lambda _: StageAnswer()
+    """Returns None for a request without an answer."""
     available: bool = True
     written: list[ProducerRecord] = field(default_factory=list)
     replies: asyncio.Queue[list[ConsumerRecord]] = field(default_factory=asyncio.Queue)
@@ -69,11 +69,11 @@ class FakeLog:
             raise BrokerUnavailableError("Kafka at nowhere does not answer")
         self.written.append(output)
         event = decode(output.value or b"")
-        if isinstance(event, RequestReceived) and (telling := self.answers(event)) is not None:
-            self.replies.put_nowait([reply_record(event, telling)])
+        if isinstance(event, RequestReceived) and (answer := self.answers(event)) is not None:
+            self.replies.put_nowait([reply_record(event, answer)])
 
     async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
-        """What the reply topic brings."""
+        """Yield the records of the reply topic."""
         while True:
             yield await self.replies.get()
 

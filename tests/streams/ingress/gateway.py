@@ -25,13 +25,13 @@ CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
 
 @dataclass
 class Gateway:
-    """What a test turns and looks at."""
+    """Ingress under test, with the state that a test sets and reads."""
 
     settings: Settings
     log: FakeLog = field(default_factory=FakeLog)
     missing: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
     recorded: dict[tuple[str, str], CachedReply] = field(default_factory=dict)
-    """What ClickHouse would know, by tenant and request id."""
+    """Replies that ClickHouse has, by tenant and request id."""
 
     def __post_init__(self) -> None:
         self.ingress = Ingress(ingress_config(self.settings), self.log, self._missing, self._lookup)

@@ -13,7 +13,7 @@ from schemas.events.catalog import RequestReceived
 from streams.app import ingress_config
 from streams.config.api_keys import new_key
 from streams.config.settings import Settings
-from tests.streams.ingress.fake_log import Telling
+from tests.streams.ingress.fake_log import StageAnswer
 from tests.streams.ingress.gateway import Gateway, running
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
@@ -22,9 +22,9 @@ PLAIN, HASH = new_key()
 LOCKED = {"tenants": {"acme": {}}, "keys": [{"id": "acme-1", "tenant": "acme", "hash": HASH}]}
 
 
-def error(status: int, code: str) -> Telling:
+def error(status: int, code: str) -> StageAnswer:
     body = {"error": {"message": "Because.", "type": "invalid_request_error", "param": None, "code": code}}
-    return Telling(status, "refused", orjson.dumps(body), ())
+    return StageAnswer(status, "refused", orjson.dumps(body), ())
 
 
 async def test_the_openai_client_gets_its_completion(gateway: Gateway) -> None:
@@ -35,7 +35,7 @@ async def test_the_openai_client_gets_its_completion(gateway: Gateway) -> None:
 
 async def test_the_openai_client_gets_its_embedding(gateway: Gateway) -> None:
     document = {"object": "list", "model": "e", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
-    gateway.log.answers = lambda _: Telling(body=orjson.dumps(document))
+    gateway.log.answers = lambda _: StageAnswer(body=orjson.dumps(document))
 
     response = await gateway.openai().embeddings.create(model="e", input="x", encoding_format="float")
 
@@ -185,7 +185,7 @@ async def test_what_is_not_there_is_an_error_object_with_a_request_id(
 
 
 async def test_a_crash_is_an_error_object_without_a_trace_of_its_cause(gateway: Gateway) -> None:
-    def crash(_: RequestReceived) -> Telling:
+    def crash(_: RequestReceived) -> StageAnswer:
         raise ZeroDivisionError
 
     gateway.log.answers = crash

@@ -26,7 +26,7 @@ from streams.config.settings import ConfigurationError, Settings
 from streams.ingress import server
 from streams.ingress.server import bound, live, serve
 from tests.eventually import eventually
-from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
+from tests.streams.ingress.fake_log import ANSWER, StageAnswer, reply_record
 from tests.streams.ingress.gateway import CHAT, Gateway
 
 CHAT_BYTES = orjson.dumps(CHAT)
@@ -124,7 +124,7 @@ async def test_a_caller_that_hangs_up_frees_its_place_and_its_request_goes_on(se
     writer.close()
 
     await eventually(lambda: _waiting(gateway, 0))
-    gateway.log.replies.put_nowait([reply_record(event, Telling())])
+    gateway.log.replies.put_nowait([reply_record(event, StageAnswer())])
     await eventually(lambda: _answered(gateway, event.request.request_id))
 
 
@@ -138,7 +138,7 @@ async def test_stopping_lets_the_waiting_have_their_answers_and_takes_no_more(se
         served.stop.set()
 
         await eventually(lambda: _refuses(served.port))
-        gateway.log.replies.put_nowait([reply_record(event, Telling())])
+        gateway.log.replies.put_nowait([reply_record(event, StageAnswer())])
         assert (await waiting).content == ANSWER
     assert served.task is not None
     await asyncio.wait_for(served.task, 5)
@@ -244,7 +244,7 @@ async def _answer_everything(on_kafka: OnKafka) -> None:
             for event in [decode(record.value or b"") for record in records]:
                 assert isinstance(event, RequestReceived)
                 on_kafka.requests.append(event)
-                reply = reply_record(event, Telling(body=event.body))
+                reply = reply_record(event, StageAnswer(body=event.body))
                 await producer.send(ProducerRecord(reply.topic, reply.key, reply.value, reply.headers, reply.partition))
 
 

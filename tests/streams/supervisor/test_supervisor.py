@@ -1,4 +1,4 @@
-"""What `sluice up` decides before and around its processes; that they run is tested in tests/flow/test_running.py."""
+"""Decisions of `sluice up` around its processes; tests/flow/test_running.py tests that they run."""
 
 from __future__ import annotations
 

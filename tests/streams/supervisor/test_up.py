@@ -10,7 +10,7 @@ DOWNLOADING = [f"downloading Kafka (46 MB, once): {number} MB, {number}.jar" for
 
 
 def lines(*, every_s: float) -> list[str]:
-    """What is printed without a terminal, if a message comes every so many seconds."""
+    """Return what is printed without a terminal if a message comes every ``every_s`` seconds."""
     file = io.StringIO()
     now_s = 0.0
     with up._progress(Console(file=file, force_terminal=False), lambda: now_s) as progress:

@@ -40,7 +40,7 @@ def found(clickhouse: ClickHouseClient) -> list[int]:
 def write(
     clickhouse: ClickHouseClient, parts: PartIntegrity, number: int, damage: Callable[[Path], object] = Path.exists
 ) -> str:
-    """Insert one batch, do this to its part before anybody looks, and tell of which generation it was."""
+    """Insert one batch, damage its part before the check, and return the generation."""
     with parts.guarded_insert() as generation:
         clickhouse.insert("numbers", COLUMNS, rows(number), f"{generation}batch {number}")
         damage(active_parts(clickhouse, "numbers")[-1])

@@ -104,7 +104,7 @@ def test_unwritable_directory_is_one_sentence(tmp_path: Path) -> None:
 
 def test_missing_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard: nobody answers
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard port: nothing listens
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 

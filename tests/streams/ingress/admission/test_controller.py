@@ -8,7 +8,7 @@ import pytest
 from schemas.events.catalog import RequestReceived, RequestSettled
 from streams.ingress.admission.wait_estimate import BacklogSample, WaitEstimator
 from tests.eventually import eventually
-from tests.streams.ingress.fake_log import Telling, reply_record
+from tests.streams.ingress.fake_log import StageAnswer, reply_record
 from tests.streams.ingress.gateway import Gateway, running
 
 KEYLESS = {"X-Request-Timeout": "20"}
@@ -71,7 +71,7 @@ async def test_batch_lane_is_admitted_until_its_backlog_is_full() -> None:
 
 def answer(gateway: Gateway, *events: RequestReceived) -> None:
     """Deliver replies to these requests."""
-    gateway.log.replies.put_nowait([reply_record(event, Telling()) for event in events])
+    gateway.log.replies.put_nowait([reply_record(event, StageAnswer()) for event in events])
 
 
 async def test_request_beyond_max_in_flight_is_rejected_until_one_finishes() -> None:
@@ -81,7 +81,7 @@ async def test_request_beyond_max_in_flight_is_rejected_until_one_finishes() -> 
         await eventually(lambda: len(gateway.log.requests()) == 2)
 
         refused = await gateway.chat()
-        gateway.log.answers = lambda _: Telling()
+        gateway.log.answers = lambda _: StageAnswer()
         answer(gateway, gateway.log.requests()[0])
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         later = await gateway.chat()
@@ -118,7 +118,7 @@ async def test_async_and_abandoned_requests_count_until_their_reply() -> None:
         refused = [await gateway.chat({"Prefer": "respond-async"}), await gateway.chat()]
         answer(gateway, *gateway.log.requests())
         await eventually(gateway.log.replies.empty)
-        gateway.log.answers = lambda _: Telling()
+        gateway.log.answers = lambda _: StageAnswer()
         later = [await gateway.chat({"Prefer": "respond-async"}), await gateway.chat()]
 
     assert accepted.status_code == 202

@@ -10,7 +10,7 @@ from schemas.avro.codec import decode
 from schemas.events.catalog import RequestReceived, RequestSettled
 from streams.ingress.endpoints import inference as operations
 from tests.eventually import eventually
-from tests.streams.ingress.fake_log import ANSWER, Telling, reply_record
+from tests.streams.ingress.fake_log import ANSWER, StageAnswer, reply_record
 from tests.streams.ingress.gateway import Gateway, running
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -81,7 +81,7 @@ async def test_what_may_be_repeated_goes_where_its_name_belongs_and_the_rest_whe
 
 
 async def test_many_callers_each_get_their_own_reply(gateway: Gateway) -> None:
-    gateway.log.answers = lambda event: Telling(body=event.body)
+    gateway.log.answers = lambda event: StageAnswer(body=event.body)
 
     responses = await asyncio.gather(*(gateway.chat(user=str(number)) for number in range(200)))
 
@@ -101,7 +101,7 @@ async def test_without_a_reply_by_the_deadline_the_caller_is_told_where_to_ask(
     assert response.headers["x-should-retry"] == "false"
     assert f"GET /v1/requests/{request_id}" in response.json()["error"]["message"]
     (event,) = gateway.log.requests()
-    gateway.log.replies.put_nowait([reply_record(event, Telling())])
+    gateway.log.replies.put_nowait([reply_record(event, StageAnswer())])
     await eventually(lambda: _status(gateway, request_id, "answered"))
 
 
@@ -120,7 +120,7 @@ async def test_a_caller_beyond_the_bound_is_refused_while_the_others_wait_on() -
         assert isinstance(row, RequestSettled)
         assert row.failure is not None
         assert row.failure.code == "overloaded"
-        gateway.log.replies.put_nowait([reply_record(gateway.log.requests()[0], Telling())])
+        gateway.log.replies.put_nowait([reply_record(gateway.log.requests()[0], StageAnswer())])
         assert (await waiting).status_code == 200
 
 
@@ -165,7 +165,7 @@ async def test_a_caller_that_hangs_up_is_forgotten_but_its_answer_is_kept(gatewa
     assert sent == []
     assert await gateway.count("sluice_ingress_waiting") == 0
     (event,) = gateway.log.requests()
-    gateway.log.replies.put_nowait([reply_record(event, Telling())])
+    gateway.log.replies.put_nowait([reply_record(event, StageAnswer())])
     await eventually(lambda: _status(gateway, event.request.request_id, "answered"))
 
 
@@ -209,7 +209,7 @@ async def test_a_reply_that_nobody_waits_for_is_counted(gateway: Gateway) -> Non
     await gateway.chat()
     (event,) = gateway.log.requests()
 
-    gateway.log.replies.put_nowait([reply_record(event, Telling())])
+    gateway.log.replies.put_nowait([reply_record(event, StageAnswer())])
 
     await eventually(lambda: _counted(gateway, "sluice_ingress_replies_unclaimed_total", 1))
 

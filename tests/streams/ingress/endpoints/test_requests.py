@@ -7,7 +7,7 @@ import pytest
 from streams.config.api_keys import new_key
 from streams.ingress.replies.cache import CachedReply
 from tests.eventually import eventually
-from tests.streams.ingress.fake_log import ANSWER, Telling
+from tests.streams.ingress.fake_log import ANSWER, StageAnswer
 from tests.streams.ingress.gateway import Gateway, running
 
 REQUEST_ID = str(uuid.uuid4())
@@ -42,7 +42,7 @@ async def test_a_poll_tells_pending_then_the_answer(gateway: Gateway) -> None:
 
 
 async def test_a_poll_tells_why_there_is_no_answer(gateway: Gateway) -> None:
-    gateway.log.answers = lambda _: Telling(400, "refused", b'{"error":{"code":"policy_violation"}}')
+    gateway.log.answers = lambda _: StageAnswer(400, "refused", b'{"error":{"code":"policy_violation"}}')
     accepted = await gateway.chat({"Prefer": "respond-async"})
 
     async def refused() -> dict[str, object]:

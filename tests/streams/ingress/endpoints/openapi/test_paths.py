@@ -12,7 +12,7 @@ from streams.pipeline.failures import ERROR_MAPPINGS, EXPIRED, IDEMPOTENCY_KEY_R
 
 @pytest.mark.parametrize("path", [*CHAT, "/v1/embeddings"])
 def test_whatever_a_stage_may_answer_is_a_status_of_the_operations(path: str) -> None:
-    told = {telling.status for telling in ERROR_MAPPINGS.values()} | {
+    told = {answer.status for answer in ERROR_MAPPINGS.values()} | {
         EXPIRED.status,
         IN_DOUBT.status,
         IDEMPOTENCY_KEY_REUSED.status,

@@ -99,7 +99,7 @@ def texts(content: object) -> str:
 
 
 def essence(messages: list[JSON]) -> list[tuple[object, ...]]:
-    """Who says what, and calls what: the instructions, and then the conversation."""
+    """Return the instructions, then each message and call with its role."""
     system = "".join(texts(message["content"]) for message in messages if message["role"] in {"system", "developer"})
     told: list[tuple[object, ...]] = [("system", system)]
     for message in messages:
