@@ -20,7 +20,7 @@ from streams.config.settings import Settings
 from streams.http import bounded_protocol
 from streams.ingress.server import bound, live
 from tests.eventually import eventually
-from tests.streams.ingress.fake_log import Telling
+from tests.streams.ingress.fake_log import StageAnswer
 from tests.streams.ingress.gateway import CHAT, Gateway
 
 BODY = orjson.dumps(CHAT)
@@ -165,7 +165,7 @@ async def test_client_that_reads_no_response_is_disconnected(
     server: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounded_protocol, "WRITE_STALL_TIMEOUT_S", 0.2)
-    server.gateway.log.answers = lambda _: Telling(body=b'{"n":"' + b"a" * 30_000_000 + b'"}')
+    server.gateway.log.answers = lambda _: StageAnswer(body=b'{"n":"' + b"a" * 30_000_000 + b'"}')
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
 
     writer.write(POST + LENGTH + b"\r\n" + BODY)
