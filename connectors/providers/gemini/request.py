@@ -32,7 +32,7 @@ def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     model = call.model.rpartition("/")[2]
     applied = CHAT.apply(call.body, model)
     contents, system = write_contents(call.body.get("messages") or [], model, applied.changes)
-    config = {**applied.passed, **_transformed(applied, model)}
+    config = {**applied.passed, **_translate_parameters(applied, model)}
     body: JsonObject = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
@@ -44,7 +44,7 @@ def write_chat(call: ProviderCall) -> tuple[JsonObject, list[Change]]:
     return body, applied.changes
 
 
-def _transformed(applied: AppliedParameters, model: str) -> JsonObject:
+def _translate_parameters(applied: AppliedParameters, model: str) -> JsonObject:
     parameters = applied.transform
     config: JsonObject = {}
     if "stop" in parameters:
@@ -73,7 +73,7 @@ def _response_format(form: Mapping[str, Any], model: str) -> JsonObject:
             named = form.get("json_schema")
             schema = named.get("schema") if isinstance(named, dict) else None
             return {"responseMimeType": "application/json", **({"responseJsonSchema": schema} if schema else {})}
-    raise _unsupported("response_format", model, "its type must be text, json_object or json_schema")
+    raise _unsupported_parameter("response_format", model, "its type must be text, json_object or json_schema")
 
 
 def _thinking(effort: object, model: str) -> JsonObject:
@@ -92,7 +92,7 @@ def _tools(applied: AppliedParameters, model: str) -> JsonObject:
             raise invalid_parameter("tool_choice", "tool_choice needs tools")
         return {}
     if "parallel_tool_calls" in applied.transform:
-        raise _unsupported("parallel_tool_calls", model, "it cannot limit the answer to one call")
+        raise _unsupported_parameter("parallel_tool_calls", model, "it cannot limit the answer to one call")
     written: JsonObject = {"tools": [{"functionDeclarations": [_declaration(tool, model) for tool in tools]}]}
     strict = any(tool["function"].get("strict") for tool in tools)
     config = _calling_config(choice if choice is not None else "auto", model, strict=strict)
@@ -107,7 +107,7 @@ def _declaration(tool: Mapping[str, Any], model: str) -> JsonObject:
     ``parametersJsonSchema`` takes JSON Schema; ``parameters`` takes only Google's subset, without $ref and $defs.
     """
     if tool.get("type") != "function":
-        raise _unsupported("tools", model, "only functions are supported")
+        raise _unsupported_parameter("tools", model, "only functions are supported")
     function = tool["function"]
     declaration: JsonObject = {"name": function["name"]}
     if function.get("description"):
@@ -128,16 +128,16 @@ def _calling_config(choice: Any, model: str, *, strict: bool) -> JsonObject:  # 
         mode = "ANY" if allowed.get("mode") == "required" else "VALIDATED"
         if isinstance(allowed.get("tools"), list) and allowed["tools"]:
             return {"mode": mode, "allowedFunctionNames": [_name(tool, model) for tool in allowed["tools"]]}
-    raise _unsupported("tool_choice", model, "it must be none, auto, required or named functions")
+    raise _unsupported_parameter("tool_choice", model, "it must be none, auto, required or named functions")
 
 
 def _name(tool: Any, model: str) -> str:  # noqa: ANN401 - as the caller wrote it
     function = tool.get("function") if isinstance(tool, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name:
-        raise _unsupported("tool_choice", model, "it must name functions")
+        raise _unsupported_parameter("tool_choice", model, "it must name functions")
     return name
 
 
-def _unsupported(param: str, model: str, reason: str) -> ProviderError:
+def _unsupported_parameter(param: str, model: str, reason: str) -> ProviderError:
     return invalid_parameter(param, f"{param} is not supported by gemini/{model}: {reason}")

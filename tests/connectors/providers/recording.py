@@ -169,7 +169,7 @@ def recordings(kind: str) -> dict[str, Recording]:
 
 
 @functools.cache
-def made(kind: str) -> HttpProvider:
+def offline_provider(kind: str) -> HttpProvider:
     """Return a provider of this kind with an unreachable address."""
     settings = {"kind": kind, "base_url": "http://127.0.0.1:1", "api_key": KEY, **kind_file(kind).settings}
     provider = make_provider("contract", parse_settings(settings))

@@ -29,7 +29,6 @@ from tests.connectors.providers.recording import (
     Recording,
     differences,
     kind_file,
-    made,
     recordings,
     settings_for,
 )
@@ -45,7 +44,7 @@ FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "error"}
 
 
 class Replays:
-    """One server that answers as recorded, and the providers that speak to it, each made once."""
+    """A server that answers as recorded, and its providers, each created once."""
 
     def __init__(self, double: Wire) -> None:
         self.double = double
@@ -197,15 +196,15 @@ def test_malformed_answer_raises_only_provider_error(kind: str, case: str) -> No
     for _ in range(200):
         body = mangled(recording.response.body, chance)
         with contextlib.suppress(ProviderError):
-            made(kind).from_response(recording.call, body, Response(200, {}, orjson.dumps(body)))
+            offline_provider(kind).from_response(recording.call, body, Response(200, {}, orjson.dumps(body)))
 
 
 # --- any request at all
 
 
-def written(kind: str, operation: Operation, body: JsonObject) -> ProviderRequest | ProviderError:
+def translate(kind: str, operation: Operation, body: JsonObject) -> ProviderRequest | ProviderError:
     try:
-        return made(kind).to_request(ProviderCall("r1", operation, "some-model", body, timeout_s=5.0))
+        return offline_provider(kind).to_request(ProviderCall("r1", operation, "some-model", body, timeout_s=5.0))
     except ProviderError as error:
         return error
 
@@ -229,11 +228,11 @@ def top(param: str) -> str:
 @given(body=chat_bodies())
 @settings(max_examples=60, deadline=None)
 def test_any_chat_is_translated_or_its_parameter_refused(kind: str, body: JsonObject) -> None:
-    keep_the_promise(written(kind, "chat", body), body)
+    keep_the_promise(translate(kind, "chat", body), body)
 
 
 @pytest.mark.parametrize("kind", SPOKEN)
 @given(body=embeddings_bodies())
 @settings(max_examples=30, deadline=None)
 def test_any_embeddings_are_translated_or_their_parameter_refused(kind: str, body: JsonObject) -> None:
-    keep_the_promise(written(kind, "embeddings", body), body)
+    keep_the_promise(translate(kind, "embeddings", body), body)

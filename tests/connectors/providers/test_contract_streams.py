@@ -11,16 +11,16 @@ import pytest
 from connectors.providers.provider import ProviderError
 from connectors.providers.wire.chunk_assembly import ChunkAssembler
 from schemas.json_types import JsonObject
-from tests.connectors.providers.recording import RECORDED, Recording, differences, made, recordings
+from tests.connectors.providers.recording import RECORDED, Recording, differences, offline_provider, recordings
 
 STREAMS = [(kind, case) for kind, case in RECORDED if recordings(kind)[case].stream]
 ENDING = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].answer is not None]
 FAILING = [(kind, case) for kind, case in STREAMS if recordings(kind)[case].error is not None]
 
 
-def decoded(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[JsonObject], bool]:
+def decode(kind: str, recording: Recording, pieces: Sequence[bytes]) -> tuple[list[JsonObject], bool]:
     """The chunks, and whether the stream was read to its end."""
-    decoder, chunks = made(kind).stream_decoder(recording.call), list[JsonObject]()
+    decoder, chunks = offline_provider(kind).stream_decoder(recording.call), list[JsonObject]()
     try:
         for piece in pieces:
             chunks += decoder.feed(piece)
@@ -56,8 +56,8 @@ def test_stream_result_does_not_depend_on_the_cuts(kind: str, case: str) -> None
     data = content(recording)
     cuts = [bytewise(data), *(cut(data, chance.choices(range(len(data)), k=5)) for _ in range(10))]
 
-    whole, ended = decoded(kind, recording, [data])
-    readings = [decoded(kind, recording, pieces) for pieces in cuts]
+    whole, ended = decode(kind, recording, [data])
+    readings = [decode(kind, recording, pieces) for pieces in cuts]
 
     assert ended
     assert all(end for _, end in readings)
@@ -69,8 +69,8 @@ def test_failing_stream_yields_the_chunks_before_the_error(kind: str, case: str)
     recording = recordings(kind)[case]
     data = content(recording)
 
-    chunks, ended = decoded(kind, recording, bytewise(data))
-    _, ended_at_once = decoded(kind, recording, [data])
+    chunks, ended = decode(kind, recording, bytewise(data))
+    _, ended_at_once = decode(kind, recording, [data])
 
     assert not ended
     assert not ended_at_once
@@ -84,7 +84,7 @@ def test_truncated_stream_is_an_error(kind: str, case: str) -> None:
     last = range(max(len(data) - 150, 0), len(data))  # at the end marker
 
     for end in {*last, *chance.choices(range(len(data)), k=100)}:
-        chunks, ended = decoded(kind, recording, [data[:end]])
+        chunks, ended = decode(kind, recording, [data[:end]])
 
         assembly = ChunkAssembler()
         for chunk in chunks:
@@ -102,4 +102,4 @@ def test_garbled_stream_raises_only_provider_error(kind: str, case: str) -> None
         for at in chance.choices(range(len(data)), k=chance.randint(1, 4)):
             garbled[at] = chance.randrange(256)
 
-        decoded(kind, recording, cut(bytes(garbled), chance.choices(range(len(data)), k=3)))
+        decode(kind, recording, cut(bytes(garbled), chance.choices(range(len(data)), k=3)))

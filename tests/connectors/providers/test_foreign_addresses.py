@@ -22,7 +22,7 @@ from schemas.json_types import JsonObject
 from schemas.openai import bodies as openai
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
 from streams.ingress.translators.responses.translator import ResponsesTranslator
-from tests.connectors.providers.recording import SPOKEN, Recording, made, recordings, settings_for
+from tests.connectors.providers.recording import SPOKEN, Recording, offline_provider, recordings, settings_for
 from tests.connectors.wire_double import wire
 
 SECRET = b"what only this machine may read"
@@ -83,7 +83,7 @@ def forbidden(*_: object, **__: object) -> NoReturn:
 
 @pytest.mark.parametrize("kind", SPOKEN)
 def test_request_is_translated_without_socket_or_file(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider = made(kind)
+    provider = offline_provider(kind)
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)

@@ -11,7 +11,7 @@ HI: JsonObject = {"role": "user", "content": "hi"}
 CACHED = {"type": "ephemeral"}
 
 
-def told(*messages: JsonObject) -> tuple[JsonObject, list[str]]:
+def translate(*messages: JsonObject) -> tuple[JsonObject, list[str]]:
     changes: list[Change] = []
     return write_messages(messages, changes), [change.detail for change in changes[1:]]
 
@@ -22,14 +22,14 @@ def calling(arguments: str) -> JsonObject:
 
 
 def test_instructions_are_moved_to_system_and_recorded() -> None:
-    wire, changes = told({"role": "system", "content": "One."}, HI, {"role": "developer", "content": "Two."})
+    wire, changes = translate({"role": "system", "content": "One."}, HI, {"role": "developer", "content": "Two."})
 
     assert wire["system"] == [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]
     assert changes == ["later instructions moved to system"]
 
 
 def test_blank_texts_are_dropped() -> None:
-    wire, _ = told({"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "hi"}]})
+    wire, _ = translate({"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "hi"}]})
 
     assert wire["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
 
@@ -37,7 +37,7 @@ def test_blank_texts_are_dropped() -> None:
 def test_cache_control_of_a_message_is_on_its_last_block() -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
 
-    wire, _ = told({"role": "user", "content": parts, "cache_control": CACHED})
+    wire, _ = translate({"role": "user", "content": parts, "cache_control": CACHED})
 
     assert [block.get("cache_control") for block in wire["messages"][0]["content"]] == [None, CACHED]
 
@@ -45,20 +45,22 @@ def test_cache_control_of_a_message_is_on_its_last_block() -> None:
 def test_failed_tool_result_is_marked() -> None:
     extra = {"anthropic": {"is_error": True}}
 
-    wire, _ = told(HI, calling("{}"), {"role": "tool", "tool_call_id": "t1", "content": "no", "extra_content": extra})
+    wire, _ = translate(
+        HI, calling("{}"), {"role": "tool", "tool_call_id": "t1", "content": "no", "extra_content": extra}
+    )
 
     assert wire["messages"][-1]["content"][0]["is_error"] is True
 
 
 def test_names_and_unsigned_reasoning_are_dropped_and_recorded() -> None:
-    _, changes = told({**HI, "name": "ann"}, {"role": "assistant", "content": "ho", "reasoning_content": "Hm."})
+    _, changes = translate({**HI, "name": "ann"}, {"role": "assistant", "content": "ho", "reasoning_content": "Hm."})
 
     assert changes == ["names of participants", "reasoning without Anthropic's signature"]
 
 
 @pytest.mark.parametrize("extra", [None, "x", {"anthropic": []}, {"anthropic": {"thinking_blocks": ["x", {}]}}])
 def test_other_extra_content_is_ignored(extra: object) -> None:
-    wire, _ = told(HI, {"role": "assistant", "content": "ho", "extra_content": extra})
+    wire, _ = translate(HI, {"role": "assistant", "content": "ho", "extra_content": extra})
 
     assert wire["messages"][1]["content"] == [{"type": "text", "text": "ho"}]
 
@@ -87,13 +89,13 @@ def test_foreign_id_is_replaced_deterministically() -> None:
 )
 def test_unsupported_message_is_refused_by_index(message: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        told(HI, message)
+        translate(HI, message)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
 def test_instructions_alone_are_refused() -> None:
     with pytest.raises(ProviderError) as caught:
-        told({"role": "system", "content": "One."})
+        translate({"role": "system", "content": "One."})
 
     assert caught.value.param == "messages"

@@ -16,27 +16,27 @@ from tests.connectors.providers.requests import chat_bodies
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
-def written(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JsonObject, list[Change]]:
+def translate(model: str = "claude-sonnet-4-5", **more: Any) -> tuple[JsonObject, list[Change]]:
     body = {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}
     return write_request(ProviderCall("r1", "chat", model, body, 5.0), 8192, "2023-06-01")
 
 
 def test_max_completion_tokens_precedes_max_tokens() -> None:
-    wire, _ = written(max_tokens=5, max_completion_tokens=7)
+    wire, _ = translate(max_tokens=5, max_completion_tokens=7)
 
     assert wire["max_tokens"] == 7
 
 
 def test_default_limit_is_recorded() -> None:
-    wire, changes = written()
+    wire, changes = translate()
 
     assert wire["max_tokens"] == 8192
     assert changes[0] == Change(param="max_tokens", action="transformed", detail="8192 by default")
 
 
 def test_user_is_sent_as_a_stable_digest() -> None:
-    by_user, _ = written(user="ann@example.org")
-    by_identifier, _ = written(user="else", safety_identifier="ann@example.org")
+    by_user, _ = translate(user="ann@example.org")
+    by_identifier, _ = translate(user="else", safety_identifier="ann@example.org")
 
     assert by_user["metadata"] == by_identifier["metadata"]
     assert "ann" not in str(by_user)
@@ -45,16 +45,16 @@ def test_user_is_sent_as_a_stable_digest() -> None:
 @pytest.mark.parametrize("stop", ["", " ", ["END", "\n"]])
 def test_blank_stop_is_refused(stop: object) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(stop=stop)
+        translate(stop=stop)
 
     assert caught.value.param == "stop"
 
 
 def test_temperature_with_top_p_is_refused_by_newer_models() -> None:
-    wire, _ = written("claude-sonnet-4-20250514", temperature=0.5, top_p=0.9)
+    wire, _ = translate("claude-sonnet-4-20250514", temperature=0.5, top_p=0.9)
 
     with pytest.raises(ProviderError) as caught:
-        written("claude-sonnet-4-5", temperature=0.5, top_p=0.9)
+        translate("claude-sonnet-4-5", temperature=0.5, top_p=0.9)
 
     assert (wire["temperature"], wire["top_p"]) == (0.5, 0.9)
     assert caught.value.param == "top_p"
@@ -64,7 +64,7 @@ def test_answer_tool_with_thinking_budget_is_refused() -> None:
     model = "claude-sonnet-4-20250514"
 
     with pytest.raises(ProviderError) as caught:
-        written(model, response_format={"type": "json_object"}, reasoning_effort="low")
+        translate(model, response_format={"type": "json_object"}, reasoning_effort="low")
 
     assert caught.value.param == "reasoning_effort"
 
@@ -77,7 +77,7 @@ def test_thinking_is_dropped_after_tool_calls_without_thinking() -> None:
         {"role": "tool", "tool_call_id": "t1", "content": "1"},
     ]
 
-    wire, changes = written(messages=turns, tools=[TOOL], reasoning_effort="low")
+    wire, changes = translate(messages=turns, tools=[TOOL], reasoning_effort="low")
 
     assert "thinking" not in wire
     assert changes[-1].param == "reasoning_effort"
@@ -85,7 +85,7 @@ def test_thinking_is_dropped_after_tool_calls_without_thinking() -> None:
 
 
 def test_anthropics_own_parameters_are_passed() -> None:
-    wire, _ = written(thinking={"type": "adaptive"}, output_config={"effort": "low"}, top_k=3)
+    wire, _ = translate(thinking={"type": "adaptive"}, output_config={"effort": "low"}, top_k=3)
 
     assert (wire["thinking"], wire["output_config"]) == ({"type": "adaptive"}, {"effort": "low"})
 

@@ -15,14 +15,14 @@ WANTED = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
 
 
-def written(model: str, wanted: JsonObject, **wire: Any) -> JsonObject:
+def translate(model: str, wanted: JsonObject, **wire: Any) -> JsonObject:
     wire["model"] = model
     write_format(wire, {"response_format": wanted}, traits_of(model), [])
     return wire
 
 
 def test_json_schema_is_sent_to_models_that_support_it() -> None:
-    wire = written(NEW, WANTED, tools=[TOOL])
+    wire = translate(NEW, WANTED, tools=[TOOL])
 
     assert wire["output_config"]["format"]["schema"] == {**SCHEMA, "additionalProperties": False}
     assert wire["tools"] == [TOOL]
@@ -38,7 +38,7 @@ def test_json_schema_is_sent_to_models_that_support_it() -> None:
     ],
 )
 def test_answer_tool_is_added_to_the_callers_tools(choice: JsonObject, expected: JsonObject) -> None:
-    wire = written(OLD, WANTED, tools=[TOOL], tool_choice=choice)
+    wire = translate(OLD, WANTED, tools=[TOOL], tool_choice=choice)
 
     assert [tool["name"] for tool in wire["tools"]] == ["f", ANSWER_TOOL]
     assert wire["tool_choice"] == expected
@@ -54,14 +54,14 @@ def test_answer_tool_is_added_to_the_callers_tools(choice: JsonObject, expected:
 )
 def test_unsupported_format_is_refused(model: str, wanted: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(model, wanted)
+        translate(model, wanted)
 
     assert caught.value.param == param
 
 
 def test_caller_tool_named_like_the_answer_tool_is_refused() -> None:
     with pytest.raises(ProviderError) as caught:
-        written(OLD, WANTED, tools=[{**TOOL, "name": ANSWER_TOOL}])
+        translate(OLD, WANTED, tools=[{**TOOL, "name": ANSWER_TOOL}])
 
     assert caught.value.param == "tools"
 

@@ -8,7 +8,7 @@ from connectors.providers.provider import ProviderError
 from schemas.json_types import JsonObject
 
 
-def written(model: str, effort: str, max_tokens: int = 10_000) -> JsonObject:
+def translate(model: str, effort: str, max_tokens: int = 10_000) -> JsonObject:
     wire: JsonObject = {"model": model, "max_tokens": max_tokens, "messages": []}
     write_thinking(wire, {"reasoning_effort": effort}, traits_of(model), [])
     return {name: wire[name] for name in ("thinking", "output_config") if name in wire}
@@ -33,7 +33,7 @@ def written(model: str, effort: str, max_tokens: int = 10_000) -> JsonObject:
     ],
 )
 def test_effort_is_translated_for_each_generation(model: str, effort: str, expected: JsonObject) -> None:
-    assert written(model, effort) == expected
+    assert translate(model, effort) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_effort_is_translated_for_each_generation(model: str, effort: str, expec
 )
 def test_unsupported_effort_is_refused(model: str, effort: str, max_tokens: int) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(model, effort, max_tokens)
+        translate(model, effort, max_tokens)
 
     assert caught.value.param == "reasoning_effort"
 
 
 @pytest.mark.parametrize("max_tokens", [1025, 1026, 2000, 10**9])
 def test_budget_is_below_max_tokens(max_tokens: int) -> None:
-    budget = written("claude-sonnet-4-5", "max", max_tokens)["thinking"]["budget_tokens"]
+    budget = translate("claude-sonnet-4-5", "max", max_tokens)["thinking"]["budget_tokens"]
 
     assert 1024 <= budget < max_tokens

@@ -13,7 +13,7 @@ from schemas.json_types import JsonObject
 TOOL: JsonObject = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
-def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JsonObject, list[Change]]:
+def translate(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JsonObject, list[Change]]:
     wire: JsonObject = {"model": model}
     changes: list[Change] = []
     write_tools(wire, asked, traits_of(model), changes)
@@ -34,13 +34,13 @@ def written(model: str = "claude-sonnet-4-5", **asked: Any) -> tuple[JsonObject,
     ],
 )
 def test_tool_choice_is_translated(asked: JsonObject, choice: JsonObject | None) -> None:
-    wire, _ = written(tools=[TOOL], **asked)
+    wire, _ = translate(tools=[TOOL], **asked)
 
     assert wire.get("tool_choice") == choice
 
 
 def test_tool_choice_without_tools_is_dropped_and_recorded() -> None:
-    wire, changes = written(tools=[], tool_choice="auto")
+    wire, changes = translate(tools=[], tool_choice="auto")
 
     assert "tool_choice" not in wire
     assert [(change.param, change.action) for change in changes] == [("tool_choice", "dropped")]
@@ -49,8 +49,8 @@ def test_tool_choice_without_tools_is_dropped_and_recorded() -> None:
 def test_strict_is_sent_to_models_that_support_it() -> None:
     strict = {"type": "function", "function": {"name": "f", "strict": True}}
 
-    newer, _ = written(tools=[strict])
-    older, changes = written("claude-sonnet-4-20250514", tools=[strict])
+    newer, _ = translate(tools=[strict])
+    older, changes = translate("claude-sonnet-4-20250514", tools=[strict])
 
     assert newer["tools"] == [{"name": "f", "input_schema": {"type": "object"}, "strict": True}]
     assert older["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
@@ -58,7 +58,7 @@ def test_strict_is_sent_to_models_that_support_it() -> None:
 
 
 def test_cache_control_is_passed() -> None:
-    wire, _ = written(tools=[{**TOOL, "cache_control": {"type": "ephemeral"}}])
+    wire, _ = translate(tools=[{**TOOL, "cache_control": {"type": "ephemeral"}}])
 
     assert wire["tools"][0]["cache_control"] == {"type": "ephemeral"}
 
@@ -73,6 +73,6 @@ def test_cache_control_is_passed() -> None:
 )
 def test_unsupported_parameter_is_refused_by_name(model: str, asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(model, **asked)
+        translate(model, **asked)
 
     assert caught.value.param == param

@@ -15,7 +15,7 @@ from tests.connectors.providers.event_frames import frame, raw_frame, text_heade
 FRAMES = st.lists(st.builds(Frame, st.dictionaries(st.text(max_size=9), st.text(max_size=9)), st.binary(max_size=40)))
 
 
-def written(frames: list[Frame]) -> bytes:
+def write_frames(frames: list[Frame]) -> bytes:
     return b"".join(frame(each.headers, each.payload) for each in frames)
 
 
@@ -44,7 +44,7 @@ def failure(data: bytes) -> ProviderError:
 
 @given(frames=FRAMES, cuts=st.lists(st.integers(0, 500)))
 def test_frames_do_not_depend_on_the_cuts(frames: list[Frame], cuts: list[int]) -> None:
-    data, reader, read = written(frames), FrameReader(), list[Frame]()
+    data, reader, read = write_frames(frames), FrameReader(), list[Frame]()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
 
     for start, end in itertools.pairwise(edges):
@@ -56,7 +56,7 @@ def test_frames_do_not_depend_on_the_cuts(frames: list[Frame], cuts: list[int]) 
 
 @given(frames=FRAMES.filter(len), data=st.data())
 def test_any_flipped_bit_is_detected(frames: list[Frame], data: st.DataObject) -> None:
-    bits = bytearray(written(frames))
+    bits = bytearray(write_frames(frames))
     at = data.draw(st.integers(0, len(bits) * 8 - 1))
     bits[at // 8] ^= 1 << at % 8
     reader, read = FrameReader(), list[Frame]()
@@ -69,7 +69,7 @@ def test_any_flipped_bit_is_detected(frames: list[Frame], data: st.DataObject) -
 
 @given(frames=FRAMES.filter(len), data=st.data())
 def test_stream_that_ends_within_a_frame_is_an_error(frames: list[Frame], data: st.DataObject) -> None:
-    whole = written(frames)
+    whole = write_frames(frames)
     last = len(frame(frames[-1].headers, frames[-1].payload))
     reader = FrameReader()
     list(reader.feed(whole[: len(whole) - data.draw(st.integers(1, last - 1))]))

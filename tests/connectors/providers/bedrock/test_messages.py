@@ -12,11 +12,11 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments
 PDF = "data:application/pdf;base64,JVBERi0="
 
 
-def said(*messages: JsonObject) -> list[JsonObject]:
+def translate(*messages: JsonObject) -> list[JsonObject]:
     return ConverseMessages([HI, *messages], CLAUDE).messages
 
 
-def refused(*messages: JsonObject) -> ProviderError:
+def translation_error(*messages: JsonObject) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
         ConverseMessages(messages, CLAUDE)
     assert caught.value.error_type == "invalid_request"
@@ -24,7 +24,7 @@ def refused(*messages: JsonObject) -> ProviderError:
 
 
 def test_consecutive_messages_of_a_role_are_one_turn() -> None:
-    assert said({"role": "user", "content": "there"}) == [
+    assert translate({"role": "user", "content": "there"}) == [
         {"role": "user", "content": [{"text": "hi"}, {"text": "there"}]}
     ]
 
@@ -33,7 +33,7 @@ def test_tool_results_of_a_turn_are_one_message() -> None:
     calls = [CALL, {**CALL, "id": "call_2"}]
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in calls]
 
-    turns = said({"role": "assistant", "content": None, "tool_calls": calls}, *results)
+    turns = translate({"role": "assistant", "content": None, "tool_calls": calls}, *results)
 
     assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
     assert [part["toolResult"]["toolUseId"] for part in turns[2]["content"]] == ["call_1", "call_2"]
@@ -70,7 +70,7 @@ def test_later_system_message_is_moved_and_recorded() -> None:
 def test_document_is_sent_as_bytes_with_a_valid_name() -> None:
     part = {"type": "file", "file": {"file_data": PDF, "filename": "my  report_1.pdf"}}
 
-    (turn,) = said({"role": "user", "content": [part]})
+    (turn,) = translate({"role": "user", "content": [part]})
 
     document = {"format": "pdf", "name": "my report 1 pdf", "source": {"bytes": "JVBERi0="}}
     assert turn["content"][1] == {"document": document}
@@ -80,7 +80,7 @@ def test_reasoning_precedes_text() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
     extra = {"anthropic": {"thinking_blocks": [thought]}}
 
-    turns = said({"role": "assistant", "content": "Hello!", "extra_content": extra})
+    turns = translate({"role": "assistant", "content": "Hello!", "extra_content": extra})
 
     sent = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}}
     assert turns[1]["content"] == [sent, {"text": "Hello!"}]
@@ -90,7 +90,7 @@ def test_failed_tool_result_is_marked() -> None:
     extra = {"anthropic": {"is_error": True}}
     failed = {"role": "tool", "tool_call_id": "call_1", "content": "no", "extra_content": extra}
 
-    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, failed)
+    turns = translate({"role": "assistant", "content": None, "tool_calls": [CALL]}, failed)
 
     assert turns[2]["content"][0]["toolResult"]["status"] == "error"
 
@@ -119,7 +119,7 @@ def test_cache_point_follows_a_tool_result() -> None:
     part = {"type": "text", "text": "42", "cache_control": {"type": "ephemeral"}}
     result = {"role": "tool", "tool_call_id": "call_1", "content": [part], "cache_control": {"type": "ephemeral"}}
 
-    turns = said({"role": "assistant", "content": None, "tool_calls": [CALL]}, result)
+    turns = translate({"role": "assistant", "content": None, "tool_calls": [CALL]}, result)
 
     assert turns[2]["content"][0]["toolResult"]["content"] == [{"text": "42"}]
     assert turns[2]["content"][1] == {"cachePoint": {"type": "default"}}
@@ -147,7 +147,7 @@ def test_blank_text_is_dropped_and_recorded() -> None:
 def test_urls_are_refused() -> None:
     image = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
 
-    error = refused({"role": "user", "content": [image]})
+    error = translation_error({"role": "user", "content": [image]})
 
     assert error.param == "messages[0].content[0]"
     assert "169" not in error.message
@@ -182,9 +182,9 @@ def test_urls_are_refused() -> None:
     ],
 )
 def test_unsupported_content_is_refused_by_name(message: JsonObject, param: str) -> None:
-    assert refused(HI, message).param == param
+    assert translation_error(HI, message).param == param
 
 
 def test_conversation_must_begin_with_the_user() -> None:
-    assert refused({"role": "assistant", "content": "hi"}).param == "messages"
-    assert refused({"role": "system", "content": "hi"}).param == "messages"
+    assert translation_error({"role": "assistant", "content": "hi"}).param == "messages"
+    assert translation_error({"role": "system", "content": "hi"}).param == "messages"

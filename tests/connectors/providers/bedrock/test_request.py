@@ -17,7 +17,7 @@ MODELS = [SONNET_4_5, "us.anthropic.claude-opus-5", "us.amazon.nova-2-lite-v1:0"
 HI: JsonObject = {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def written(model: str = SONNET_4_5, **asked: Any) -> tuple[JsonObject, list[tuple[str, str]]]:
+def translate(model: str = SONNET_4_5, **asked: Any) -> tuple[JsonObject, list[tuple[str, str]]]:
     body, changes = write_chat(ProviderCall("r1", "chat", model, {**HI, **asked}, 5.0))
     return body, [(change.param, change.action) for change in changes]
 
@@ -48,11 +48,11 @@ def test_any_chat_is_translated_or_refused_for_every_family(model: str, body: Js
 
 
 def test_empty_parts_are_not_sent() -> None:
-    assert written() == ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, [])
+    assert translate() == ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, [])
 
 
 def test_callers_model_fields_take_precedence() -> None:
-    body, _ = written(top_k=5, additionalModelRequestFields={"top_k": 7, "anthropic_beta": ["x"]})
+    body, _ = translate(top_k=5, additionalModelRequestFields={"top_k": 7, "anthropic_beta": ["x"]})
 
     assert body["additionalModelRequestFields"] == {"top_k": 7, "anthropic_beta": ["x"]}
 
@@ -60,32 +60,32 @@ def test_callers_model_fields_take_precedence() -> None:
 @pytest.mark.parametrize("fields", [5, "x", [1]])
 def test_model_fields_must_be_an_object(fields: object) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(additionalModelRequestFields=fields)
+        translate(additionalModelRequestFields=fields)
 
     assert caught.value.param == "additionalModelRequestFields"
 
 
 def test_unsupported_effort_is_dropped_and_recorded() -> None:
-    body, changes = written(MODELS[3], reasoning_effort="high")
+    body, changes = translate(MODELS[3], reasoning_effort="high")
 
     assert set(body) == {"messages"}
     assert changes == [("reasoning_effort", "dropped")]
 
 
 def test_labels_are_sent_all_or_none() -> None:
-    assert written(metadata={"team": "a"})[0]["requestMetadata"] == {"team": "a"}
-    body, changes = written(metadata={"team": "a", "who": "ä"})
+    assert translate(metadata={"team": "a"})[0]["requestMetadata"] == {"team": "a"}
+    body, changes = translate(metadata={"team": "a", "who": "ä"})
     assert "requestMetadata" not in body
     assert changes == [("metadata", "dropped")]
 
 
 def test_known_service_tier_is_sent() -> None:
-    assert written(service_tier="flex")[0]["serviceTier"] == {"type": "flex"}
-    assert written(service_tier="scale")[1] == [("service_tier", "dropped")]
+    assert translate(service_tier="flex")[0]["serviceTier"] == {"type": "flex"}
+    assert translate(service_tier="scale")[1] == [("service_tier", "dropped")]
 
 
 def test_empty_stop_is_refused() -> None:
     with pytest.raises(ProviderError) as caught:
-        written(stop=["a", ""])
+        translate(stop=["a", ""])
 
     assert caught.value.param == "stop"

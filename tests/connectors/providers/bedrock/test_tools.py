@@ -17,7 +17,7 @@ SPEC = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object", "pr
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
 
 
-def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) -> ConverseTools:
+def translate(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) -> ConverseTools:
     return ConverseTools(model, CHAT.apply(asked, model), uses_tools=uses_tools)
 
 
@@ -30,11 +30,11 @@ def written(model: str = SONNET_4_5, *, uses_tools: bool = False, **asked: Any) 
     ],
 )
 def test_tool_choice_is_translated(choice: object, expected: JsonObject) -> None:
-    assert written(tools=[TOOL], tool_choice=choice).config == {"tools": [SPEC], "toolChoice": expected}
+    assert translate(tools=[TOOL], tool_choice=choice).config == {"tools": [SPEC], "toolChoice": expected}
 
 
 def test_tool_choice_none_sends_no_tools() -> None:
-    assert written(tools=[TOOL], tool_choice="none").config == {}
+    assert translate(tools=[TOOL], tool_choice="none").config == {}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_tool_choice_none_sends_no_tools() -> None:
 )
 def test_unsupported_parameter_is_refused_by_name(asked: JsonObject, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(**asked)
+        translate(**asked)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
@@ -64,21 +64,21 @@ def test_unsupported_parameter_is_refused_by_name(asked: JsonObject, param: str)
 def test_strict_is_sent_or_dropped_and_recorded() -> None:
     strict = {"type": "function", "function": {"name": "f", "strict": True}}
 
-    assert written(tools=[strict]).config["tools"][0]["toolSpec"]["strict"] is True
+    assert translate(tools=[strict]).config["tools"][0]["toolSpec"]["strict"] is True
     applied = CHAT.apply({"tools": [strict]}, NOVA)
     assert "strict" not in ConverseTools(NOVA, applied, uses_tools=False).config["tools"][0]["toolSpec"]
     assert [change.action for change in applied.changes] == ["dropped", "transformed"]
 
 
 def test_json_object_is_an_answer_tool_for_any_object() -> None:
-    config = written(response_format={"type": "json_object"}).config
+    config = translate(response_format={"type": "json_object"}).config
 
     assert config["toolChoice"] == {"tool": {"name": ANSWER_TOOL}}
     assert config["tools"][0]["toolSpec"]["inputSchema"] == {"json": {"type": "object"}}
 
 
 def test_text_format_is_not_sent() -> None:
-    tools = written(response_format={"type": "text"})
+    tools = translate(response_format={"type": "text"})
 
     assert (tools.config, tools.output) == ({}, {})
 

@@ -17,7 +17,7 @@ FUNCTION: JsonObject = {"name": "f", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": FUNCTION}
 
 
-def written(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
+def translate(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
     return write_chat(ProviderCall("r1", "chat", model, {"messages": HI, **body}, 5.0))[0]
 
 
@@ -39,7 +39,7 @@ def written(body: JsonObject, model: str = "gemini-2.5-flash") -> JsonObject:
 def test_tool_choice_is_translated_to_a_mode(choice: Any, strict: bool, config: JsonObject) -> None:
     tool = {"type": "function", "function": {**FUNCTION, "strict": strict}}
 
-    body = written({"tools": [tool], "tool_choice": choice})
+    body = translate({"tools": [tool], "tool_choice": choice})
 
     assert body["toolConfig"]["functionCallingConfig"] == config
 
@@ -56,11 +56,11 @@ def test_tool_choice_is_translated_to_a_mode(choice: Any, strict: bool, config: 
     ],
 )
 def test_effort_is_a_budget_or_a_level_by_model(model: str, effort: str, config: JsonObject) -> None:
-    assert written({"reasoning_effort": effort}, model)["generationConfig"]["thinkingConfig"] == config
+    assert translate({"reasoning_effort": effort}, model)["generationConfig"]["thinkingConfig"] == config
 
 
 def test_effort_none_is_accepted_without_thinking() -> None:
-    assert "generationConfig" not in written({"reasoning_effort": "none"}, "gemini-2.0-flash")
+    assert "generationConfig" not in translate({"reasoning_effort": "none"}, "gemini-2.0-flash")
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_effort_none_is_accepted_without_thinking() -> None:
 )
 def test_unsupported_parameter_is_refused_by_name(body: JsonObject, model: str, param: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        written(body, model)
+        translate(body, model)
 
     assert (caught.value.error_type, caught.value.param) == ("invalid_request", param)
 
 
 def translated(body: JsonObject, model: str) -> JsonObject | ProviderError:
     try:
-        return written(body, model)
+        return translate(body, model)
     except ProviderError as error:
         return error
 

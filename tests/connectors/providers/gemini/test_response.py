@@ -15,13 +15,13 @@ from schemas.json_types import JsonObject
 CALL = ProviderCall("r1", "chat", "gemini-2.5-flash", {"messages": [{"role": "user", "content": "hi"}]}, 5.0)
 
 
-def answered(*candidates: JsonObject, **more: Any) -> ProviderAnswer:
+def read_candidates(*candidates: JsonObject, **more: Any) -> ProviderAnswer:
     return read_completion(CALL, {"candidates": list(candidates), **more})
 
 
 @pytest.mark.parametrize(("native", "reason"), [*FINISH_REASONS.items(), ("A_NEW_WORD", "error")])
 def test_finish_reason_is_translated_and_kept(native: str, reason: str) -> None:
-    answer = answered({"finishReason": native})
+    answer = read_candidates({"finishReason": native})
 
     assert answer.body["choices"][0]["finish_reason"] == reason
     assert answer.body["choices"][0]["native_finish_reason"] == native
@@ -31,7 +31,7 @@ def test_finish_reason_is_translated_and_kept(native: str, reason: str) -> None:
 def test_truncated_tool_call_has_reason_length() -> None:
     part = {"functionCall": {"name": "f", "args": {}}}
 
-    answer = answered({"content": {"parts": [part]}, "finishReason": "MAX_TOKENS"})
+    answer = read_candidates({"content": {"parts": [part]}, "finishReason": "MAX_TOKENS"})
 
     assert answer.body["choices"][0]["finish_reason"] == "length"
 
@@ -41,7 +41,7 @@ def test_call_without_id_gets_a_unique_stable_id() -> None:
     candidates = [{"index": index, "content": {"parts": parts}, "finishReason": "STOP"} for index in (0, 1)]
 
     def ids(response_id: str) -> list[str]:
-        body = answered(*candidates, responseId=response_id).body
+        body = read_candidates(*candidates, responseId=response_id).body
         return [call["id"] for choice in body["choices"] for call in choice["message"]["tool_calls"]]
 
     assert len(set(ids("a") + ids("b"))) == 8
