@@ -29,6 +29,7 @@ from tests.connectors.providers.recording import (
     Recording,
     differences,
     kind_file,
+    offline_provider,
     recordings,
     settings_for,
 )
