@@ -1,9 +1,9 @@
-"""The parts of the gateway, by name."""
+"""Names of the stages."""
 
 from __future__ import annotations
 
 STAGES = ("filter", "route", "call", "reply", "audit")
-"""The stages in the order in which data meets them."""
+"""Stages in the order of the data flow."""
 
 RUNNABLE = ("ingress", *STAGES)
-"""What `sluice run` takes."""
+"""Arguments of `sluice run`."""

@@ -1,4 +1,4 @@
-"""The map of the log: every topic, what stands on it, and how long Kafka keeps it."""
+"""Topics of the log, with their events, partitions and retention."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""The largest record on any topic. 2,048 vectors of 3,072 numbers, the most that anybody gives at once, are 34 MB."""
+"""Largest record on any topic. The largest known answer, 2,048 vectors of 3,072 numbers, has 34 MB."""
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
-"""The largest body of a request, and so the ceiling of every body limit."""
+"""Largest body of a request, and so the upper bound of every body limit."""
 MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES - 2 * MAX_REQUEST_BYTES
-"""The largest answer. A record holds it beside the question, or beside what was sent, which may be longer than that."""
+"""Largest answer. A record contains it together with the request's body or the body sent, which may be longer."""
 
 MAX_NAME_LENGTH = 249
-"""Of a topic's name, by Kafka."""
+"""Kafka's limit for the length of a topic name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as the broker shall hold it."""
+    """Topic with its desired configuration."""
 
     name: str
     events: tuple[type[Event], ...]
@@ -49,13 +49,13 @@ class Topic:
 
     @property
     def dead_letters(self) -> str:
-        """Where what can't be processed goes, untouched. Spring's name for it."""
+        """Name of the topic for records that cannot be processed, in Spring's convention. They are kept unchanged."""
         return f"{self.name}-dlt"
 
 
 @dataclass(frozen=True, slots=True)
 class LaneTopics:
-    """The topics that the requests of one lane take, from the door to the call. What comes after is everybody's."""
+    """Topics of one lane, from the ingress to the call stage. All later topics are shared by the lanes."""
 
     requests: Topic
     admitted: Topic
@@ -65,15 +65,15 @@ class LaneTopics:
 RetentionKey = Literal[
     "requests", "admitted", "routed", "attempts", "outcomes", "replies", "feedback", "health", "dead_letters"
 ]
-"""What an operator may say of how long Kafka keeps it. The configuration that was in force is kept for good."""
+"""Topics whose retention can be configured. The configuration topic is compacted and kept forever."""
 
 
 class Topics:
     """All topics under one prefix.
 
-    ``partitions`` is the same for every topic of the pipeline, since a request keeps its partition from stage to stage.
-    ``tenants`` each own a request topic, guarded by the broker's ACLs. None may be named ``batch``: that is a lane.
-    ``retention_hours`` says for some how long Kafka keeps them, in place of what stands here.
+    ``partitions`` is the same for every topic of the pipeline, because a request keeps its partition in all stages.
+    Each of ``tenants`` owns a request topic, protected by the broker's ACLs. None may be named ``batch``, a lane.
+    ``retention_hours`` replaces the default retention of some topics.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class Topics:
         tenants: tuple[str, ...] = (),
         retention_hours: Mapping[RetentionKey, int] = MappingProxyType({}),
     ) -> None:
-        hours = {str(name): each for name, each in retention_hours.items()}
+        hours = {str(name): value for name, value in retention_hours.items()}
 
         def topic(name: str, events: tuple[type[Event], ...], retention: int) -> Topic:
-            kept = hours.get(name.partition(".")[0])
-            return Topic(prefix + name, events, kept * HOUR if kept else retention, partitions)
+            configured = hours.get(name.partition(".")[0])
+            return Topic(prefix + name, events, configured * HOUR if configured else retention, partitions)
 
-        def way(lane: str) -> LaneTopics:
+        def lane_topics(lane: str) -> LaneTopics:
             return LaneTopics(
                 topic(f"requests.{lane}v1", (RequestReceived,), 6 * HOUR),
                 topic(f"admitted.{lane}v1", (RequestAdmitted,), 3 * DAY),
@@ -97,8 +97,8 @@ class Topics:
             )
 
         self.prefix = prefix
-        self.interactive = way("")
-        self.batch = way("batch.")
+        self.interactive = lane_topics("")
+        self.batch = lane_topics("batch.")
         self.requests = self.interactive.requests
         self.tenant_requests = {
             tenant: topic(f"requests.{tenant}.v1", (RequestReceived,), 6 * HOUR) for tenant in tenants
@@ -118,12 +118,12 @@ class Topics:
 
     @property
     def all_requests(self) -> tuple[Topic, ...]:
-        """Where requests come in. Bodies on these topics are the filter's alone."""
+        """Request topics. Only the filter reads the bodies on them."""
         return (self.requests, self.batch.requests, *self.tenant_requests.values())
 
     @property
     def all(self) -> tuple[Topic, ...]:
-        """Every topic but the dead letters."""
+        """All topics except the dead-letter topics."""
         return (
             *self.all_requests,
             self.admitted,
@@ -140,22 +140,22 @@ class Topics:
 
     @property
     def audited(self) -> tuple[Topic, ...]:
-        """What becomes rows in ClickHouse, with the dead letters: all but the replies, which repeat the outcomes."""
+        """Topics that audit stores, together with the dead letters: all except replies, which repeat outcomes."""
         return tuple(topic for topic in self.all if topic is not self.ingress_replies)
 
     @property
     def dead_letters(self) -> tuple[Topic, ...]:
         """One dead-letter topic for each topic that a stage reads."""
-        ways = (topic for way in (self.interactive, self.batch) for topic in (way.admitted, way.routed))
-        read = (*self.all_requests, *ways, self.outcomes, self.feedback)
+        lanes = (topic for lane in (self.interactive, self.batch) for topic in (lane.admitted, lane.routed))
+        read = (*self.all_requests, *lanes, self.outcomes, self.feedback)
         return tuple(Topic(topic.dead_letters, (), self._dead_letters_ms, topic.partitions) for topic in read)
 
     def group(self, stage: str) -> str:
-        """The consumer group of a stage."""
+        """Return the consumer group of a stage."""
         return f"{self.prefix}{stage}"
 
     def sources_of(self, stage: str) -> tuple[Topic, ...]:
-        """What a stage consumes; every partition of these must have a worker before a request can be answered."""
+        """Return the topics that a stage consumes. Requests need a worker on each of their partitions."""
         return {
             "filter": self.all_requests,
             "route": (self.admitted, self.batch.admitted),
@@ -165,18 +165,18 @@ class Topics:
         }[stage]
 
     def for_lane(self, lane: Lane) -> LaneTopics:
-        """The topics of a lane."""
+        """Return the topics of a lane."""
         return self.batch if lane == "batch" else self.interactive
 
     def is_batch(self, topic: str) -> bool:
-        """Whether this topic, told by its name, is of the batch lane: its records come after all others."""
+        """Return whether the topic belongs to the batch lane, whose records are processed after all others."""
         return topic in self._batch
 
     def owner_of(self, topic: str) -> str | None:
-        """The tenant that owns a request topic; None for the ingress's own, of both lanes."""
+        """Return the tenant that owns a request topic; None for the ingress's request topics of both lanes."""
         return self._owners.get(topic)
 
     def is_reply(self, topic: str) -> bool:
-        """Whether a caller may name this topic for its reply: no topic of the pipeline, nor the ingress's own."""
+        """Return whether a caller may name this reply topic: neither a topic of the pipeline nor the ingress's own."""
         fits = len(topic) <= MAX_NAME_LENGTH and self._reply.fullmatch(topic) is not None
         return fits and topic != self.ingress_replies.name

@@ -1,7 +1,7 @@
-"""OpenAI's request bodies as its API takes them, and its error object.
+"""Validation of OpenAI's request bodies, and its error object.
 
-A body is checked and then passed on as its caller wrote it: a parameter that is not named here is not looked at, since
-servers that speak OpenAI's language take more than OpenAI does. The ranges are those of its published OpenAPI document.
+A valid body is passed on as the caller wrote it. Unknown parameters are not checked, because OpenAI-compatible servers
+accept more parameters than OpenAI. The ranges are those of OpenAI's published OpenAPI document.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.openai.messages import Message
 from schemas.openai.tagged_unions import OWN, TAGGED, OpenAIModel, discriminated_by
 
 MAX_DEPTH = 100
-"""Of objects and lists in each other. Deeper is no request that anybody means, and a strain on every reader."""
+"""Deepest nesting of objects and lists. No real request is deeper, and deep documents are expensive to process."""
 MAX_INPUTS = 2048
 """Embedding inputs in one request."""
 
@@ -52,7 +52,7 @@ class Custom(OpenAIModel):
 
 
 class CustomTool(OpenAIModel):
-    """The same, as it stands among the tools."""
+    """A custom tool in the list of tools."""
 
     custom: Custom
 
@@ -64,13 +64,13 @@ Tool = Annotated[
 
 
 class ResponseFormat(OpenAIModel):
-    """What the answer shall look like. Servers know more types than OpenAI."""
+    """Format of the answer. Servers accept more types than OpenAI."""
 
     type: str
 
 
 def _stop(value: object, _: object) -> object:
-    """One union would make two faults of one."""
+    """Validate without a union, which would report one error twice."""
     texts = value if isinstance(value, list) else [value]
     if value is not None and (len(texts) > 4 or not all(isinstance(text, str) for text in texts)):  # noqa: PLR2004 - OpenAI's
         raise PydanticCustomError(OWN + "stop", "must be text, or a list of at most 4 texts")
@@ -125,18 +125,18 @@ class ChatBody(OpenAIModel):
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
-"""The caller's own labels."""
+"""The caller's labels."""
 
 
 def _input(value: object, _: object) -> object:
-    """Words or token ids, one or many. Written out, since a union would make four faults of one."""
+    """Validate text or token ids, one or many, without a union, which would report one error four times."""
     if isinstance(value, str) and value:
         return value
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_INPUTS:
         raise PydanticCustomError(OWN + "input", "must be text that is not empty, or a list of 1 to 2048 of them")
     if all(isinstance(item, str) for item in value):
         if not all(value):
-            raise PydanticCustomError(OWN + "input", "holds an empty text, which can't be embedded")
+            raise PydanticCustomError(OWN + "input", "contains an empty text, which cannot be embedded")
     elif not (_tokens(value) or all(isinstance(item, list) and item and _tokens(item) for item in value)):
         raise PydanticCustomError(
             OWN + "input", "must be texts, or token ids, or lists of token ids, and not a mixture"
@@ -174,14 +174,14 @@ _TOO_DEEP = invalid("invalid_json", f"the body nests deeper than {MAX_DEPTH} lev
 
 
 def parse_body(body: bytes) -> dict[str, Any] | Failure:
-    """The JSON object in these bytes, or why there is none. Of a name that comes twice the last counts."""
+    """Return the JSON object of a body, or the failure if there is none. Of a repeated key the last value counts."""
     if len(body) > MAX_REQUEST_BYTES:
-        message = f"the body has {len(body)} bytes, and at most {MAX_REQUEST_BYTES} are taken"
+        message = f"the body has {len(body)} bytes, and the limit is {MAX_REQUEST_BYTES}"
         return Failure(status=413, type="invalid_request_error", code="request_too_large", message=message)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if "UTF-8" in error.msg:  # its place is not told
+        if "UTF-8" in error.msg:  # the position is left out
             return invalid("invalid_json", "the body is not UTF-8")
         if is_too_deep(error):
             return _TOO_DEEP
@@ -194,12 +194,12 @@ def parse_body(body: bytes) -> dict[str, Any] | Failure:
 
 
 def is_too_deep(error: orjson.JSONDecodeError) -> bool:
-    """Whether it was JSON as far as it was read: orjson reads 1,024 levels, and takes a deeper one for a fault."""
+    """Return whether the document exceeds 1,024 levels, where orjson stops with an error."""
     return "depth" in error.msg
 
 
 def nesting_depth(document: object) -> int:
-    """How deep lists and objects stand in each other. Level by level, so that no depth breaks it."""
+    """Return the nesting depth of lists and objects. Iterative, so that no depth exceeds the recursion limit."""
     level, levels = [document], 0
     while level := [item for item in level if isinstance(item, dict | list)]:
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
@@ -208,7 +208,7 @@ def nesting_depth(document: object) -> int:
 
 
 def validation_failure(operation: Operation, document: dict[str, Any]) -> Failure | None:
-    """Why OpenAI would not take this body, or None. Never holds anything that the caller wrote."""
+    """Return the first error of a body, or None if it is valid. The failure quotes nothing that the caller wrote."""
     try:
         _BODIES[operation].validate_python(document)
     except ValidationError as error:
@@ -217,6 +217,6 @@ def validation_failure(operation: Operation, document: dict[str, Any]) -> Failur
 
 
 def error_body(failure: Failure) -> bytes:
-    """OpenAI's error object: what every client of its API reads as an error."""
+    """Return OpenAI's error object, which every client of its API can parse."""
     error = {"message": failure.message, "type": failure.type, "param": failure.param, "code": failure.code}
     return orjson.dumps({"error": error})

@@ -1,7 +1,7 @@
-"""Embeddings on the log: each vector as base64 of little-endian float32, as OpenAI sends it to those who ask for that.
+"""Packing of embedding vectors: base64 of little-endian float32, the format of OpenAI's ``encoding_format: base64``.
 
-Numbers written out take two and a half times as much, on three topics and in ClickHouse. Models make float32, and so
-nothing is lost. Who asked for numbers gets numbers: they are written out for the reply, and nowhere else.
+Vectors as JSON numbers take 2.5 times the space, on three topics and in ClickHouse. Packing loses nothing, because
+models produce float32. If the caller asked for numbers, they are unpacked for the reply only.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import orjson
 
-JSON = dict[str, Any]
+from schemas.json_types import JsonObject
 
 _NUMBERS = (float, int)
 
 
-def pack_vectors(body: JSON) -> JSON:
-    """An embeddings answer with its vectors packed. What is no list of numbers stays what it is."""
+def pack_vectors(body: JsonObject) -> JsonObject:
+    """Return an embeddings answer with packed vectors. A value that is not a list of numbers stays unchanged."""
     data = body.get("data")
     return {**body, "data": [_pack_item(item) for item in data]} if isinstance(data, list) else body
 
 
 def is_vector(value: object) -> TypeGuard[list[float]]:
-    """Whether it is a vector as numbers: a list of them, and not an empty one."""
+    """Return whether the value is a non-empty list of numbers."""
     return isinstance(value, list) and bool(value) and all(type(number) in _NUMBERS for number in value)
 
 
@@ -35,13 +35,13 @@ def _pack_item(item: object) -> object:
         return item
     try:
         content = struct.pack(f"<{len(vector)}f", *vector)
-    except OverflowError:  # no float32 is that large
+    except OverflowError:  # too large for float32
         return item
     return {**item, "embedding": base64.b64encode(content).decode()}
 
 
 def unpack_vectors(answer: str) -> bytes:
-    """The JSON of an embeddings answer with its vectors as numbers, each in the fewest digits that a float32 needs."""
+    """Return the JSON of an embeddings answer with vectors as numbers, each in the fewest digits of a float32."""
     body = orjson.loads(answer)
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, list):
@@ -50,7 +50,7 @@ def unpack_vectors(answer: str) -> bytes:
 
 
 def _unpack_item(item: object) -> object:
-    import numpy as np  # noqa: PLC0415 - 0.1 s and 20 MB, which only the process that writes numbers out shall pay
+    import numpy as np  # noqa: PLC0415 - takes 0.1 s and 20 MB, and only one process needs it
 
     if not isinstance(item, dict) or not isinstance(item.get("embedding"), str):
         return item
@@ -61,8 +61,8 @@ def _unpack_item(item: object) -> object:
 
 
 def wants_float_encoding(question: str) -> bool:
-    """Whether the caller of this embeddings body gets its vectors as numbers, which is so unless it asks for base64."""
-    if '"base64"' not in question:  # the usual case of who writes its requests by hand, and cheap
+    """Return whether the caller of an embeddings body gets vectors as numbers: always, unless it asks for base64."""
+    if '"base64"' not in question:  # the common case of handwritten requests, without parsing
         return True
     body = orjson.loads(question)
     return not (isinstance(body, dict) and body.get("encoding_format") == "base64")

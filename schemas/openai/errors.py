@@ -1,4 +1,4 @@
-"""What is wrong with a body, told as OpenAI tells it: the field's path, one sentence, none of the caller's text."""
+"""Failures of invalid bodies as OpenAI reports them: the field's path and one sentence, without the caller's text."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _CALLER_NAMED_KEYS = frozenset({"metadata", "logit_bias", "parameters"})
-"""Objects whose names are the caller's own: a path ends there."""
+"""Objects whose keys the caller chooses: a path ends there."""
 
 
 def invalid(code: str, message: str, param: str | None = None) -> Failure:
-    """Say that the caller can mend it: HTTP 400."""
+    """Return a failure that the caller can correct: HTTP 400."""
     return Failure(status=400, type="invalid_request_error", code=code, message=message, param=param)
 
 
 def to_failure(error: ValidationError) -> Failure:
-    """Tell the first fault of a body."""
+    """Return the failure of the first validation error."""
     first = error.errors(include_url=False, include_input=False)[0]
     param = _param(first)
     code, sentence = _sentence(first)
@@ -31,7 +31,7 @@ def to_failure(error: ValidationError) -> Failure:
 
 
 def _param(detail: ErrorDetails) -> str:
-    """The path as OpenAI writes it, for example ``messages[0].content``."""
+    """Return the path as OpenAI writes it, for example ``messages[0].content``."""
     path = ""
     steps = list(detail["loc"])
     if detail["type"].startswith(TAGGED):

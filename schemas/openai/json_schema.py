@@ -1,37 +1,34 @@
-"""The shapes of bodies as JSON Schema, for whoever builds a request and wants to know beforehand."""
+"""JSON Schema of the request bodies, for the OpenAPI document."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import TaggedUnionSchema
 
+from schemas.json_types import JsonObject
 from schemas.openai.tagged_unions import MARK, TAGGED
 
-JSON = dict[str, Any]
 
-
-def model_json_schema(place: str, *shapes: type[BaseModel]) -> dict[str, JSON]:
-    """The schemas of these shapes and of all that they hold, by the shapes' names.
+def model_json_schema(prefix: str, *models: type[BaseModel]) -> dict[str, JsonObject]:
+    """Return the schemas of models and of all models inside them, by name.
 
     Args:
-        place: where they will stand, for their references to each other, such as ``#/components/schemas/``.
-        shapes: the outermost ones.
+        prefix: prefix of their references to each other, such as ``#/components/schemas/``.
+        models: the outermost models.
 
     """
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(shape, "validation") for shape in shapes]
-    _, found = models_json_schema(wanted, ref_template=f"{place}{{model}}", schema_generator=_Tagged)
-    schemas: dict[str, JSON] = found["$defs"]
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in models]
+    _, definitions = models_json_schema(modes, ref_template=f"{prefix}{{model}}", schema_generator=_SchemaGenerator)
+    schemas: dict[str, JsonObject] = definitions["$defs"]
     return schemas
 
 
-class _Tagged(GenerateJsonSchema):
-    """Says of each shape in a choice by which value it is chosen. Our shapes themselves don't hold that field."""
+class _SchemaGenerator(GenerateJsonSchema):
+    """Generator that adds the discriminator field to each model of a tagged union. The models do not declare it."""
 
     def tagged_union_schema(self, schema: TaggedUnionSchema) -> JsonSchemaValue:
-        """One of several shapes; the field that tells them apart is named in the fault for none of them."""
+        """Return the schema of a tagged union. Its error type contains the name of the discriminator field."""
         kind = schema.get("custom_error_type") or ""
         if not kind.startswith(TAGGED):
             return {"anyOf": [self.generate_inner(choice) for choice in schema["choices"].values()]}
@@ -44,5 +41,5 @@ class _Tagged(GenerateJsonSchema):
         }
 
 
-def _variants(field: str, name: str) -> JSON:
+def _variants(field: str, name: str) -> JsonObject:
     return {"type": "object", "properties": {field: {"const": name}}, "required": [field]}

@@ -1,4 +1,4 @@
-"""The messages of a conversation, in OpenAI's shape: roles, content parts and tool calls."""
+"""Messages of a conversation in OpenAI's format: roles, content parts and tool calls."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from schemas.openai.tagged_unions import TAGGED, TEXT_OR_PARTS, OpenAIModel, Tex
 
 
 class TextPart(OpenAIModel):
-    """Words."""
+    """Text."""
 
     text: str
 
 
 class RefusalPart(OpenAIModel):
-    """A model's words for not answering."""
+    """The model's text for a refusal to answer."""
 
     refusal: str
 
 
 class ImageUrl(OpenAIModel):
-    """Where a picture is, or the picture itself as a data URL."""
+    """URL of an image, or the image itself as a data URL."""
 
     url: str = Field(min_length=1)
     detail: str | None = None
 
 
 class ImagePart(OpenAIModel):
-    """A picture."""
+    """An image."""
 
     image_url: ImageUrl
 
 
 class InputAudio(OpenAIModel):
-    """A recording, in base64."""
+    """Audio in base64."""
 
     data: str
     format: str
 
 
 class AudioPart(OpenAIModel):
-    """A recording."""
+    """Audio."""
 
     input_audio: InputAudio
 
@@ -91,7 +91,7 @@ class CalledFunction(OpenAIModel):
 
     name: str
     arguments: str
-    """JSON, as the model wrote it: maybe not valid."""
+    """JSON as the model wrote it, possibly invalid."""
 
 
 class CalledCustom(OpenAIModel):
@@ -122,30 +122,30 @@ ToolCall = Annotated[
 
 
 class PlainMessage(OpenAIModel):
-    """From the developer or the system."""
+    """Message of the developer or the system."""
 
     content: PlainContent
     name: str | None = None
 
 
 class UserMessage(OpenAIModel):
-    """From the user."""
+    """Message of the user."""
 
     content: UserContent
     name: str | None = None
 
 
-_SAYING = ("content", "refusal", "tool_calls", "function_call", "audio")
-"""An assistant's message has one of them at least."""
-_SAYS_ONE: dict[str, JsonValue] = {
-    "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in _SAYING]
+_CONTENT_FIELDS = ("content", "refusal", "tool_calls", "function_call", "audio")
+"""Fields of which an assistant's message needs at least one."""
+_ONE_REQUIRED: dict[str, JsonValue] = {
+    "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in _CONTENT_FIELDS]
 }
 
 
 class AssistantMessage(OpenAIModel):
-    """From the model, earlier."""
+    """Earlier message of the model."""
 
-    model_config = ConfigDict(json_schema_extra=_SAYS_ONE)
+    model_config = ConfigDict(json_schema_extra=_ONE_REQUIRED)
 
     content: AssistantContent | None = None
     name: str | None = None
@@ -156,20 +156,20 @@ class AssistantMessage(OpenAIModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> AssistantMessage:
-        if all(getattr(self, name) is None for name in _SAYING):
+        if all(getattr(self, name) is None for name in _CONTENT_FIELDS):
             raise PydanticCustomError(TAGGED + "content", "is missing: only a message with tool_calls may have none")
         return self
 
 
 class ToolMessage(OpenAIModel):
-    """What a tool answered."""
+    """Result of a tool call."""
 
     content: PlainContent
     tool_call_id: str
 
 
 class FunctionMessage(OpenAIModel):
-    """What a function answered, in the form before tools."""
+    """Result of a function call, in the format before tools."""
 
     content: str | None
     name: str

@@ -1,4 +1,4 @@
-"""How the shapes of OpenAI's bodies are told from each other, so that a fault can name the very field."""
+"""Discriminated unions of OpenAI's body models, with errors that name the exact field."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
 MARK = "@"
-"""In front of every tag, so that a tag in a fault's place is not taken for a field."""
+"""Prefix of every tag, so that a tag in an error's location is not taken for a field."""
 OWN = "own."
-"""In front of the type of every fault whose sentence is ours: any other might quote the caller."""
+"""Prefix of the type of every error with a message of Sluice. Other messages may quote the caller."""
 TAGGED = OWN + "at."
-"""In front of the field by which a shape is chosen, in the type of the fault when none fits."""
+"""Prefix of the discriminator field in the type of the error that no model matches."""
 
 Text = Annotated[str, Tag("@text")]
-"""Content that is words alone."""
+"""Content that is only text."""
 
 
 class OpenAIModel(BaseModel):
-    """Any object in a body. Numbers must be numbers and text text; fields that are not named are not looked at."""
+    """Base class of objects in a body. Types are strict; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     field_names: ClassVar[set[str]] = {"role", "type"}
-    """Of all shapes together: names that OpenAI has chosen, not a caller."""
+    """Field names of all models: OpenAI chose these names, not a caller."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
-        """Take note of the names of a new shape."""
+        """Add the field names of a new model."""
         super().__pydantic_init_subclass__(**kwargs)
         OpenAIModel.field_names.update(cls.model_fields)
 
 
 def discriminated_by(field: str, *names: str, default: str = "") -> Discriminator:
-    """Choose the shape by the value of a field; one fault that lists the names if it has none of them."""
+    """Choose the model by the value of a field. Another value is one error that lists the allowed values."""
 
     def tag(value: object) -> str | None:
         name = value.get(field, default) if isinstance(value, dict) else None
@@ -47,4 +47,4 @@ def _text_or_parts(value: object) -> str:
 
 
 TEXT_OR_PARTS = Discriminator(_text_or_parts)
-"""Content is words, or a list of parts."""
+"""Discriminator of content that is text or a list of parts."""
