@@ -80,8 +80,10 @@ def make_stage(name: str, settings: Settings) -> Stage:
             return ReplyStage(settings.topics.outcomes.dead_letters)
         case "audit":
             from streams.audit.factory import open_audit_stage
+            from streams.provisioning.clickhouse import chdb_path, open_writer
 
-            return open_audit_stage(settings)
+            path, port = chdb_path(settings), settings.clickhouse.port
+            return open_audit_stage(open_writer(settings), settings.topics, chdb_path=path, port=port)
         case _:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
 

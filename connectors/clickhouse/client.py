@@ -125,7 +125,7 @@ class ClickHouseClient:
 
     @property
     def is_server(self) -> bool:
-        """Whether this is a server, which has users and roles. chDB has none."""
+        """True for a server, which has users and roles; chDB has none."""
         return "://" in self.address
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], token: str = "") -> None:

@@ -31,7 +31,7 @@ class MigrationDatabase(Protocol):
 
     @property
     def is_server(self) -> bool:
-        """Whether the database has users and roles."""
+        """True if the database has users and roles."""
         ...
 
     def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
@@ -67,7 +67,7 @@ class Migration:
         return [part.strip() for part in parts if part.strip()]
 
 
-def packaged(*, server: bool) -> list[Migration]:
+def packaged_migrations(*, server: bool) -> list[Migration]:
     """Return the packaged migrations in order; those for servers (users, roles) only with ``server``."""
     folder = files("schemas").joinpath("tables")
     names = sorted(file.name for file in folder.iterdir() if _NAME.fullmatch(file.name))
@@ -84,7 +84,7 @@ def apply(clickhouse: MigrationDatabase, migrations: list[Migration] | None = No
             starts again with the same file.
 
     """
-    migrations = packaged(server=clickhouse.is_server) if migrations is None else migrations
+    migrations = packaged_migrations(server=clickhouse.is_server) if migrations is None else migrations
     clickhouse.command(_RECORD)
     applied = {row["name"]: row["sha256"] for row in clickhouse.rows("SELECT name, sha256 FROM schema_migrations")}
     _check(migrations, applied)

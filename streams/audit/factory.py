@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.http_endpoint import Endpoint
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
+from schemas.kafka.topics import Topics
 from streams.audit.stage import AuditStage
-from streams.config.settings import ConfigurationError, Settings
-from streams.provisioning import clickhouse as stores
+from streams.config.settings import ConfigurationError
 
 _EMPTY_INSERTS = (
     "INSERT INTO requests_log SELECT * FROM requests_log LIMIT 0",
@@ -36,23 +38,27 @@ def _migrate_server(clickhouse: ClickHouseClient) -> bool:
     return True
 
 
-def open_audit_stage(settings: Settings) -> AuditStage:
+def open_audit_stage(clickhouse: ClickHouseClient, topics: Topics, *, chdb_path: Path, port: int) -> AuditStage:
     """Open the audit stage. With chDB, migrate its tables and serve them over HTTP as well.
+
+    Args:
+        clickhouse: the client that writes.
+        topics: the topics to audit.
+        chdb_path: directory of chDB; unused with a server.
+        port: port of chDB's HTTP endpoint; unused with a server.
 
     Raises:
         ConfigurationError: the endpoint's port is in use, or the server refuses writes.
         MigrationError: an applied migration was edited.
 
     """
-    clickhouse = stores.open_writer(settings)
     if clickhouse.is_server:
-        return AuditStage(clickhouse, settings.topics, migrated=_migrate_server(clickhouse))
+        return AuditStage(clickhouse, topics, migrated=_migrate_server(clickhouse))
     clickhouse.migrate()
-    port = settings.clickhouse.port
     try:
-        endpoint = Endpoint(stores.chdb_path(settings), clickhouse.database, port)
+        endpoint = Endpoint(chdb_path, clickhouse.database, port)
     except OSError as error:
         clickhouse.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
-    return AuditStage(clickhouse, settings.topics, endpoint, PartIntegrity(clickhouse), migrated=True)
+    return AuditStage(clickhouse, topics, endpoint, PartIntegrity(clickhouse), migrated=True)

@@ -32,11 +32,11 @@ Coercion = Callable[[Values], Values]
 """Converts the values of a column to its range."""
 
 
-def _unchanged(values: Values) -> Values:
+def _keep(values: Values) -> Values:
     return values
 
 
-def _clamped(most: int) -> Coercion:
+def _clamp_to(most: int) -> Coercion:
     def fit(values: Values) -> Values:
         if min(values) >= 0 and max(values) <= most:
             return values
@@ -96,9 +96,9 @@ def _cost(value: object) -> str | None:
     return f"{cost:f}" if cost.adjusted() >= _SMALLEST_COST else "0"
 
 
-_U16, _U32, _U64, _TIME = (_clamped(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
+_U16, _U32, _U64, _TIME = (_clamp_to(most) for most in (2**16 - 1, 2**32 - 1, 2**64 - 1, LATEST_MS))
 _KINDS: dict[str, tuple[object, Coercion]] = {
-    "text": ("", _unchanged),
+    "text": ("", _keep),
     "name": ("", _names),
     "names": ((), _lists),
     "map": ({}, _maps),

@@ -65,7 +65,7 @@ class PriceBook:
         if not usage.input_tokens and not usage.output_tokens:
             return None
         rate = self._rate(provider, model)
-        return (self._rate(provider, response_model) if rate is _unpriced and response_model else rate)(usage)
+        return (self._rate(provider, response_model) if rate is _no_price and response_model else rate)(usage)
 
     def _find_rate(self, provider: str, model: str) -> Rate:
         override = self._overrides.get(f"{provider}/{model}")
@@ -73,10 +73,10 @@ class PriceBook:
             return _override_rate(override)
         settings = self._providers.get(provider)
         if settings is None:
-            return _unpriced
+            return _no_price
         seller, name = settings.price_key(model)
         publisher = _publisher(settings, seller)
-        return _published_rate(publisher, name) if publisher is not None else _unpriced
+        return _published_rate(publisher, name) if publisher is not None else _no_price
 
 
 def _publisher(settings: ProviderSettings, seller: str) -> PricedProvider | None:
@@ -90,7 +90,7 @@ def _publisher(settings: ProviderSettings, seller: str) -> PricedProvider | None
         return None
 
 
-def _unpriced(_: Usage) -> None:
+def _no_price(_: Usage) -> None:
     return None
 
 
@@ -116,7 +116,7 @@ def _override_rate(price: Price) -> Rate:
 def _published_rate(publisher: PricedProvider, model: str) -> Rate:
     found = publisher.find_model(model.lower(), all_providers=get_snapshot().providers)
     if found is None:
-        return _unpriced
+        return _no_price
     rates = vars(found.prices) if isinstance(found.prices, ModelPrice) else {}
     known = {name: rate for name, rate in rates.items() if rate is not None and name not in IGNORED_RATES}
     flat = {name: rate for name, rate in known.items() if isinstance(rate, Decimal) and name in TOKEN_KINDS}

@@ -51,13 +51,13 @@ def describe(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     problem = str(getattr(error, "problem", None) or "it contains a character that is not allowed")
-    message = _REWORDED.get(problem) or _QUOTED.sub(_redacted, problem.partition(": ")[0])
+    message = _REWORDED.get(problem) or _QUOTED.sub(_redact, problem.partition(": ")[0])
     needs_quotes = _NEEDS_QUOTES.search(f"{getattr(error, 'context', '')} {message}")
     hint = "; a value that begins with *, & or ! needs quotes" if needs_quotes else ""
     return f"{place}can't be read as YAML: {message}{hint}"
 
 
-def _redacted(quoted: re.Match[str]) -> str:
+def _redact(quoted: re.Match[str]) -> str:
     return quoted[0] if _QUOTABLE.fullmatch(quoted[0]) else " …"
 
 

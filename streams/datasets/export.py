@@ -74,7 +74,7 @@ def export(query: QueryClient, options: ExportOptions, progress: Progress = lamb
     partial = options.out.with_name(f".{options.out.name}.{os.getpid()}.part")
     try:
         with WRITERS[options.out.suffix](partial) as file:
-            for tenant, row in _answered(query, sql, parameters, tenants):
+            for tenant, row in _answered_requests(query, sql, parameters, tenants):
                 _add(tenant, row, file, statistics)
                 if statistics.read % PAGE_ROWS == 0:
                     progress(statistics.read, total)
@@ -85,7 +85,7 @@ def export(query: QueryClient, options: ExportOptions, progress: Progress = lamb
         manifest = _manifest(options, filters(options, until), (sql, first), statistics, partial)
         _publish(partial, options.out, manifest)
     except OSError as error:
-        raise ExportError(f"{_shortened(options.out)}: can't be written ({error.strerror or error})") from None
+        raise ExportError(f"{_shorten(options.out)}: can't be written ({error.strerror or error})") from None
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -95,15 +95,15 @@ def export(query: QueryClient, options: ExportOptions, progress: Progress = lamb
 def _check_directory(out: Path) -> None:
     """Check before the queries what would fail after them."""
     if not os.access(out.parent, os.W_OK):
-        raise ExportError(f"{_shortened(out.parent)}: the directory does not exist or is not writable")
+        raise ExportError(f"{_shorten(out.parent)}: the directory does not exist or is not writable")
 
 
-def _shortened(path: Path) -> str:
+def _shorten(path: Path) -> str:
     text = str(path)
     return text if len(text) <= PATH_SHOWN else f"{text[:PATH_SHOWN]}…"
 
 
-def _answered(
+def _answered_requests(
     query: QueryClient, sql: str, parameters: Parameters, tenants: Iterable[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each tenant's requests in the order of their time, page by page."""

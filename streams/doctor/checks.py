@@ -36,7 +36,7 @@ CHECKS = (
     Check("ClickHouse", clickhouse.clickhouse, _CLICKHOUSE),
     Check("newest row", clickhouse.freshness, _KAFKA | _CLICKHOUSE),
     Check("running config", clickhouse.running_configuration, _CLICKHOUSE),
-    Check("unsettled requests", clickhouse.unsettled, _CLICKHOUSE),
+    Check("unsettled requests", clickhouse.unsettled_requests, _CLICKHOUSE),
     Check("dead letters", clickhouse.dead_letters, _CLICKHOUSE),
 )
 

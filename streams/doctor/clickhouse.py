@@ -54,7 +54,7 @@ async def freshness(settings: Settings) -> str:
     return "up to date with Kafka" if newest else "no rows, and no records in Kafka that should have one"
 
 
-async def unsettled(settings: Settings) -> str:
+async def unsettled_requests(settings: Settings) -> str:
     """Check that every accepted request has a final state."""
     (row,) = await _rows(settings, "SELECT count() AS late FROM unsettled WHERE age_ms > 300000")
     if row["late"]:

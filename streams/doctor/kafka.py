@@ -22,10 +22,12 @@ async def brokers(settings: Settings) -> str:
     topics = settings.topics
     status = await replica_status(settings.kafka.address, (*topics.all, *topics.dead_letters))
     if status.leaderless:
-        raise CheckFailed(f"partitions without a leader: {_listed(status.leaderless)}; check that all brokers run")
+        raise CheckFailed(
+            f"partitions without a leader: {_list_partitions(status.leaderless)}; check that all brokers run"
+        )
     if status.lagging:
         raise CheckFailed(
-            f"under-replicated partitions: {_listed(status.lagging)}; check whether a broker is down or slow"
+            f"under-replicated partitions: {_list_partitions(status.lagging)}; check whether a broker is down or slow"
         )
     return f"{settings.kafka.bootstrap_servers}, {status.brokers} broker{'s' if status.brokers > 1 else ''}"
 
@@ -66,6 +68,6 @@ async def _lag_of(settings: Settings, names: Iterable[str]) -> Mapping[str, int]
     return {stage: sum((await lag(address, topics.group(stage), topics.sources_of(stage))).values()) for stage in names}
 
 
-def _listed(partitions: tuple[tuple[str, int], ...]) -> str:
+def _list_partitions(partitions: tuple[tuple[str, int], ...]) -> str:
     listed = ", ".join(f"{topic}[{number}]" for topic, number in partitions[:PARTITIONS_LISTED])
     return f"{listed} and {len(partitions) - PARTITIONS_LISTED} more" if len(partitions) > PARTITIONS_LISTED else listed

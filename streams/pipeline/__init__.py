@@ -1,1 +1,1 @@
-"""What the stages share: the stage contract, request building, authorization, failures, settlement."""
+"""Code that the stages share: the stage contract, request building, authorization, failures, settlement."""

@@ -72,7 +72,7 @@ def _push_each(grafana: Grafana, source: Json, folder: str) -> Iterator[Pushed]:
     for dashboard in map(dashboard_named, NAMES):
         change = grafana.push_dashboard(dashboard, FOLDER)
         yield Pushed("dashboard", str(dashboard["title"]), change, f"{grafana.url}/d/{dashboard['uid']}")
-    for group in provisioned("alerting")["groups"]:
+    for group in provisioning_file("alerting")["groups"]:
         for rule in group["rules"]:
             yield Pushed("alert rule", rule["title"], grafana.push_alert_rule(rule, group["name"], FOLDER))
 
@@ -83,7 +83,7 @@ def dashboard_named(name: str) -> Json:
     return loaded
 
 
-def provisioned(kind: Literal["datasources", "dashboards", "alerting"]) -> dict[str, Any]:
+def provisioning_file(kind: Literal["datasources", "dashboards", "alerting"]) -> dict[str, Any]:
     """Return the content of a provisioning file, which Grafana reads at its start."""
     text = files("dashboards").joinpath("provisioning", kind, "sluice.yaml").read_text("utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
@@ -94,7 +94,7 @@ def datasource(clickhouse_url: str, database: str) -> Json:
     """Return the data source of the provisioning file, with another address."""
     url = urlsplit(clickhouse_url)
     secure = url.scheme == "https"
-    packaged = provisioned("datasources")["datasources"][0]
+    packaged = provisioning_file("datasources")["datasources"][0]
     address = {
         "host": url.hostname or "localhost",
         "port": url.port or (8443 if secure else 8123),

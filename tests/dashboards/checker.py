@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
-from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioning_file
 from tests.dashboards.expander import UnknownMacroError, View, expand
 
 NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal|Bool)")
@@ -112,7 +112,7 @@ def firing_rules(clickhouse: ClickHouseClient) -> set[str]:
 
 def rules() -> list[dict[str, Any]]:
     """Return all alert rules of the provisioning file."""
-    return [rule for group in provisioned("alerting")["groups"] for rule in group["rules"]]
+    return [rule for group in provisioning_file("alerting")["groups"] for rule in group["rules"]]
 
 
 def threshold(rule: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.clickhouse import ClickHouseClient
-from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioning_file
 from tests.dashboards.checker import alert_values, firing_rules, rules, threshold
 from tests.dashboards.scenario import FakeLog, SimulatedRequest, failing_traffic, healthy_traffic, simulated_requests
 
@@ -62,13 +62,13 @@ def test_query_of_a_rule_has_no_macros(rule: dict[str, Any]) -> None:
 
 
 def test_group_is_evaluated_every_minute_like_a_pushed_one() -> None:
-    (group,) = provisioned("alerting")["groups"]
+    (group,) = provisioning_file("alerting")["groups"]
 
     assert group["interval"] == "1m"
 
 
 def test_provisioning_file_has_no_notification_policy() -> None:
-    assert provisioned("alerting").keys() == {"apiVersion", "groups"}
+    assert provisioning_file("alerting").keys() == {"apiVersion", "groups"}
 
 
 @pytest.mark.flow

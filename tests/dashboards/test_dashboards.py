@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.grafana.client import PLUGIN
-from streams.provisioning.dashboards import NAMES, dashboard_named, provisioned
+from streams.provisioning.dashboards import NAMES, dashboard_named, provisioning_file
 
 WIDTH = 24
 MIN_DESCRIPTION = 60
@@ -185,7 +185,7 @@ def test_links_lead_to_existing_dashboards(name: str) -> None:
 
 
 def test_dashboards_select_the_provisioned_data_source() -> None:
-    source = provisioned("datasources")["datasources"][0]
+    source = provisioning_file("datasources")["datasources"][0]
 
     for name in NAMES:
         assert dashboard(name)["templating"]["list"][0]["current"] == {"text": source["name"], "value": source["uid"]}
@@ -193,14 +193,14 @@ def test_dashboards_select_the_provisioned_data_source() -> None:
 
 
 def test_provisioning_file_takes_credentials_from_variables() -> None:
-    source = provisioned("datasources")["datasources"][0]
+    source = provisioning_file("datasources")["datasources"][0]
 
     assert re.fullmatch(r"\$\{\w+\}", source["secureJsonData"]["password"])
     assert re.fullmatch(r"\$\{\w+\}", source["jsonData"]["username"])
 
 
 def test_provisioned_and_pushed_dashboards_share_a_folder() -> None:
-    provider = provisioned("dashboards")["providers"][0]
+    provider = provisioning_file("dashboards")["providers"][0]
 
     assert (provider["folder"], provider["folderUid"]) == ("Sluice", "sluice")
-    assert {group["folder"] for group in provisioned("alerting")["groups"]} == {"Sluice"}
+    assert {group["folder"] for group in provisioning_file("alerting")["groups"]} == {"Sluice"}

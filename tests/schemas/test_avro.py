@@ -54,7 +54,7 @@ class Named:
 
 
 def faults(one: Named, other: Named, left: Any, right: Any, path: str = "") -> list[str]:
-    """Why one of two types can't read the other. FULL compatibility is the same both ways, so the rule is simple:
+    """Return why one of two types can't read the other, or None. FULL compatibility is the same both ways, so the rule is simple:
     the same shape, but for fields that have a default."""
     left, right = one.plain(left), other.plain(right)
     if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
@@ -110,7 +110,7 @@ def test_every_version_reads_every_other(event: type[Event]) -> None:
 
 
 def changed(event: type[Event], change: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A schema and what it would be after a change that somebody might make."""
+    """Return a schema and the same after an incompatible change."""
     old = schema(event, 1)
     new = copy.deepcopy(old)
     fields = {field["name"]: field for field in new["fields"]}

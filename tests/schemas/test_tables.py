@@ -93,7 +93,7 @@ def test_words_that_are_too_old_go_at_the_next_merge_and_their_row_stays(clickho
 
 
 def roles() -> list[str]:
-    return next(m for m in migrations.packaged(server=True) if m.name.endswith(".server.sql")).statements
+    return next(m for m in migrations.packaged_migrations(server=True) if m.name.endswith(".server.sql")).statements
 
 
 def test_the_roles_are_sql_that_the_engine_understands(clickhouse: ClickHouseClient) -> None:

@@ -48,7 +48,7 @@ class DataPart:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the files have the size that the engine reports."""
+        """True if the files have the size that the engine reports."""
         counted = 0
         try:
             with os.scandir(self.path) as files:

@@ -42,7 +42,7 @@ def class_path(folder: Path, progress: Progress) -> list[Path]:
         JarsError: there is no network or no disk space, or the hash of a downloaded file differs.
 
     """
-    hashes = reviewed()
+    hashes = reviewed_hashes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
@@ -56,7 +56,7 @@ def class_path(folder: Path, progress: Progress) -> list[Path]:
     return [jars / name for name in sorted(hashes)]
 
 
-def reviewed() -> dict[str, str]:
+def reviewed_hashes() -> dict[str, str]:
     """Return the expected hash of each jar, by its name."""
     lines = files("connectors.kafka.embedded").joinpath("jars.sha256").read_text("ascii").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}

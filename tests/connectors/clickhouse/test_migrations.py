@@ -58,7 +58,7 @@ def test_our_tables_are_applied_and_then_up_to_date(clickhouse: ClickHouseClient
 
 
 def test_roles_are_for_servers_only() -> None:
-    embedded = {migration.name for migration in migrations.packaged(server=False)}
-    server = {migration.name for migration in migrations.packaged(server=True)}
+    embedded = {migration.name for migration in migrations.packaged_migrations(server=False)}
+    server = {migration.name for migration in migrations.packaged_migrations(server=True)}
 
     assert server - embedded == {"004_roles.server.sql"}

@@ -247,9 +247,14 @@ def settings(clickhouse_path: Path, database: str, port: int) -> Settings:
     return Settings(state=clickhouse_path.parent, clickhouse=ClickHouseSettings(port=port, database=database))
 
 
+def open_stage(settings: Settings) -> AuditStage:
+    path, port = stores.chdb_path(settings), settings.clickhouse.port
+    return open_audit_stage(stores.open_writer(settings), settings.topics, chdb_path=path, port=port)
+
+
 async def test_the_stage_serves_what_it_stores_until_it_is_closed(clickhouse_path: Path, unused_tcp_port: int) -> None:
     configured = settings(clickhouse_path, "served", unused_tcp_port)
-    audit = open_audit_stage(configured)
+    audit = open_stage(configured)
     reader = stores.open_reader(configured)
 
     await audit.write_batch(some_records(3))
@@ -265,7 +270,7 @@ def test_a_taken_port_says_what_to_set(clickhouse_path: Path) -> None:
     occupant = Endpoint(clickhouse_path, "default", 0)
 
     with pytest.raises(ConfigurationError, match=f"port {occupant.port} for ClickHouse.*SLUICE_CLICKHOUSE_PORT"):
-        open_audit_stage(settings(clickhouse_path, "taken", occupant.port))
+        open_stage(settings(clickhouse_path, "taken", occupant.port))
 
     occupant.close()
 
@@ -277,7 +282,7 @@ def test_a_server_that_only_reads_ends_audit_at_its_start_with_a_sentence(
     url = f"http://127.0.0.1:{endpoint.port}"
 
     with pytest.raises(ConfigurationError, match=f"can't write to {url}, which SLUICE_CLICKHOUSE_URL.*READONLY"):
-        open_audit_stage(Settings(clickhouse=ClickHouseSettings(url=url, database=clickhouse.database)))
+        open_stage(Settings(clickhouse=ClickHouseSettings(url=url, database=clickhouse.database)))
 
     endpoint.close()
 
@@ -291,13 +296,13 @@ def test_a_server_that_takes_tables_but_no_rows_ends_audit_at_its_start(
     clickhouse.command("SET readonly = 2")
 
     with pytest.raises(ConfigurationError, match="READONLY"):
-        open_audit_stage(Settings())
+        open_stage(Settings())
 
 
 async def test_a_server_that_is_away_when_audit_starts_is_waited_for(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
 
-    audit = open_audit_stage(Settings(clickhouse=ClickHouseSettings(url=url)))
+    audit = open_stage(Settings(clickhouse=ClickHouseSettings(url=url)))
 
     with pytest.raises(ClickHouseError, match="can't be reached"):
         await audit.write_batch(some_records(1))

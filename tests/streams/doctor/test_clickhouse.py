@@ -47,7 +47,7 @@ async def test_empty_database_passes_all_checks(broker: EmbeddedBroker, topics: 
 
     assert (await checks.clickhouse(configured)).endswith(", 0 events")
     assert await checks.freshness(configured) == "no rows, and no records in Kafka that should have one"
-    assert await checks.unsettled(configured) == "none older than five minutes"
+    assert await checks.unsettled_requests(configured) == "none older than five minutes"
     assert await checks.dead_letters(configured) == "none in the last day"
 
 
