@@ -54,8 +54,10 @@ class Named:
 
 
 def faults(one: Named, other: Named, left: Any, right: Any, path: str = "") -> list[str]:
-    """Return why one of two types can't read the other, or None. FULL compatibility is the same both ways, so the rule is simple:
-    the same shape, but for fields that have a default."""
+    """Return the reasons why one of two types can't read the other.
+
+    FULL compatibility is symmetric, so the rule is simple: the same shape, except for fields that have a default.
+    """
     left, right = one.plain(left), other.plain(right)
     if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         return [fault for pair in zip(left, right, strict=True) for fault in faults(one, other, *pair, path)]

@@ -27,7 +27,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "b.jar": "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3",
     }
     monkeypatch.setattr(jars, "_fetch", fetch)
-    monkeypatch.setattr(jars, "reviewed", lambda: digests)
+    monkeypatch.setattr(jars, "reviewed_hashes", lambda: digests)
     return fetched
 
 
@@ -89,7 +89,7 @@ def test_concurrent_processes_download_once(tmp_path: Path, shelf: list[str]) ->
 
 
 def test_jars_with_other_hashes_are_refused(tmp_path: Path, shelf: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "reviewed", lambda: {"a.jar": "0" * 64, "b.jar": "0" * 64})
+    monkeypatch.setattr(jars, "reviewed_hashes", lambda: {"a.jar": "0" * 64, "b.jar": "0" * 64})
 
     with pytest.raises(jars.JarsError, match=r"is not Apache Kafka 4\.3\.1: its hashes differ$"):
         jars.class_path(tmp_path / "kafka", silent)
