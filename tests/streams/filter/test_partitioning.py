@@ -17,13 +17,13 @@ def plain(offset: int, partition: int = 1) -> ConsumerRecord:
     return ConsumerRecord("llm.requests.v1", partition, offset, 0, None, b"{}", ())
 
 
-def test_what_our_ingress_brings_stays_where_it_put_it() -> None:
+def test_request_of_the_ingress_keeps_its_partition() -> None:
     request = make_request(request_id=new_request_id())
 
     assert [choose_partition(request, plain(0, partition), PARTITIONS) for partition in (0, 1, 6)] == [0, 1, 2]
 
 
-def test_what_its_caller_named_goes_by_its_name() -> None:
+def test_request_with_an_idempotency_key_is_placed_by_its_id() -> None:
     for source in ("http", "kafka"):
         assert (
             choose_partition(make_request(request_id=named_request_id("t", "n"), source=source), plain(0), PARTITIONS)
@@ -31,7 +31,7 @@ def test_what_its_caller_named_goes_by_its_name() -> None:
         )
 
 
-def test_one_partition_of_unnamed_requests_is_shared_by_all_in_runs_of_neighbours() -> None:
+def test_records_of_one_partition_are_spread_in_runs_of_64() -> None:
     request = make_request(request_id=new_request_id(), source="kafka")
 
     places = [choose_partition(request, plain(offset), PARTITIONS) for offset in range(STICKY_RUN * PARTITIONS)]
@@ -40,7 +40,7 @@ def test_one_partition_of_unnamed_requests_is_shared_by_all_in_runs_of_neighbour
     assert len(set(places[:STICKY_RUN])) == 1
 
 
-def test_an_event_of_somebody_elses_making_may_come_again_elsewhere_and_goes_by_its_id() -> None:
+def test_event_of_another_producer_is_placed_by_its_id() -> None:
     request = make_request(request_id=new_request_id(), source="kafka")
     record = dataclasses.replace(plain(0), value=encode(RequestReceived(request=request, body=b"{}")))
 

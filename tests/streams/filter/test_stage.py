@@ -64,7 +64,7 @@ def code(event: RequestSettled) -> str:
     return event.failure.code
 
 
-def test_a_request_is_admitted_under_its_id() -> None:
+def test_request_is_admitted_under_its_id() -> None:
     output, event = only(made().process(record(chat(metadata={"team": "shop"}))))
 
     assert (output.topic, output.key, output.partition) == (
@@ -77,13 +77,13 @@ def test_a_request_is_admitted_under_its_id() -> None:
     assert (event.admitted_at, event.config_hash) == (NOW, Settings().hash)
 
 
-def test_without_a_policy_a_body_goes_on_as_its_caller_wrote_it() -> None:
+def test_body_without_a_policy_is_unchanged() -> None:
     body = '{ "messages" : [{"role":"user","content":"caf\\u00e9"}],\n"model":"demo", "temperature":1.0, "min_p": 0.1 }'
 
     assert admitted(record(body)).body == body
 
 
-def test_what_is_masked_is_nowhere_in_what_goes_on() -> None:
+def test_masked_text_is_not_in_the_admitted_event() -> None:
     event = admitted(record(chat(text=f"write to {EMAIL}", metadata={"for": EMAIL})), **STRICT)
 
     assert orjson.loads(event.body)["messages"][0]["content"] == "write to <EMAIL_ADDRESS>"
@@ -92,14 +92,14 @@ def test_what_is_masked_is_nowhere_in_what_goes_on() -> None:
     assert EMAIL.encode() not in encode(event)
 
 
-def test_a_name_that_comes_twice_can_not_smuggle_a_text_past_the_policy() -> None:
+def test_duplicate_key_does_not_bypass_the_policy() -> None:
     body = chat(user="u").replace('{"model"', f'{{"user":"{EMAIL}","model"', 1)
 
     assert EMAIL not in admitted(record(body), **STRICT).body
 
 
 @pytest.mark.parametrize(("text", "rule"), [("a bomb", "deny.no-weapons"), (f"card {CARD}", "pii.CREDIT_CARD")])
-def test_a_blocked_request_ends_with_its_rule_and_without_its_text(text: str, rule: str) -> None:
+def test_blocked_request_is_settled_with_the_rule_and_without_the_text(text: str, rule: str) -> None:
     event = ended(record(chat(text=text)), **STRICT)
 
     assert event.failure is not None
@@ -111,14 +111,14 @@ def test_a_blocked_request_ends_with_its_rule_and_without_its_text(text: str, ru
     assert b"bomb" not in encode(event)
 
 
-def test_a_model_name_that_a_rule_refuses_is_not_kept() -> None:
+def test_blocked_model_name_is_redacted() -> None:
     event = ended(record(chat(model=CARD)), **STRICT)
 
     assert event.model == "<CREDIT_CARD>"
 
 
 @pytest.mark.parametrize("body", [chat(), "{"])
-def test_the_callers_name_for_its_request_goes_on_without_personal_data(body: str) -> None:
+def test_idempotency_key_is_redacted(body: str) -> None:
     headers = (*SPRING, ("Idempotency-Key", f"order-for-{EMAIL}".encode()))
 
     _, event = only(made(**STRICT).process(record(body, headers)))
@@ -127,7 +127,7 @@ def test_the_callers_name_for_its_request_goes_on_without_personal_data(body: st
     assert EMAIL.encode() not in encode(event)
 
 
-def test_token_ids_are_refused_where_a_policy_would_have_to_read_them() -> None:
+def test_token_ids_are_refused_under_a_strict_policy() -> None:
     body = '{"model":"demo","input":[1,2,3]}'
 
     assert admitted(record(body)).body == body
@@ -144,7 +144,7 @@ def test_token_ids_are_refused_where_a_policy_would_have_to_read_them() -> None:
         (chat(temperature=9), "invalid_value"),
     ],
 )
-def test_a_faulty_body_is_refused_and_its_caller_told(body: str, expected: str) -> None:
+def test_invalid_body_is_refused_with_a_reply(body: str, expected: str) -> None:
     event = ended(record(body))
 
     assert event.failure is not None
@@ -152,13 +152,13 @@ def test_a_faulty_body_is_refused_and_its_caller_told(body: str, expected: str) 
     assert event.request.reply_to is not None
 
 
-def test_a_request_whose_time_is_over_expires() -> None:
+def test_request_past_its_deadline_expires() -> None:
     event = ended(record(chat(), (*SPRING, ("deadline-ms", b"500"))))
 
     assert (event.outcome, code(event)) == ("expired", "deadline_exceeded")
 
 
-def test_a_key_that_is_gone_is_refused() -> None:
+def test_removed_key_is_refused() -> None:
     configured = {
         "tenants": {"acme": {}},
         "keys": [{"id": "new", "tenant": "acme", "hash": "sha256:" + "0" * 64}],
@@ -170,7 +170,7 @@ def test_a_key_that_is_gone_is_refused() -> None:
     assert code(ended(record(value), **configured)) == "invalid_api_key"
 
 
-def test_what_a_tenant_may_not_use_is_refused() -> None:
+def test_model_or_operation_not_allowed_for_the_tenant_is_refused() -> None:
     acme = {"tenants": {"acme": {"models": ["small"], "operations": ["chat"]}}}
     topic = "llm.requests.acme.v1"
 
@@ -191,7 +191,7 @@ def test_each_tenant_has_its_own_policy() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"\xff", b"\x00\x00\x00\x00\x07"])
-def test_what_no_reader_can_read_ends_with_a_reply_and_is_kept(value: bytes | None) -> None:
+def test_unreadable_record_is_settled_with_a_reply_and_dead_lettered(value: bytes | None) -> None:
     outcome, letter = made().process(record(value))
 
     (event,) = read(outcome)
@@ -202,7 +202,7 @@ def test_what_no_reader_can_read_ends_with_a_reply_and_is_kept(value: bytes | No
     assert last_value(letter.headers, "kafka_dlt-original-consumer-group") == b"llm.filter"
 
 
-def test_a_reply_topic_of_the_pipeline_is_refused_and_never_replied_to() -> None:
+def test_reply_topic_of_the_pipeline_is_refused_without_a_reply() -> None:
     event = ended(record(chat(), (("reply_to", b"llm.admitted.v1"),)))
 
     assert code(event) == "reply_topic_not_allowed"
@@ -241,7 +241,7 @@ def test_every_record_has_exactly_one_next_event(value: bytes | None, headers: l
         (chat(), (), "llm.requests.jobs.v1"),
     ],
 )
-def test_a_request_takes_the_batch_lane_if_anybody_who_may_say_so_does(body: str, headers: Headers, topic: str) -> None:
+def test_model_caller_topic_or_tenant_can_choose_the_batch_lane(body: str, headers: Headers, topic: str) -> None:
     configured = {
         "models": {"nightly": {"targets": ["sim/echo"], "lane": "batch"}, "demo": {"targets": ["sim/echo"]}},
         "tenants": {"jobs": {"lane": "batch"}},

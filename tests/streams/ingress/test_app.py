@@ -27,13 +27,13 @@ def error(status: int, code: str) -> StageAnswer:
     return StageAnswer(status, "refused", orjson.dumps(body), ())
 
 
-async def test_the_openai_client_gets_its_completion(gateway: Gateway) -> None:
+async def test_openai_client_receives_a_completion(gateway: Gateway) -> None:
     completion = await gateway.openai().chat.completions.create(model="echo", messages=MESSAGES)
 
     assert completion.choices[0].message.content == "hello"
 
 
-async def test_the_openai_client_gets_its_embedding(gateway: Gateway) -> None:
+async def test_openai_client_receives_an_embedding(gateway: Gateway) -> None:
     document = {"object": "list", "model": "e", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
     gateway.log.answers = lambda _: StageAnswer(body=orjson.dumps(document))
 
@@ -53,7 +53,7 @@ async def test_the_openai_client_gets_its_embedding(gateway: Gateway) -> None:
         (504, openai.InternalServerError),
     ],
 )
-async def test_the_openai_client_raises_what_the_status_of_a_reply_means(
+async def test_openai_client_raises_the_exception_of_the_status(
     gateway: Gateway, status: int, expected: type[openai.APIStatusError]
 ) -> None:
     gateway.log.answers = lambda _: error(status, "some_code")
@@ -65,7 +65,7 @@ async def test_the_openai_client_raises_what_the_status_of_a_reply_means(
     assert caught.value.request_id == str(gateway.log.requests()[0].request.request_id)
 
 
-async def test_a_failure_is_not_sent_again_by_the_openai_client(gateway: Gateway) -> None:
+async def test_openai_client_does_not_retry_a_failure(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: error(502, "server")
 
     with pytest.raises(openai.InternalServerError):
@@ -74,7 +74,7 @@ async def test_a_failure_is_not_sent_again_by_the_openai_client(gateway: Gateway
     assert len(gateway.log.requests()) == 1
 
 
-async def test_the_right_key_says_whose_request_it_is() -> None:
+async def test_key_decides_the_tenant() -> None:
     async with running(**LOCKED) as gateway:
         await gateway.openai(PLAIN).chat.completions.create(model="echo", messages=MESSAGES)
 
@@ -83,7 +83,7 @@ async def test_the_right_key_says_whose_request_it_is() -> None:
         assert PLAIN.encode() not in (gateway.log.written[0].value or b"")
 
 
-async def test_a_wrong_key_is_an_authentication_error_and_on_the_record_without_the_key() -> None:
+async def test_invalid_key_is_a_recorded_authentication_error_without_the_key() -> None:
     async with running(**LOCKED) as gateway:
         with pytest.raises(openai.AuthenticationError) as caught:
             await gateway.openai("sk-wrong").chat.completions.create(model="echo", messages=MESSAGES)
@@ -107,7 +107,7 @@ async def test_a_wrong_key_is_an_authentication_error_and_on_the_record_without_
         ("GET", "/v1/requests/018f0000-0000-7000-8000-000000000000"),
     ],
 )
-async def test_everything_under_v1_needs_a_key(method: str, path: str) -> None:
+async def test_every_v1_path_needs_a_key(method: str, path: str) -> None:
     async with running(**LOCKED) as gateway:
         response = await gateway.http.request(method, path, content=b"{}")
 
@@ -116,20 +116,20 @@ async def test_everything_under_v1_needs_a_key(method: str, path: str) -> None:
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_the_anthropic_client_gets_its_message(gateway: Gateway) -> None:
+async def test_anthropic_client_receives_a_message(gateway: Gateway) -> None:
     message = await gateway.anthropic().messages.create(model="echo", max_tokens=9, messages=HELLO)
 
     assert [block.text for block in message.content if block.type == "text"] == ["hello"]
     assert message._request_id == gateway.log.requests()[0].request.request_id
 
 
-async def test_the_openai_client_gets_its_response(gateway: Gateway) -> None:
+async def test_openai_client_receives_a_response(gateway: Gateway) -> None:
     response = await gateway.openai().responses.create(model="echo", input="hello", instructions="Be brief.")
 
     assert (response.output_text, response.instructions) == ("hello", "Be brief.")
 
 
-async def test_a_wrong_key_is_an_authentication_error_to_the_anthropic_client_too() -> None:
+async def test_anthropic_client_raises_an_authentication_error_for_an_invalid_key() -> None:
     async with running(**LOCKED) as gateway:
         with pytest.raises(anthropic.AuthenticationError) as caught:
             await gateway.anthropic("sk-wrong").messages.create(model="echo", max_tokens=9, messages=HELLO)
@@ -138,7 +138,7 @@ async def test_a_wrong_key_is_an_authentication_error_to_the_anthropic_client_to
         assert len(gateway.log.written) == 1
 
 
-async def test_what_a_front_can_not_say_is_refused_before_the_log_and_on_the_record(gateway: Gateway) -> None:
+async def test_untranslatable_request_is_rejected_and_recorded(gateway: Gateway) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         await gateway.openai().responses.create(model="echo", input="hello", previous_response_id="resp_1")
 
@@ -154,7 +154,7 @@ async def test_what_a_front_can_not_say_is_refused_before_the_log_and_on_the_rec
         ("GET", "/v1/messages", 405, "invalid_request_error"),
     ],
 )
-async def test_what_is_not_there_below_messages_is_an_error_of_anthropics(
+async def test_unknown_path_below_messages_has_anthropics_error(
     gateway: Gateway, method: str, path: str, status: int, kind: str
 ) -> None:
     response = await gateway.http.request(method, path)
@@ -175,7 +175,7 @@ async def test_what_is_not_there_below_messages_is_an_error_of_anthropics(
         ("GET", "/%00%ff", 404, "unknown_url"),
     ],
 )
-async def test_what_is_not_there_is_an_error_object_with_a_request_id(
+async def test_unknown_path_has_an_error_object_with_a_request_id(
     gateway: Gateway, method: str, path: str, status: int, code: str
 ) -> None:
     response = await gateway.http.request(method, path)
@@ -184,7 +184,7 @@ async def test_what_is_not_there_is_an_error_object_with_a_request_id(
     assert response.headers["x-request-id"]
 
 
-async def test_a_crash_is_an_error_object_without_a_trace_of_its_cause(gateway: Gateway) -> None:
+async def test_crash_has_an_error_object_without_its_cause(gateway: Gateway) -> None:
     def crash(_: RequestReceived) -> StageAnswer:
         raise ZeroDivisionError
 
@@ -197,7 +197,7 @@ async def test_a_crash_is_an_error_object_without_a_trace_of_its_cause(gateway: 
     assert response.headers["x-request-id"]
 
 
-def test_an_instance_reads_its_share_of_the_reply_partitions() -> None:
+def test_instance_reads_its_share_of_the_reply_partitions() -> None:
     settings = Settings.model_validate({"http": {"instance": 1, "instances": 2}})
 
     assert ingress_config(settings).reply_partitions == (1, 3)

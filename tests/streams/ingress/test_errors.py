@@ -9,7 +9,7 @@ from streams.ingress.errors import INVALID_REQUEST_ERROR, SERVER_ERROR, ApiError
 FAILURE = Failure(status=429, type="rate_limit_error", code="slow_down", message="Wait.", retry_after_ms=1001)
 
 
-def test_the_response_is_openais_error_object_with_its_status() -> None:
+def test_response_is_openais_error_object_with_its_status() -> None:
     made = to_response(ApiError(FAILURE))
 
     assert made.status_code == 429
@@ -18,7 +18,7 @@ def test_the_response_is_openais_error_object_with_its_status() -> None:
     }
 
 
-def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
+def test_retry_after_is_rounded_up_to_whole_seconds() -> None:
     made = to_response(ApiError(FAILURE))
 
     assert (made.status_code, made.headers["retry-after"], made.headers["retry-after-ms"]) == (429, "2", "1001")
@@ -36,5 +36,5 @@ def test_a_hint_when_to_try_again_is_rounded_up_to_whole_seconds() -> None:
         ((504, "deadline_exceeded"), SERVER_ERROR),
     ],
 )
-def test_a_status_and_a_code_tell_the_type_again(failure: tuple[int, str], kind: str) -> None:
+def test_error_type_is_derived_from_status_and_code(failure: tuple[int, str], kind: str) -> None:
     assert type_of(*failure) == kind

@@ -4,7 +4,7 @@ from streams.ingress.metrics import Metrics
 from tests.streams.ingress.gateway import Gateway
 
 
-def test_two_applications_in_one_process_do_not_count_for_each_other() -> None:
+def test_two_applications_have_separate_metrics() -> None:
     one, other = Metrics(), Metrics()
 
     one.unclaimed.inc()
@@ -13,7 +13,7 @@ def test_two_applications_in_one_process_do_not_count_for_each_other() -> None:
     assert other.registry.get_sample_value("sluice_ingress_replies_unclaimed_total") == 0
 
 
-async def test_requests_are_counted_by_route_and_status_never_by_what_a_caller_can_make_up(gateway: Gateway) -> None:
+async def test_request_metrics_have_no_labels_from_client_text(gateway: Gateway) -> None:
     await gateway.chat()
     await gateway.http.get("/v1/requests/018f0000-0000-7000-8000-000000000000")
     await gateway.http.request("BREW", "/made/up")

@@ -30,7 +30,7 @@ async def through(door: RequestMiddleware) -> list[Message]:
 
 
 @pytest.mark.parametrize("learnt", ["", "018f0000-0000-7000-8000-000000000000"])
-async def test_every_response_says_which_request_it_belongs_to(learnt: str) -> None:
+async def test_every_response_has_the_request_id(learnt: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope[REQUEST_ID] = learnt or scope[REQUEST_ID]
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -48,7 +48,7 @@ REFUSED = ApiError(Failure(status=409, type="invalid_request_error", code="taken
     ("error", "status", "counted"),
     [(REFUSED, 409, 1), (HTTPException(404), 404, None), (HTTPException(405), 405, None), (ValueError(), 500, None)],
 )
-async def test_an_exception_is_a_response_and_a_refusal_is_counted(
+async def test_exception_becomes_a_response_and_an_api_error_is_counted(
     error: Exception, status: int, counted: int | None
 ) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ async def test_an_exception_is_a_response_and_a_refusal_is_counted(
 
 
 @pytest.mark.parametrize("error", [REFUSED, HTTPException(404), ValueError()])
-async def test_an_exception_after_the_response_has_begun_is_for_the_log_alone(error: Exception) -> None:
+async def test_exception_after_the_response_started_is_only_logged(error: Exception) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise error
@@ -78,7 +78,7 @@ async def test_an_exception_after_the_response_has_begun_is_for_the_log_alone(er
     assert metrics.registry.get_sample_value("sluice_ingress_refused_total", {"code": "taken"}) is None
 
 
-async def test_a_response_that_cannot_be_sent_is_for_the_log_alone() -> None:
+async def test_response_that_can_not_be_sent_is_only_logged() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise REFUSED
 
@@ -91,7 +91,7 @@ async def test_a_response_that_cannot_be_sent_is_for_the_log_alone() -> None:
     assert [line["event"] for line in lines] == ["request.crashed"]
 
 
-async def test_a_crash_is_one_line_in_the_log_with_the_request_id_and_goes_no_further() -> None:
+async def test_crash_is_logged_with_the_request_id_and_not_raised() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError
 
@@ -103,7 +103,7 @@ async def test_a_crash_is_one_line_in_the_log_with_the_request_id_and_goes_no_fu
     assert uuid.UUID(line["request_id"])
 
 
-async def test_a_caller_that_left_unanswered_is_counted_under_499() -> None:
+async def test_disconnected_client_is_counted_with_status_499() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
@@ -114,7 +114,7 @@ async def test_a_caller_that_left_unanswered_is_counted_under_499() -> None:
     assert metrics.registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1
 
 
-async def test_what_is_not_http_is_passed_on_untouched() -> None:
+async def test_non_http_scope_is_passed_on_unchanged() -> None:
     seen: list[Scope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

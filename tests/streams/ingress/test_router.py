@@ -36,7 +36,7 @@ async def ask(method: str, path: str) -> tuple[Scope, list[Message]]:
     return scope, sent
 
 
-async def test_a_post_to_an_operation_goes_straight_to_it_and_says_which_route_that_was() -> None:
+async def test_post_to_an_inference_endpoint_skips_routing_and_sets_the_route() -> None:
     scope, sent = await ask("POST", "/asked")
 
     assert sent == [{"type": "operation", "path": "/asked"}]
@@ -44,7 +44,7 @@ async def test_a_post_to_an_operation_goes_straight_to_it_and_says_which_route_t
     assert "router" not in scope
 
 
-async def test_everything_else_goes_through_the_router() -> None:
+async def test_other_requests_use_the_router() -> None:
     scope, sent = await ask("GET", "/others")
 
     assert sent[1]["body"] == b"others"
@@ -55,7 +55,7 @@ async def test_everything_else_goes_through_the_router() -> None:
     ("method", "path", "status"),
     [("PUT", "/asked", 405), ("POST", "/asked/", 404), ("POST", "/others", 405), ("GET", "/a/b", 404)],
 )
-async def test_what_is_not_there_is_raised(method: str, path: str, status: int) -> None:
+async def test_unknown_path_raises_http_exception(method: str, path: str, status: int) -> None:
     with pytest.raises(HTTPException) as caught:
         await ask(method, path)
 

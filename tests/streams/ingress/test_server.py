@@ -71,7 +71,7 @@ async def served() -> AsyncIterator[Served]:
             await asyncio.gather(made.task, return_exceptions=True)
 
 
-async def test_a_request_over_a_socket_is_answered(served: Served) -> None:
+async def test_request_over_a_socket_is_answered(served: Served) -> None:
     async with httpx.AsyncClient(base_url=served.url) as client:
         response = await client.post("/v1/chat/completions", json=CHAT)
 
@@ -79,7 +79,7 @@ async def test_a_request_over_a_socket_is_answered(served: Served) -> None:
     assert response.headers["x-request-id"]
 
 
-async def test_a_body_of_five_megabytes_gets_to_see_why_it_is_refused(served: Served) -> None:
+async def test_client_with_a_5_mb_body_receives_the_error(served: Served) -> None:
     async with httpx.AsyncClient(base_url=served.url) as client:
         response = await client.post("/v1/chat/completions", content=b"x" * 5_000_000)
         after = await client.post("/v1/chat/completions", json=CHAT)
@@ -100,7 +100,7 @@ async def test_a_body_of_five_megabytes_gets_to_see_why_it_is_refused(served: Se
         b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_is_a_400_without_a_trace_and_harms_nobody_else(served: Served, garbage: bytes) -> None:
+async def test_invalid_http_is_a_400_and_does_not_affect_others(served: Served, garbage: bytes) -> None:
     heard = await served.say(garbage)
 
     assert heard.startswith(b"HTTP/1.1 400 "), heard
@@ -111,7 +111,7 @@ async def test_what_is_no_http_is_a_400_without_a_trace_and_harms_nobody_else(se
     )
 
 
-async def test_a_caller_that_hangs_up_frees_its_place_and_its_request_goes_on(served: Served) -> None:
+async def test_disconnected_client_frees_its_slot_and_its_request_continues(served: Served) -> None:
     gateway = served.gateway
     gateway.log.answers = lambda _: None
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -128,7 +128,7 @@ async def test_a_caller_that_hangs_up_frees_its_place_and_its_request_goes_on(se
     await eventually(lambda: _answered(gateway, event.request.request_id))
 
 
-async def test_stopping_lets_the_waiting_have_their_answers_and_takes_no_more(served: Served) -> None:
+async def test_stopping_drains_waiting_callers_and_accepts_no_more(served: Served) -> None:
     gateway = served.gateway
     gateway.log.answers = lambda _: None
     async with httpx.AsyncClient(base_url=served.url) as client:
@@ -144,9 +144,7 @@ async def test_stopping_lets_the_waiting_have_their_answers_and_takes_no_more(se
     await asyncio.wait_for(served.task, 5)
 
 
-async def test_stopping_ends_a_wait_that_takes_too_long_with_an_answer(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stopping_answers_callers_after_the_grace_period(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "GRACE_S", 0.1)
     served.gateway.log.answers = lambda _: None
     async with httpx.AsyncClient(base_url=served.url) as client:
@@ -159,7 +157,7 @@ async def test_stopping_ends_a_wait_that_takes_too_long_with_an_answer(
     assert (response.status_code, response.json()["error"]["code"]) == (503, "restarting")
 
 
-async def test_when_the_replies_cannot_be_followed_any_more_serving_ends_with_the_reason() -> None:
+async def test_failure_of_the_reply_consumer_ends_serving_with_its_reason() -> None:
     class Broken:
         async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             raise ZeroDivisionError
@@ -171,7 +169,7 @@ async def test_when_the_replies_cannot_be_followed_any_more_serving_ends_with_th
         await asyncio.wait_for(live(gateway.ingress, Broken(), listener, asyncio.Event()), 10)
 
 
-def test_a_taken_port_is_one_sentence_that_says_what_to_do() -> None:
+def test_port_in_use_raises_one_sentence_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -189,14 +187,14 @@ async def test_open_gateway_does_not_start_on_a_public_address() -> None:
         start_servers(["ingress"], settings, (), asyncio.Event())
 
 
-async def test_an_instance_without_reply_partitions_does_not_start() -> None:
+async def test_instance_without_reply_partitions_does_not_start() -> None:
     settings = Settings.model_validate({"http": {"instance": 4, "instances": 5}})
 
     with pytest.raises(ConfigurationError, match="run at most as many instances"):
         await serve(ingress_config(settings), asyncio.Event())
 
 
-async def test_without_a_broker_it_does_not_start(free_port: Callable[[], int]) -> None:
+async def test_ingress_does_not_start_without_a_broker(free_port: Callable[[], int]) -> None:
     settings = Settings.model_validate(
         {"kafka": {"bootstrap_servers": f"127.0.0.1:{free_port()}"}, "http": {"port": 0}}
     )
@@ -263,7 +261,7 @@ async def test_on_kafka_every_caller_gets_its_own_reply(on_kafka: OnKafka) -> No
 
 
 @pytest.mark.flow
-async def test_on_kafka_a_refusal_at_the_door_is_on_the_record(on_kafka: OnKafka) -> None:
+async def test_on_kafka_a_rejection_is_recorded(on_kafka: OnKafka) -> None:
     response = await on_kafka.client.post("/v1/chat/completions", content=b"x" * 2000)
 
     outcomes, bootstrap = on_kafka.settings.topics.outcomes, on_kafka.settings.kafka.bootstrap_servers
@@ -278,7 +276,7 @@ async def test_on_kafka_a_refusal_at_the_door_is_on_the_record(on_kafka: OnKafka
 
 
 @pytest.mark.flow
-async def test_on_kafka_it_is_not_ready_while_no_stage_works(on_kafka: OnKafka) -> None:
+async def test_on_kafka_the_ingress_is_not_ready_without_stages(on_kafka: OnKafka) -> None:
     response = await on_kafka.client.get("/readyz", timeout=30)
 
     assert response.status_code == 503

@@ -98,7 +98,7 @@ def broken(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("front", "body"), [(AnthropicTranslator(), MESSAGES), (ResponsesTranslator(), RESPONSES)])
-def test_no_part_of_a_request_can_break_a_front_or_be_repeated_in_a_refusal(front: ApiTranslator, body: Any) -> None:
+def test_no_request_can_crash_a_translator_or_be_repeated_in_an_error(front: ApiTranslator, body: Any) -> None:
     assert isinstance(front.to_chat_request(orjson.dumps(body)), bytes)
     refused = 0
 

@@ -25,7 +25,7 @@ def upper(document: Any) -> Any:
     return BodyTextVisitor(str.upper, lambda _: None).visit(document)
 
 
-def test_every_text_is_shown_wherever_it_stands() -> None:
+def test_visitor_rewrites_every_text() -> None:
     texts, names = seen(
         {
             "model": "demo",
@@ -48,15 +48,15 @@ def test_every_text_is_shown_wherever_it_stands() -> None:
     assert names == ["eight", "custom_extra", "inner", "deep"]
 
 
-def test_the_protocols_own_words_are_not_the_callers() -> None:
+def test_protocol_values_are_not_visited() -> None:
     assert seen({"messages": [{"role": "user", "content": [{"type": "text"}]}]}) == ([], [])
 
 
-def test_a_role_that_is_none_is_the_callers() -> None:
+def test_unknown_role_is_visited() -> None:
     assert seen({"role": "villain", "type": "bomb"}) == (["villain", "bomb"], [])
 
 
-def test_pictures_and_sound_are_not_read_but_addresses_are() -> None:
+def test_binary_data_is_not_visited_but_urls_are() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     sound = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
     paper = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"}}
@@ -75,13 +75,13 @@ def test_pictures_and_sound_are_not_read_but_addresses_are() -> None:
         {"elsewhere": {"data": "UklGRg=="}},
     ],
 )
-def test_what_only_claims_to_be_a_picture_is_read(part: dict[str, dict[str, str]]) -> None:
+def test_invalid_binary_data_is_visited(part: dict[str, dict[str, str]]) -> None:
     (inner,) = part.values()
 
     assert seen(part)[0] == list(inner.values())
 
 
-def test_a_tools_arguments_are_read_as_json_whatever_escapes_hide_there() -> None:
+def test_tool_arguments_are_visited_as_json() -> None:
     arguments = r'{"to": "ada\u0040example.org", "tags": ["x"]}'
 
     assert seen({"function": {"arguments": arguments}}) == (["ada@example.org", "x"], ["to", "tags"])
@@ -89,17 +89,17 @@ def test_a_tools_arguments_are_read_as_json_whatever_escapes_hide_there() -> Non
 
 
 @pytest.mark.parametrize("arguments", ['{"cut": "o', "5", '"text"', ""])
-def test_arguments_that_are_no_json_object_are_read_as_text(arguments: str) -> None:
+def test_arguments_that_are_no_json_object_are_visited_as_text(arguments: str) -> None:
     assert seen({"arguments": arguments})[0] == [arguments]
 
 
 @pytest.mark.parametrize("levels", [200, 5000])
-def test_arguments_that_nest_too_deep_to_be_read_are_refused(levels: int) -> None:
+def test_arguments_nested_too_deeply_are_refused(levels: int) -> None:
     with pytest.raises(UnscannableContentError):
         seen({"arguments": "[" * levels + r'"ada\u0040example.org"' + "]" * levels})
 
 
-def test_a_long_number_is_shown_and_stays_a_number_unless_it_is_changed() -> None:
+def test_long_number_is_visited_and_stays_a_number_if_unchanged() -> None:
     document = {"card": 4111111111111111, "small": 42, "seed": 4111111111111111, "yes": True}
 
     assert seen(document)[0] == ["4111111111111111"]
@@ -107,7 +107,7 @@ def test_a_long_number_is_shown_and_stays_a_number_unless_it_is_changed() -> Non
     assert BodyTextVisitor(lambda _: "<X>", lambda _: None).visit(document) == {**document, "card": "<X>"}
 
 
-def test_the_body_that_was_given_is_not_touched() -> None:
+def test_visitor_does_not_change_its_input() -> None:
     document = {"messages": [{"content": "words"}]}
 
     assert upper(document) == {"messages": [{"content": "WORDS"}]}

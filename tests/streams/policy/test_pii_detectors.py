@@ -74,7 +74,7 @@ def found(find: Find, text: str) -> list[str]:
         (api_keys, "-----BEGIN PRIVATE KEY-----\ncut off", ["-----BEGIN PRIVATE KEY-----\ncut off"]),
     ],
 )
-def test_what_is_there_is_found(find: Find, text: str, expected: list[str]) -> None:
+def test_detectors_find_entities(find: Find, text: str, expected: list[str]) -> None:
     assert found(find, text) == expected
 
 
@@ -96,7 +96,7 @@ def test_what_is_there_is_found(find: Find, text: str, expected: list[str]) -> N
         (api_keys, "sk-short, task-force-for-something-very-long, -----BEGIN PUBLIC KEY-----"),
     ],
 )
-def test_what_only_looks_like_it_is_left_alone(find: Find, text: str) -> None:
+def test_detectors_ignore_similar_texts(find: Find, text: str) -> None:
     assert found(find, text) == []
 
 
@@ -104,7 +104,7 @@ def test_what_only_looks_like_it_is_left_alone(find: Find, text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["a@", "a.", "1234567890 ", "DE89 ", "1", "4111 ", ":1", "eyJ", "-----BEGIN PRIVATE KEY-----", "(", "1-"]
 )
-def test_no_text_can_make_a_detector_slow(find: Find, piece: str) -> None:
+def test_detectors_take_linear_time(find: Find, piece: str) -> None:
     text = piece * (30_000 // len(piece))
 
     started = time.process_time()
@@ -113,7 +113,7 @@ def test_no_text_can_make_a_detector_slow(find: Find, piece: str) -> None:
     assert time.process_time() - started < 3, "a detector that is not linear needs minutes for this"
 
 
-def test_every_entity_has_its_detector() -> None:
+def test_every_entity_has_a_detector() -> None:
     assert found(detector("PHONE_NUMBER", "DE"), "ruf 030 901820 an") == ["030 901820"]
     assert found(detector("IP_ADDRESS", "DE"), "127.0.0.1") == ["127.0.0.1"]
 
@@ -149,14 +149,14 @@ IBANS = st.one_of(
 
 
 @given(st.text(), spaced(CARDS, (4, 4, 4)), st.text())
-def test_a_card_is_found_in_any_text(before: str, card: str, after: str) -> None:
+def test_card_is_found_in_any_text(before: str, card: str, after: str) -> None:
     text = f"{before} {card} {after}"
 
     assert any(text.index(card) >= start and end >= text.index(card) + len(card) for start, end in credit_cards(text))
 
 
 @given(CARDS, st.data())
-def test_a_card_alone_is_found_however_it_is_split(card: str, data: st.DataObject) -> None:
+def test_card_is_found_with_any_grouping(card: str, data: st.DataObject) -> None:
     gaps = data.draw(st.lists(st.sampled_from(["", " ", "-"]), min_size=15, max_size=15))
     split = card[0] + "".join(gap + digit for gap, digit in zip(gaps, card[1:], strict=True))
 
@@ -164,19 +164,19 @@ def test_a_card_alone_is_found_however_it_is_split(card: str, data: st.DataObjec
 
 
 @given(CARDS)
-def test_a_number_that_fails_luhn_is_no_card(card: str) -> None:
+def test_number_with_invalid_luhn_checksum_is_no_card(card: str) -> None:
     wrong = card[:-1] + str((int(card[-1]) + 1) % 10)
 
     assert found(credit_cards, wrong) == []
 
 
 @given(st.text(), spaced(IBANS, (4, 4, 4, 4, 4)), st.text())
-def test_an_iban_is_found_in_any_text(before: str, number: str, after: str) -> None:
+def test_iban_is_found_in_any_text(before: str, number: str, after: str) -> None:
     assert number in found(ibans, f"{before} {number} {after}")
 
 
 @given(st.emails(), st.text("abc 19.", max_size=5))
-def test_an_address_is_found_in_any_text(email: str, around: str) -> None:
+def test_ip_address_is_found_in_any_text(email: str, around: str) -> None:
     text = f"{around} {email} {around}"
     labels = email.rpartition("@")[2].split(".")
 

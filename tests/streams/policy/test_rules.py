@@ -31,7 +31,7 @@ def masked(text: str, **pii: str) -> str:
     return str(verdict.document["messages"][0]["content"])
 
 
-def test_without_a_rule_a_body_is_left_alone() -> None:
+def test_body_without_rules_is_unchanged() -> None:
     document = says(CARD)
 
     verdict = evaluate(document, rules())
@@ -40,15 +40,15 @@ def test_without_a_rule_a_body_is_left_alone() -> None:
     assert (verdict.actions, verdict.blocked) == ((), None)
 
 
-def test_what_is_to_be_masked_gives_way_to_its_name() -> None:
+def test_masked_text_is_replaced_by_its_label() -> None:
     assert masked(f"pay {CARD} now", CREDIT_CARD="mask") == "pay <CREDIT_CARD> now"
 
 
-def test_what_is_not_named_or_allowed_stays() -> None:
+def test_allowed_and_unlisted_entities_are_unchanged() -> None:
     assert masked(f"{EMAIL} {CARD}", EMAIL_ADDRESS="allow") == f"{EMAIL} {CARD}"
 
 
-def test_every_rule_that_found_something_is_counted() -> None:
+def test_every_matching_rule_is_counted() -> None:
     verdict = evaluate(
         says(f"{EMAIL}, {EMAIL} {CARD}"), rules(CREDIT_CARD="mask", EMAIL_ADDRESS="allow", IP_ADDRESS="mask")
     )
@@ -59,14 +59,14 @@ def test_every_rule_that_found_something_is_counted() -> None:
     )
 
 
-def test_a_block_refuses_and_only_the_rules_that_refuse_are_told() -> None:
+def test_blocked_verdict_lists_only_blocking_rules() -> None:
     verdict = evaluate(says(f"{EMAIL} {CARD}"), rules(CREDIT_CARD="block", EMAIL_ADDRESS="mask"))
 
     assert verdict.blocked == "pii.CREDIT_CARD"
     assert verdict.actions == (PolicyAction(rule="pii.CREDIT_CARD", action="block", count=1),)
 
 
-def test_the_first_rule_in_the_policys_order_is_the_one_that_refuses() -> None:
+def test_first_rule_of_the_policy_is_the_blocking_one() -> None:
     first, second = {"name": "first", "keywords": ["zebra"]}, {"name": "second", "pattern": "apple"}
 
     verdict = evaluate(says(f"apple {CARD} zebra"), rules(first, second, CREDIT_CARD="block"))
@@ -75,26 +75,26 @@ def test_the_first_rule_in_the_policys_order_is_the_one_that_refuses() -> None:
     assert [action.rule for action in verdict.actions] == ["deny.first", "deny.second", "pii.CREDIT_CARD"]
 
 
-def test_where_finds_overlap_all_go_under_the_longest_ones_name() -> None:
+def test_overlapping_matches_get_the_label_of_the_longest() -> None:
     address = f"{CARD.replace(' ', '')}@example.org"
 
     assert masked(f"to {address}.", CREDIT_CARD="mask", EMAIL_ADDRESS="mask") == "to <EMAIL_ADDRESS>."
 
 
-def test_an_allowed_find_does_not_shield_one_that_must_go() -> None:
+def test_allowed_match_does_not_protect_a_masked_one() -> None:
     address = f"{CARD.replace(' ', '')}@example.org"
 
     assert masked(address, CREDIT_CARD="mask", EMAIL_ADDRESS="allow") == "<CREDIT_CARD>@example.org"
 
 
 @pytest.mark.parametrize("action", ["mask", "block"])
-def test_a_fields_name_can_not_be_masked_so_the_request_is_refused(action: str) -> None:
+def test_match_in_a_field_name_blocks_the_request(action: str) -> None:
     verdict = evaluate(says("hi") | {"metadata": {EMAIL: "x"}}, rules(EMAIL_ADDRESS=action))
 
     assert verdict.blocked == "pii.EMAIL_ADDRESS"
 
 
-def test_a_word_in_a_fields_name_is_denied_too_but_not_openais_own_names() -> None:
+def test_deny_rule_applies_to_field_names_except_openais() -> None:
     deny = {"name": "no", "keywords": ["content", "user", "role", "bomb"]}
 
     assert evaluate(says("hi"), rules(deny)).blocked is None
@@ -102,7 +102,7 @@ def test_a_word_in_a_fields_name_is_denied_too_but_not_openais_own_names() -> No
 
 
 @pytest.mark.parametrize("tokens", [[1, 2], [[1], [2]]])
-def test_token_ids_can_not_be_screened(tokens: Any) -> None:
+def test_token_ids_raise_unscannable_content(tokens: Any) -> None:
     document = {"model": "demo", "input": tokens}
 
     assert evaluate(document, rules(EMAIL_ADDRESS="allow")).blocked is None
@@ -110,14 +110,14 @@ def test_token_ids_can_not_be_screened(tokens: Any) -> None:
         evaluate(document, rules(EMAIL_ADDRESS="mask"))
 
 
-def test_the_phone_region_is_the_policys() -> None:
+def test_phone_region_comes_from_the_policy() -> None:
     german = CompiledPolicy(Policy(pii={"PHONE_NUMBER": "mask"}, phone_region="DE"))
 
     assert evaluate(says("ruf 030 901820 an"), german).document == says("ruf <PHONE_NUMBER> an")
     assert masked("ruf 030 901820 an", PHONE_NUMBER="mask") == "ruf 030 901820 an"
 
 
-def test_a_text_beside_the_body_is_never_refused_but_holds_nothing_afterwards() -> None:
+def test_redact_removes_all_matches_without_blocking() -> None:
     strict = rules({"name": "no", "keywords": ["bomb"]}, CREDIT_CARD="block", EMAIL_ADDRESS="mask", IP_ADDRESS="allow")
 
     assert redact(f"order-{EMAIL}", strict) == "<EMAIL_ADDRESS>"
@@ -149,7 +149,7 @@ PLACES = st.sampled_from(
 
 
 @given(PLACES, st.sampled_from(sorted(SECRETS)), st.text(), st.text())
-def test_whatever_is_masked_is_nowhere_in_what_goes_on(place: Any, entity: str, before: str, after: str) -> None:
+def test_masked_values_are_not_in_the_result(place: Any, entity: str, before: str, after: str) -> None:
     secret = SECRETS[entity]
     everything = rules(**dict.fromkeys(SECRETS, "mask"))
 
@@ -160,7 +160,7 @@ def test_whatever_is_masked_is_nowhere_in_what_goes_on(place: Any, entity: str, 
     assert any(action.rule == f"pii.{entity}" for action in verdict.actions)
 
 
-def test_the_policy_in_the_documentation_is_one() -> None:
+def test_documented_policy_is_valid() -> None:
     page = (Path(__file__).parents[3] / "docs" / "policy.md").read_text("utf-8")
     example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
 

@@ -8,7 +8,7 @@ LIMITS = {"acme": 5}
 ACME = make_request(tenant="acme")
 
 
-async def test_requests_are_counted_by_tenant_until_their_replies_are_here() -> None:
+async def test_requests_are_counted_by_tenant_until_their_reply() -> None:
     in_flight = InFlightRequests(LIMITS)
     for correlation in ("a", "b"):
         in_flight.add(ACME, correlation, 10)
@@ -19,7 +19,7 @@ async def test_requests_are_counted_by_tenant_until_their_replies_are_here() -> 
     assert (in_flight.count("acme"), in_flight.count("globex")) == (1, 0)
 
 
-async def test_one_without_a_reply_is_forgotten_when_its_time_is_over() -> None:
+async def test_request_without_a_reply_is_dropped_after_its_deadline() -> None:
     in_flight = InFlightRequests(LIMITS)
 
     in_flight.add(ACME, "a", 0.01)

@@ -14,7 +14,7 @@ PLAIN, HASH = new_key()
 LOCKED = {"tenants": {"acme": {}}, "keys": [{"id": "acme-1", "tenant": "acme", "hash": HASH}]}
 
 
-async def test_a_judgement_is_on_the_log_under_the_request_that_it_is_about(gateway: Gateway) -> None:
+async def test_feedback_is_published_under_its_request_id(gateway: Gateway) -> None:
     judgement = {"request_id": REQUEST_ID, "label": "good", "score": 0.9, "comment": "Helped."}
 
     response = await gateway.http.post("/v1/feedback", json=judgement)
@@ -27,7 +27,7 @@ async def test_a_judgement_is_on_the_log_under_the_request_that_it_is_about(gate
     assert (event.tenant, event.label, event.score, event.comment) == ("default", "good", 0.9, "Helped.")
 
 
-async def test_the_words_of_a_judgement_go_through_the_tenants_policy() -> None:
+async def test_policy_is_applied_to_feedback_texts() -> None:
     policy = {
         "pii": {"EMAIL_ADDRESS": "mask", "IP_ADDRESS": "allow"},
         "deny": [{"name": "apollo", "keywords": ["apollo"]}],
@@ -44,7 +44,7 @@ async def test_the_words_of_a_judgement_go_through_the_tenants_policy() -> None:
         assert b"example.com" not in repr(output).encode()
 
 
-async def test_two_judgements_of_one_request_are_two_events(gateway: Gateway) -> None:
+async def test_two_feedbacks_on_one_request_are_two_events(gateway: Gateway) -> None:
     for label in ("good", "bad"):
         await gateway.http.post("/v1/feedback", json={"request_id": REQUEST_ID, "label": label})
 
@@ -52,7 +52,7 @@ async def test_two_judgements_of_one_request_are_two_events(gateway: Gateway) ->
     assert first != second
 
 
-async def test_the_tenant_is_the_keys_and_cannot_be_said() -> None:
+async def test_feedback_tenant_comes_from_the_key() -> None:
     async with running(**LOCKED) as gateway:
         headers = {"x-api-key": PLAIN}
 
@@ -78,9 +78,7 @@ async def test_the_tenant_is_the_keys_and_cannot_be_said() -> None:
         ([], None),
     ],
 )
-async def test_what_is_no_judgement_is_refused_with_the_field_named(
-    gateway: Gateway, judgement: Any, param: str | None
-) -> None:
+async def test_invalid_feedback_is_rejected_with_its_field(gateway: Gateway, judgement: Any, param: str | None) -> None:
     response = await gateway.http.post("/v1/feedback", json=judgement)
 
     assert response.status_code == 400
@@ -89,13 +87,13 @@ async def test_what_is_no_judgement_is_refused_with_the_field_named(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
-async def test_feedback_that_is_no_json_is_refused(gateway: Gateway, body: bytes) -> None:
+async def test_feedback_with_invalid_json_is_rejected(gateway: Gateway, body: bytes) -> None:
     response = await gateway.http.post("/v1/feedback", content=body)
 
     assert response.status_code == 400
 
 
-async def test_without_a_broker_feedback_is_not_accepted(gateway: Gateway) -> None:
+async def test_feedback_is_rejected_without_a_broker(gateway: Gateway) -> None:
     gateway.log.available = False
 
     response = await gateway.http.post("/v1/feedback", json={"request_id": REQUEST_ID, "label": "good"})

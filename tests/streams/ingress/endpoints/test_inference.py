@@ -16,7 +16,7 @@ from tests.streams.ingress.gateway import Gateway, running
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-async def test_a_call_is_on_the_log_as_it_came_and_its_reply_comes_back_untouched(gateway: Gateway) -> None:
+async def test_body_is_published_unchanged_and_reply_is_returned_unchanged(gateway: Gateway) -> None:
     response = await gateway.http.post(
         "/v1/chat/completions", content=b'{ "model": "echo" }', headers={"traceparent": TRACE}
     )
@@ -30,7 +30,7 @@ async def test_a_call_is_on_the_log_as_it_came_and_its_reply_comes_back_untouche
     assert event.request.traceparent == TRACE
 
 
-async def test_the_record_stands_under_its_request_id_with_the_headers_of_an_event(gateway: Gateway) -> None:
+async def test_record_has_the_request_id_as_key_and_event_headers(gateway: Gateway) -> None:
     response = await gateway.chat()
 
     (output,) = gateway.log.written
@@ -41,29 +41,27 @@ async def test_the_record_stands_under_its_request_id_with_the_headers_of_an_eve
     assert headers["ce_type"] == b"sluice.llm.RequestReceived.v1"
 
 
-async def test_a_call_of_the_batch_lane_goes_to_that_lanes_topic(gateway: Gateway) -> None:
+async def test_batch_request_goes_to_the_batch_topic(gateway: Gateway) -> None:
     await gateway.chat({"X-Sluice-Lane": "batch"})
 
     assert [output.topic for output in gateway.log.written] == ["llm.requests.batch.v1"]
     assert [event.request.lane for event in gateway.log.requests()] == ["batch"]
 
 
-async def test_embeddings_are_an_operation_of_their_own(gateway: Gateway) -> None:
+async def test_embeddings_request_has_its_own_operation(gateway: Gateway) -> None:
     await gateway.http.post("/v1/embeddings", json={"model": "e", "input": "x"})
 
     assert [event.request.operation for event in gateway.log.requests()] == ["embeddings"]
 
 
 @pytest.mark.parametrize("body", [b"not json", b"\xff\xfe", b""])
-async def test_a_body_that_is_no_json_is_left_to_the_filter_so_that_it_is_on_the_record(
-    gateway: Gateway, body: bytes
-) -> None:
+async def test_invalid_json_is_left_to_the_filter(gateway: Gateway, body: bytes) -> None:
     await gateway.http.post("/v1/chat/completions", content=body)
 
     assert [event.body for event in gateway.log.requests()] == [body]
 
 
-async def test_an_idempotency_key_gives_the_same_id_to_every_try_but_each_try_its_own_reply(gateway: Gateway) -> None:
+async def test_retries_with_an_idempotency_key_share_the_id_but_not_the_reply(gateway: Gateway) -> None:
     first, second = await asyncio.gather(*(gateway.chat({"Idempotency-Key": "order-7"}) for _ in range(2)))
 
     assert first.headers["x-request-id"] == second.headers["x-request-id"]
@@ -71,7 +69,7 @@ async def test_an_idempotency_key_gives_the_same_id_to_every_try_but_each_try_it
     assert addresses[0] != addresses[1]
 
 
-async def test_what_may_be_repeated_goes_where_its_name_belongs_and_the_rest_where_it_is_turn(gateway: Gateway) -> None:
+async def test_named_requests_are_placed_by_id_and_others_by_the_sticky_partitioner(gateway: Gateway) -> None:
     await gateway.chat({"Idempotency-Key": "order-7"})
     await asyncio.gather(*(gateway.chat() for _ in range(3)))
 
@@ -80,7 +78,7 @@ async def test_what_may_be_repeated_goes_where_its_name_belongs_and_the_rest_whe
     assert all(partition in range(4) for partition in unnamed)
 
 
-async def test_many_callers_each_get_their_own_reply(gateway: Gateway) -> None:
+async def test_concurrent_callers_receive_their_own_replies(gateway: Gateway) -> None:
     gateway.log.answers = lambda event: StageAnswer(body=event.body)
 
     responses = await asyncio.gather(*(gateway.chat(user=str(number)) for number in range(200)))
@@ -88,9 +86,7 @@ async def test_many_callers_each_get_their_own_reply(gateway: Gateway) -> None:
     assert [response.json()["user"] for response in responses] == [str(number) for number in range(200)]
 
 
-async def test_without_a_reply_by_the_deadline_the_caller_is_told_where_to_ask(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_timeout_error_names_the_url_to_poll(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations, "SLACK_S", 0)
     gateway.log.answers = lambda _: None
 
@@ -105,7 +101,7 @@ async def test_without_a_reply_by_the_deadline_the_caller_is_told_where_to_ask(
     await eventually(lambda: _status(gateway, request_id, "answered"))
 
 
-async def test_a_caller_beyond_the_bound_is_refused_while_the_others_wait_on() -> None:
+async def test_caller_beyond_max_waiting_is_rejected() -> None:
     async with running(http={"max_waiting": 1}) as gateway:
         gateway.log.answers = lambda _: None
         waiting = asyncio.create_task(gateway.chat())
@@ -124,7 +120,7 @@ async def test_a_caller_beyond_the_bound_is_refused_while_the_others_wait_on() -
         assert (await waiting).status_code == 200
 
 
-async def test_without_a_broker_the_caller_is_refused_and_nobody_waits(gateway: Gateway) -> None:
+async def test_unavailable_broker_gives_503_without_a_waiting_caller(gateway: Gateway) -> None:
     gateway.log.available = False
 
     response = await gateway.chat()
@@ -134,7 +130,7 @@ async def test_without_a_broker_the_caller_is_refused_and_nobody_waits(gateway: 
     assert await gateway.count("sluice_ingress_waiting") == 0
 
 
-async def test_who_comes_while_a_broker_acknowledges_nothing_is_told_that_the_log_has_not_got_it(
+async def test_request_during_a_broker_outage_fails_at_once(
     gateway: Gateway,
 ) -> None:
     gateway.log.available = False
@@ -148,7 +144,7 @@ async def test_who_comes_while_a_broker_acknowledges_nothing_is_told_that_the_lo
     assert response.json()["error"]["message"] == "Kafka is unavailable. Retry the request."
 
 
-async def test_a_caller_that_hangs_up_is_forgotten_but_its_answer_is_kept(gateway: Gateway) -> None:
+async def test_answer_of_a_disconnected_client_is_kept(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: None
     messages: list[Message] = [{"type": "http.request", "body": b"{}"}, {"type": "http.disconnect"}]
     sent: list[Message] = []
@@ -169,7 +165,7 @@ async def test_a_caller_that_hangs_up_is_forgotten_but_its_answer_is_kept(gatewa
     await eventually(lambda: _status(gateway, event.request.request_id, "answered"))
 
 
-async def test_stopping_sends_the_waiting_away_with_word_where_to_ask(gateway: Gateway) -> None:
+async def test_stopping_answers_waiting_callers_with_the_url_to_poll(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: None
     waiting = asyncio.create_task(gateway.chat())
     await eventually(lambda: len(gateway.log.written) == 1)
@@ -182,7 +178,7 @@ async def test_stopping_sends_the_waiting_away_with_word_where_to_ask(gateway: G
     assert response.headers["x-request-id"] in response.json()["error"]["message"]
 
 
-async def test_a_caller_that_prefers_not_to_wait_gets_the_place_where_to_ask(gateway: Gateway) -> None:
+async def test_respond_async_returns_202_with_a_location(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: None
 
     response = await gateway.chat({"Prefer": "respond-async"})
@@ -195,7 +191,7 @@ async def test_a_caller_that_prefers_not_to_wait_gets_the_place_where_to_ask(gat
     assert await _status(gateway, request_id, "pending")
 
 
-async def test_a_request_that_never_reached_the_log_is_not_pending(gateway: Gateway) -> None:
+async def test_unpublished_request_is_not_pending(gateway: Gateway) -> None:
     gateway.log.available = False
 
     response = await gateway.chat({"Prefer": "respond-async"})
@@ -205,7 +201,7 @@ async def test_a_request_that_never_reached_the_log_is_not_pending(gateway: Gate
     assert poll.status_code == 404
 
 
-async def test_a_reply_that_nobody_waits_for_is_counted(gateway: Gateway) -> None:
+async def test_reply_without_waiting_caller_is_counted(gateway: Gateway) -> None:
     await gateway.chat()
     (event,) = gateway.log.requests()
 
@@ -214,7 +210,7 @@ async def test_a_reply_that_nobody_waits_for_is_counted(gateway: Gateway) -> Non
     await eventually(lambda: _counted(gateway, "sluice_ingress_replies_unclaimed_total", 1))
 
 
-async def test_a_body_beyond_the_limit_sent_in_chunks_is_refused_and_on_the_record() -> None:
+async def test_chunked_body_beyond_the_limit_is_rejected_and_recorded() -> None:
     async with running(http={"body_limit_bytes": 100}) as gateway:
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -230,7 +226,7 @@ async def test_a_body_beyond_the_limit_sent_in_chunks_is_refused_and_on_the_reco
         assert event.request.request_id == response.headers["x-request-id"]  # type: ignore[attr-defined]
 
 
-async def test_a_refused_try_does_not_end_the_request_that_its_key_names(gateway: Gateway) -> None:
+async def test_rejected_retry_does_not_settle_the_original_request(gateway: Gateway) -> None:
     named = await gateway.chat({"Idempotency-Key": "order-7"})
 
     refused = await gateway.chat({"Idempotency-Key": "order-7", "Content-Encoding": "gzip"})

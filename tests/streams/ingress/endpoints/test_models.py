@@ -15,21 +15,21 @@ LIMITED = {
 }
 
 
-async def test_in_an_open_gateway_everybody_sees_every_configured_name() -> None:
+async def test_open_gateway_lists_every_configured_model() -> None:
     async with running(models=MODELS) as gateway:
         listed = [model.id async for model in gateway.openai().models.list()]
 
         assert listed == list(MODELS)
 
 
-async def test_a_caller_sees_what_both_its_key_and_its_tenant_allow() -> None:
+async def test_model_list_has_models_allowed_by_key_and_tenant() -> None:
     async with running(**LIMITED) as gateway:
         listed = [model.id async for model in gateway.openai(PLAIN).models.list()]
 
         assert listed == ["chat-fast", "team/own"]
 
 
-async def test_one_model_can_be_asked_for_also_with_a_slash_in_its_name() -> None:
+async def test_model_name_may_contain_a_slash() -> None:
     async with running(**LIMITED) as gateway:
         model = await gateway.openai(PLAIN).models.retrieve("team/own")
 
@@ -37,7 +37,7 @@ async def test_one_model_can_be_asked_for_also_with_a_slash_in_its_name() -> Non
 
 
 @pytest.mark.parametrize("name", ["chat-smart", "embed-small", "nowhere"])
-async def test_a_model_that_is_not_for_the_caller_is_as_unknown_as_one_that_is_not_there(name: str) -> None:
+async def test_model_that_is_not_allowed_looks_like_an_unknown_model(name: str) -> None:
     async with running(**LIMITED) as gateway:
         with pytest.raises(openai.NotFoundError) as caught:
             await gateway.openai(PLAIN).models.retrieve(name)

@@ -11,7 +11,7 @@ from streams.ingress.endpoints.probes import Readiness
 from tests.streams.ingress.gateway import Gateway, running
 
 
-async def test_ready_means_that_every_stage_has_all_its_partitions(gateway: Gateway) -> None:
+async def test_ready_if_every_stage_has_all_its_partitions(gateway: Gateway) -> None:
     gateway.missing = {"filter": [], "call": []}
 
     response = await gateway.http.get("/readyz")
@@ -19,7 +19,7 @@ async def test_ready_means_that_every_stage_has_all_its_partitions(gateway: Gate
     assert (response.status_code, response.json()) == (200, {"status": "ready"})
 
 
-async def test_not_ready_names_the_stages_that_lack_workers(gateway: Gateway) -> None:
+async def test_unready_response_names_the_stages_without_workers(gateway: Gateway) -> None:
     gateway.missing = {"filter": [], "call": [("llm.routed.v1", 0), ("llm.routed.v1", 1)]}
 
     response = await gateway.http.get("/readyz")
@@ -28,7 +28,7 @@ async def test_not_ready_names_the_stages_that_lack_workers(gateway: Gateway) ->
     assert response.json()["partitions_without_worker"] == {"call": 2}
 
 
-async def test_without_a_broker_it_is_alive_but_not_ready(gateway: Gateway) -> None:
+async def test_ingress_without_a_broker_is_alive_but_not_ready(gateway: Gateway) -> None:
     async def away() -> Mapping[str, Sequence[object]]:
         raise BrokerUnavailableError("Kafka does not answer")
 
@@ -36,7 +36,7 @@ async def test_without_a_broker_it_is_alive_but_not_ready(gateway: Gateway) -> N
     assert (await gateway.http.get("/healthz")).status_code == 200
 
 
-async def test_many_looks_ask_the_broker_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_probes_query_the_broker_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "CACHED_S", 60)
     asked = 0
 
@@ -58,7 +58,7 @@ async def test_probes_need_no_key(path: str) -> None:
         assert (await gateway.http.get(path)).status_code == 200
 
 
-async def test_metrics_come_as_the_text_that_a_scraper_asks_for(gateway: Gateway) -> None:
+async def test_metrics_have_the_text_format_of_the_accept_header(gateway: Gateway) -> None:
     plain = await gateway.http.get("/metrics")
     modern = await gateway.http.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
 

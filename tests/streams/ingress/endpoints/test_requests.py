@@ -27,7 +27,7 @@ async def poll(gateway: Gateway, request_id: str, key: str = "") -> tuple[int, d
     return response.status_code, response.json()
 
 
-async def test_a_poll_tells_pending_then_the_answer(gateway: Gateway) -> None:
+async def test_poll_returns_pending_then_the_answer(gateway: Gateway) -> None:
     accepted = await gateway.chat({"Prefer": "respond-async"})
 
     async def answered() -> dict[str, object]:
@@ -41,7 +41,7 @@ async def test_a_poll_tells_pending_then_the_answer(gateway: Gateway) -> None:
     assert document["response"]["id"] == "chatcmpl-1"
 
 
-async def test_a_poll_tells_why_there_is_no_answer(gateway: Gateway) -> None:
+async def test_poll_returns_the_error_of_a_failed_request(gateway: Gateway) -> None:
     gateway.log.answers = lambda _: StageAnswer(400, "refused", b'{"error":{"code":"policy_violation"}}')
     accepted = await gateway.chat({"Prefer": "respond-async"})
 
@@ -53,7 +53,7 @@ async def test_a_poll_tells_why_there_is_no_answer(gateway: Gateway) -> None:
     assert (await eventually(refused))["error"] == {"code": "policy_violation"}
 
 
-async def test_a_pending_request_says_when_to_ask_again(gateway: Gateway) -> None:
+async def test_pending_request_has_retry_after(gateway: Gateway) -> None:
     gateway.recorded["default", REQUEST_ID] = CachedReply(REQUEST_ID, "default", 1_000)
 
     response = await gateway.http.get(f"/v1/requests/{REQUEST_ID}")
@@ -62,7 +62,7 @@ async def test_a_pending_request_says_when_to_ask_again(gateway: Gateway) -> Non
     assert response.headers["retry-after"] == "1"
 
 
-async def test_what_this_instance_does_not_know_is_looked_up(gateway: Gateway) -> None:
+async def test_request_that_is_not_cached_is_looked_up(gateway: Gateway) -> None:
     gateway.recorded["default", REQUEST_ID] = CachedReply(REQUEST_ID, "default", 1_000, "answered", 2_000, 200, ANSWER)
 
     status, document = await poll(gateway, REQUEST_ID.upper())
@@ -70,7 +70,7 @@ async def test_what_this_instance_does_not_know_is_looked_up(gateway: Gateway) -
     assert (status, document["status"], document["created_at"], document["settled_at"]) == (200, "answered", 1, 2)
 
 
-async def test_another_tenants_request_looks_like_one_that_never_was() -> None:
+async def test_request_of_another_tenant_is_404() -> None:
     async with running(**TWO_TENANTS) as gateway:
         gateway.log.answers = lambda _: None
         accepted = await gateway.chat({"Prefer": "respond-async", "x-api-key": ACME})
@@ -87,7 +87,7 @@ async def test_another_tenants_request_looks_like_one_that_never_was() -> None:
 
 
 @pytest.mark.parametrize("request_id", ["nonsense", "%00", "1' OR '1'='1"])
-async def test_what_is_no_id_is_not_found(gateway: Gateway, request_id: str) -> None:
+async def test_invalid_request_id_is_404(gateway: Gateway, request_id: str) -> None:
     status, document = await poll(gateway, request_id)
 
     assert status == 404

@@ -11,7 +11,7 @@ def reply(request_id: str, body: bytes = b'{"n":1.0}', outcome: str = "answered"
     return Reply(request_id, "c", status, outcome, "", None, body)
 
 
-def test_a_request_is_pending_until_its_reply_is_there() -> None:
+def test_request_is_pending_until_its_reply_is_stored() -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 1_000)
     pending = answers.get("r", "acme")
@@ -26,7 +26,7 @@ def test_a_request_is_pending_until_its_reply_is_there() -> None:
     assert after["settled_at"] >= after["created_at"]
 
 
-def test_the_answer_stands_in_the_document_as_it_was_written() -> None:
+def test_document_embeds_the_answer_unchanged() -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 0)
 
@@ -37,7 +37,7 @@ def test_the_answer_stands_in_the_document_as_it_was_written() -> None:
     assert b'"response":{ "n": 1.00 }' in answer.document()
 
 
-def test_what_is_no_answer_shows_its_error() -> None:
+def test_document_of_a_failure_has_its_error() -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 0)
 
@@ -50,18 +50,18 @@ def test_what_is_no_answer_shows_its_error() -> None:
     assert "response" not in document
 
 
-def test_nobody_sees_another_tenants_request() -> None:
+def test_cache_hides_requests_of_other_tenants() -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 0)
 
     assert answers.get("r", "globex") is None
 
 
-def test_a_reply_that_nobody_asked_to_keep_is_not_kept() -> None:
+def test_reply_of_an_unknown_request_is_not_stored() -> None:
     assert not ReplyCache().store(reply("r"))
 
 
-def test_asking_again_under_the_same_name_does_not_lose_the_answer() -> None:
+def test_repeated_request_keeps_the_stored_answer() -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 0)
     answers.store(reply("r"))
@@ -78,7 +78,7 @@ def test_asking_again_under_the_same_name_does_not_lose_the_answer() -> None:
     ("first", "then", "stays"),
     [("answered", "refused", "answered"), ("refused", "answered", "answered"), ("refused", "failed", "failed")],
 )
-def test_of_two_ends_under_one_name_an_answer_stays_else_the_last(first: str, then: str, stays: str) -> None:
+def test_cache_prefers_an_answer_else_the_last_reply(first: str, then: str, stays: str) -> None:
     answers = ReplyCache()
     answers.mark_pending("r", "acme", 0)
 
@@ -91,7 +91,7 @@ def test_of_two_ends_under_one_name_an_answer_stays_else_the_last(first: str, th
     assert answers.bytes == len(stays)
 
 
-def test_the_oldest_leave_when_there_are_too_many() -> None:
+def test_oldest_entries_are_evicted_beyond_max_entries() -> None:
     answers = ReplyCache(max_entries=2)
 
     for name in ("a", "b", "c"):
@@ -100,7 +100,7 @@ def test_the_oldest_leave_when_there_are_too_many() -> None:
     assert [answers.get(name, "acme") is not None for name in ("a", "b", "c")] == [False, True, True]
 
 
-def test_the_oldest_leave_when_their_bodies_are_too_large_together() -> None:
+def test_oldest_entries_are_evicted_beyond_max_bytes() -> None:
     answers = ReplyCache(max_bytes=10)
     for name in ("a", "b"):
         answers.mark_pending(name, "acme", 0)
@@ -113,7 +113,7 @@ def test_the_oldest_leave_when_their_bodies_are_too_large_together() -> None:
     assert answers.bytes == 8
 
 
-def test_nothing_is_kept_beyond_its_time() -> None:
+def test_entries_expire_after_keep_s() -> None:
     answers = ReplyCache(keep_s=-1)
 
     answers.mark_pending("r", "acme", 0)

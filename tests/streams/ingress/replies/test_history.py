@@ -19,7 +19,7 @@ def settle(clickhouse: ClickHouseClient, **fields: object) -> None:
 
 
 @pytest.mark.flow
-async def test_a_settled_request_is_found_with_its_answer(clickhouse: ClickHouseClient) -> None:
+async def test_history_returns_the_answer_of_a_settled_request(clickhouse: ClickHouseClient) -> None:
     settle(clickhouse, outcome="answered", http_status=200, output='{ "n": 1.00 }')
 
     answer = await ReplyHistory(clickhouse)("acme", REQUEST_ID)
@@ -28,7 +28,7 @@ async def test_a_settled_request_is_found_with_its_answer(clickhouse: ClickHouse
 
 
 @pytest.mark.flow
-async def test_a_refused_request_is_found_with_its_error(clickhouse: ClickHouseClient) -> None:
+async def test_history_returns_the_error_of_a_refused_request(clickhouse: ClickHouseClient) -> None:
     settle(clickhouse, outcome="refused", http_status=400, error_type="policy_violation", error_message="Rule x.")
 
     answer = await ReplyHistory(clickhouse)("acme", REQUEST_ID)
@@ -45,7 +45,7 @@ async def test_a_refused_request_is_found_with_its_error(clickhouse: ClickHouseC
     ("first", "then", "found"),
     [("answered", "refused", "answered"), ("refused", "answered", "answered"), ("refused", "failed", "failed")],
 )
-async def test_of_two_ends_under_one_name_an_answer_is_found_else_the_last(
+async def test_history_prefers_an_answer_else_the_last_reply(
     clickhouse: ClickHouseClient, first: str, then: str, found: str
 ) -> None:
     settle(clickhouse, received_at=1_000, settled_at=2_000, outcome=first, output="{}")
@@ -58,7 +58,7 @@ async def test_of_two_ends_under_one_name_an_answer_is_found_else_the_last(
 
 
 @pytest.mark.flow
-async def test_a_request_that_came_in_but_has_no_end_yet_is_pending(clickhouse: ClickHouseClient) -> None:
+async def test_received_request_without_outcome_is_pending(clickhouse: ClickHouseClient) -> None:
     row = {"tenant": "acme", "request_id": REQUEST_ID, "event_type": "RequestReceived", "event_time": 1_000}
     clickhouse.insert("events_log", list(row), [list(row.values())])
 
@@ -69,13 +69,13 @@ async def test_a_request_that_came_in_but_has_no_end_yet_is_pending(clickhouse: 
 
 @pytest.mark.flow
 @pytest.mark.parametrize("tenant", ["globex", "acme' OR '1'='1"])
-async def test_another_tenants_request_is_not_found(clickhouse: ClickHouseClient, tenant: str) -> None:
+async def test_request_of_another_tenant_is_not_found(clickhouse: ClickHouseClient, tenant: str) -> None:
     settle(clickhouse, outcome="answered", http_status=200, output="{}")
 
     assert await ReplyHistory(clickhouse)(tenant, REQUEST_ID) is None
 
 
-async def test_without_clickhouse_the_caller_is_told_to_come_back_and_no_password_is_told(
+async def test_unavailable_clickhouse_gives_503_without_credentials(
     free_port: Callable[[], int],
 ) -> None:
     nobody = ClickHouseClient.server(f"http://reader:secret@127.0.0.1:{free_port()}", read_only=True)
@@ -88,7 +88,7 @@ async def test_without_clickhouse_the_caller_is_told_to_come_back_and_no_passwor
 
 
 @pytest.mark.flow
-async def test_vectors_are_found_as_their_caller_asked_for_them(clickhouse: ClickHouseClient) -> None:
+async def test_history_returns_vectors_in_the_requested_encoding(clickhouse: ClickHouseClient) -> None:
     kept = '{"data":[{"embedding":"AACAPw=="}]}'
     settle(clickhouse, operation="embeddings", outcome="answered", http_status=200, input="{}", output=kept)
 

@@ -9,7 +9,7 @@ from streams.ingress.replies.reader import Reply
 REPLY = Reply("r", "c", 200, "answered", "", None, b"{}")
 
 
-async def test_a_reply_reaches_the_caller_with_its_correlation_id() -> None:
+async def test_reply_is_delivered_by_correlation_id() -> None:
     waiters = PendingReplies(limit=2)
 
     with waiters.register("c", 10) as waiter, waiters.register("other", 0.01) as other:
@@ -21,7 +21,7 @@ async def test_a_reply_reaches_the_caller_with_its_correlation_id() -> None:
     assert len(waiters) == 0
 
 
-async def test_a_reply_that_nobody_waits_for_is_not_taken() -> None:
+async def test_reply_without_waiting_caller_is_not_resolved() -> None:
     waiters = PendingReplies(limit=1)
     with waiters.register("c", 10):
         pass
@@ -29,7 +29,7 @@ async def test_a_reply_that_nobody_waits_for_is_not_taken() -> None:
     assert not waiters.resolve(REPLY)
 
 
-async def test_a_reply_that_comes_as_the_wait_ends_is_not_lost() -> None:
+async def test_reply_replaces_an_earlier_end_before_the_caller_resumes() -> None:
     waiters = PendingReplies(limit=1)
 
     with waiters.register("c", 10) as waiter:
@@ -40,7 +40,7 @@ async def test_a_reply_that_comes_as_the_wait_ends_is_not_lost() -> None:
         assert await waiter.wait() is REPLY
 
 
-async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_back() -> None:
+async def test_caller_beyond_the_limit_is_rejected_with_retry_after() -> None:
     waiters = PendingReplies(limit=1)
 
     with waiters.register("c", 10), pytest.raises(ApiError) as caught:
@@ -52,7 +52,7 @@ async def test_one_more_caller_than_may_wait_is_refused_and_told_when_to_come_ba
     waiters.check()  # there is room again
 
 
-async def test_giving_up_ends_every_wait() -> None:
+async def test_abort_all_ends_every_wait() -> None:
     waiters = PendingReplies(limit=2)
 
     with waiters.register("c", 10) as one, waiters.register("d", 10) as two:

@@ -52,7 +52,7 @@ async def sent(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
     return start["status"], dict(start["headers"]), body["body"]
 
 
-async def test_a_reply_goes_out_with_its_body_untouched() -> None:
+async def test_reply_is_sent_with_its_body_unchanged() -> None:
     status, headers, body = await sent(a_reply())
 
     assert (status, body) == (200, b'{"a": 1}')
@@ -64,20 +64,20 @@ async def test_a_reply_goes_out_with_its_body_untouched() -> None:
     }
 
 
-async def test_a_hint_when_to_try_again_is_given_in_seconds_and_milliseconds() -> None:
+async def test_retry_after_is_sent_in_seconds_and_milliseconds() -> None:
     _, headers, _ = await sent(replace(a_reply(), status=503, retry_after_ms=1200))
 
     assert (headers[b"retry-after"], headers[b"retry-after-ms"]) == (b"2", b"1200")
     assert b"x-should-retry" not in headers
 
 
-async def test_a_failure_without_a_hint_asks_clients_not_to_pay_again() -> None:
+async def test_failure_without_retry_after_has_x_should_retry_false() -> None:
     _, headers, _ = await sent(replace(a_reply(), status=502, outcome="failed"))
 
     assert headers[b"x-should-retry"] == b"false"
 
 
-def test_a_record_with_a_number_is_a_chunk() -> None:
+def test_record_with_a_sequence_is_a_chunk() -> None:
     numbered = replace(RECORD, headers=(*RECORD.headers, ("sluice-sequence", b"3"), ("sluice-attempt", b"1")))
 
     assert parse_reply(numbered) == ReplyChunk("r", "c", 3, 1, b'{"a": 1}')
@@ -86,12 +86,12 @@ def test_a_record_with_a_number_is_a_chunk() -> None:
 @pytest.mark.parametrize(
     "header", [("sluice-status", b"ok"), ("sluice-status", None), ("request_id", b"\xff"), ("retry-after-ms", b"soon")]
 )
-def test_a_record_that_is_no_reply_is_told_by_its_place(header: tuple[str, bytes | None]) -> None:
+def test_error_of_an_unreadable_reply_names_its_position(header: tuple[str, bytes | None]) -> None:
     with pytest.raises(UnreadableReplyError, match=r"llm\.replies\.ingress\.v1/1/7"):
         parse_reply(replace(RECORD, headers=(*RECORD.headers, header)))
 
 
-async def test_a_record_that_is_no_reply_does_not_stop_its_neighbours() -> None:
+async def test_unreadable_reply_does_not_affect_other_replies() -> None:
     class Two:
         async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             yield [replace(RECORD, headers=()), RECORD]
@@ -103,7 +103,7 @@ async def test_a_record_that_is_no_reply_does_not_stop_its_neighbours() -> None:
     assert [reply.correlation for reply in delivered] == ["c"]
 
 
-async def test_a_reply_that_its_waiter_can_not_take_does_not_stop_its_neighbours() -> None:
+async def test_undeliverable_reply_does_not_affect_other_replies() -> None:
     class Two:
         async def __aiter__(self) -> AsyncIterator[list[ConsumerRecord]]:
             yield [replace(RECORD, value=b"no answer"), RECORD]

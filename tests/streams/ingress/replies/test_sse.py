@@ -16,14 +16,14 @@ from tests.streams.ingress.gateway import Gateway
 
 
 @pytest.mark.parametrize("after", ["x", "1.5", "--1", "%C2%B2", "9" * 5000], ids=lambda text: text[:8])
-async def test_a_number_that_is_none_is_the_callers_mistake(gateway: Gateway, after: str) -> None:
+async def test_invalid_last_event_id_is_a_bad_request(gateway: Gateway, after: str) -> None:
     answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream?after={after}")
 
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_header"
 
 
-async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Gateway) -> None:
+async def test_unknown_stream_is_404_and_invalid_number_400(gateway: Gateway) -> None:
     answer = await gateway.http.get(f"/v1/requests/{new_request_id()}/stream", headers={"Last-Event-ID": "3"})
 
     assert answer.status_code == 404
@@ -31,7 +31,7 @@ async def test_a_stream_that_is_not_here_is_told_from_a_wrong_number(gateway: Ga
 
 
 @pytest.mark.parametrize("front", [OpenAITranslator(), AnthropicTranslator(), ResponsesTranslator()])
-async def test_who_comes_back_gets_exactly_what_it_has_missed_in_the_shape_of_its_api(front: ApiTranslator) -> None:
+async def test_resumed_stream_has_only_the_missed_events_in_the_clients_format(front: ApiTranslator) -> None:
     stream = StreamBuffer("r", "t", lambda: front.event_writer(b"{}"))
     for number, text in enumerate(("one ", "two ", "three")):
         chunk = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}

@@ -38,7 +38,7 @@ def asked() -> Request:
     return make_request(request_id="id", tenant="acme")
 
 
-async def test_a_reader_gets_what_was_there_and_what_comes_until_the_end() -> None:
+async def test_reader_receives_buffered_and_new_chunks_until_the_end() -> None:
     stream = StreamBuffer("id", "acme")
     stream.add(piece(0, body=b"a"))
     reading = asyncio.ensure_future(read(stream))
@@ -51,7 +51,7 @@ async def test_a_reader_gets_what_was_there_and_what_comes_until_the_end() -> No
     assert stream.failure is None
 
 
-async def test_who_comes_back_reads_on_behind_its_last_number() -> None:
+async def test_resumed_reader_continues_after_its_last_number() -> None:
     stream = StreamBuffer("id", "acme")
     for number in range(4):
         stream.add(piece(number, body=b"%d" % number))
@@ -60,7 +60,7 @@ async def test_who_comes_back_reads_on_behind_its_last_number() -> None:
     assert await read(stream, after=1) == [(2, b"2"), (3, b"3")]
 
 
-async def test_a_chunk_that_was_written_twice_is_read_once() -> None:
+async def test_duplicate_chunk_is_read_once() -> None:
     stream = StreamBuffer("id", "acme")
     for number in (0, 0, 1, 0, 1):
         stream.add(piece(number, body=b"%d" % number))
@@ -69,7 +69,7 @@ async def test_a_chunk_that_was_written_twice_is_read_once() -> None:
     assert await read(stream) == [(0, b"0"), (1, b"1")]
 
 
-async def test_an_answer_that_was_begun_again_ends_the_stream_with_an_error() -> None:
+async def test_chunk_of_a_second_attempt_ends_the_stream_with_an_error() -> None:
     stream = StreamBuffer("id", "acme")
     stream.add(piece(0))
 
@@ -80,7 +80,7 @@ async def test_an_answer_that_was_begun_again_ends_the_stream_with_an_error() ->
     assert orjson.loads(stream.failure)["error"]["code"] == "stream_interrupted"
 
 
-async def test_a_failure_in_the_middle_is_the_last_thing_said() -> None:
+async def test_failure_after_chunks_is_the_last_event() -> None:
     stream = StreamBuffer("id", "acme")
     stream.add(piece(0))
 
@@ -89,7 +89,7 @@ async def test_a_failure_in_the_middle_is_the_last_thing_said() -> None:
     assert stream.failure == b'{"error": {}}'
 
 
-async def test_an_answer_without_chunks_is_taken_apart() -> None:
+async def test_answer_without_chunks_is_split_into_chunks() -> None:
     stream = StreamBuffer("id", "acme")
     message = {"role": "assistant", "content": "two words"}
     body = {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
@@ -101,7 +101,7 @@ async def test_an_answer_without_chunks_is_taken_apart() -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_a_stream_goes_on_without_its_caller_and_is_found_by_its_own_tenant_only() -> None:
+async def test_stream_continues_without_its_client_and_is_found_by_its_tenant_only() -> None:
     streams = StreamBuffers()
     with streams.open("call", asked(), 60):
         streams.add(piece(0, body=b"a"))
@@ -114,7 +114,7 @@ async def test_a_stream_goes_on_without_its_caller_and_is_found_by_its_own_tenan
     assert streams.find("id", "other") is None
 
 
-async def test_what_is_kept_is_bounded(monkeypatch: Any) -> None:
+async def test_kept_streams_are_limited(monkeypatch: Any) -> None:
     monkeypatch.setattr(streaming, "KEPT_BYTES", 10)
     streams = StreamBuffers()
     for number in range(3):

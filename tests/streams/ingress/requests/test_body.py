@@ -26,13 +26,13 @@ def arriving(*chunks: bytes | None) -> tuple[Callable[[], Awaitable[Message]], l
     return receive, left
 
 
-async def test_a_body_is_what_its_chunks_are_together() -> None:
+async def test_body_is_joined_from_its_chunks() -> None:
     receive, _ = arriving(b"ab", b"", b"\xff")
 
     assert await read_body(receive, {}, limit=3) == b"ab\xff"
 
 
-async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> None:
+async def test_chunked_body_beyond_the_limit_is_discarded_and_rejected() -> None:
     receive, left = arriving(b"ab", b"cd", b"ef", b"gh")
 
     with pytest.raises(ApiError) as caught:
@@ -42,7 +42,7 @@ async def test_a_chunked_body_beyond_the_limit_is_thrown_away_and_refused() -> N
     assert not left
 
 
-async def test_a_body_that_says_it_is_too_long_is_thrown_away_and_refused() -> None:
+async def test_body_with_a_too_large_content_length_is_discarded_and_rejected() -> None:
     receive, left = arriving(b"abcd")
 
     with pytest.raises(ApiError, match="limit of 3 bytes"):
@@ -51,7 +51,7 @@ async def test_a_body_that_says_it_is_too_long_is_thrown_away_and_refused() -> N
     assert not left
 
 
-async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_discarding_a_body_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "DISCARD_BYTES", 6)
     receive, left = arriving(*[b"ab"] * 10)
 
@@ -64,7 +64,7 @@ async def test_a_body_without_end_is_not_thrown_away_for_ever(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("headers", "status"), [({b"content-length": b"many"}, 400), ({b"content-encoding": b"gzip"}, 415)]
 )
-async def test_headers_that_make_the_body_unreadable_are_refused(headers: dict[bytes, bytes], status: int) -> None:
+async def test_unsupported_body_headers_are_rejected(headers: dict[bytes, bytes], status: int) -> None:
     receive, _ = arriving(b"{}")
 
     with pytest.raises(ApiError) as caught:
@@ -73,14 +73,14 @@ async def test_headers_that_make_the_body_unreadable_are_refused(headers: dict[b
     assert caught.value.failure.status == status
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_is_not_answered() -> None:
+async def test_disconnect_during_the_body_raises_client_disconnected() -> None:
     receive, _ = arriving(b"ab", None)
 
     with pytest.raises(ClientDisconnectedError):
         await read_body(receive, {}, limit=10)
 
 
-async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_body_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.01)
 
     async def receive() -> Message:

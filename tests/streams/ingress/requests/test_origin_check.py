@@ -20,7 +20,7 @@ from tests.streams.ingress.gateway import CHAT, Gateway
         ("localhost.evil.example", False),
     ],
 )
-def test_only_loopback_addresses_count_as_this_machine(host: str, expected: bool) -> None:
+def test_only_loopback_addresses_are_local(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
@@ -38,13 +38,11 @@ def test_only_loopback_addresses_count_as_this_machine(host: str, expected: bool
         ({b"host": b"127.0.0.1", b"origin": b"null"}, False),
     ],
 )
-def test_a_request_is_local_if_neither_its_host_nor_its_origin_is_elsewhere(
-    headers: dict[bytes, bytes], expected: bool
-) -> None:
+def test_request_is_local_if_host_and_origin_are_local(headers: dict[bytes, bytes], expected: bool) -> None:
     assert is_local(headers) is expected
 
 
-async def test_a_page_of_another_site_cannot_use_an_open_gateway(gateway: Gateway) -> None:
+async def test_page_of_another_site_can_not_use_an_open_gateway(gateway: Gateway) -> None:
     headers = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
 
     response = await gateway.http.post("/v1/chat/completions", json=CHAT, headers=headers)

@@ -19,17 +19,17 @@ OUTPUT = ProducerRecord("llm.requests.v1", b"k", encode(RequestReceived(request=
 
 
 @pytest.mark.parametrize("end", [KafkaProducer("nowhere:1"), FakeLog(), FailFastPublisher(FakeLog())])
-def test_the_real_producer_and_its_twin_both_write_as_the_ingress_asks(end: RequestPublisher) -> None:
+def test_producer_and_fake_have_the_publishers_interface(end: RequestPublisher) -> None:
     assert inspect.iscoroutinefunction(end.send)
     assert list(inspect.signature(end.send).parameters) == ["output"]
 
 
 @pytest.mark.parametrize("end", [PartitionReader("nowhere:1", []), FakeLog()])
-def test_the_real_reader_and_its_twin_both_yield_lists(end: ReplySource) -> None:
+def test_reader_and_fake_yield_lists(end: ReplySource) -> None:
     assert inspect.isasyncgenfunction(end.__aiter__)
 
 
-async def test_while_nothing_is_acknowledged_few_are_tried_and_the_others_refused_at_once(
+async def test_publisher_fails_fast_while_nothing_is_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     away = FakeLog(answers=lambda _: None, available=False)
@@ -54,7 +54,7 @@ async def test_while_nothing_is_acknowledged_few_are_tried_and_the_others_refuse
     assert len(away.written) == 2
 
 
-async def test_a_record_that_is_refused_itself_says_nothing_of_the_broker() -> None:
+async def test_rejected_record_does_not_mark_the_broker_as_failing() -> None:
     class Strict(FakeLog):
         async def send(self, output: ProducerRecord) -> None:
             if output.topic == "missing":

@@ -30,7 +30,7 @@ class SilentLog(FakeLog):
         await asyncio.Event().wait()
 
 
-async def test_a_refusal_becomes_a_settled_request_that_nobody_gets_a_reply_to() -> None:
+async def test_rejection_becomes_a_settled_request_without_reply_address() -> None:
     log, metrics = FakeLog(), Metrics()
 
     await RefusalRecorder(log, Topics().outcomes, metrics, "abc").record(REQUEST, FAILURE)
@@ -41,7 +41,7 @@ async def test_a_refusal_becomes_a_settled_request_that_nobody_gets_a_reply_to()
     assert event.request.reply_to is None
 
 
-async def test_a_flood_of_refusals_is_counted_rather_than_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rejections_beyond_the_limit_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder.time, "monotonic", lambda: 1.0)  # type: ignore[attr-defined]
     log, metrics = FakeLog(), Metrics()
     records = RefusalRecorder(log, Topics().outcomes, metrics, "abc")
@@ -54,7 +54,7 @@ async def test_a_flood_of_refusals_is_counted_rather_than_recorded(monkeypatch: 
 
 
 @pytest.mark.parametrize("log", [FakeLog(available=False), SilentLog()])
-async def test_a_refusal_that_cannot_be_recorded_is_counted_and_keeps_nobody(
+async def test_rejection_that_can_not_be_recorded_is_counted_without_delay(
     log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "ACK_TIMEOUT_S", 0.01)

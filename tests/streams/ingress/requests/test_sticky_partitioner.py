@@ -3,7 +3,7 @@ from __future__ import annotations
 from streams.ingress.requests.sticky_partitioner import STICKY_S, StickyPartitioner
 
 
-def test_what_comes_in_the_same_moment_has_the_same_turn_and_the_next_moment_the_next() -> None:
+def test_partition_changes_once_per_sticky_interval() -> None:
     now = [5.0]
     turns = StickyPartitioner(lambda: now[0])
 

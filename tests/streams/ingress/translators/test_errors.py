@@ -5,7 +5,7 @@ import pytest
 from streams.ingress.translators.errors import invalid, safe_name
 
 
-def test_the_part_that_is_at_fault_is_named() -> None:
+def test_error_names_the_invalid_part() -> None:
     error = invalid("tools[0]", "must be an object")
 
     assert (error.param, error.message) == ("tools[0]", "tools[0] must be an object")
@@ -20,5 +20,5 @@ def test_the_part_that_is_at_fault_is_named() -> None:
         ([], "unknown"),
     ],
 )
-def test_only_what_looks_like_a_name_is_repeated(said: object, told: str) -> None:
+def test_only_identifiers_are_repeated_in_errors(said: object, told: str) -> None:
     assert safe_name(said) == told

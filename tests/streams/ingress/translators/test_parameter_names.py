@@ -28,21 +28,21 @@ def told(param: str | None, message: str) -> dict[str, Any]:
         ("messages.0.content", "input.0.content"),
     ],
 )
-def test_a_fault_names_what_its_caller_wrote(param: str, expected: str) -> None:
+def test_error_names_the_parameter_of_the_clients_api(param: str, expected: str) -> None:
     error = rename_parameters(told(param, f"{param} is wrong"), NAMES)["error"]
 
     assert (error["param"], error["message"]) == (expected, f"{expected} is wrong")
 
 
 @pytest.mark.parametrize("error", [told(None, "stop it"), {"error": None}, {}, told("", "x")])
-def test_a_fault_without_a_parameter_stays_what_it_is(error: dict[str, Any]) -> None:
+def test_error_without_parameter_is_unchanged(error: dict[str, Any]) -> None:
     assert rename_parameters(error, NAMES) == error
 
 
 @pytest.mark.parametrize(
     ("front", "name"), [(ResponsesTranslator(), "max_output_tokens"), (AnthropicTranslator(), "max_tokens")]
 )
-def test_each_front_has_its_own_name_for_the_longest_answer(front: ApiTranslator, name: str) -> None:
+def test_each_api_has_its_own_name_for_max_completion_tokens(front: ApiTranslator, name: str) -> None:
     error = orjson.dumps(told("max_completion_tokens", "max_completion_tokens must be at most 9"))
 
     whole, streamed = front.from_error(error), front.event_writer(b"{}").last(error)

@@ -7,7 +7,7 @@ from streams.ingress.translators.translator import ApiTranslator, OpenAITranslat
 FRONT: ApiTranslator = OpenAITranslator()
 
 
-def test_what_is_on_the_log_goes_through_untouched() -> None:
+def test_openai_translator_changes_nothing() -> None:
     body = b'{"model":  "m"}'
 
     assert FRONT.to_chat_request(body) is body
@@ -15,7 +15,7 @@ def test_what_is_on_the_log_goes_through_untouched() -> None:
     assert FRONT.from_error(body) is body
 
 
-def test_chunks_are_numbered_and_the_end_is_marked() -> None:
+def test_chunks_have_their_number_as_id_and_done_at_the_end() -> None:
     writer = FRONT.event_writer(b"")
 
     assert writer.event(3, b"{}") == b"id: 3\ndata: {}\n\n"
@@ -23,22 +23,22 @@ def test_chunks_are_numbered_and_the_end_is_marked() -> None:
     assert writer.last(b'{"error": {}}') == b'data: {"error": {}}\n\n'
 
 
-def test_a_named_event_says_its_type_twice() -> None:
+def test_named_event_has_its_type_in_event_and_data() -> None:
     assert named_events([{"type": "ping"}]) == b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
-def test_the_last_event_of_a_chunk_has_its_number() -> None:
+def test_last_event_of_a_chunk_has_its_number_as_id() -> None:
     written = named_events([{"type": "a"}, {"type": "b"}], 7)
 
     assert written == b'event: a\ndata: {"type":"a"}\n\nid: 7\nevent: b\ndata: {"type":"b"}\n\n'
 
 
-def test_a_cut_stream_says_why() -> None:
+def test_cut_stream_ends_with_the_reason() -> None:
     error = orjson.loads(stream_cut("the deadline passed"))["error"]
 
     assert error["code"] == "stream_cut"
     assert "the deadline passed" in error["message"]
 
 
-def test_what_makes_an_id_unique_is_told_from_its_kind() -> None:
+def test_serial_removes_the_prefix_of_a_completion_id() -> None:
     assert [serial({"id": "chatcmpl-7"}), serial({"id": "gen-7"}), serial({"id": None})] == ["7", "gen-7", ""]

@@ -19,13 +19,13 @@ def routes(gateway: Gateway) -> set[tuple[str, str]]:
     }
 
 
-async def test_what_is_served_is_in_the_document_and_the_other_way_round(gateway: Gateway) -> None:
+async def test_document_has_exactly_the_served_paths(gateway: Gateway) -> None:
     described = {(path, method) for path, item in document()["paths"].items() for method in item}
 
     assert described == routes(gateway)
 
 
-async def test_it_is_served_without_a_key(gateway: Gateway) -> None:
+async def test_document_is_served_without_a_key(gateway: Gateway) -> None:
     answer = await gateway.http.get("/openapi.json")
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
@@ -39,7 +39,7 @@ def references(part: object) -> set[str]:
     return set().union(*map(references, part)) if isinstance(part, list) else set()
 
 
-def test_whatever_it_refers_to_is_there_and_nothing_is_there_in_vain() -> None:
+def test_every_reference_resolves_and_every_component_is_used() -> None:
     made = document()
 
     components = made["components"]
@@ -58,7 +58,7 @@ def test_whatever_it_refers_to_is_there_and_nothing_is_there_in_vain() -> None:
         ({"tool_choice": "maybe"}, "tool_choice"),
     ],
 )
-def test_a_body_that_we_refuse_is_none_by_the_document(wrong: dict[str, object], where: str) -> None:
+def test_rejected_body_does_not_match_the_document(wrong: dict[str, object], where: str) -> None:
     made = document()
     schema = {"$ref": "#/components/schemas/ChatBody", "components": made["components"]}
     validator = jsonschema_rs.Draft202012Validator(schema)

@@ -11,7 +11,7 @@ from streams.pipeline.failures import ERROR_MAPPINGS, EXPIRED, IDEMPOTENCY_KEY_R
 
 
 @pytest.mark.parametrize("path", [*CHAT, "/v1/embeddings"])
-def test_whatever_a_stage_may_answer_is_a_status_of_the_operations(path: str) -> None:
+def test_every_status_of_a_stage_is_documented(path: str) -> None:
     told = {answer.status for answer in ERROR_MAPPINGS.values()} | {
         EXPIRED.status,
         IN_DOUBT.status,
@@ -21,7 +21,7 @@ def test_whatever_a_stage_may_answer_is_a_status_of_the_operations(path: str) ->
     assert {str(status) for status in told} <= paths()[path]["post"]["responses"].keys()
 
 
-def test_behind_messages_an_error_is_anthropics() -> None:
+def test_errors_of_messages_have_anthropics_schema() -> None:
     (failed,) = {answer["$ref"] for status, answer in errors("/v1/messages").items() if status == "404"}
 
     assert failed == "#/components/responses/AnthropicError404"
@@ -38,7 +38,7 @@ def errors(path: str) -> dict[str, dict[str, str]]:
         ("ResponsesBody", responses_request.PARAMETER_WRITERS.keys()),
     ],
 )
-def test_what_an_api_in_front_translates_is_in_its_body_and_nothing_else_is_taken(schema: str, names: set[str]) -> None:
+def test_translated_parameters_are_the_properties_of_the_body(schema: str, names: set[str]) -> None:
     body = bodies()[schema]
 
     assert names <= body["properties"].keys()

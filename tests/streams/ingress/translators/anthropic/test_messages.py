@@ -17,7 +17,7 @@ def said(content: object, role: str = "user") -> list[JSON]:
     return openai_messages(None, [{"role": role, "content": content}])
 
 
-def test_the_systems_blocks_keep_their_marks() -> None:
+def test_system_blocks_keep_cache_control() -> None:
     system = [{"type": "text", "text": "Be brief.", "cache_control": CACHED}]
 
     messages = openai_messages(system, [{"role": "user", "content": "hi"}])
@@ -25,7 +25,7 @@ def test_the_systems_blocks_keep_their_marks() -> None:
     assert messages[0] == {"role": "system", "content": system}
 
 
-def test_pictures_and_documents_are_parts() -> None:
+def test_images_and_documents_become_parts() -> None:
     url = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
     pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
     text = {"type": "text", "media_type": "text/plain", "data": "ä"}
@@ -42,7 +42,7 @@ def test_pictures_and_documents_are_parts() -> None:
     ]
 
 
-def test_a_turn_of_the_model_keeps_its_thoughts_its_words_and_its_calls() -> None:
+def test_assistant_message_keeps_thinking_text_and_tool_calls() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "EqQB"}
     call = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
 
@@ -57,13 +57,13 @@ def test_a_turn_of_the_model_keeps_its_thoughts_its_words_and_its_calls() -> Non
     }
 
 
-def test_a_thought_that_nobody_signed_is_reasoning_and_no_more() -> None:
+def test_unsigned_thinking_becomes_reasoning_content() -> None:
     [message] = said([{"type": "thinking", "thinking": "Hm.", "signature": ""}], "assistant")
 
     assert message == {"role": "assistant", "content": None, "reasoning_content": "Hm."}
 
 
-def test_results_of_tools_come_before_what_the_user_says_and_shows() -> None:
+def test_tool_results_precede_the_user_message() -> None:
     messages = said(
         [
             {"type": "text", "text": "and?"},
@@ -92,7 +92,7 @@ def test_results_of_tools_come_before_what_the_user_says_and_shows() -> None:
     ]
 
 
-def test_instructions_in_the_middle_stay_there() -> None:
+def test_system_message_in_the_middle_keeps_its_position() -> None:
     messages = openai_messages(
         None,
         [{"role": "user", "content": "hi"}, {"role": "system", "content": [{"type": "text", "text": "Now brief."}]}],
@@ -119,7 +119,7 @@ def test_instructions_in_the_middle_stay_there() -> None:
         ({"role": "system", "content": [PNG]}, "messages.0"),
     ],
 )
-def test_what_can_not_be_said_is_refused_by_its_place(message: object, param: str) -> None:
+def test_untranslatable_block_is_refused_by_its_path(message: object, param: str) -> None:
     with pytest.raises(UntranslatableError) as caught:
         openai_messages(None, [message])
 

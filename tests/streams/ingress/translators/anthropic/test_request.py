@@ -49,13 +49,13 @@ ASKED: JSON = {"model": "alias", "max_tokens": 100, "messages": HI}
         ({"service_tier": "auto", "cache_control": {"type": "ephemeral"}, "inference_geo": None}, {}),
     ],
 )
-def test_each_parameter_is_said_in_openais_words(asked: JSON, said: JSON) -> None:
+def test_each_parameter_is_translated(asked: JSON, said: JSON) -> None:
     chat = chat_body({**ASKED, **asked})
 
     assert chat == {"model": "alias", "max_completion_tokens": 100, "messages": HI, **said}
 
 
-def test_a_tool_is_a_function() -> None:
+def test_tool_becomes_a_function() -> None:
     tool = {"name": "f", "description": "F", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}}
 
     chat = chat_body({**ASKED, "tools": [tool]})
@@ -80,7 +80,7 @@ def test_a_tool_is_a_function() -> None:
         ({"messages": []}, "messages"),
     ],
 )
-def test_what_can_not_be_said_is_refused_by_name(asked: JSON, param: str) -> None:
+def test_untranslatable_parameter_is_refused_by_name(asked: JSON, param: str) -> None:
     with pytest.raises(UntranslatableError) as caught:
         chat_body({**ASKED, **asked})
 
@@ -136,7 +136,7 @@ def without(body: JSON, param: str) -> JSON:
 
 @given(body=chat_bodies())
 @settings(max_examples=300, deadline=None)
-def test_texts_roles_and_tool_calls_survive_the_way_to_anthropic_and_back(body: JSON) -> None:
+def test_texts_roles_and_tool_calls_survive_a_round_trip(body: JSON) -> None:
     asked, wire = sayable(body)
 
     chat = chat_body(wire)
@@ -146,7 +146,7 @@ def test_texts_roles_and_tool_calls_survive_the_way_to_anthropic_and_back(body: 
 
 @given(body=chat_bodies())
 @settings(max_examples=200, deadline=None)
-def test_parameters_survive_the_way_to_anthropic_and_back(body: JSON) -> None:
+def test_parameters_survive_a_round_trip(body: JSON) -> None:
     asked, wire = sayable({**body, "reasoning_effort": None, "response_format": None})
 
     chat = chat_body(wire)

@@ -20,7 +20,7 @@ def call(arguments: str) -> JSON:
     return {"tool_calls": [{"id": "t1", "type": "function", "function": {"name": "f", "arguments": arguments}}]}
 
 
-def test_words_thoughts_and_calls_are_blocks_in_anthropics_order() -> None:
+def test_text_thinking_and_tool_calls_are_blocks_in_anthropics_order() -> None:
     said = {"content": "I look.", "reasoning_content": "Hm.", **call('{"a": 1}')}
 
     told = message(completion(said, "tool_calls"))
@@ -36,11 +36,11 @@ def test_words_thoughts_and_calls_are_blocks_in_anthropics_order() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"), [("chatcmpl-7", "msg_7"), ("cmpl_7", "msg_cmpl_7"), ("msg_01XF", "msg_01XF")]
 )
-def test_the_id_is_of_anthropics_kind_and_a_claudes_own_stays(given: str, expected: str) -> None:
+def test_message_id_has_anthropics_prefix_and_keeps_an_id_of_anthropic(given: str, expected: str) -> None:
     assert message({**completion({"content": "ho"}), "id": given})["id"] == expected
 
 
-def test_signed_thoughts_come_back_as_they_were() -> None:
+def test_signed_thinking_blocks_are_unchanged() -> None:
     said = {"content": "ho", "reasoning_content": "Hm.", "extra_content": {"anthropic": {"thinking_blocks": [THOUGHT]}}}
 
     told = message(completion(said))
@@ -48,7 +48,7 @@ def test_signed_thoughts_come_back_as_they_were() -> None:
     assert told["content"][0] == THOUGHT
 
 
-def test_arguments_that_are_no_object_are_wrapped_so_that_the_client_can_read_them() -> None:
+def test_arguments_that_are_no_object_are_wrapped() -> None:
     told = message(completion(call('{"broken'), "tool_calls"))
 
     assert told["content"][0]["input"] == {"INVALID_JSON": '{"broken'}
@@ -69,20 +69,18 @@ def test_arguments_that_are_no_object_are_wrapped_so_that_the_client_can_read_th
         ("error", None, "end_turn"),
     ],
 )
-def test_the_reason_is_anthropics_own_where_anthropic_was_behind(
-    finish_reason: str, native: str | None, expected: str
-) -> None:
+def test_native_stop_reason_of_anthropic_is_kept(finish_reason: str, native: str | None, expected: str) -> None:
     assert message(completion({"content": "ho"}, finish_reason, native))["stop_reason"] == expected
 
 
-def test_a_refusal_says_why() -> None:
+def test_refusal_has_its_explanation() -> None:
     told = message(completion({"content": None, "refusal": "It could do harm."}, "content_filter"))
 
     assert told["stop_details"] == {"type": "refusal", "category": None, "explanation": "It could do harm."}
     assert told["content"] == [{"type": "text", "text": "It could do harm."}]
 
 
-def test_counts_leave_out_of_the_input_what_a_cache_has_read_or_written() -> None:
+def test_input_tokens_exclude_cached_tokens() -> None:
     counts = {
         "prompt_tokens": 100,
         "completion_tokens": 30,
@@ -115,7 +113,7 @@ def test_counts_leave_out_of_the_input_what_a_cache_has_read_or_written() -> Non
         ({"code": None, "type": "invalid_request_error"}, "invalid_request_error"),
     ],
 )
-def test_an_error_has_the_type_that_anthropic_would_give_it(error: JSON, expected: str) -> None:
+def test_error_has_anthropics_type(error: JSON, expected: str) -> None:
     told = refusal({"error": {**error, "message": "No."}})
 
     assert told == {"type": "error", "error": {"type": expected, "message": "No."}}

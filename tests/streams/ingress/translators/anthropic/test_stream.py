@@ -41,7 +41,7 @@ def blocks(events: list[JSON]) -> list[JSON]:
     return list(begun.values())
 
 
-def test_words_come_as_one_block_between_a_start_and_a_stop() -> None:
+def test_text_is_one_block_between_start_and_stop() -> None:
     events = told(
         chunk({"role": "assistant", "content": ""}), chunk({"content": "Hel"}), chunk({"content": "lo"}, "stop")
     )
@@ -55,7 +55,7 @@ def test_words_come_as_one_block_between_a_start_and_a_stop() -> None:
     assert events[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
 
 
-def test_a_stream_has_the_id_that_the_whole_message_would_have() -> None:
+def test_stream_has_the_id_of_the_whole_message() -> None:
     whole: JSON = {"id": "chatcmpl-7", "choices": [{"message": {"content": "ho"}, "finish_reason": "stop"}]}
 
     begun = told({**chunk({"content": "ho"}, "stop"), "id": "chatcmpl-7"})[0]["message"]
@@ -63,7 +63,7 @@ def test_a_stream_has_the_id_that_the_whole_message_would_have() -> None:
     assert begun["id"] == message(whole)["id"] == "msg_7"
 
 
-def test_thoughts_are_a_block_of_their_own_and_get_their_signature() -> None:
+def test_thinking_is_a_separate_block_with_its_signature() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "EqQB"}
     hidden = {"type": "redacted_thinking", "data": "Emw"}
 
@@ -77,7 +77,7 @@ def test_thoughts_are_a_block_of_their_own_and_get_their_signature() -> None:
     assert blocks(events) == [thought, hidden, {"type": "text", "text": "Hello"}]
 
 
-def test_thoughts_whose_words_are_withheld_are_told_by_their_signature() -> None:
+def test_redacted_thinking_has_its_signature() -> None:
     thought = {"type": "thinking", "thinking": "", "signature": "EqQB"}
 
     events = told(
@@ -88,7 +88,7 @@ def test_thoughts_whose_words_are_withheld_are_told_by_their_signature() -> None
     assert blocks(events) == [thought, {"type": "text", "text": "Hello"}]
 
 
-def test_calls_that_come_in_turns_go_to_their_own_blocks() -> None:
+def test_interleaved_tool_calls_go_to_their_own_blocks() -> None:
     events = told(
         chunk({"role": "assistant", "content": "I look."}),
         chunk(call(0, "f")),
@@ -105,7 +105,7 @@ def test_calls_that_come_in_turns_go_to_their_own_blocks() -> None:
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
 
-def test_the_counts_at_the_end_are_of_the_whole() -> None:
+def test_final_usage_covers_the_whole_stream() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 3}
 
     events = told(chunk({"content": "ho"}, "stop"), {"id": "c1", "model": "m", "choices": [], "usage": usage})
@@ -114,20 +114,20 @@ def test_the_counts_at_the_end_are_of_the_whole() -> None:
     assert events[-2]["usage"]["output_tokens"] == 3
 
 
-def test_a_refusal_without_words_is_told_in_words_and_as_the_reason() -> None:
+def test_refusal_without_content_becomes_text_and_stop_reason() -> None:
     events = told(chunk({"role": "assistant", "content": ""}), chunk({"refusal": "No."}), chunk({}, "content_filter"))
 
     assert blocks(events) == [{"type": "text", "text": "No."}]
     assert events[-2]["delta"]["stop_details"]["explanation"] == "No."
 
 
-def test_the_native_reason_counts_where_anthropic_was_behind() -> None:
+def test_stream_keeps_the_native_stop_reason_of_anthropic() -> None:
     events = told(chunk({"content": "ho"}, "stop", native_finish_reason="pause_turn"))
 
     assert events[-2]["delta"]["stop_reason"] == "pause_turn"
 
 
-def test_of_several_choices_the_first_is_told() -> None:
+def test_only_the_first_choice_is_streamed() -> None:
     other = {"id": "c1", "model": "m", "choices": [{"index": 1, "delta": {"content": "else"}, "finish_reason": "stop"}]}
 
     assert blocks(told(chunk({"content": "ho"}), other)) == [{"type": "text", "text": "ho"}]

@@ -26,7 +26,7 @@ def events(wire: bytes) -> list[JSON]:
     return read
 
 
-def test_a_request_becomes_one_that_openai_takes() -> None:
+def test_messages_request_becomes_a_valid_chat_request() -> None:
     asked = FRONT.to_chat_request(orjson.dumps({**ASKED, "stream": True, "system": "Be brief."}))
 
     assert isinstance(asked, bytes)
@@ -41,14 +41,14 @@ def test_a_request_becomes_one_that_openai_takes() -> None:
     }
 
 
-def test_who_says_no_most_tokens_is_asked_for_none() -> None:
+def test_missing_max_tokens_stays_missing() -> None:
     asked = FRONT.to_chat_request(orjson.dumps({name: value for name, value in ASKED.items() if name != "max_tokens"}))
 
     assert isinstance(asked, bytes)
     assert orjson.loads(asked).keys() == {"model", "messages"}
 
 
-def test_what_can_not_be_said_is_refused_by_the_name_that_its_caller_knows() -> None:
+def test_untranslatable_parameter_is_refused_by_the_clients_name() -> None:
     body = orjson.dumps({**ASKED, "mcp_servers": []})
 
     asked = FRONT.to_chat_request(body)
@@ -57,14 +57,14 @@ def test_what_can_not_be_said_is_refused_by_the_name_that_its_caller_knows() -> 
     assert (asked.status, asked.param) == (400, "mcp_servers")
 
 
-def test_a_body_that_is_no_json_is_refused() -> None:
+def test_invalid_json_is_refused() -> None:
     asked = FRONT.to_chat_request(b"{")
 
     assert isinstance(asked, Failure)
     assert asked.status == 400
 
 
-def test_an_answer_becomes_a_message() -> None:
+def test_completion_becomes_a_message() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}
 
     answered = FRONT.from_completion(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), b"")
@@ -74,7 +74,7 @@ def test_an_answer_becomes_a_message() -> None:
     assert message["content"] == [{"type": "text", "text": "ho"}]
 
 
-def test_a_stream_has_named_events_and_an_end() -> None:
+def test_stream_has_named_events_and_a_stop() -> None:
     writer = FRONT.event_writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
@@ -90,7 +90,7 @@ def test_a_stream_has_named_events_and_an_end() -> None:
     ]
 
 
-def test_a_stream_that_fails_ends_with_an_error_and_without_a_stop() -> None:
+def test_failed_stream_ends_with_an_error_and_without_message_stop() -> None:
     writer = FRONT.event_writer(b"")
     chunk = {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "ho"}}]}
 
@@ -102,7 +102,7 @@ def test_a_stream_that_fails_ends_with_an_error_and_without_a_stop() -> None:
     assert events(wire)[-1]["error"]["type"] == "timeout_error"
 
 
-def test_an_error_becomes_anthropics() -> None:
+def test_error_becomes_anthropics_error_object() -> None:
     error = openai.error_body(
         Failure(status=429, type="rate_limit_error", code="rate_limit_exceeded", message="Slow down.")
     )

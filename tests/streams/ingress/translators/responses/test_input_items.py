@@ -13,13 +13,13 @@ CALL: JSON = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "l
 RESULT: JSON = {"type": "function_call_output", "call_id": "c1", "output": "rain"}
 
 
-def test_a_text_is_what_the_user_says_after_the_instructions() -> None:
+def test_text_input_is_a_user_message_after_the_instructions() -> None:
     messages = openai_messages("Be brief.", "hi")
 
     assert messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
 
 
-def test_parts_become_those_of_a_chat() -> None:
+def test_content_parts_are_translated() -> None:
     content = [
         {"type": "input_text", "text": "See:"},
         {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"},
@@ -37,7 +37,7 @@ def test_parts_become_those_of_a_chat() -> None:
     ]
 
 
-def test_the_calls_of_a_turn_stand_in_one_message_with_its_words() -> None:
+def test_tool_calls_and_text_of_a_turn_are_one_message() -> None:
     words = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
 
     before = openai_messages(None, [words, CALL, {**CALL, "call_id": "c2"}, RESULT])
@@ -49,7 +49,7 @@ def test_the_calls_of_a_turn_stand_in_one_message_with_its_words() -> None:
     assert before[1] == {"role": "tool", "tool_call_id": "c1", "content": "rain"}
 
 
-def test_a_call_without_words_has_none() -> None:
+def test_tool_call_without_text_has_no_content() -> None:
     (message, _) = openai_messages(None, [CALL, RESULT])
 
     assert message == {
@@ -59,7 +59,7 @@ def test_a_call_without_words_has_none() -> None:
     }
 
 
-def test_thoughts_go_back_with_what_followed_them_and_no_further() -> None:
+def test_reasoning_belongs_to_the_next_assistant_message() -> None:
     signed: JSON = {"anthropic": {"thinking_blocks": []}}
     thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
 
@@ -86,7 +86,7 @@ def test_thoughts_go_back_with_what_followed_them_and_no_further() -> None:
         ([{**RESULT, "output": [{"type": "input_image", "image_url": "data:,"}]}], "input[0].output"),
     ],
 )
-def test_what_can_not_be_passed_on_is_refused_by_its_place(given: object, param: str) -> None:
+def test_unsupported_item_is_refused_by_its_path(given: object, param: str) -> None:
     with pytest.raises(UntranslatableError) as caught:
         openai_messages(None, given)
 

@@ -21,7 +21,7 @@ def chat(**more: Any) -> JSON:
     return {name: value for name, value in body.items() if name not in {"model", "messages"}}
 
 
-def test_a_plain_request_is_nothing_but_a_message() -> None:
+def test_minimal_request_becomes_one_message() -> None:
     assert chat_body(ASKED) == {"model": "alias", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -42,11 +42,11 @@ def test_a_plain_request_is_nothing_but_a_message() -> None:
         ({"tools": [], "top_logprobs": 0}, {}),
     ],
 )
-def test_parameters_have_their_words_in_a_chat(asked: JSON, said: JSON | None) -> None:
+def test_parameters_are_translated(asked: JSON, said: JSON | None) -> None:
     assert chat(**asked) == (asked if said is None else said)
 
 
-def test_a_schema_is_named_as_a_chat_names_it() -> None:
+def test_json_schema_becomes_a_response_format() -> None:
     form = {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}
 
     said = chat(text={"format": form})
@@ -55,7 +55,7 @@ def test_a_schema_is_named_as_a_chat_names_it() -> None:
     assert said == {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 
 
-def test_functions_and_their_choice_are_nested_as_a_chat_nests_them() -> None:
+def test_functions_and_tool_choice_are_nested() -> None:
     tool = {"type": "function", "name": "look", "description": "Look.", "parameters": SCHEMA, "strict": None}
 
     said = chat(tools=[tool], tool_choice={"type": "function", "name": "look"})
@@ -84,7 +84,7 @@ def test_functions_and_their_choice_are_nested_as_a_chat_nests_them() -> None:
         ({"invented": 1}, "invented"),
     ],
 )
-def test_what_can_not_be_said_is_refused_by_its_name(asked: JSON, param: str) -> None:
+def test_untranslatable_responses_parameter_is_refused_by_name(asked: JSON, param: str) -> None:
     with pytest.raises(UntranslatableError) as caught:
         chat_body(ASKED | asked)
 

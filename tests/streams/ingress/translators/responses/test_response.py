@@ -21,7 +21,7 @@ def answered(message: JSON, finish_reason: str = "stop", asked: JSON | None = No
     return made
 
 
-def test_words_are_a_message() -> None:
+def test_text_is_a_message_item() -> None:
     made = answered({"role": "assistant", "content": "ho"})
 
     assert (made["id"], made["status"], made["created_at"], made["store"]) == ("resp_7", "completed", 5, False)
@@ -29,7 +29,7 @@ def test_words_are_a_message() -> None:
     assert item["content"] == [{"type": "output_text", "text": "ho", "annotations": [], "logprobs": []}]
 
 
-def test_thoughts_words_and_calls_are_items_in_this_order() -> None:
+def test_reasoning_message_and_calls_are_items_in_this_order() -> None:
     said = {"content": "I look.", "reasoning_content": "Hm.", "tool_calls": [{**CALL, "extra_content": {"google": 1}}]}
 
     thought, message, call = answered(said, "tool_calls")["output"]
@@ -40,13 +40,13 @@ def test_thoughts_words_and_calls_are_items_in_this_order() -> None:
     assert call["extra_content"] == {"google": 1}
 
 
-def test_a_refusal_is_a_part_of_its_own() -> None:
+def test_refusal_is_a_separate_part() -> None:
     (item,) = answered({"content": None, "refusal": "No."})["output"]
 
     assert item["content"] == [{"type": "refusal", "refusal": "No."}]
 
 
-def test_an_answer_that_was_cut_says_why() -> None:
+def test_incomplete_response_has_a_reason() -> None:
     cut = answered({"content": "ho"}, "length")
     filtered = answered({"content": "ho"}, "content_filter")
 
@@ -55,7 +55,7 @@ def test_an_answer_that_was_cut_says_why() -> None:
     assert cut["output"][0]["status"] == "incomplete"
 
 
-def test_what_was_asked_is_repeated_and_the_rest_is_openais_default() -> None:
+def test_response_repeats_request_parameters_or_openais_defaults() -> None:
     asked = {"input": "secret", "instructions": "Be brief.", "temperature": 0.5, "metadata": {"a": "b"}, "top_p": None}
 
     made = answered({"content": "ho"}, asked=asked)
@@ -65,7 +65,7 @@ def test_what_was_asked_is_repeated_and_the_rest_is_openais_default() -> None:
     assert "input" not in made
 
 
-def test_log_probabilities_stand_with_the_words() -> None:
+def test_log_probabilities_are_part_of_the_text() -> None:
     tokens = [{"token": "ho", "logprob": -0.1, "bytes": [104, 111], "top_logprobs": []}]
 
     (item,) = answered({"content": "ho"}, logprobs={"content": tokens, "refusal": None})["output"]
@@ -73,7 +73,7 @@ def test_log_probabilities_stand_with_the_words() -> None:
     assert item["content"][0]["logprobs"] == tokens
 
 
-def test_counts_keep_what_is_cached_and_what_was_thought() -> None:
+def test_usage_has_cached_and_reasoning_tokens() -> None:
     counted = usage(
         {
             "prompt_tokens": 9,

@@ -39,7 +39,7 @@ def types(events: list[JSON]) -> list[str]:
     return [event["type"].removeprefix("response.") for event in events]
 
 
-def test_words_come_in_the_order_that_openai_documents() -> None:
+def test_text_events_have_openais_documented_order() -> None:
     events = told(
         chunk({"role": "assistant", "content": ""}), chunk({"content": "Hel"}), chunk({"content": "lo"}, "stop")
     )
@@ -60,7 +60,7 @@ def test_words_come_in_the_order_that_openai_documents() -> None:
     assert events[6]["text"] == "Hello"
 
 
-def test_the_last_event_holds_the_answer_as_it_would_have_come_in_one_piece() -> None:
+def test_last_event_holds_the_whole_response() -> None:
     chunks = [
         chunk({"role": "assistant", "reasoning_content": "Hm."}),
         chunk({"content": "I look."}),
@@ -81,14 +81,14 @@ def test_the_last_event_holds_the_answer_as_it_would_have_come_in_one_piece() ->
     assert [item["type"] for item in done] == ["reasoning", "message", "function_call", "function_call"]
 
 
-def test_calls_that_come_in_turns_go_to_their_own_items() -> None:
+def test_interleaved_tool_calls_go_to_their_own_items() -> None:
     events = told(chunk(call(0, "f")), chunk(call(1, "g", "{}")), chunk(call(0, arguments="{}"), "tool_calls"))
 
     deltas = [event for event in events if event["type"] == "response.function_call_arguments.delta"]
     assert [(event["item_id"], event["output_index"]) for event in deltas] == [("fc_7_1", 1), ("fc_7_0", 0)]
 
 
-def test_items_and_parts_stand_in_the_order_in_which_they_came() -> None:
+def test_items_and_parts_keep_the_order_of_arrival() -> None:
     events = told(
         chunk(call(0, "f", "{}")), chunk({"refusal": "No."}), chunk({"content": "Or."}), chunk({}, "tool_calls")
     )
@@ -98,7 +98,7 @@ def test_items_and_parts_stand_in_the_order_in_which_they_came() -> None:
     assert [part["type"] for part in message["content"]] == ["refusal", "output_text"]
 
 
-def test_thoughts_without_words_still_bring_their_signature() -> None:
+def test_reasoning_without_text_has_its_signature() -> None:
     signed = {"anthropic": {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "EqQB"}]}}
 
     events = told(chunk({"extra_content": signed}), chunk({"content": "Hello"}, "stop"))
@@ -107,14 +107,14 @@ def test_thoughts_without_words_still_bring_their_signature() -> None:
 
 
 @pytest.mark.parametrize(("reason", "why"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
-def test_a_stream_that_was_cut_ends_as_incomplete(reason: str, why: str) -> None:
+def test_truncated_stream_ends_as_incomplete(reason: str, why: str) -> None:
     events = told(chunk({"content": "Hel"}, reason))
 
     assert events[-1]["type"] == "response.incomplete"
     assert events[-1]["response"]["incomplete_details"] == {"reason": why}
 
 
-def test_a_stream_that_fails_says_so_and_keeps_what_came() -> None:
+def test_failed_stream_keeps_its_items() -> None:
     writer = ResponsesEventStream({})
     writer.feed(chunk({"content": "Hel"}))
 
@@ -127,7 +127,7 @@ def test_a_stream_that_fails_says_so_and_keeps_what_came() -> None:
     assert event["response"]["output"][0]["content"][0]["text"] == "Hel"
 
 
-def test_of_several_choices_the_first_is_told() -> None:
+def test_only_the_first_choice_is_streamed() -> None:
     other = chunk({"content": "else"}, "stop")
     other["choices"][0]["index"] = 1
 

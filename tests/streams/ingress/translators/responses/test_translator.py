@@ -27,28 +27,28 @@ def events(wire: bytes) -> list[JSON]:
     return read
 
 
-def test_a_request_becomes_a_chat() -> None:
+def test_responses_request_becomes_a_chat_request() -> None:
     asked = FRONT.to_chat_request(ASKED)
 
     assert isinstance(asked, bytes)
     assert [message["role"] for message in orjson.loads(asked)["messages"]] == ["system", "user"]
 
 
-def test_what_needs_a_state_is_refused_by_its_name() -> None:
+def test_stateful_parameter_is_refused_by_name() -> None:
     asked = FRONT.to_chat_request(orjson.dumps({"model": "alias", "input": "hi", "previous_response_id": "resp_1"}))
 
     assert isinstance(asked, Failure)
     assert (asked.status, asked.param) == (400, "previous_response_id")
 
 
-def test_a_body_that_is_no_json_is_refused() -> None:
+def test_invalid_json_is_refused() -> None:
     asked = FRONT.to_chat_request(b"{")
 
     assert isinstance(asked, Failure)
     assert asked.code == "invalid_json"
 
 
-def test_an_answer_becomes_a_response_that_repeats_what_was_asked() -> None:
+def test_completion_becomes_a_response_with_the_request_parameters() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "ho"}, "finish_reason": "stop"}
 
     answered = FRONT.from_completion(orjson.dumps({"id": "x", "model": "m", "choices": [choice]}), ASKED)
@@ -57,7 +57,7 @@ def test_an_answer_becomes_a_response_that_repeats_what_was_asked() -> None:
     assert (made["object"], made["instructions"]) == ("response", "Be brief.")
 
 
-def test_the_events_of_a_stream_are_numbered_through() -> None:
+def test_stream_events_have_consecutive_sequence_numbers() -> None:
     writer = FRONT.event_writer(ASKED)
 
     wire = writer.event(0, CHUNK) + writer.event(1, CHUNK) + writer.last(None)
@@ -67,7 +67,7 @@ def test_the_events_of_a_stream_are_numbered_through() -> None:
     assert read[-1]["type"] == "response.completed"
 
 
-def test_a_stream_that_fails_ends_with_that() -> None:
+def test_failed_stream_ends_with_response_failed() -> None:
     writer = FRONT.event_writer(ASKED)
     writer.event(0, CHUNK)
 
@@ -76,7 +76,7 @@ def test_a_stream_that_fails_ends_with_that() -> None:
     assert [event["type"] for event in events(wire)] == ["response.failed"]
 
 
-def test_an_error_is_openais_own() -> None:
+def test_error_is_openais_error_object() -> None:
     error = error_body(Failure(status=429, type="rate_limit_error", code="rate_limit_exceeded", message="Slow down."))
 
     assert FRONT.from_error(error) == error
