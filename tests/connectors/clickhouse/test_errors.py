@@ -15,11 +15,11 @@ CODE, NAME = "Code: 73. DB::Exception: ", "(UNKNOWN_FORMAT)"
         f"{CODE}Unknown format Nope. {NAME} (version 24.8.1 (official build)). {NAME}",
     ],
 )
-def test_code_and_name_of_an_error_appear_once(message: str) -> None:
+def test_repeated_code_and_name_of_an_error_are_removed(message: str) -> None:
     assert without_repeats(message) == f"{CODE}Unknown format Nope. {NAME}"
 
 
-def test_different_codes_are_kept() -> None:
+def test_different_error_codes_are_kept() -> None:
     message = "Code: 60. DB::Exception: Code: 81. DB::Exception: no (UNKNOWN_DATABASE)"
 
     assert without_repeats(message) == message

@@ -8,13 +8,13 @@ from connectors.clickhouse.normalized_query import RENDER, format_of, has_outfil
 pytestmark = pytest.mark.flow
 
 
-def rendered(clickhouse: ClickHouseClient, sql: str) -> str:
+def normalize(clickhouse: ClickHouseClient, sql: str) -> str:
     (row,) = clickhouse.rows(f"{RENDER} AS one", {"sql": sql})
     return str(row["one"])
 
 
 @pytest.mark.parametrize(
-    ("sql", "named"),
+    ("sql", "expected"),
     [
         ("SELECT 1", None),
         ("SELECT 1 -- FORMAT TSV", None),
@@ -27,14 +27,14 @@ def rendered(clickhouse: ClickHouseClient, sql: str) -> str:
         ("SELECT 1 SETTINGS max_threads = 1 FORMAT Null", "Null"),
     ],
 )
-def test_the_format_is_what_the_query_names_and_no_word_in_a_string(
-    empty_clickhouse: ClickHouseClient, sql: str, named: str | None
+def test_format_of_ignores_strings_comments_and_aliases(
+    empty_clickhouse: ClickHouseClient, sql: str, expected: str | None
 ) -> None:
-    assert format_of(rendered(empty_clickhouse, sql)) == named
+    assert format_of(normalize(empty_clickhouse, sql)) == expected
 
 
 @pytest.mark.parametrize(
-    ("sql", "writes"),
+    ("sql", "expected"),
     [
         ("SELECT 1 INTO OUTFILE 'x'", True),
         ("select 1 into/**/outfile 'x' append format Null", True),
@@ -43,13 +43,13 @@ def test_the_format_is_what_the_query_names_and_no_word_in_a_string(
         ("SELECT 1 -- INTO OUTFILE 'x'", False),
     ],
 )
-def test_a_query_writes_a_file_if_it_says_so_in_whatever_spelling(
-    empty_clickhouse: ClickHouseClient, sql: str, writes: bool
+def test_has_outfile_detects_every_spelling_outside_strings_and_comments(
+    empty_clickhouse: ClickHouseClient, sql: str, expected: bool
 ) -> None:
-    assert has_outfile(rendered(empty_clickhouse, sql)) is writes
+    assert has_outfile(normalize(empty_clickhouse, sql)) is expected
 
 
-def test_a_syntax_error_is_told_without_the_query_that_was_put_around() -> None:
-    said = "Code: 62. DB::Exception: Syntax error: x: In scope SELECT formatQuerySingleLine('(a)'). (SYNTAX_ERROR)"
+def test_strip_wrapper_removes_the_wrapper_query_from_a_syntax_error() -> None:
+    message = "Code: 62. DB::Exception: Syntax error: x: In scope SELECT formatQuerySingleLine('(a)'). (SYNTAX_ERROR)"
 
-    assert strip_wrapper(said) == "Code: 62. DB::Exception: Syntax error: x. (SYNTAX_ERROR)"
+    assert strip_wrapper(message) == "Code: 62. DB::Exception: Syntax error: x. (SYNTAX_ERROR)"

@@ -18,7 +18,7 @@ from streams.audit.event_columns import COLUMN_BUILDERS
 from tests.fixtures.rows import ID, NOW, REQUEST, SETTLED, TOPICS, event_of, record
 
 
-def test_configuration_applied_has_no_stage_because_no_stage_writes_it() -> None:
+def test_configuration_applied_has_no_stage() -> None:
     applied = ConfigurationApplied(config_hash="c", configuration="{}", applied_at=NOW)
     headers = cloudevent_headers(applied, "c", "up", NOW, "")
 
@@ -27,11 +27,11 @@ def test_configuration_applied_has_no_stage_because_no_stage_writes_it() -> None
     assert (row["event_type"], row["stage"], row["config_hash"]) == ("ConfigurationApplied", "", "c")
 
 
-def test_every_event_has_its_columns() -> None:
+def test_every_event_class_has_a_column_builder() -> None:
     assert set(COLUMN_BUILDERS) == set(EVENTS)
 
 
-def test_the_name_that_a_caller_used_and_the_one_of_the_provider_have_their_own_columns() -> None:
+def test_requested_model_and_provider_model_have_separate_columns() -> None:
     admitted = RequestAdmitted(request=REQUEST, model="fast", body="asked", admitted_at=NOW, config_hash="c")
     started = AttemptStarted(
         request=REQUEST, attempt=1, provider="sim", model="echo", worker="w", started_at=NOW, expires_at=NOW + 1
@@ -55,7 +55,7 @@ def test_the_name_that_a_caller_used_and_the_one_of_the_provider_have_their_own_
     ]
 
 
-def test_a_text_is_kept_once_among_the_events() -> None:
+def test_input_and_output_are_stored_in_one_event_each() -> None:
     admitted = RequestAdmitted(request=REQUEST, model="m", body="asked", admitted_at=NOW, config_hash="c")
     finished = AttemptFinished(
         request=REQUEST,
@@ -77,7 +77,7 @@ def test_a_text_is_kept_once_among_the_events() -> None:
     assert [(row["input"], row["output"]) for row in rows] == [("asked", ""), ("", "answered"), ("", "")]
 
 
-def test_an_attempt_says_what_its_provider_was_sent_and_how_that_differs_from_what_was_asked() -> None:
+def test_attempt_row_has_the_translated_body_its_changes_and_the_native_usage() -> None:
     finished = AttemptFinished(
         request=REQUEST,
         attempt=1,
@@ -104,7 +104,7 @@ def test_an_attempt_says_what_its_provider_was_sent_and_how_that_differs_from_wh
     ]
 
 
-def test_an_attempt_that_sent_what_was_asked_keeps_no_second_copy_of_it() -> None:
+def test_attempt_row_has_no_input_if_the_body_was_not_translated() -> None:
     finished = AttemptFinished(
         request=REQUEST, attempt=1, provider="p", model="m", worker="w", started_at=NOW, finished_at=NOW
     )
@@ -114,17 +114,17 @@ def test_an_attempt_that_sent_what_was_asked_keeps_no_second_copy_of_it() -> Non
     assert (row["input"], row["attributes"]) == ("", {})
 
 
-def test_feedback_has_its_label_where_datasets_look_for_it() -> None:
-    given = FeedbackGiven(request_id=ID, tenant="acme", label="good", score=0.5, comment="thanks", given_at=NOW)
+def test_feedback_row_has_label_score_and_comment() -> None:
+    feedback = FeedbackGiven(request_id=ID, tenant="acme", label="good", score=0.5, comment="thanks", given_at=NOW)
 
-    row = event_of(record(TOPICS.feedback.name, given))
+    row = event_of(record(TOPICS.feedback.name, feedback))
 
     assert (row["labels"], row["attributes"], row["input"]) == ({"label": "good"}, {"score": "0.5"}, "thanks")
 
 
-def test_what_takes_the_batch_lane_is_told_by_its_rows_from_the_door_to_its_end() -> None:
+def test_rows_of_the_batch_lane_have_a_lane_attribute() -> None:
     request = dataclasses.replace(REQUEST, lane="batch")
     received = record(TOPICS.batch.requests.name, RequestReceived(request=request, body=b"{}"))
-    ended = record(TOPICS.outcomes.name, dataclasses.replace(SETTLED, request=request))
+    settled = record(TOPICS.outcomes.name, dataclasses.replace(SETTLED, request=request))
 
-    assert [event_of(each)["attributes"]["lane"] for each in (received, ended)] == ["batch", "batch"]
+    assert [event_of(event_record)["attributes"]["lane"] for event_record in (received, settled)] == ["batch", "batch"]

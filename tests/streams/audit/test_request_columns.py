@@ -9,7 +9,7 @@ from streams.audit.request_columns import VERSIONS
 from tests.fixtures.rows import NOW, REQUEST, SETTLED, TOPICS, record, request_of
 
 
-def test_a_settled_request_has_a_row_with_the_time_that_each_stage_took() -> None:
+def test_settled_request_has_the_duration_of_each_stage() -> None:
     row = request_of(record(TOPICS.outcomes.name, SETTLED))
 
     assert row is not None
@@ -18,7 +18,7 @@ def test_a_settled_request_has_a_row_with_the_time_that_each_stage_took() -> Non
     assert row["version"] == VERSIONS - 41
 
 
-def test_a_refused_request_has_no_times_of_stages_it_never_saw() -> None:
+def test_refused_request_has_null_durations() -> None:
     failure = Failure(status=403, type="permission_error", code="policy_violation", message="refused by deny.x")
     refused = RequestSettled(request=REQUEST, outcome="refused", failure=failure, settled_at=NOW + 1)
 
@@ -29,8 +29,8 @@ def test_a_refused_request_has_no_times_of_stages_it_never_saw() -> None:
     assert (row["error_type"], row["http_status"], row["cost_usd"]) == ("policy_violation", 403, None)
 
 
-def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -> None:
-    wild = dataclasses.replace(
+def test_values_out_of_range_become_the_nearest_valid_value() -> None:
+    out_of_range = dataclasses.replace(
         SETTLED,
         request=dataclasses.replace(REQUEST, received_at=10**15, request_id="no uuid"),
         usage=Usage(input_tokens=2**40, output_tokens=-1),
@@ -40,7 +40,7 @@ def test_values_that_no_column_holds_are_brought_to_the_nearest_that_it_does() -
         model="m" * 1000,
     )
 
-    row = request_of(record(TOPICS.outcomes.name, wild))
+    row = request_of(record(TOPICS.outcomes.name, out_of_range))
 
     assert row is not None
     assert (row["received_at"], row["settled_at"], row["duration_ms"]) == (columns.LATEST_MS, 0, 0)

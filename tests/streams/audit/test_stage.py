@@ -29,7 +29,7 @@ pytestmark = pytest.mark.flow
 TOPICS = Topics()
 
 
-def request(now: int = 1_790_000_000_000) -> Request:
+def make_request(now: int = 1_790_000_000_000) -> Request:
     return Request(
         request_id=str(uuid.uuid4()),
         tenant="default",
@@ -45,18 +45,18 @@ def record(topic: str, event: Event | bytes, offset: int, partition: int = 0) ->
     return ConsumerRecord(topic, partition, offset, 1_790_000_000_000, None, value, ())
 
 
-def settled(asked: Request, offset: int, outcome: Outcome = "expired") -> ConsumerRecord:
-    event = RequestSettled(request=asked, outcome=outcome, settled_at=asked.received_at + 9)
+def settled_record(request: Request, offset: int, outcome: Outcome = "expired") -> ConsumerRecord:
+    event = RequestSettled(request=request, outcome=outcome, settled_at=request.received_at + 9)
     return record(TOPICS.outcomes.name, event, offset)
 
 
-def some_records(count: int) -> list[ConsumerRecord]:
+def make_records(count: int) -> list[ConsumerRecord]:
     records = []
     for number in range(count):
-        asked = request()
+        request = make_request()
         records += [
-            record(TOPICS.requests.name, RequestReceived(request=asked, body=b"{}"), number // 4, number % 4),
-            settled(asked, number),
+            record(TOPICS.requests.name, RequestReceived(request=request, body=b"{}"), number // 4, number % 4),
+            settled_record(request, number),
         ]
     return records
 
@@ -70,20 +70,22 @@ def audit(clickhouse: ClickHouseClient) -> AuditStage:
     return AuditStage(clickhouse, TOPICS)
 
 
-async def test_every_record_is_a_row_and_every_end_a_request(audit: AuditStage, clickhouse: ClickHouseClient) -> None:
-    await audit.write_batch(some_records(10))
+async def test_every_record_has_an_event_row_and_every_outcome_a_request_row(
+    audit: AuditStage, clickhouse: ClickHouseClient
+) -> None:
+    await audit.write_batch(make_records(10))
 
     assert (count(clickhouse, "events"), count(clickhouse, "requests")) == (20, 10)
 
 
-async def test_the_tables_are_made_when_the_first_records_come(empty_clickhouse: ClickHouseClient) -> None:
-    await AuditStage(empty_clickhouse, TOPICS).write_batch(some_records(1))
+async def test_first_batch_creates_the_tables(empty_clickhouse: ClickHouseClient) -> None:
+    await AuditStage(empty_clickhouse, TOPICS).write_batch(make_records(1))
 
     assert count(empty_clickhouse, "events") == 2
 
 
-async def test_the_same_batch_twice_adds_no_rows_at_all(audit: AuditStage, clickhouse: ClickHouseClient) -> None:
-    records = some_records(5)
+async def test_repeated_batch_adds_no_rows(audit: AuditStage, clickhouse: ClickHouseClient) -> None:
+    records = make_records(5)
 
     await audit.write_batch(records)
     await audit.write_batch(records)
@@ -91,40 +93,38 @@ async def test_the_same_batch_twice_adds_no_rows_at_all(audit: AuditStage, click
     assert (count(clickhouse, "events_log"), count(clickhouse, "requests_log")) == (10, 5)
 
 
-async def test_overlapping_batches_are_seen_once_through_the_views(
+async def test_views_have_one_row_for_each_record_of_overlapping_batches(
     audit: AuditStage, clickhouse: ClickHouseClient
 ) -> None:
-    records = some_records(30)
-    shuffle = random.Random(7)
+    records = make_records(30)
+    generator = random.Random(7)
 
     for _ in range(8):
-        start = shuffle.randrange(len(records))
-        await audit.write_batch(records[start : start + shuffle.randrange(1, 40)])
+        start = generator.randrange(len(records))
+        await audit.write_batch(records[start : start + generator.randrange(1, 40)])
     await audit.write_batch(records)
 
     assert (count(clickhouse, "events"), count(clickhouse, "requests")) == (60, 30)
 
 
-async def test_of_two_ends_of_a_request_the_first_on_the_log_counts_in_whatever_order_they_come(
+async def test_outcome_with_the_lowest_offset_wins_in_any_insert_order(
     audit: AuditStage, clickhouse: ClickHouseClient
 ) -> None:
-    asked, other = request(), request()
+    request, other_request = make_request(), make_request()
 
-    await audit.write_batch([settled(asked, 8, "expired"), settled(other, 6, "failed")])
-    await audit.write_batch([settled(asked, 5, "failed"), settled(other, 9, "expired")])
+    await audit.write_batch([settled_record(request, 8, "expired"), settled_record(other_request, 6, "failed")])
+    await audit.write_batch([settled_record(request, 5, "failed"), settled_record(other_request, 9, "expired")])
 
     rows = clickhouse.rows("SELECT outcome, kafka_offset FROM requests ORDER BY kafka_offset")
     assert rows == [{"outcome": "failed", "kafka_offset": 5}, {"outcome": "failed", "kafka_offset": 6}]
 
 
-async def test_bodies_of_request_topics_are_nowhere_in_the_database(
-    audit: AuditStage, clickhouse: ClickHouseClient
-) -> None:
+async def test_bodies_of_request_topics_are_not_stored(audit: AuditStage, clickhouse: ClickHouseClient) -> None:
     body = b"a very secret word"
 
     await audit.write_batch(
         [
-            record(TOPICS.requests.name, RequestReceived(request=request(), body=body), 1),
+            record(TOPICS.requests.name, RequestReceived(request=make_request(), body=body), 1),
             record(TOPICS.requests.name, b'{"messages": "' + body + b'"}', 2),
             record(TOPICS.requests.dead_letters, body, 3),
         ]
@@ -135,17 +135,17 @@ async def test_bodies_of_request_topics_are_nowhere_in_the_database(
     assert b"secret" not in dump
 
 
-async def test_a_server_that_is_away_is_an_error_that_says_try_again() -> None:
+async def test_unreachable_server_is_an_unavailable_error() -> None:
     audit = AuditStage(ClickHouseClient.server("http://127.0.0.1:1"), TOPICS)
 
-    with pytest.raises(ClickHouseError) as caught:
-        await audit.write_batch(some_records(1))
+    with pytest.raises(ClickHouseError) as raised:
+        await audit.write_batch(make_records(1))
 
-    assert caught.value.unavailable
+    assert raised.value.unavailable
 
 
-class Picky(ClickHouseClient):
-    """Refuses rows of one offset in one table, as a table would that they do not fit."""
+class RowRefusingClient(ClickHouseClient):
+    """A client that refuses the rows of one offset in one table, as ClickHouse refuses a value that does not fit."""
 
     refused: tuple[str, int] = ("events_log", 3)
 
@@ -160,27 +160,27 @@ class Picky(ClickHouseClient):
 
 
 @pytest.mark.parametrize("table", ["events_log", "requests_log"])
-async def test_a_row_that_is_refused_leaves_a_note_and_stops_no_other(
+async def test_refused_row_has_an_unstorable_event_and_other_rows_are_stored(
     clickhouse: ClickHouseClient, clickhouse_path: Path, table: str
 ) -> None:
-    picky = Picky.embedded(clickhouse_path, clickhouse.database)
-    picky.refused = (table, 3)
-    records = [settled(request(), number) for number in range(9)]
+    client = RowRefusingClient.embedded(clickhouse_path, clickhouse.database)
+    client.refused = (table, 3)
+    records = [settled_record(make_request(), number) for number in range(9)]
 
-    await AuditStage(picky, TOPICS).write_batch(records)
-    await AuditStage(picky, TOPICS).write_batch(records)
+    await AuditStage(client, TOPICS).write_batch(records)
+    await AuditStage(client, TOPICS).write_batch(records)
 
-    noted = clickhouse.rows(
+    unstorable = clickhouse.rows(
         "SELECT kafka_offset, attributes['reason'] AS reason FROM events WHERE event_type = 'Unstorable'"
     )
-    assert [row["kafka_offset"] for row in noted] == [3]
-    assert "it does not fit" in noted[0]["reason"]
+    assert [row["kafka_offset"] for row in unstorable] == [3]
+    assert "it does not fit" in unstorable[0]["reason"]
     assert count(clickhouse, "requests") == (8 if table == "requests_log" else 9)
-    picky.close()
+    client.close()
 
 
-class FullDisk(ClickHouseClient):
-    """Takes rows for a table, for once, of which the files stay empty: what chDB does on a full disk."""
+class FullDiskClient(ClickHouseClient):
+    """A client whose next insert into the table `full` leaves empty files, as chDB does on a full disk."""
 
     full: str = ""
 
@@ -194,17 +194,17 @@ class FullDisk(ClickHouseClient):
 
 
 @pytest.mark.parametrize("table", ["events_log", "requests_log"])
-async def test_rows_that_a_full_disk_lost_are_an_error_and_count_once_when_they_are_offered_again(
+async def test_rows_lost_on_a_full_disk_are_an_error_and_stored_once_after_a_retry(
     clickhouse: ClickHouseClient, clickhouse_path: Path, table: str
 ) -> None:
-    disk = FullDisk.embedded(clickhouse_path, clickhouse.database)
-    audit = AuditStage(disk, TOPICS, parts=PartIntegrity(disk), migrated=True)
-    records = some_records(10)
+    client = FullDiskClient.embedded(clickhouse_path, clickhouse.database)
+    audit = AuditStage(client, TOPICS, parts=PartIntegrity(client), migrated=True)
+    records = make_records(10)
 
-    disk.full = table
-    with pytest.raises(ClickHouseError, match="is the disk full") as caught:
+    client.full = table
+    with pytest.raises(ClickHouseError, match="is the disk full") as raised:
         await audit.write_batch(records)
-    assert caught.value.unavailable
+    assert raised.value.unavailable
     await audit.write_batch(records)
     await audit.write_batch(records)
     await audit.close()
@@ -213,28 +213,28 @@ async def test_rows_that_a_full_disk_lost_are_an_error_and_count_once_when_they_
     assert count(clickhouse, table) == count(clickhouse, table.removesuffix("_log"))
 
 
-async def test_a_table_that_refuses_everything_is_an_error_and_nothing_is_skipped(clickhouse: ClickHouseClient) -> None:
+async def test_missing_table_is_an_error(clickhouse: ClickHouseClient) -> None:
     clickhouse.command("DROP TABLE events_log")
     audit = AuditStage(clickhouse, TOPICS)
     audit._migrated = True
 
     with pytest.raises(ClickHouseError, match="events_log"):
-        await audit.write_batch(some_records(4))
+        await audit.write_batch(make_records(4))
 
 
-async def test_storing_does_not_hold_up_the_loop(audit: AuditStage) -> None:
-    storing = asyncio.create_task(audit.write_batch(some_records(300)))
-    turns = 0
+async def test_write_batch_does_not_block_the_event_loop(audit: AuditStage) -> None:
+    write = asyncio.create_task(audit.write_batch(make_records(300)))
+    iterations = 0
 
-    while not storing.done():
-        turns += 1
+    while not write.done():
+        iterations += 1
         await asyncio.sleep(0)
 
-    assert turns > 10
+    assert iterations > 10
 
 
-def test_a_token_is_of_what_is_in_the_batch_and_not_of_its_order() -> None:
-    records = some_records(9)
+def test_insert_token_depends_on_the_records_but_not_on_their_order() -> None:
+    records = make_records(9)
 
     assert insert_token(records) == insert_token(list(reversed(records)))
     assert insert_token(records) != insert_token(records[:-1])
@@ -243,7 +243,7 @@ def test_a_token_is_of_what_is_in_the_batch_and_not_of_its_order() -> None:
 
 
 def settings(clickhouse_path: Path, database: str, port: int) -> Settings:
-    # the engine's path is this process's one
+    # chDB opens one path per process, so the stage uses that of the fixture
     return Settings(state=clickhouse_path.parent, clickhouse=ClickHouseSettings(port=port, database=database))
 
 
@@ -252,12 +252,12 @@ def open_stage(settings: Settings) -> AuditStage:
     return open_audit_stage(stores.open_writer(settings), settings.topics, chdb_path=path, port=port)
 
 
-async def test_the_stage_serves_what_it_stores_until_it_is_closed(clickhouse_path: Path, unused_tcp_port: int) -> None:
+async def test_stage_serves_its_rows_over_http_until_it_is_closed(clickhouse_path: Path, unused_tcp_port: int) -> None:
     configured = settings(clickhouse_path, "served", unused_tcp_port)
     audit = open_stage(configured)
     reader = stores.open_reader(configured)
 
-    await audit.write_batch(some_records(3))
+    await audit.write_batch(make_records(3))
 
     assert await asyncio.to_thread(reader.rows, "SELECT count() AS n FROM requests") == [{"n": 3}]
     assert reader.is_server
@@ -266,16 +266,18 @@ async def test_the_stage_serves_what_it_stores_until_it_is_closed(clickhouse_pat
     assert not stores.open_reader(configured).is_server
 
 
-def test_a_taken_port_says_what_to_set(clickhouse_path: Path) -> None:
-    occupant = Endpoint(clickhouse_path, "default", 0)
+def test_error_of_a_taken_port_names_the_variable(clickhouse_path: Path) -> None:
+    occupying_endpoint = Endpoint(clickhouse_path, "default", 0)
 
-    with pytest.raises(ConfigurationError, match=f"port {occupant.port} for ClickHouse.*SLUICE_CLICKHOUSE_PORT"):
-        open_stage(settings(clickhouse_path, "taken", occupant.port))
+    with pytest.raises(
+        ConfigurationError, match=f"port {occupying_endpoint.port} for ClickHouse.*SLUICE_CLICKHOUSE_PORT"
+    ):
+        open_stage(settings(clickhouse_path, "taken", occupying_endpoint.port))
 
-    occupant.close()
+    occupying_endpoint.close()
 
 
-def test_a_server_that_only_reads_ends_audit_at_its_start_with_a_sentence(
+def test_read_only_server_is_a_configuration_error_at_start(
     clickhouse: ClickHouseClient, clickhouse_path: Path
 ) -> None:
     endpoint = Endpoint(clickhouse_path, clickhouse.database, 0)
@@ -287,7 +289,7 @@ def test_a_server_that_only_reads_ends_audit_at_its_start_with_a_sentence(
     endpoint.close()
 
 
-def test_a_server_that_takes_tables_but_no_rows_ends_audit_at_its_start(
+def test_server_that_refuses_inserts_is_a_configuration_error_at_start(
     clickhouse: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "open_writer", lambda _settings: clickhouse)
@@ -299,10 +301,10 @@ def test_a_server_that_takes_tables_but_no_rows_ends_audit_at_its_start(
         open_stage(Settings())
 
 
-async def test_a_server_that_is_away_when_audit_starts_is_waited_for(unused_tcp_port: int) -> None:
+async def test_unreachable_server_does_not_fail_the_start(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
 
     audit = open_stage(Settings(clickhouse=ClickHouseSettings(url=url)))
 
     with pytest.raises(ClickHouseError, match="can't be reached"):
-        await audit.write_batch(some_records(1))
+        await audit.write_batch(make_records(1))

@@ -14,38 +14,38 @@ pytestmark = pytest.mark.flow
 RECORDS = [ConsumerRecord("t", 0, offset, 0, None, None, ()) for offset in range(3)]
 
 
-def told(table: Table, values: Columns, rows: int = 1) -> list[Values]:
+def build_columns(table: Table, values: Columns, rows: int = 1) -> list[Values]:
     return table.build_rows([(RECORDS[:1] * rows, values)]).columns
 
 
-@pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
-def test_our_columns_are_the_tables(clickhouse: ClickHouseClient, table: str, ours: Table) -> None:
-    theirs = {row["name"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
+@pytest.mark.parametrize(("table", "definition"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
+def test_columns_are_those_of_the_clickhouse_table(clickhouse: ClickHouseClient, table: str, definition: Table) -> None:
+    clickhouse_names = {row["name"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
 
-    assert set(ours.names) == theirs - {"ingested_at"}
+    assert set(definition.names) == clickhouse_names - {"ingested_at"}
 
 
-@pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
-def test_a_row_of_blanks_goes_in(clickhouse: ClickHouseClient, table: str, ours: Table) -> None:
-    clickhouse.insert_columns(table, ours.names, told(ours, {}))
+@pytest.mark.parametrize(("table", "definition"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
+def test_row_of_default_values_can_be_inserted(clickhouse: ClickHouseClient, table: str, definition: Table) -> None:
+    clickhouse.insert_columns(table, definition.names, build_columns(definition, {}))
 
     assert clickhouse.rows(f"SELECT count() AS n FROM {table}") == [{"n": 1}]
 
 
-@pytest.mark.parametrize(("table", "ours"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
+@pytest.mark.parametrize(("table", "definition"), [("events_log", columns.EVENTS), ("requests_log", columns.REQUESTS)])
 @pytest.mark.parametrize("number", [-(2**70), -1, 2**70])
-def test_no_number_is_too_wild_for_its_column(
-    clickhouse: ClickHouseClient, table: str, ours: Table, number: int
+def test_numbers_out_of_range_can_be_inserted(
+    clickhouse: ClickHouseClient, table: str, definition: Table, number: int
 ) -> None:
-    kinds = {row["name"]: row["type"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
-    numeric = {name for name, kind in kinds.items() if re.search("UInt|DateTime|Decimal", kind)}
+    types = {row["name"]: row["type"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
+    numeric = {name for name, type_name in types.items() if re.search("UInt|DateTime|Decimal", type_name)}
 
-    clickhouse.insert_columns(table, ours.names, told(ours, dict.fromkeys(numeric, number)))
+    clickhouse.insert_columns(table, definition.names, build_columns(definition, dict.fromkeys(numeric, number)))
 
     assert clickhouse.rows(f"SELECT count() AS n FROM {table}") == [{"n": 1}]
 
 
-def test_what_is_told_once_stands_in_every_row_and_what_is_for_no_column_is_left_out() -> None:
+def test_single_value_fills_all_rows_and_unknown_columns_are_dropped() -> None:
     rows = columns.EVENTS.build_rows(
         [
             (RECORDS[:2], {"stage": "s" * 300, "bytes": [1, 2], "no_such_column": 2}),
@@ -53,13 +53,13 @@ def test_what_is_told_once_stands_in_every_row_and_what_is_for_no_column_is_left
         ]
     )
 
-    kept = dict(zip(columns.EVENTS.names, rows.columns, strict=True))
-    assert (kept["stage"], kept["bytes"], kept["source"]) == (["s" * 256, "s" * 256, ""], [1, 2, 3], ["", "", ""])
-    assert "no_such_column" not in kept
+    values = dict(zip(columns.EVENTS.names, rows.columns, strict=True))
+    assert (values["stage"], values["bytes"], values["source"]) == (["s" * 256, "s" * 256, ""], [1, 2, 3], ["", "", ""])
+    assert "no_such_column" not in values
     assert rows.records == RECORDS
 
 
-def test_a_part_of_rows_has_its_records_and_its_values() -> None:
+def test_part_of_rows_has_the_records_and_values_of_the_slice() -> None:
     rows = columns.EVENTS.build_rows([(RECORDS, {"bytes": [1, 2, 3], "stage": "call"})])
 
     part = rows.part(slice(1, None))
@@ -68,7 +68,7 @@ def test_a_part_of_rows_has_its_records_and_its_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "kept"),
+    ("column", "values", "expected"),
     [
         ("stage", ["call", "c" * 300], ["call", "c" * 256]),
         ("bytes", [1, -1, 2**40], [1, 0, 2**32 - 1]),
@@ -83,21 +83,21 @@ def test_a_part_of_rows_has_its_records_and_its_values() -> None:
         ("labels", [{}, {"k" * 300: "v" * 300}], [{}, {"k" * 256: "v" * 300}]),
     ],
 )
-def test_what_a_column_can_not_hold_is_brought_to_what_it_can(
-    column: str, values: list[object], kept: list[object]
+def test_values_out_of_range_become_the_nearest_valid_value(
+    column: str, values: list[object], expected: list[object]
 ) -> None:
-    fitted = told(columns.EVENTS, {column: values}, len(values))
+    coerced = build_columns(columns.EVENTS, {column: values}, len(values))
 
-    assert fitted[columns.EVENTS.names.index(column)] == kept
-
-
-def test_a_time_that_is_missing_stays_so_beside_one_that_is_too_late() -> None:
-    fitted = told(columns.REQUESTS, {"called_at": [None, 2**70, 5]}, 3)
-
-    assert fitted[columns.REQUESTS.names.index("called_at")] == [None, columns.LATEST_MS, 5]
+    assert coerced[columns.EVENTS.names.index(column)] == expected
 
 
-def test_a_time_that_is_missing_everywhere_stays_so() -> None:
-    fitted = told(columns.REQUESTS, {"called_at": [None, None]}, 2)
+def test_null_timestamp_is_unchanged_beside_one_that_is_out_of_range() -> None:
+    coerced = build_columns(columns.REQUESTS, {"called_at": [None, 2**70, 5]}, 3)
 
-    assert fitted[columns.REQUESTS.names.index("called_at")] == [None, None]
+    assert coerced[columns.REQUESTS.names.index("called_at")] == [None, columns.LATEST_MS, 5]
+
+
+def test_column_of_null_timestamps_is_unchanged() -> None:
+    coerced = build_columns(columns.REQUESTS, {"called_at": [None, None]}, 2)
+
+    assert coerced[columns.REQUESTS.names.index("called_at")] == [None, None]

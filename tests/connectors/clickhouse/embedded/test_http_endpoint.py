@@ -47,13 +47,13 @@ def http(endpoint: Endpoint) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("path", ["/ping", "/"])
-def test_it_says_that_it_is_there(http: httpx.Client, path: str) -> None:
+def test_ping_returns_ok(http: httpx.Client, path: str) -> None:
     response = http.get(path)
 
     assert (response.status_code, response.text) == (200, "Ok.\n")
 
 
-def test_a_query_is_taken_from_the_url_the_body_or_both(http: httpx.Client) -> None:
+def test_query_is_read_from_the_url_the_body_or_both(http: httpx.Client) -> None:
     by_url = http.get("/", params={"query": "SELECT sum(input_tokens) FROM events"})
     by_body = http.post("/", content="SELECT sum(input_tokens) FROM events")
     by_both = http.post("/", params={"query": "SELECT sum(input_tokens)"}, content="FROM events")
@@ -61,19 +61,19 @@ def test_a_query_is_taken_from_the_url_the_body_or_both(http: httpx.Client) -> N
     assert (by_url.text, by_body.text, by_both.text) == ("30\n", "30\n", "30\n")
 
 
-def test_the_format_is_the_querys_else_the_headers_else_the_urls_else_tab_separated(http: httpx.Client) -> None:
+def test_format_is_chosen_by_query_then_header_then_url_and_defaults_to_tab_separated(http: httpx.Client) -> None:
     url = {"default_format": "CSVWithNames"}
     header = {"X-ClickHouse-Format": "JSONEachRow"}
 
-    answers = [
+    responses = [
         http.get("/", params={"query": "SELECT 1 AS a FORMAT JSONCompactEachRow"} | url, headers=header),
         http.get("/", params={"query": "SELECT 1 AS a"} | url, headers=header),
         http.get("/", params={"query": "SELECT 1 AS a"} | url),
         http.get("/", params={"query": "SELECT 1 AS a"}),
     ]
 
-    assert [answer.text for answer in answers] == ["[1]\n", '{"a":1}\n', '"a"\n1\n', "1\n"]
-    assert [answer.headers["x-clickhouse-format"] for answer in answers] == [
+    assert [response.text for response in responses] == ["[1]\n", '{"a":1}\n', '"a"\n1\n', "1\n"]
+    assert [response.headers["x-clickhouse-format"] for response in responses] == [
         "JSONCompactEachRow",
         "JSONEachRow",
         "CSVWithNames",
@@ -81,13 +81,13 @@ def test_the_format_is_the_querys_else_the_headers_else_the_urls_else_tab_separa
     ]
 
 
-def test_a_format_that_the_engine_puts_in_backticks_is_told_as_well(http: httpx.Client) -> None:
+def test_format_header_names_a_format_that_the_engine_quotes(http: httpx.Client) -> None:
     response = http.get("/", params={"query": "SELECT 1 FORMAT Null"})
 
     assert (response.status_code, response.content, response.headers["x-clickhouse-format"]) == (200, b"", "Null")
 
 
-def test_parameters_are_bound_by_the_engine(http: httpx.Client) -> None:
+def test_query_parameters_are_bound_by_the_engine(http: httpx.Client) -> None:
     response = http.get("/", params={"query": "SELECT {a:String}, {n:UInt8}", "param_a": "' OR 1", "param_n": "7"})
 
     assert response.text == "\\' OR 1\t7\n"
@@ -104,7 +104,9 @@ def test_parameters_are_bound_by_the_engine(http: httpx.Client) -> None:
         ("SELECT throwIf(1)", 500, "395"),
     ],
 )
-def test_errors_are_told_as_a_server_tells_them(http: httpx.Client, query: str, status: int, code: str) -> None:
+def test_error_has_status_header_and_body_of_a_clickhouse_server(
+    http: httpx.Client, query: str, status: int, code: str
+) -> None:
     response = http.get("/", params={"query": query})
 
     assert response.status_code == status
@@ -112,14 +114,14 @@ def test_errors_are_told_as_a_server_tells_them(http: httpx.Client, query: str, 
     assert response.text.startswith(f"Code: {code}. DB::Exception: ")
 
 
-def test_a_summary_and_the_query_id_come_back(http: httpx.Client) -> None:
+def test_response_headers_have_the_summary_and_the_query_id(http: httpx.Client) -> None:
     response = http.get("/", params={"query": "SELECT count() FROM events WHERE tenant = 'acme'", "query_id": "mine"})
 
     assert response.headers["x-clickhouse-query-id"] == "mine"
     assert int(json.loads(response.headers["x-clickhouse-summary"])["read_rows"]) >= 2
 
 
-def test_a_page_that_makes_a_browser_ask_gets_nothing(http: httpx.Client) -> None:
+def test_request_with_a_foreign_host_header_is_refused(http: httpx.Client) -> None:
     response = http.get("/", params={"query": "SELECT 1"}, headers={"Host": "rebound.example:8123"})
 
     assert response.status_code == 403
@@ -134,7 +136,7 @@ def test_a_page_that_makes_a_browser_ask_gets_nothing(http: httpx.Client) -> Non
         (gzip.compress(b"SELECT 1"), {"Content-Encoding": "gzip"}, 501),
     ],
 )
-def test_a_body_that_is_no_query_is_refused(
+def test_oversized_undecodable_or_compressed_body_is_refused(
     http: httpx.Client, content: bytes, headers: dict[str, str], status: int
 ) -> None:
     response = http.post("/", content=content, headers=headers)
@@ -143,27 +145,27 @@ def test_a_body_that_is_no_query_is_refused(
     assert response.text.startswith("Code: ")
 
 
-def test_it_listens_on_loopback_only(endpoint: Endpoint) -> None:
+def test_endpoint_listens_on_loopback_only(endpoint: Endpoint) -> None:
     assert endpoint._socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_taken_port_is_an_error_at_once(endpoint: Endpoint, clickhouse_path: Path) -> None:
+def test_taken_port_is_an_error_of_the_constructor(endpoint: Endpoint, clickhouse_path: Path) -> None:
     with pytest.raises(OSError, match="in use"):
         Endpoint(clickhouse_path, "http", endpoint.port)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
-def test_curl_gets_an_answer(endpoint: Endpoint) -> None:
+def test_curl_can_query_the_endpoint(endpoint: Endpoint) -> None:
     url = f"http://127.0.0.1:{endpoint.port}/"
 
-    done = subprocess.run(
+    completed = subprocess.run(
         ["curl", "-sS", "--data-binary", "SELECT count() FROM events", url], capture_output=True, check=True, timeout=30
     )
 
-    assert done.stdout == b"2\n"
+    assert completed.stdout == b"2\n"
 
 
-def test_the_official_client_reads_rows_frames_and_arrow(endpoint: Endpoint) -> None:
+def test_clickhouse_connect_reads_rows_data_frames_and_arrow(endpoint: Endpoint) -> None:
     client = clickhouse_connect.get_client(host="127.0.0.1", port=endpoint.port, username="ada", database="http")
 
     rows = client.query(
@@ -180,17 +182,17 @@ def test_the_official_client_reads_rows_frames_and_arrow(endpoint: Endpoint) -> 
     client.close()
 
 
-def test_our_own_connector_reads_through_it(endpoint: Endpoint) -> None:
+def test_clickhouse_client_reads_rows_and_error_codes(endpoint: Endpoint) -> None:
     reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
 
     assert reader.rows("SELECT sum(input_tokens) AS n FROM events") == [{"n": 30}]
-    with pytest.raises(ClickHouseError, match=r"^ClickHouse refused the query: Code: 60\.") as caught:
+    with pytest.raises(ClickHouseError, match=r"^ClickHouse refused the query: Code: 60\.") as raised:
         reader.rows("SELECT * FROM nothing")
-    assert caught.value.code == 60
+    assert raised.value.code == 60
     reader.close()
 
 
-def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoint: Endpoint) -> None:
+def test_format_of_the_query_overrides_the_format_of_the_clickhouse_client(endpoint: Endpoint) -> None:
     reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "http", read_only=True)
 
     assert reader.query("SELECT 1 AS n", "CSVWithNames") == b'"n"\n1\n'
@@ -198,33 +200,33 @@ def test_our_own_connector_asks_for_a_format_that_the_query_may_overrule(endpoin
     reader.close()
 
 
-def test_a_reader_of_a_database_that_is_not_there_is_told_what_to_do(endpoint: Endpoint) -> None:
+def test_error_of_a_missing_database_names_sluice_migrate(endpoint: Endpoint) -> None:
     reader = ClickHouseClient.server(f"http://127.0.0.1:{endpoint.port}", "elsewhere", read_only=True)
 
     with pytest.raises(ClickHouseError, match="no database elsewhere: run sluice migrate"):
         reader.rows("SELECT 1")
 
 
-def test_readers_are_served_while_rows_come_in(endpoint: Endpoint, clickhouse: ClickHouseClient) -> None:
+def test_queries_are_answered_while_rows_are_inserted(endpoint: Endpoint, clickhouse: ClickHouseClient) -> None:
     client = clickhouse_connect.get_client(host="127.0.0.1", port=endpoint.port, database="http")
 
-    def write() -> None:
+    def insert_rows() -> None:
         for number in range(20):
             clickhouse.insert("events_log", COLUMNS, [["busy", "t", number, 1]])
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=insert_rows)
     writer.start()
-    seen: list[int] = []
+    counts: list[int] = []
     while writer.is_alive():
-        seen.append(int(str(client.command(BUSY))))
+        counts.append(int(str(client.command(BUSY))))
     writer.join()
 
-    assert seen == sorted(seen)
+    assert counts == sorted(counts)
     assert client.command(BUSY) == 20
     client.close()
 
 
-def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
+def test_close_frees_the_port(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
     endpoint = Endpoint(clickhouse_path, "http", 0)
     httpx.get(f"http://127.0.0.1:{endpoint.port}/ping")
 
@@ -234,24 +236,24 @@ def test_after_closing_the_port_is_free(clickhouse_path: Path, clickhouse: Click
         pass
 
 
-def test_closing_does_not_wait_for_a_long_query(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
+def test_close_cancels_a_long_query_within_10_s(clickhouse_path: Path, clickhouse: ClickHouseClient) -> None:
     endpoint = Endpoint(clickhouse_path, "http", 0)
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
-    def ask() -> None:
+    def send_query() -> None:
         query = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
-        answers.append(httpx.get(f"http://127.0.0.1:{endpoint.port}/", params={"query": query}, timeout=60))
+        responses.append(httpx.get(f"http://127.0.0.1:{endpoint.port}/", params={"query": query}, timeout=60))
 
-    reader = threading.Thread(target=ask)
-    reader.start()
+    query_thread = threading.Thread(target=send_query)
+    query_thread.start()
     running = "SELECT count() AS n FROM system.processes WHERE query LIKE 'SELECT sum(sipHash64%'"
     deadline = time.monotonic() + 20
     while clickhouse.rows(running) != [{"n": 1}]:
         assert time.monotonic() < deadline
-    begun = time.monotonic()
+    started = time.monotonic()
 
     endpoint.close()
-    reader.join()
+    query_thread.join()
 
-    assert time.monotonic() - begun < 10
-    assert answers[0].headers["x-clickhouse-exception-code"] == "394"
+    assert time.monotonic() - started < 10
+    assert responses[0].headers["x-clickhouse-exception-code"] == "394"

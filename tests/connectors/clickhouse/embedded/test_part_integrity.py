@@ -29,226 +29,227 @@ CREATE TABLE numbers (number UInt64, text String) ENGINE = MergeTree ORDER BY nu
 SETTINGS non_replicated_deduplication_window = 100"""
 
 
-def rows(*numbers: int) -> list[tuple[int, str]]:
+def make_rows(*numbers: int) -> list[tuple[int, str]]:
     return [(number, "x" * number) for number in numbers]
 
 
-def found(clickhouse: ClickHouseClient) -> list[int]:
+def stored_numbers(clickhouse: ClickHouseClient) -> list[int]:
     return [row["number"] for row in clickhouse.rows("SELECT number, text FROM numbers ORDER BY number")]
 
 
-def write(
-    clickhouse: ClickHouseClient, parts: PartIntegrity, number: int, damage: Callable[[Path], object] = Path.exists
+def insert_batch(
+    clickhouse: ClickHouseClient, integrity: PartIntegrity, number: int, damage: Callable[[Path], object] = Path.exists
 ) -> str:
     """Insert one batch, damage its part before the check, and return the generation."""
-    with parts.guarded_insert() as generation:
-        clickhouse.insert("numbers", COLUMNS, rows(number), f"{generation}batch {number}")
+    with integrity.guarded_insert() as generation:
+        clickhouse.insert("numbers", COLUMNS, make_rows(number), f"{generation}batch {number}")
         damage(active_parts(clickhouse, "numbers")[-1])
     return generation
 
 
-def emptied(name: str) -> Callable[[Path], None]:
+def empty_file(name: str) -> Callable[[Path], None]:
     return lambda part: os.truncate(part / name, 0)
 
 
-def set_aside(clickhouse: ClickHouseClient) -> list[str]:
+def detached_parts(clickhouse: ClickHouseClient) -> list[str]:
     sql = "SELECT name FROM system.detached_parts WHERE database = {d:String}"
     return [row["name"] for row in clickhouse.rows(sql, {"d": clickhouse.database})]
 
 
 @pytest.fixture
 def numbers(empty_clickhouse: ClickHouseClient) -> ClickHouseClient:
-    """A table with one part, which says nothing of what comes next."""
+    """A client of a database whose table `numbers` has one part."""
     empty_clickhouse.command(TABLE)
-    empty_clickhouse.insert("numbers", COLUMNS, rows(1))
+    empty_clickhouse.insert("numbers", COLUMNS, make_rows(1))
     return empty_clickhouse
 
 
 @pytest.fixture
-def parts(numbers: ClickHouseClient) -> Iterator[PartIntegrity]:
-    watched = PartIntegrity(numbers, NEVER_S)
-    yield watched
-    watched.close()
+def integrity(numbers: ClickHouseClient) -> Iterator[PartIntegrity]:
+    integrity = PartIntegrity(numbers, NEVER_S)
+    yield integrity
+    integrity.close()
 
 
-def test_what_is_written_whole_is_let_be(numbers: ClickHouseClient, parts: PartIntegrity) -> None:
-    write(numbers, parts, 2)
-    write(numbers, parts, 3)
+def test_intact_parts_are_unchanged(numbers: ClickHouseClient, integrity: PartIntegrity) -> None:
+    insert_batch(numbers, integrity, 2)
+    insert_batch(numbers, integrity, 3)
 
-    assert found(numbers) == [1, 2, 3]
+    assert stored_numbers(numbers) == [1, 2, 3]
     assert len(active_parts(numbers, "numbers")) == 3
 
 
-def test_the_size_that_the_engine_has_in_mind_is_that_of_the_files_to_the_byte(
-    numbers: ClickHouseClient, parts: PartIntegrity
-) -> None:
+def test_part_that_is_one_byte_too_short_is_damaged(numbers: ClickHouseClient, integrity: PartIntegrity) -> None:
     numbers.command("ALTER TABLE numbers MODIFY SETTING min_bytes_for_wide_part = 1")
     numbers.command("ALTER TABLE numbers ADD COLUMN maps Map(String, String)")
-    write(numbers, parts, 5)  # wide, and with files that are empty as they should be
+    insert_batch(numbers, integrity, 5)  # a wide part, some files of which are empty although it is intact
     compact, wide = active_parts(numbers, "numbers")
     for file in (compact / "data.bin", wide / "number.bin"):
         os.truncate(file, file.stat().st_size - 1)
 
-    fresh = PartIntegrity(numbers, NEVER_S)
+    second_integrity = PartIntegrity(numbers, NEVER_S)
     with pytest.raises(ClickHouseError):
-        write(numbers, fresh, 6)
-    fresh.close()
+        insert_batch(numbers, second_integrity, 6)
+    second_integrity.close()
 
-    assert found(numbers) == [6]
+    assert stored_numbers(numbers) == [6]
 
 
 @pytest.mark.parametrize("name", ["checksums.txt", "columns.txt", "data.cmrk4", "count.txt"])
-def test_one_file_that_is_empty_is_enough(numbers: ClickHouseClient, parts: PartIntegrity, name: str) -> None:
-    with pytest.raises(ClickHouseError) as caught:
-        write(numbers, parts, 2, emptied(name))
+def test_one_empty_file_makes_a_part_damaged(numbers: ClickHouseClient, integrity: PartIntegrity, name: str) -> None:
+    with pytest.raises(ClickHouseError) as raised:
+        insert_batch(numbers, integrity, 2, empty_file(name))
 
-    assert caught.value.unavailable
-    assert found(numbers) == [1]
-
-
-def test_an_insert_that_left_nothing_is_an_error_and_counts_when_it_is_offered_again(
-    numbers: ClickHouseClient, parts: PartIntegrity
-) -> None:
-    with pytest.raises(ClickHouseError, match="is the disk full") as caught:
-        write(numbers, parts, 2, empty_files)
-    assert caught.value.unavailable
-    assert found(numbers) == [1]
-
-    assert write(numbers, parts, 2) == write(numbers, parts, 2)
-
-    assert found(numbers) == [1, 2]
+    assert raised.value.unavailable
+    assert stored_numbers(numbers) == [1]
 
 
-def test_damage_is_found_also_when_what_follows_in_the_batch_fails(
-    numbers: ClickHouseClient, parts: PartIntegrity
+def test_insert_is_repeated_after_a_damaged_part(numbers: ClickHouseClient, integrity: PartIntegrity) -> None:
+    with pytest.raises(ClickHouseError, match="is the disk full") as raised:
+        insert_batch(numbers, integrity, 2, empty_files)
+    assert raised.value.unavailable
+    assert stored_numbers(numbers) == [1]
+
+    assert insert_batch(numbers, integrity, 2) == insert_batch(numbers, integrity, 2)
+
+    assert stored_numbers(numbers) == [1, 2]
+
+
+def test_damaged_part_is_detected_if_a_later_insert_of_the_batch_fails(
+    numbers: ClickHouseClient, integrity: PartIntegrity
 ) -> None:
     def fail(part: Path) -> None:
         empty_files(part)
         raise ClickHouseError("no room for the second table", unavailable=True)
 
-    before = write(numbers, parts, 2)
+    first_generation = insert_batch(numbers, integrity, 2)
     with pytest.raises(ClickHouseError, match="is the disk full"):
-        write(numbers, parts, 3, fail)
+        insert_batch(numbers, integrity, 3, fail)
 
-    assert write(numbers, parts, 3) != before
-    assert found(numbers) == [1, 2, 3]
+    assert insert_batch(numbers, integrity, 3) != first_generation
+    assert stored_numbers(numbers) == [1, 2, 3]
 
 
-async def test_a_damaged_merge_is_mended_from_its_sources_while_nothing_is_written(numbers: ClickHouseClient) -> None:
-    numbers.insert("numbers", COLUMNS, rows(2))
+async def test_damaged_merged_part_is_replaced_by_its_source_parts_without_an_insert(numbers: ClickHouseClient) -> None:
+    numbers.insert("numbers", COLUMNS, make_rows(2))
     numbers.command("OPTIMIZE TABLE numbers FINAL")
-    [merged] = active_parts(numbers, "numbers")
-    empty_files(merged)
-    with pytest.raises(ClickHouseError) as caught:
-        found(numbers)
-    assert caught.value.code == 246
+    [merged_part] = active_parts(numbers, "numbers")
+    empty_files(merged_part)
+    with pytest.raises(ClickHouseError) as raised:
+        stored_numbers(numbers)
+    assert raised.value.code == 246
 
-    watched = PartIntegrity(numbers, 0.01)
+    integrity = PartIntegrity(numbers, 0.01)
     await eventually(lambda: len(active_parts(numbers, "numbers")) == 2)
-    watched.close()
+    integrity.close()
 
-    assert found(numbers) == [1, 2]
+    assert stored_numbers(numbers) == [1, 2]
 
 
-async def test_whatever_keeps_it_from_looking_it_looks_again(
+async def test_check_is_repeated_after_an_operating_system_error(
     numbers: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = 0
+    scans = 0
 
     def scandir(_: str) -> None:
-        nonlocal looks
-        looks += 1
+        nonlocal scans
+        scans += 1
         raise OSError(errno.EMFILE, "too many open files")
 
     monkeypatch.setattr("connectors.clickhouse.embedded.part_integrity.os.scandir", scandir)
-    watched = PartIntegrity(numbers, 0.01)
-    await eventually(lambda: looks > 2)
-    watched.close()
+    integrity = PartIntegrity(numbers, 0.01)
+    await eventually(lambda: scans > 2)
+    integrity.close()
 
 
-async def test_a_long_query_does_not_hold_up_the_mending(
-    numbers: ClickHouseClient, parts: PartIntegrity, clickhouse_path: Path
+async def test_repair_cancels_a_long_query_within_10_s(
+    numbers: ClickHouseClient, integrity: PartIntegrity, clickhouse_path: Path
 ) -> None:
     reader = ReadOnlyEngine(clickhouse_path, numbers.database)
-    long = "SELECT count() FROM numbers AS a CROSS JOIN numbers(1000000000000) AS b WHERE cityHash64(b.number) = 1"
-    query = asyncio.create_task(asyncio.to_thread(reader.run, long))
+    long_query = (
+        "SELECT count() FROM numbers AS a CROSS JOIN numbers(1000000000000) AS b WHERE cityHash64(b.number) = 1"
+    )
+    query = asyncio.create_task(asyncio.to_thread(reader.run, long_query))
     running = "SELECT count() AS n FROM system.processes WHERE query LIKE '%cityHash64%' AND query_id != queryID()"
     await eventually(lambda: numbers.rows(running) == [{"n": 1}])
 
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(ClickHouseError, match="is the disk full"):
-        await asyncio.to_thread(write, numbers, parts, 2, empty_files)
-    took = time.monotonic() - begun
+        await asyncio.to_thread(insert_batch, numbers, integrity, 2, empty_files)
+    elapsed_s = time.monotonic() - started
 
     with pytest.raises(QueryError, match="QUERY_WAS_CANCELLED"):
         await query
-    assert took < 10
-    assert found(numbers) == [1]
+    assert elapsed_s < 10
+    assert stored_numbers(numbers) == [1]
 
 
-def test_what_is_left_of_a_damaged_part_takes_no_room(numbers: ClickHouseClient, parts: PartIntegrity) -> None:
-    for _ in range(2):  # the second time the name may be taken
+def test_damaged_parts_are_deleted_and_not_detached(numbers: ClickHouseClient, integrity: PartIntegrity) -> None:
+    for _ in range(2):  # the name of the first damaged part may be in use
         with pytest.raises(ClickHouseError):
-            write(numbers, parts, 2, emptied("checksums.txt"))
+            insert_batch(numbers, integrity, 2, empty_file("checksums.txt"))
 
-    assert set_aside(numbers) == []
+    assert detached_parts(numbers) == []
 
 
-class Interrupted(ClickHouseClient):
-    """Loads no table, for once."""
+class FailingAttach(ClickHouseClient):
+    """A client whose first `ATTACH TABLE` fails."""
 
-    interrupted = False
+    has_failed = False
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
-        if sql.startswith("ATTACH TABLE") and not self.interrupted:
-            self.interrupted = True
+        if sql.startswith("ATTACH TABLE") and not self.has_failed:
+            self.has_failed = True
             raise ClickHouseError("no memory", unavailable=True)
         super().command(sql, parameters)
 
 
-def test_a_table_that_could_not_be_loaded_is_loaded_before_the_next_insert(
+def test_table_that_failed_to_attach_is_attached_before_the_next_insert(
     numbers: ClickHouseClient, clickhouse_path: Path
 ) -> None:
-    interrupted = Interrupted.embedded(clickhouse_path, numbers.database)
-    watched = PartIntegrity(interrupted, NEVER_S)
+    client = FailingAttach.embedded(clickhouse_path, numbers.database)
+    integrity = PartIntegrity(client, NEVER_S)
     with pytest.raises(ClickHouseError, match="no memory"):
-        write(numbers, watched, 2, empty_files)
+        insert_batch(numbers, integrity, 2, empty_files)
     with pytest.raises(ClickHouseError, match="UNKNOWN_TABLE"):
-        found(numbers)
+        stored_numbers(numbers)
 
-    write(numbers, watched, 2)
+    insert_batch(numbers, integrity, 2)
 
-    watched.close()
-    interrupted.close()
-    assert found(numbers) == [1, 2]
+    integrity.close()
+    client.close()
+    assert stored_numbers(numbers) == [1, 2]
 
 
-def write_where_no_file_may_grow(path: Path) -> None:
-    """In a process of its own: no file of it may grow, as if the disk were full; then they may again."""
+def insert_with_a_file_size_limit_of_zero(path: Path) -> None:
+    """Insert while the process can write no byte to a file, as on a full disk, and once more without the limit.
+
+    The limit holds for the whole process: run this function in its own.
+    """
     clickhouse = ClickHouseClient.embedded(path)
     clickhouse.command(TABLE)
-    watched = PartIntegrity(clickhouse, NEVER_S)
+    integrity = PartIntegrity(clickhouse, NEVER_S)
 
     def insert() -> None:
-        with watched.guarded_insert() as generation:  # with no file of the driver's in between, which would fail first
+        with integrity.guarded_insert() as generation:  # SQL: the driver's temporary file would fail first
             clickhouse.command(f"INSERT INTO numbers SETTINGS insert_deduplication_token = '{generation}' SELECT 2, ''")
 
-    clickhouse.insert("numbers", COLUMNS, rows(1))
+    clickhouse.insert("numbers", COLUMNS, make_rows(1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     for _ in range(3):
         with pytest.raises(ClickHouseError, match="is the disk full"):
             insert()
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     insert()
-    assert found(clickhouse) == [1, 2]
-    assert set_aside(clickhouse) == []
-    watched.close()
+    assert stored_numbers(clickhouse) == [1, 2]
+    assert detached_parts(clickhouse) == []
+    integrity.close()
     clickhouse.close()
 
 
-def test_an_engine_that_can_write_nothing_is_not_believed(tmp_path: Path) -> None:
-    function = write_where_no_file_may_grow
+def test_insert_fails_if_the_engine_can_not_write_files(tmp_path: Path) -> None:
+    function = insert_with_a_file_size_limit_of_zero
     code = f"import pathlib, {function.__module__} as m; m.{function.__name__}(pathlib.Path({str(tmp_path)!r}))"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert ended.returncode == 0, ended.stderr
+    assert completed.returncode == 0, completed.stderr

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.flow
 
 @pytest.fixture(scope="module")
 def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouseClient]:
-    """One database for all of these: they must not be able to change it."""
+    """A database that all tests of this module share, because no query of theirs can change it."""
     clickhouse = ClickHouseClient.embedded(clickhouse_path, "readonly")
     clickhouse.migrate()
     yield clickhouse
@@ -36,10 +36,12 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def test_unqualified_names_mean_our_database(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
-    answer = reader.run("SELECT currentDatabase(), count() FROM events")
+def test_unqualified_names_refer_to_the_database_of_the_engine(
+    reader: ReadOnlyEngine, clickhouse: ClickHouseClient
+) -> None:
+    result = reader.run("SELECT currentDatabase(), count() FROM events")
 
-    assert answer.content == f"{clickhouse.database}\t0\n".encode()
+    assert result.content == f"{clickhouse.database}\t0\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +61,10 @@ def test_unqualified_names_mean_our_database(reader: ReadOnlyEngine, clickhouse:
         "SELECT 1;",
     ],
 )
-def test_whatever_only_reads_our_tables_runs(reader: ReadOnlyEngine, sql: str) -> None:
-    answer = reader.run(sql)
+def test_reading_query_is_allowed(reader: ReadOnlyEngine, sql: str) -> None:
+    result = reader.run(sql)
 
-    assert answer.content
+    assert result.content
 
 
 @pytest.mark.parametrize(
@@ -85,17 +87,17 @@ def test_whatever_only_reads_our_tables_runs(reader: ReadOnlyEngine, sql: str) -
         "BACKUP TABLE events_log TO File('/tmp/sluice-must-not-be')",
     ],
 )
-def test_whatever_would_change_something_is_refused(reader: ReadOnlyEngine, sql: str) -> None:
+def test_writing_query_is_refused(reader: ReadOnlyEngine, sql: str) -> None:
     with pytest.raises(QueryError, match=r"\((READONLY|ACCESS_DENIED)\)$"):
         reader.run(sql)
 
 
-def test_a_second_statement_does_not_hide_behind_the_first(reader: ReadOnlyEngine) -> None:
-    with pytest.raises(QueryError, match="Multi-statements are not allowed") as caught:
+def test_second_statement_is_refused(reader: ReadOnlyEngine) -> None:
+    with pytest.raises(QueryError, match="Multi-statements are not allowed") as raised:
         reader.run("SELECT 1; DROP TABLE events_log")
 
-    assert caught.value.code == 62
-    assert "formatQuery" not in str(caught.value)
+    assert raised.value.code == 62
+    assert "formatQuery" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -118,18 +120,18 @@ def test_a_second_statement_does_not_hide_behind_the_first(reader: ReadOnlyEngin
         "SELECT * FROM sqlite('{path}', 'x')",
     ],
 )
-def test_files_and_programs_of_the_machine_are_out_of_reach(reader: ReadOnlyEngine, secret: Path, sql: str) -> None:
-    with pytest.raises(QueryError) as caught:
+def test_query_can_not_read_files_or_run_programs(reader: ReadOnlyEngine, secret: Path, sql: str) -> None:
+    with pytest.raises(QueryError) as raised:
         reader.run(sql.replace("{path}", str(secret)))
 
-    assert caught.value.code in {60, 497}
-    assert "hunter2" not in str(caught.value)
+    assert raised.value.code in {60, 497}
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     "sql", ["SELECT 1 INTO OUTFILE '{path}'", "EXPLAIN SELECT 1 INTO/**/OUTFILE '{path}' FORMAT CSV"]
 )
-def test_nothing_is_written_to_a_file(reader: ReadOnlyEngine, tmp_path: Path, sql: str) -> None:
+def test_into_outfile_is_refused_and_writes_no_file(reader: ReadOnlyEngine, tmp_path: Path, sql: str) -> None:
     path = tmp_path / "out"
 
     with pytest.raises(QueryError, match="ACCESS_DENIED"):
@@ -150,85 +152,87 @@ def test_nothing_is_written_to_a_file(reader: ReadOnlyEngine, tmp_path: Path, sq
         "(SELECT aiGenerate('x', map('credentials', 'http://127.0.0.1:{port}/')))",
     ],
 )
-def test_no_query_reaches_out(reader: ReadOnlyEngine, unused_tcp_port: int, source: str) -> None:
+def test_query_can_not_connect_to_the_network(reader: ReadOnlyEngine, unused_tcp_port: int, source: str) -> None:
     with pytest.raises(QueryError, match="not allowed here"):
         reader.run(f"SELECT * FROM {source.replace('{port}', str(unused_tcp_port))}")
 
 
-def test_every_table_function_of_the_engine_is_refused_unless_we_know_it(
+def test_every_table_function_that_is_not_allowlisted_is_refused(
     reader: ReadOnlyEngine, clickhouse: ClickHouseClient
 ) -> None:
-    known = [row["name"] for row in clickhouse.rows("SELECT name FROM system.table_functions")]
+    table_functions = [row["name"] for row in clickhouse.rows("SELECT name FROM system.table_functions")]
     allowed = "numbers zeros generate_?series values view null format numbers_mt zeros_mt"
 
-    for name in known:
+    for name in table_functions:
         if not any(re.fullmatch(pattern, name, re.IGNORECASE) for pattern in allowed.split()):
             with pytest.raises(QueryError, match=r"ACCESS_DENIED|READONLY|SYNTAX_ERROR"):
                 reader.run(f"SELECT * FROM {name}()")
 
 
 def test_parameters_are_bound_by_the_engine(reader: ReadOnlyEngine) -> None:
-    answer = reader.run("SELECT {a:String} AS a FORMAT JSONEachRow", parameters={"a": escape("it's\t\n\\ü")})
+    result = reader.run("SELECT {a:String} AS a FORMAT JSONEachRow", parameters={"a": escape("it's\t\n\\ü")})
 
-    assert json.loads(answer.content) == {"a": "it's\t\n\\ü"}
-    assert answer.format == "JSONEachRow"
+    assert json.loads(result.content) == {"a": "it's\t\n\\ü"}
+    assert result.format == "JSONEachRow"
 
 
-def test_limits_can_be_lowered_and_not_lifted(reader: ReadOnlyEngine) -> None:
+def test_settings_can_lower_limits_but_not_raise_them(reader: ReadOnlyEngine) -> None:
     sql = "SELECT getSetting('max_execution_time'), getSetting('max_threads')"
 
-    lowered = reader.run(sql, settings={"max_execution_time": "1.5"}).content
-    lifted = reader.run(sql, settings={"max_execution_time": "0", "max_threads": "64"}).content
+    lowered_limits = reader.run(sql, settings={"max_execution_time": "1.5"}).content
+    raised_limits = reader.run(sql, settings={"max_execution_time": "0", "max_threads": "64"}).content
 
-    assert lowered == f"1.5\t{LIMITS['max_threads']}\n".encode()
-    assert lifted == f"60\t{LIMITS['max_threads']}\n".encode()
+    assert lowered_limits == f"1.5\t{LIMITS['max_threads']}\n".encode()
+    assert raised_limits == f"60\t{LIMITS['max_threads']}\n".encode()
 
 
-def test_settings_of_the_answers_look_are_taken_and_others_refused(reader: ReadOnlyEngine) -> None:
-    answer = reader.run(
+def test_output_format_settings_are_applied_and_other_settings_refused(reader: ReadOnlyEngine) -> None:
+    result = reader.run(
         "SELECT toInt64(1) AS n", "JSONEachRow", settings={"output_format_json_quote_64bit_integers": "1"}
     )
 
-    assert answer.content == b'{"n":"1"}\n'
+    assert result.content == b'{"n":"1"}\n'
     with pytest.raises(QueryError, match="Cannot modify 'allow_ddl'"):
         reader.run("SELECT 1", settings={"allow_ddl": "1"})
 
 
-def test_a_table_has_no_colours_unless_the_reader_wants_them(reader: ReadOnlyEngine) -> None:
+def test_pretty_format_has_colours_only_if_the_setting_enables_them(reader: ReadOnlyEngine) -> None:
     assert b"\x1b" not in reader.run("SELECT 1 AS n", "Pretty").content
     assert b"\x1b" in reader.run("SELECT 1 AS n", "Pretty", settings={"output_format_pretty_color": "1"}).content
 
 
-def test_one_query_leaves_nothing_behind_for_the_next(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
+def test_database_and_settings_do_not_leak_into_the_next_query(
+    reader: ReadOnlyEngine, clickhouse: ClickHouseClient
+) -> None:
     reader.run("SELECT 1", database="system", settings={"session_timezone": "Asia/Tokyo"})
 
     assert reader.run("SELECT currentDatabase(), timezone()").content.startswith(clickhouse.database.encode())
     assert b"Tokyo" not in reader.run("SELECT timezone()").content
 
 
-def test_a_query_that_takes_too_long_is_ended(reader: ReadOnlyEngine) -> None:
-    with pytest.raises(QueryError, match="Timeout exceeded") as caught:
+def test_query_is_cancelled_at_max_execution_time(reader: ReadOnlyEngine) -> None:
+    with pytest.raises(QueryError, match="Timeout exceeded") as raised:
         reader.run("SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", settings={"max_execution_time": "0.2"})
 
-    assert caught.value.code == 159
+    assert raised.value.code == 159
 
 
-def test_rows_go_in_while_a_long_query_runs(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
-    ended = threading.Event()
+def test_insert_does_not_wait_for_a_long_query(reader: ReadOnlyEngine, clickhouse: ClickHouseClient) -> None:
+    finished = threading.Event()
 
-    def long_query() -> None:
+    def run_long_query() -> None:
         with pytest.raises(QueryError, match="Timeout"):
             reader.run(
                 "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", settings={"max_execution_time": "2"}
             )
-        ended.set()
+        finished.set()
 
-    thread = threading.Thread(target=long_query)
-    thread.start()
+    query_thread = threading.Thread(target=run_long_query)
+    query_thread.start()
     for number in range(5):
         clickhouse.insert("events_log", ("tenant", "kafka_offset"), [["during", number]])
-    inserted_meanwhile = not ended.is_set()
-    thread.join()
+    inserted_during_query = not finished.is_set()
+    query_thread.join()
 
-    assert inserted_meanwhile
+    assert inserted_during_query
     assert clickhouse.rows("SELECT count() AS n FROM events WHERE tenant = 'during'") == [{"n": 5}]
