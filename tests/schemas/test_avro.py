@@ -1,4 +1,4 @@
-"""The wire contract: schemas follow the classes, every version reads every other, every event has its example."""
+"""Avro schemas of the events: generated from the classes, compatible between versions, with an example each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.kafka.topics import Topics
 
 AVRO = Path(codec.__file__).parent
 EXAMPLES = Path(codec.__file__).parents[1] / "examples"
-NAMES = {event.__name__: event for event in EVENTS}
+EVENT_BY_NAME = {event.__name__: event for event in EVENTS}
 FILES = sorted(EXAMPLES.rglob("*.json"))
 
 
@@ -28,8 +28,8 @@ def schema(event: type[Event], version: int) -> dict[str, Any]:
     return loaded
 
 
-class Named:
-    """A schema with its records by name, since one is written out only where it comes first."""
+class ParsedSchema:
+    """A schema and its records by name, because Avro defines a record once and refers to it by name afterwards."""
 
     def __init__(self, tree: Any) -> None:
         self.records: dict[str, Any] = {}
@@ -47,13 +47,13 @@ class Named:
                 self._collect(item)
 
     def plain(self, tree: Any) -> Any:
-        """The type without its name and its logical type, which are nothing on the wire."""
+        """Resolve a record by its name and drop a logical type: neither changes the encoding."""
         if isinstance(tree, dict) and set(tree) <= {"type", "logicalType"}:
             tree = tree["type"]
         return self.records.get(tree, tree) if isinstance(tree, str) else tree
 
 
-def faults(one: Named, other: Named, left: Any, right: Any, path: str = "") -> list[str]:
+def faults(one: ParsedSchema, other: ParsedSchema, left: Any, right: Any, path: str = "") -> list[str]:
     """Return the reasons why one of two types can't read the other.
 
     FULL compatibility is symmetric, so the rule is simple: the same shape, except for fields that have a default.
@@ -69,50 +69,50 @@ def faults(one: Named, other: Named, left: Any, right: Any, path: str = "") -> l
     return _field_faults(one, other, left, right, path)
 
 
-def _field_faults(one: Named, other: Named, left: Any, right: Any, path: str) -> list[str]:
+def _field_faults(one: ParsedSchema, other: ParsedSchema, left: Any, right: Any, path: str) -> list[str]:
     before = {field["name"]: field for field in left["fields"]}
     after = {field["name"]: field for field in right["fields"]}
-    found = []
+    result = []
     for name in sorted(before.keys() | after.keys()):
         if name in before and name in after:
-            found += faults(one, other, before[name]["type"], after[name]["type"], f"{path}.{name}")
+            result += faults(one, other, before[name]["type"], after[name]["type"], f"{path}.{name}")
         elif "default" not in (before.get(name) or after[name]):
-            found.append(f"{path}.{name}: is in one alone and has no default")
-    return found
+            result.append(f"{path}.{name}: is in one schema only and has no default")
+    return result
 
 
-def incompatible(left: Any, right: Any) -> list[str]:
-    return faults(Named(left), Named(right), left, right)
+def incompatibilities(left: Any, right: Any) -> list[str]:
+    return faults(ParsedSchema(left), ParsedSchema(right), left, right)
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_the_committed_schema_is_the_one_of_the_class(event: type[Event]) -> None:
+def test_committed_schema_equals_the_schema_of_the_class(event: type[Event]) -> None:
     committed = (AVRO / codec.schema_file(event, event.version)).read_text("utf-8")
 
     assert committed == text(event), "run `make schemas`; a change of a released event needs a new version"
 
 
-def test_the_check_command_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_command_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check"]) == 0
     assert "in step" in capsys.readouterr().out
 
 
-def test_every_schema_file_is_a_version_of_an_event_and_none_is_missing() -> None:
-    wanted = {codec.schema_file(event, version) for event in EVENTS for version in range(1, event.version + 1)}
+def test_schema_files_are_exactly_the_versions_of_the_events() -> None:
+    expected = {codec.schema_file(event, version) for event in EVENTS for version in range(1, event.version + 1)}
 
-    assert {path.name for path in AVRO.glob("*.avsc")} == wanted
+    assert {path.name for path in AVRO.glob("*.avsc")} == expected
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_every_version_reads_every_other(event: type[Event]) -> None:
+def test_all_versions_of_an_event_are_compatible(event: type[Event]) -> None:
     versions = [schema(event, version) for version in range(1, event.version + 1)]
 
     for left, right in itertools.combinations_with_replacement(versions, 2):
-        assert incompatible(left, right) == []
+        assert incompatibilities(left, right) == []
 
 
-def changed(event: type[Event], change: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a schema and the same after an incompatible change."""
+def with_change(event: type[Event], change: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return version 1 of a schema, and the same schema after a change."""
     old = schema(event, 1)
     new = copy.deepcopy(old)
     fields = {field["name"]: field for field in new["fields"]}
@@ -138,8 +138,8 @@ def changed(event: type[Event], change: str) -> tuple[dict[str, Any], dict[str, 
 
 
 @pytest.mark.parametrize("change", ["add with default", "remove with default"])
-def test_a_field_with_a_default_may_come_and_go(change: str) -> None:
-    assert incompatible(*changed(NAMES["RequestAdmitted"], change)) == []
+def test_field_with_a_default_may_be_added_or_removed(change: str) -> None:
+    assert incompatibilities(*with_change(EVENT_BY_NAME["RequestAdmitted"], change)) == []
 
 
 @pytest.mark.parametrize(
@@ -153,40 +153,42 @@ def test_a_field_with_a_default_may_come_and_go(change: str) -> None:
         ("make optional", ".model"),
     ],
 )
-def test_a_breaking_change_is_found(change: str, path: str) -> None:
-    (fault,) = incompatible(*changed(NAMES["RequestAdmitted"], change))
+def test_incompatible_change_is_one_fault_with_its_path(change: str, path: str) -> None:
+    (fault,) = incompatibilities(*with_change(EVENT_BY_NAME["RequestAdmitted"], change))
 
     assert fault.startswith(path + ":")
 
 
-def test_schema_ids_are_unique_and_leave_room_for_versions() -> None:
+def test_schema_ids_are_unique_for_up_to_99_versions() -> None:
     assert len({event.number for event in EVENTS}) == len(EVENTS)
     assert all(event.version < 100 for event in EVENTS)
 
 
 def event_of(path: Path) -> type[Event]:
-    return NAMES[path.name.partition(".")[0]]
+    return EVENT_BY_NAME[path.name.partition(".")[0]]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_an_example_is_an_event_of_its_topic_and_comes_back_from_the_wire(path: Path) -> None:
+def test_example_is_a_complete_event_that_decodes_unchanged(path: Path) -> None:
     content = json.loads(path.read_text("utf-8"))
 
     event = TypeAdapter(event_of(path)).validate_python(content)
 
     assert codec.decode(codec.encode(event)) == event
-    assert orjson.loads(orjson.dumps(event, default=bytes.decode)) == content, "an example says every field"
+    assert orjson.loads(orjson.dumps(event, default=bytes.decode)) == content, "an example must contain every field"
 
 
-def test_every_event_of_every_topic_has_an_example_and_no_example_is_an_orphan() -> None:
+def test_examples_are_exactly_the_events_of_the_topics() -> None:
     topics = Topics(prefix="")
-    wanted = {(topic.name, event) for topic in topics.all for event in topic.events if not topics.is_batch(topic.name)}
+    expected = {
+        (topic.name, event) for topic in topics.all for event in topic.events if not topics.is_batch(topic.name)
+    }
 
-    assert {(path.parent.name, event_of(path)) for path in FILES} == wanted
+    assert {(path.parent.name, event_of(path)) for path in FILES} == expected
 
 
-def test_every_event_is_on_one_topic_of_a_lane() -> None:
+def test_each_event_belongs_to_one_topic_of_a_lane() -> None:
     topics = Topics()
-    placed = [event for topic in topics.all for event in topic.events if not topics.is_batch(topic.name)]
+    events = [event for topic in topics.all for event in topic.events if not topics.is_batch(topic.name)]
 
-    assert sorted(placed, key=EVENTS.index) == list(EVENTS)
+    assert sorted(events, key=EVENTS.index) == list(EVENTS)

@@ -13,26 +13,26 @@ from connectors.clickhouse import ClickHouseClient, migrations
 
 pytestmark = pytest.mark.flow
 
-WORDS = {"input", "output", "error_message"}
+CONTENT_COLUMNS = {"input", "output", "error_message"}
 IDS = [str(uuid.UUID(int=number)) for number in range(1, 9)]
 
 
-def event(clickhouse: ClickHouseClient, number: int, event_type: str, age_s: int = 0, **values: Any) -> None:
+def insert_event(clickhouse: ClickHouseClient, number: int, event_type: str, age_s: int = 0, **values: Any) -> None:
     row: dict[str, Any] = {"tenant": "acme", "request_id": IDS[number], "event_type": event_type}
     now = int(clickhouse.rows("SELECT toUnixTimestamp64Milli(now64(3)) AS ms")[0]["ms"])
     row |= {"event_time": now - age_s * 1000, "kafka_topic": event_type, "kafka_offset": number} | values
     clickhouse.insert("events_log", list(row), [list(row.values())])
 
 
-def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouseClient) -> None:
-    event(clickhouse, 0, "RequestReceived", age_s=60)
-    event(clickhouse, 1, "RequestReceived")
-    event(clickhouse, 1, "RequestSettled")
-    event(clickhouse, 2, "RequestReceived")
-    event(clickhouse, 2, "DeadLettered", stage="filter")
-    event(clickhouse, 3, "RequestReceived", age_s=4 * 86400)
-    event(clickhouse, 4, "RequestReceived")
-    event(clickhouse, 4, "DeadLettered", stage="route")
+def test_unsettled_view_has_received_requests_without_an_outcome(clickhouse: ClickHouseClient) -> None:
+    insert_event(clickhouse, 0, "RequestReceived", age_s=60)
+    insert_event(clickhouse, 1, "RequestReceived")
+    insert_event(clickhouse, 1, "RequestSettled")
+    insert_event(clickhouse, 2, "RequestReceived")
+    insert_event(clickhouse, 2, "DeadLettered", stage="filter")
+    insert_event(clickhouse, 3, "RequestReceived", age_s=4 * 86400)
+    insert_event(clickhouse, 4, "RequestReceived")
+    insert_event(clickhouse, 4, "DeadLettered", stage="route")
 
     unsettled = clickhouse.rows("SELECT request_id, age_ms FROM unsettled ORDER BY age_ms DESC")
 
@@ -40,16 +40,16 @@ def test_unsettled_is_what_was_received_and_has_no_end(clickhouse: ClickHouseCli
     assert 60_000 <= unsettled[0]["age_ms"] < 120_000
 
 
-def test_a_record_that_one_insert_brings_twice_is_one_row_of_the_view(clickhouse: ClickHouseClient) -> None:
+def test_view_has_one_row_for_a_record_inserted_twice(clickhouse: ClickHouseClient) -> None:
     row = {"tenant": "acme", "event_time": 1_000, "kafka_topic": "t", "kafka_offset": 7}
     clickhouse.insert("events_log", list(row), [list(row.values())] * 2)
 
     assert [one["kafka_offset"] for one in clickhouse.rows("SELECT kafka_offset FROM events")] == [7]
 
 
-def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouseClient) -> None:
-    event(clickhouse, 0, "RequestReceived", age_s=5)
-    event(clickhouse, 1, "RequestReceived", age_s=-5)
+def test_ingest_delay_view_has_count_and_maximum_of_a_topic(clickhouse: ClickHouseClient) -> None:
+    insert_event(clickhouse, 0, "RequestReceived", age_s=5)
+    insert_event(clickhouse, 1, "RequestReceived", age_s=-5)
 
     delays = clickhouse.rows("SELECT kafka_topic, sum(records) AS n, max(max_ms) AS most FROM ingest_delay GROUP BY 1")
 
@@ -57,7 +57,7 @@ def test_ingest_delay_is_told_by_minute_and_topic(clickhouse: ClickHouseClient) 
     assert 5_000 <= delays[0]["most"] < 60_000
 
 
-def test_a_request_is_found_by_its_id_without_reading_every_granule(clickhouse: ClickHouseClient) -> None:
+def test_query_by_request_id_reads_less_than_half_of_the_granules(clickhouse: ClickHouseClient) -> None:
     clickhouse.command(
         "INSERT INTO events_log (tenant, request_id, kafka_offset)"
         " SELECT 'acme', reinterpretAsUUID(sipHash128(number)), number FROM numbers(200000)"
@@ -73,7 +73,7 @@ def test_a_request_is_found_by_its_id_without_reading_every_granule(clickhouse: 
     assert int(granules[1]) < int(granules[2]) / 2
 
 
-def test_words_and_rows_have_their_own_time_to_live_by_when_they_came(clickhouse: ClickHouseClient) -> None:
+def test_content_columns_expire_after_90_days_and_rows_after_400_days(clickhouse: ClickHouseClient) -> None:
     for table in ("events_log", "requests_log"):
         created = clickhouse.query(f"SHOW CREATE TABLE {table}", "TSVRaw").decode()
 
@@ -81,7 +81,7 @@ def test_words_and_rows_have_their_own_time_to_live_by_when_they_came(clickhouse
         assert "TTL toDateTime(ingested_at) + toIntervalDay(400)" in created
 
 
-def test_words_that_are_too_old_go_at_the_next_merge_and_their_row_stays(clickhouse: ClickHouseClient) -> None:
+def test_merge_deletes_expired_content_and_expired_rows(clickhouse: ClickHouseClient) -> None:
     clickhouse.command("INSERT INTO events_log (input, ingested_at) VALUES ('old', now64(3) - INTERVAL 91 DAY)")
     clickhouse.command(
         "INSERT INTO events_log (input, kafka_offset, ingested_at) VALUES ('older', 1, now64(3) - INTERVAL 401 DAY)"
@@ -93,15 +93,17 @@ def test_words_that_are_too_old_go_at_the_next_merge_and_their_row_stays(clickho
 
 
 def roles() -> list[str]:
-    return next(m for m in migrations.packaged_migrations(server=True) if m.name.endswith(".server.sql")).statements
+    return next(
+        migration for migration in migrations.packaged_migrations(server=True) if migration.name.endswith(".server.sql")
+    ).statements
 
 
-def test_the_roles_are_sql_that_the_engine_understands(clickhouse: ClickHouseClient) -> None:
+def test_statements_of_roles_are_valid_sql(clickhouse: ClickHouseClient) -> None:
     for statement in roles():
         assert clickhouse.rows("SELECT formatQuery({q:String}) AS sql", {"q": statement})
 
 
-def test_an_analyst_may_see_every_column_but_peoples_words(clickhouse: ClickHouseClient) -> None:
+def test_analyst_may_select_all_columns_but_content(clickhouse: ClickHouseClient) -> None:
     granted = {
         (match[2], column.strip())
         for statement in roles()
@@ -111,22 +113,22 @@ def test_an_analyst_may_see_every_column_but_peoples_words(clickhouse: ClickHous
 
     for table in ("events", "events_log", "requests", "requests_log"):
         columns = {row["name"] for row in clickhouse.rows(f"DESCRIBE TABLE {table}")}
-        assert {column for of, column in granted if of == table} == columns - WORDS
+        assert {column for granted_table, column in granted if granted_table == table} == columns - CONTENT_COLUMNS
 
 
-ANALYST = """
+QUERY_PROGRAM = """
 import sys
 from pathlib import Path
 from connectors import clickhouse
 path, users = Path(sys.argv[1]), sys.argv[2]
 if users:
     clickhouse.CHDB_OPTIONS["users_config"] = users
-asking = clickhouse.ClickHouseClient.embedded(path, "sluice")
+client = clickhouse.ClickHouseClient.embedded(path, "sluice")
 if not users:
-    asking.migrate()
+    client.migrate()
 for sql in sys.argv[3:]:
     try:
-        asking.rows(sql)
+        client.rows(sql)
         print("allowed")
     except clickhouse.ClickHouseError as error:
         print(error.code)
@@ -134,13 +136,17 @@ for sql in sys.argv[3:]:
 
 
 def as_user(path: Path, users: str, *sql: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", ANALYST, str(path), users, *sql], capture_output=True, text=True, check=True, timeout=60
+    completed = subprocess.run(
+        [sys.executable, "-c", QUERY_PROGRAM, str(path), users, *sql],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
-    return done.stdout.split()
+    return completed.stdout.split()
 
 
-def test_an_analysts_grants_are_enough_for_the_views_and_not_for_the_words(tmp_path: Path) -> None:
+def test_grants_of_the_analyst_allow_the_views_but_not_content(tmp_path: Path) -> None:
     as_user(tmp_path / "data", "")
     grants = [
         re.sub(r" ON (\w+) TO analyst$", r" ON sluice.\1", statement)
@@ -155,7 +161,7 @@ def test_an_analysts_grants_are_enough_for_the_views_and_not_for_the_words(tmp_p
         f"<grants>{queries}</grants></default></users></clickhouse>"
     )
 
-    answers = as_user(
+    results = as_user(
         tmp_path / "data",
         str(users),
         "SELECT tenant, count(), sum(cost_usd) FROM requests GROUP BY tenant",
@@ -169,4 +175,4 @@ def test_an_analysts_grants_are_enough_for_the_views_and_not_for_the_words(tmp_p
         "TRUNCATE TABLE events_log",
     )
 
-    assert answers == ["allowed"] * 4 + ["497"] * 5
+    assert results == ["allowed"] * 4 + ["497"] * 5

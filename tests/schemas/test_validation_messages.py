@@ -9,14 +9,14 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from schemas.validation_messages import describe, path_of
 
 
-def odd(value: int) -> int:
+def require_odd(value: int) -> int:
     if value % 2 == 0:
         raise ValueError("must be odd")
     return value
 
 
 @pytest.mark.parametrize(
-    ("shape", "value", "expected"),
+    ("hint", "value", "expected"),
     [
         (int, "secret", "must be a whole number"),
         (int, 1.5, "must be a whole number"),
@@ -27,19 +27,19 @@ def odd(value: int) -> int:
         (Literal["a", "b"], "secret", "must be 'a' or 'b'"),
         (Annotated[str, Field(max_length=3)], "secret", "must be at most 3 characters long"),
         (Annotated[float, Field(gt=0)], 0, "must be above 0"),
-        (Annotated[int, AfterValidator(odd)], 2, "must be odd"),
+        (Annotated[int, AfterValidator(require_odd)], 2, "must be odd"),
         (bytes, 5, "is not valid"),
     ],
 )
-def test_what_is_wrong_is_said_plainly_and_without_the_value(shape: Any, value: object, expected: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        TypeAdapter(shape).validate_python(value)
+def test_message_describes_the_rule_without_the_value(hint: Any, value: object, expected: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(hint).validate_python(value)
 
-    assert describe(caught.value.errors()[0]) == expected
+    assert describe(raised.value.errors()[0]) == expected
 
 
-def test_a_name_that_is_at_fault_is_the_end_of_its_place() -> None:
-    with pytest.raises(ValidationError) as caught:
+def test_path_of_an_invalid_key_ends_with_the_key() -> None:
+    with pytest.raises(ValidationError) as raised:
         TypeAdapter(dict[Literal["a"], int]).validate_python({"b": 1})
 
-    assert path_of(caught.value.errors()[0]) == "b"
+    assert path_of(raised.value.errors()[0]) == "b"

@@ -27,7 +27,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     if origin is Annotated:
         return _values(arguments[0])
     if origin in (Union, UnionType):
-        return st.one_of(*(st.none() if each is NoneType else _values(each) for each in arguments))
+        return st.one_of(*(st.none() if argument is NoneType else _values(argument) for argument in arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is tuple:

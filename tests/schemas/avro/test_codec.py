@@ -22,27 +22,27 @@ FEEDBACK = FeedbackGiven(request_id="r", tenant="t", label="good", score=0.5, gi
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_whatever_an_event_holds_comes_back(event: type[Event]) -> None:
+def test_decode_returns_the_encoded_event(event: type[Event]) -> None:
     @given(instances_of(event))
-    def comes_back(written: Event) -> None:
-        assert decode(encode(written)) == written
+    def check_round_trip(original: Event) -> None:
+        assert decode(encode(original)) == original
 
-    comes_back()
+    check_round_trip()
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_bytes_that_are_no_event_raise_that_error_and_no_other(event: type[Event]) -> None:
+def test_decode_of_random_bytes_raises_only_undecodable_error(event: type[Event]) -> None:
     @given(st.binary(max_size=200))
-    def never_anything_else(noise: bytes) -> None:
+    def check_error(payload: bytes) -> None:
         try:
-            decode(struct.pack(">bI", 0, schema_id(event)) + noise)
+            decode(struct.pack(">bI", 0, schema_id(event)) + payload)
         except UndecodableError:
             return
 
-    never_anything_else()
+    check_error()
 
 
-def test_the_frame_is_confluents() -> None:
+def test_frame_is_a_zero_byte_and_the_schema_id() -> None:
     value = encode(FEEDBACK)
 
     assert value[:5] == b"\x00" + (100 * 7 + 1).to_bytes(4, "big")
@@ -55,27 +55,27 @@ def test_json_text_is_not_framed() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00\x00\x00", b'{"a": 1}', b"\x01" + encode(FEEDBACK)[1:]])
-def test_what_is_not_framed_says_so(value: bytes) -> None:
+def test_bytes_without_a_frame_are_undecodable(value: bytes) -> None:
     with pytest.raises(UndecodableError, match="not Avro in Confluent framing"):
         decode(value)
 
 
-def test_a_foreign_schema_id_is_named() -> None:
+def test_error_of_an_unknown_schema_id_contains_the_id() -> None:
     with pytest.raises(UndecodableError, match=r"^schema id 999999 is not one of Sluice's$"):
         decode(struct.pack(">bI", 0, 999_999) + encode(FEEDBACK)[5:])
 
 
-def test_bytes_left_over_are_counted() -> None:
+def test_error_of_trailing_bytes_contains_their_count() -> None:
     with pytest.raises(UndecodableError, match=r"^3 bytes follow the FeedbackGiven$"):
         decode(encode(FEEDBACK) + b"abc")
 
 
-def test_a_cut_record_is_no_event() -> None:
+def test_truncated_record_is_undecodable() -> None:
     with pytest.raises(UndecodableError, match=r"^the bytes (are not|end within) a FeedbackGiven"):
         decode(encode(FEEDBACK)[:-1])
 
 
-def test_an_error_never_holds_the_record() -> None:
+def test_undecodable_error_does_not_contain_the_record() -> None:
     secret = FeedbackGiven(request_id="r", tenant="t", comment="my-secret", given_at=1)
 
     with pytest.raises(UndecodableError) as raised:
@@ -84,11 +84,11 @@ def test_an_error_never_holds_the_record() -> None:
     assert "my-secret" not in str(raised.value)
 
 
-def test_a_value_that_no_class_allows_is_no_event() -> None:
-    written = encode(TypeAdapter(AttemptStarted).validate_python(STARTED))
+def test_unknown_value_of_a_literal_field_is_undecodable() -> None:
+    value = encode(TypeAdapter(AttemptStarted).validate_python(STARTED))
 
     with pytest.raises(UndecodableError, match="not a AttemptStarted"):
-        decode(written.replace(b"\x08chat", b"\x08chut"))
+        decode(value.replace(b"\x08chat", b"\x08chut"))
 
 
 STARTED = {
@@ -109,7 +109,7 @@ STARTED = {
 }
 
 
-def test_a_record_of_an_older_version_is_read_with_the_defaults_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_of_an_older_version_has_defaults_for_new_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     older = json.loads((AVRO / "FeedbackGiven.v1.avsc").read_text("utf-8"))
     older["fields"] = [field for field in older["fields"] if field["name"] != "score"]
     parsed = fastavro.parse_schema(codec._without_logical_types(older), named_schemas={})

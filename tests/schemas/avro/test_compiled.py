@@ -22,68 +22,68 @@ from tests.schemas.avro.strategies import instances_of
 AVRO = Path(codec.__file__).parent
 
 
-def tree(event: type[Event]) -> Any:
+def load_schema(event: type[Event]) -> Any:
     return codec._without_logical_types(json.loads((AVRO / codec.schema_file(event, event.version)).read_text("utf-8")))
 
 
-def by_fastavro(schema: Any, event: Event) -> bytes:
+def encode_with_fastavro(schema: Any, event: Event) -> bytes:
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, fastavro.parse_schema(schema, named_schemas={}), dataclasses.asdict(event))
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_what_is_written_is_what_fastavro_would_write(event: type[Event]) -> None:
-    schema = tree(event)
+def test_compiled_writer_writes_the_same_bytes_as_fastavro(event: type[Event]) -> None:
+    schema = load_schema(event)
     write = compile_writer(schema)
 
     @given(instances_of(event))
-    def same(written: Event) -> None:
-        assert write(written) == by_fastavro(schema, written)
+    def check(original: Event) -> None:
+        assert write(original) == encode_with_fastavro(schema, original)
 
-    same()
+    check()
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_what_fastavro_wrote_is_read(event: type[Event]) -> None:
-    schema = tree(event)
+def test_compiled_reader_reads_what_fastavro_wrote(event: type[Event]) -> None:
+    schema = load_schema(event)
     read = compile_reader(schema)
 
     @given(instances_of(event), st.binary(max_size=4))
-    def same(written: Event, before: bytes) -> None:
-        data = by_fastavro(schema, written)
+    def check(original: Event, prefix: bytes) -> None:
+        data = encode_with_fastavro(schema, original)
 
-        found, end = read(before + data + b"more", len(before))
+        decoded, end = read(prefix + data + b"more", len(prefix))
 
-        assert found == written
-        assert dataclasses.asdict(found) == dataclasses.asdict(written)
-        assert end == len(before) + len(data)
+        assert decoded == original
+        assert dataclasses.asdict(decoded) == dataclasses.asdict(original)
+        assert end == len(prefix) + len(data)
 
-    same()
+    check()
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_cut_anywhere_is_an_error_or_ends_behind_the_bytes(event: type[Event]) -> None:
-    schema = tree(event)
+def test_truncated_record_is_an_error_or_ends_after_the_buffer(event: type[Event]) -> None:
+    schema = load_schema(event)
     read = compile_reader(schema)
 
     @given(instances_of(event), st.data())
-    def noticed(written: Event, data: st.DataObject) -> None:
-        whole = by_fastavro(schema, written)
-        cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    def check(original: Event, data: st.DataObject) -> None:
+        encoded = encode_with_fastavro(schema, original)
+        truncated = encoded[: data.draw(st.integers(0, len(encoded) - 1))]
 
         try:
-            _, end = read(cut, 0)
+            _, end = read(truncated, 0)
         except (IndexError, ValueError, struct.error):
             return
 
-        assert end > len(cut)
+        assert end > len(truncated)
 
-    noticed()
+    check()
 
 
-def test_blocks_that_say_their_size_are_read_too() -> None:
-    schema = tree(RequestAdmitted)
+def test_map_block_with_its_size_is_read_and_the_size_checked() -> None:
+    schema = load_schema(RequestAdmitted)
     event = TypeAdapter(RequestAdmitted).validate_python(
         {
             "request": {
@@ -101,27 +101,27 @@ def test_blocks_that_say_their_size_are_read_too() -> None:
             "config_hash": "c",
         }
     )
-    plain = compile_writer(schema)(event)
+    unsized = compile_writer(schema)(event)
     labels = b"\x08team\x02a"
-    sized = plain.replace(b"\x02" + labels, b"\x01" + bytes([2 * len(labels)]) + labels)
+    sized = unsized.replace(b"\x02" + labels, b"\x01" + bytes([2 * len(labels)]) + labels)
 
-    found, end = compile_reader(schema)(sized, 0)
+    decoded, end = compile_reader(schema)(sized, 0)
 
-    assert sized != plain
-    assert (found, end) == (event, len(sized))
+    assert sized != unsized
+    assert (decoded, end) == (event, len(sized))
     with pytest.raises(ValueError, match="size differs from its header"):
-        compile_reader(schema)(plain.replace(b"\x02" + labels, b"\x01" + bytes([2 * len(labels) + 2]) + labels), 0)
+        compile_reader(schema)(unsized.replace(b"\x02" + labels, b"\x01" + bytes([2 * len(labels) + 2]) + labels), 0)
 
 
 @pytest.mark.parametrize("data", [b"\x82\x00", b"\x82\x80\x00", b"\x82\x80\x80\x80\x80\x00", b"\xff" * 9 + b"\x00"])
-def test_a_number_that_is_written_longer_than_it_is_is_none(data: bytes) -> None:
+def test_number_with_redundant_bytes_is_refused(data: bytes) -> None:
     schema = {"type": "record", "name": "Usage", "fields": [{"name": "input_tokens", "type": "long"}]}
 
     with pytest.raises(ValueError, match="more bytes than it needs"):
         compile_reader(schema)(data, 0)
 
 
-def test_a_number_of_more_than_64_bits_is_none() -> None:
+def test_number_of_more_than_64_bits_is_refused() -> None:
     schema = {"type": "record", "name": "Usage", "fields": [{"name": "input_tokens", "type": "long"}]}
 
     with pytest.raises(ValueError, match="64 bits"):
@@ -129,12 +129,12 @@ def test_a_number_of_more_than_64_bits_is_none() -> None:
 
 
 @pytest.mark.parametrize("byte", [b"\xff", b"\x80"])
-def test_a_number_of_megabytes_is_refused_without_reading_it(byte: bytes) -> None:
+def test_number_of_8_megabytes_is_refused_within_1_s(byte: bytes) -> None:
     schema = {"type": "record", "name": "Usage", "fields": [{"name": "input_tokens", "type": "long"}]}
     data = byte * 8_000_000 + b"\x01"
 
-    began = time.process_time()
+    started_s = time.process_time()
     with pytest.raises(ValueError, match="64 bits"):
         compile_reader(schema)(data, 0)
 
-    assert time.process_time() - began < 1  # with all of it, 200 KB took 5 s, and four times as long for twice as much
+    assert time.process_time() - started_s < 1  # reading all bytes took 5 s for 200 KB, in quadratic time

@@ -27,9 +27,9 @@ def test_last_value_of_a_repeated_header_wins() -> None:
 
 
 def test_event_headers_are_cloudevents_in_binary_mode() -> None:
-    found = dict(cloudevent_headers(FEEDBACK, "r-1", "ingress", 1_700_000_000_123, "00-aa-bb-01"))
+    headers = dict(cloudevent_headers(FEEDBACK, "r-1", "ingress", 1_700_000_000_123, "00-aa-bb-01"))
 
-    assert found == {
+    assert headers == {
         "ce_specversion": b"1.0",
         "ce_id": b"r-1/FeedbackGiven",
         "ce_source": b"/sluice/ingress",
@@ -68,17 +68,17 @@ def dead_letter_of(headers: Headers) -> Headers:
 
 
 def test_dead_letter_has_headers_of_spring_and_kafka_connect() -> None:
-    found = dict(dead_letter_of(()))
+    headers = dict(dead_letter_of(()))
 
-    assert found["kafka_dlt-original-topic"] == b"llm.requests.v1"
-    assert found["kafka_dlt-original-partition"] == (3).to_bytes(4, "big")
-    assert found["kafka_dlt-original-offset"] == (42).to_bytes(8, "big")
-    assert found["kafka_dlt-original-timestamp"] == (99).to_bytes(8, "big")
-    assert found["kafka_dlt-original-consumer-group"] == b"llm.filter"
-    assert found["__connect.errors.topic"] == b"llm.requests.v1"
-    assert found["__connect.errors.offset"] == b"42"
-    assert found["__connect.errors.stage"] == b"filter"
-    assert found["__connect.errors.exception.message"] == b"no"
+    assert headers["kafka_dlt-original-topic"] == b"llm.requests.v1"
+    assert headers["kafka_dlt-original-partition"] == (3).to_bytes(4, "big")
+    assert headers["kafka_dlt-original-offset"] == (42).to_bytes(8, "big")
+    assert headers["kafka_dlt-original-timestamp"] == (99).to_bytes(8, "big")
+    assert headers["kafka_dlt-original-consumer-group"] == b"llm.filter"
+    assert headers["__connect.errors.topic"] == b"llm.requests.v1"
+    assert headers["__connect.errors.offset"] == b"42"
+    assert headers["__connect.errors.stage"] == b"filter"
+    assert headers["__connect.errors.exception.message"] == b"no"
 
 
 def test_dead_letter_keeps_original_headers_first_and_unchanged() -> None:
@@ -90,8 +90,8 @@ def test_dead_letter_keeps_original_headers_first_and_unchanged() -> None:
 def test_dead_letter_headers_of_the_caller_are_overridden() -> None:
     forged: Headers = (("kafka_dlt-exception-message", b"theirs"), ("kafka_dlt-original-offset", bytes(8)))
 
-    found = dead_letter_of(forged)
+    headers = dead_letter_of(forged)
 
-    assert found[:2] == forged
-    assert last_value(found, "kafka_dlt-exception-message") == b"no"
-    assert last_value(found, "kafka_dlt-original-offset") == (42).to_bytes(8, "big")
+    assert headers[:2] == forged
+    assert last_value(headers, "kafka_dlt-exception-message") == b"no"
+    assert last_value(headers, "kafka_dlt-original-offset") == (42).to_bytes(8, "big")

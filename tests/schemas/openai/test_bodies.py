@@ -22,16 +22,16 @@ PARTS = [
 ]
 
 
-def chat(**more: Any) -> dict[str, Any]:
-    return {"model": "demo", "messages": [USER], **more}
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "demo", "messages": [USER], **fields}
 
 
-def talk(*messages: Any) -> dict[str, Any]:
+def chat_messages(*messages: Any) -> dict[str, Any]:
     return chat(messages=list(messages))
 
 
-def embeddings(given: Any, **more: Any) -> dict[str, Any]:
-    return {"model": "demo", "input": given, **more}
+def embeddings(value: Any, **fields: Any) -> dict[str, Any]:
+    return {"model": "demo", "input": value, **fields}
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def embeddings(given: Any, **more: Any) -> dict[str, Any]:
         chat(tools=[{"type": "custom", "custom": {"name": "run"}}], tool_choice="auto", parallel_tool_calls=False),
         chat(response_format={"type": "json_schema", "json_schema": {"name": "x"}}, stream=False),
         chat(min_p=0.1, guided_json={"type": "object"}),
-        talk({"role": "developer", "content": "be brief"}, {"role": "system", "content": "and kind"}, USER),
-        talk({"role": "user", "content": PARTS, "name": "Ada"}),
-        talk(
+        chat_messages({"role": "developer", "content": "be brief"}, {"role": "system", "content": "and kind"}, USER),
+        chat_messages({"role": "user", "content": PARTS, "name": "Ada"}),
+        chat_messages(
             USER,
             {"role": "assistant", "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "call_1", "content": "5"},
         ),
-        talk(USER, {"role": "assistant", "content": None, "refusal": "no"}, USER),
-        talk(USER, {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, USER),
-        talk(USER, {"role": "function", "name": "look_up", "content": None}),
+        chat_messages(USER, {"role": "assistant", "content": None, "refusal": "no"}, USER),
+        chat_messages(USER, {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, USER),
+        chat_messages(USER, {"role": "function", "name": "look_up", "content": None}),
     ],
 )
-def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
+def test_chat_body_that_openai_accepts_is_valid(body: dict[str, Any]) -> None:
     assert validation_failure("chat", body) is None
 
 
@@ -72,27 +72,31 @@ def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
         ({"model": "demo"}, "messages", "missing_required_parameter"),
         (chat(messages=[]), "messages", "invalid_value"),
         (chat(messages=SECRET), "messages", "invalid_type"),
-        (talk(SECRET), "messages[0].role", "invalid_value"),
-        (talk(USER, {"role": SECRET, "content": ""}), "messages[1].role", "invalid_value"),
-        (talk({"role": "user"}), "messages[0].content", "missing_required_parameter"),
-        (talk({"role": "user", "content": 5}), "messages[0].content", "invalid_type"),
-        (talk({"role": "user", "content": []}), "messages[0].content", "invalid_value"),
-        (talk({"role": "user", "content": [{"type": SECRET}]}), "messages[0].content[0].type", "invalid_value"),
+        (chat_messages(SECRET), "messages[0].role", "invalid_value"),
+        (chat_messages(USER, {"role": SECRET, "content": ""}), "messages[1].role", "invalid_value"),
+        (chat_messages({"role": "user"}), "messages[0].content", "missing_required_parameter"),
+        (chat_messages({"role": "user", "content": 5}), "messages[0].content", "invalid_type"),
+        (chat_messages({"role": "user", "content": []}), "messages[0].content", "invalid_value"),
         (
-            talk({"role": "user", "content": [*PARTS, {"type": "text"}]}),
+            chat_messages({"role": "user", "content": [{"type": SECRET}]}),
+            "messages[0].content[0].type",
+            "invalid_value",
+        ),
+        (
+            chat_messages({"role": "user", "content": [*PARTS, {"type": "text"}]}),
             "messages[0].content[4].text",
             "missing_required_parameter",
         ),
         (
-            talk({"role": "user", "content": [{"type": "image_url", "image_url": {"url": ""}}]}),
+            chat_messages({"role": "user", "content": [{"type": "image_url", "image_url": {"url": ""}}]}),
             "messages[0].content[0].image_url.url",
             "invalid_value",
         ),
-        (talk({"role": "system", "content": PARTS}), "messages[0].content[1].type", "invalid_value"),
-        (talk({"role": "assistant"}), "messages[0].content", "invalid_value"),
-        (talk({"role": "tool", "content": SECRET}), "messages[0].tool_call_id", "missing_required_parameter"),
+        (chat_messages({"role": "system", "content": PARTS}), "messages[0].content[1].type", "invalid_value"),
+        (chat_messages({"role": "assistant"}), "messages[0].content", "invalid_value"),
+        (chat_messages({"role": "tool", "content": SECRET}), "messages[0].tool_call_id", "missing_required_parameter"),
         (
-            talk({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}),
+            chat_messages({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}),
             "messages[0].tool_calls[0].function.arguments",
             "invalid_type",
         ),
@@ -121,7 +125,7 @@ def test_chat_bodies_that_openai_takes_are_taken(body: dict[str, Any]) -> None:
         (chat(response_format={}), "response_format.type", "missing_required_parameter"),
     ],
 )
-def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, Any], param: str, code: str) -> None:
+def test_failure_of_an_invalid_chat_body_names_the_parameter(body: dict[str, Any], param: str, code: str) -> None:
     failure = validation_failure("chat", body)
 
     assert failure is not None
@@ -129,33 +133,33 @@ def test_a_faulty_chat_body_is_refused_by_the_path_of_its_fault(body: dict[str, 
     assert SECRET not in failure.message
 
 
-@pytest.mark.parametrize("given", ["a", ["a"], ["a"] * 2048, [1, 2], [[1, 2], [3]]])
-def test_embedding_inputs_that_openai_takes_are_taken(given: Any) -> None:
-    assert validation_failure("embeddings", embeddings(given, encoding_format="base64", dimensions=1, user="u")) is None
+@pytest.mark.parametrize("value", ["a", ["a"], ["a"] * 2048, [1, 2], [[1, 2], [3]]])
+def test_embedding_input_that_openai_accepts_is_valid(value: Any) -> None:
+    assert validation_failure("embeddings", embeddings(value, encoding_format="base64", dimensions=1, user="u")) is None
 
 
 @pytest.mark.parametrize(
-    "given", ["", [], ["a", ""], ["a"] * 2049, ["a", 1], [1, [1]], [[]], [[1], []], 5, None, [True], [1.5], {"a": 1}]
+    "value", ["", [], ["a", ""], ["a"] * 2049, ["a", 1], [1, [1]], [[]], [[1], []], 5, None, [True], [1.5], {"a": 1}]
 )
-def test_embedding_inputs_that_openai_refuses_are_refused(given: Any) -> None:
-    failure = validation_failure("embeddings", embeddings(given))
+def test_embedding_input_that_openai_refuses_is_invalid(value: Any) -> None:
+    failure = validation_failure("embeddings", embeddings(value))
 
     assert failure is not None
     assert failure.param == "input"
 
 
 @pytest.mark.parametrize(
-    ("more", "param"), [({"dimensions": 0}, "dimensions"), ({"encoding_format": SECRET}, "encoding_format")]
+    ("fields", "param"), [({"dimensions": 0}, "dimensions"), ({"encoding_format": SECRET}, "encoding_format")]
 )
-def test_a_faulty_embeddings_parameter_is_named(more: dict[str, Any], param: str) -> None:
-    failure = validation_failure("embeddings", embeddings("a", **more))
+def test_failure_of_an_invalid_embeddings_body_names_the_parameter(fields: dict[str, Any], param: str) -> None:
+    failure = validation_failure("embeddings", embeddings("a", **fields))
 
     assert failure is not None
     assert failure.param == param
     assert SECRET not in failure.message
 
 
-def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
+def test_body_that_is_not_utf_8_has_its_own_message() -> None:
     failure = parse_body(b'{"model": "\xff"}')
 
     assert isinstance(failure, Failure)
@@ -163,7 +167,7 @@ def test_bytes_that_are_no_text_are_told_from_text_that_is_no_json() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", b'{"a":', b"\xff", b"[]", b'"text"', b"null", b'{"a": "\\ud800"}'])
-def test_what_is_no_json_object_says_so(body: bytes) -> None:
+def test_body_that_is_not_a_json_object_is_invalid_json(body: bytes) -> None:
     failure = parse_body(body)
 
     assert isinstance(failure, Failure)
@@ -171,18 +175,18 @@ def test_what_is_no_json_object_says_so(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 1024, 1025, 5000])
-def test_a_body_may_nest_as_deep_as_we_say_and_no_deeper(levels: int) -> None:
+def test_body_may_nest_at_most_100_levels_deep(levels: int) -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
-    deepest, too_deep = parse_body(nested(MAX_DEPTH)), parse_body(nested(levels))
+    valid, too_deep = parse_body(nested(MAX_DEPTH)), parse_body(nested(levels))
 
-    assert isinstance(deepest, dict)
+    assert isinstance(valid, dict)
     assert isinstance(too_deep, Failure)
     assert too_deep.message == "the body nests deeper than 100 levels"
 
 
-def test_a_wide_body_is_not_a_deep_one() -> None:
+def test_nesting_depth_does_not_count_siblings() -> None:
     assert nesting_depth(parse_body(b'{"a":[' + b"[]," * 500 + b"[]]}")) == 3
 
 
@@ -202,14 +206,14 @@ JSON = st.recursive(
         | st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "tool", "assistant"]), "content": JSON})),
     )
 )
-def test_any_json_at_all_is_taken_or_refused_with_a_failure(document: dict[str, Any]) -> None:
+def test_any_json_object_is_valid_or_a_failure_with_status_400(document: dict[str, Any]) -> None:
     for operation in ("chat", "embeddings"):
         failure = validation_failure(operation, document)
 
         assert failure is None or (failure.status == 400 and failure.message)
 
 
-def test_an_error_object_is_what_openai_clients_read() -> None:
+def test_error_body_has_the_shape_of_openai() -> None:
     failure = Failure(status=400, type="invalid_request_error", code="invalid_value", message="n is odd", param="n")
 
     assert orjson.loads(error_body(failure)) == {

@@ -15,49 +15,52 @@ FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def as_float32(number: float) -> float:
-    (read,) = struct.unpack("<f", struct.pack("<f", number))
-    return float(read)
+    (unpacked,) = struct.unpack("<f", struct.pack("<f", number))
+    return float(unpacked)
 
 
-def answer(*vectors: object) -> dict[str, Any]:
+def embeddings_response(*vectors: object) -> dict[str, Any]:
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     return {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 3}}
 
 
 @given(st.lists(st.lists(FLOAT32, max_size=8), max_size=4))
-def test_numbers_survive_packing(vectors: list[list[float]]) -> None:
-    kept = orjson.dumps(pack_vectors(answer(*vectors))).decode()
+def test_unpacked_vectors_equal_the_packed_ones(vectors: list[list[float]]) -> None:
+    packed = orjson.dumps(pack_vectors(embeddings_response(*vectors))).decode()
 
-    found = orjson.loads(unpack_vectors(kept))
+    unpacked = orjson.loads(unpack_vectors(packed))
 
-    assert [[as_float32(number) for number in row["embedding"]] for row in found["data"]] == vectors
-    assert {**found, "data": []} == {**answer(), "data": []}
-
-
-def test_numbers_come_back_in_the_fewest_digits() -> None:
-    kept = orjson.dumps(pack_vectors(answer([0.1, -2.5]))).decode()
-
-    assert b'"embedding":[0.1,-2.5]' in unpack_vectors(kept)
+    assert [[as_float32(number) for number in row["embedding"]] for row in unpacked["data"]] == vectors
+    assert {**unpacked, "data": []} == {**embeddings_response(), "data": []}
 
 
-def test_a_packed_vector_is_what_openai_sends_for_base64() -> None:
-    (item,) = pack_vectors(answer([1.0, 0.5]))["data"]
+def test_unpacked_numbers_have_the_fewest_digits() -> None:
+    packed = orjson.dumps(pack_vectors(embeddings_response([0.1, -2.5]))).decode()
+
+    assert b'"embedding":[0.1,-2.5]' in unpack_vectors(packed)
+
+
+def test_packed_vector_is_base64_of_little_endian_floats() -> None:
+    (item,) = pack_vectors(embeddings_response([1.0, 0.5]))["data"]
 
     assert base64.b64decode(item["embedding"]) == b"\x00\x00\x80\x3f\x00\x00\x00\x3f"
 
 
 @pytest.mark.parametrize("vector", ["AAAA", [[1.0]], ["text"], [1e300], None, {"int8": [1]}])
-def test_what_is_no_list_of_numbers_stays_what_it_is(vector: object) -> None:
-    assert pack_vectors(answer(vector)) == answer(vector)
+def test_pack_leaves_other_embeddings_unchanged(vector: object) -> None:
+    assert pack_vectors(embeddings_response(vector)) == embeddings_response(vector)
 
 
-@pytest.mark.parametrize("body", [answer("no base64!"), answer("AAA="), answer([1]), {"data": None}, {}, []])
-def test_what_is_not_packed_stays_what_it_is(body: object) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [embeddings_response("no base64!"), embeddings_response("AAA="), embeddings_response([1]), {"data": None}, {}, []],
+)
+def test_unpack_leaves_other_bodies_unchanged(body: object) -> None:
     assert orjson.loads(unpack_vectors(orjson.dumps(body).decode())) == body
 
 
 @pytest.mark.parametrize(
-    ("question", "expected"),
+    ("request_body", "expected"),
     [
         ('{"input": "x"}', True),
         ('{"input": "x", "encoding_format": "float"}', True),
@@ -66,5 +69,5 @@ def test_what_is_not_packed_stays_what_it_is(body: object) -> None:
         ('{"input": ["base64"]}', True),
     ],
 )
-def test_who_does_not_ask_for_base64_wants_numbers(question: str, *, expected: bool) -> None:
-    assert wants_float_encoding(question) is expected
+def test_float_encoding_is_wanted_unless_the_request_has_base64(request_body: str, *, expected: bool) -> None:
+    assert wants_float_encoding(request_body) is expected

@@ -14,30 +14,30 @@ class Body(BaseModel):
 
 
 def failure_of(body: dict[str, object]) -> tuple[str, str | None]:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as raised:
         Body.model_validate(body)
-    failure = to_failure(caught.value)
+    failure = to_failure(raised.value)
     return failure.message, failure.param
 
 
-def test_a_fault_is_the_callers_to_mend() -> None:
+def test_invalid_is_a_failure_with_status_400() -> None:
     failure = invalid("invalid_value", "n is odd", "n")
 
     assert (failure.status, failure.type, failure.param) == (400, "invalid_request_error", "n")
 
 
-def test_the_first_fault_alone_is_told() -> None:
+def test_failure_contains_only_the_first_error() -> None:
     assert failure_of({"size": 0, "even": 3}) == ("size must be at least 1", "size")
 
 
-def test_a_fault_of_an_unforeseen_kind_is_told_without_the_librarys_words() -> None:
+def test_unknown_kind_of_error_has_a_generic_message() -> None:
     assert failure_of({"size": 1, "even": 3}) == ("even is not valid", "even")
 
 
-def test_what_is_no_object_has_no_param() -> None:
-    with pytest.raises(ValidationError) as caught:
+def test_failure_of_a_body_that_is_not_an_object_has_no_param() -> None:
+    with pytest.raises(ValidationError) as raised:
         Body.model_validate("a secret")
 
-    failure = to_failure(caught.value)
+    failure = to_failure(raised.value)
 
     assert (failure.message, failure.param) == ("the body must be an object", None)

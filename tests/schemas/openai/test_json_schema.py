@@ -8,7 +8,7 @@ from schemas.openai import bodies as openai
 from schemas.openai.bodies import ChatBody, EmbeddingsBody
 from schemas.openai.json_schema import model_json_schema
 
-PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+IMAGE_PART = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
@@ -21,8 +21,8 @@ def chat(**message: object) -> dict[str, object]:
     [
         ("chat", chat(role="user", content="hi")),
         ("chat", chat(role="system", content=[{"type": "text", "text": "hi"}])),
-        ("chat", chat(role="user", content=[PICTURE])),
-        ("chat", chat(role="system", content=[PICTURE])),
+        ("chat", chat(role="user", content=[IMAGE_PART])),
+        ("chat", chat(role="system", content=[IMAGE_PART])),
         ("chat", chat(role="assistant", tool_calls=[CALL])),
         ("chat", chat(role="assistant")),
         ("chat", chat(role="assistant", content=None)),
@@ -46,7 +46,7 @@ def chat(**message: object) -> dict[str, object]:
         ("embeddings", {"model": "m", "input": [[]]}),
     ],
 )
-def test_the_schema_takes_what_the_shapes_take_and_nothing_else(operation: Operation, body: dict[str, object]) -> None:
+def test_json_schema_accepts_the_same_bodies_as_validation(operation: Operation, body: dict[str, object]) -> None:
     schemas = model_json_schema("#/$defs/", ChatBody, EmbeddingsBody)
     name = "ChatBody" if operation == "chat" else "EmbeddingsBody"
 

@@ -11,7 +11,7 @@ MESSAGES: TypeAdapter[Any] = TypeAdapter(Message)
 
 
 @pytest.mark.parametrize(
-    ("role", "more", "shape"),
+    ("role", "fields", "message_class"),
     [
         ("developer", {}, PlainMessage),
         ("system", {}, PlainMessage),
@@ -21,21 +21,21 @@ MESSAGES: TypeAdapter[Any] = TypeAdapter(Message)
         ("function", {"name": "look_up"}, FunctionMessage),
     ],
 )
-def test_the_role_chooses_the_shape(role: str, more: dict[str, str], shape: type) -> None:
-    message = MESSAGES.validate_python({"role": role, "content": "words", **more})
+def test_role_selects_the_message_class(role: str, fields: dict[str, str], message_class: type) -> None:
+    message = MESSAGES.validate_python({"role": role, "content": "words", **fields})
 
-    assert type(message) is shape
+    assert type(message) is message_class
 
 
-@pytest.mark.parametrize("other", ["tool_calls", "refusal", "function_call", "audio"])
-def test_a_model_that_said_nothing_must_have_done_something(other: str) -> None:
-    done = {
+@pytest.mark.parametrize("field", ["tool_calls", "refusal", "function_call", "audio"])
+def test_assistant_message_without_content_needs_another_field(field: str) -> None:
+    values = {
         "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "run", "input": "ls"}}],
         "refusal": "no",
         "function_call": {"name": "f", "arguments": "{}"},
         "audio": {"id": "audio_1"},
     }
 
-    MESSAGES.validate_python({"role": "assistant", other: done[other]})
+    MESSAGES.validate_python({"role": "assistant", field: values[field]})
     with pytest.raises(ValidationError):
-        MESSAGES.validate_python({"role": "assistant", other: None})
+        MESSAGES.validate_python({"role": "assistant", field: None})

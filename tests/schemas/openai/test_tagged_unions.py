@@ -16,7 +16,7 @@ class Square(OpenAIModel):
     side_of_a_square: int
 
 
-FORMS: TypeAdapter[Any] = TypeAdapter(
+SHAPES: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         Annotated[Circle, Tag("@circle")] | Annotated[Square, Tag("@square")],
         discriminated_by("type", "circle", "square", default="circle"),
@@ -24,24 +24,24 @@ FORMS: TypeAdapter[Any] = TypeAdapter(
 )
 
 
-def test_a_shape_is_chosen_by_its_field_or_by_default() -> None:
-    assert isinstance(FORMS.validate_python({"type": "square", "side_of_a_square": 1}), Square)
-    assert isinstance(FORMS.validate_python({"radius_of_a_circle": 1}), Circle)
+def test_discriminator_or_its_default_selects_the_class() -> None:
+    assert isinstance(SHAPES.validate_python({"type": "square", "side_of_a_square": 1}), Square)
+    assert isinstance(SHAPES.validate_python({"radius_of_a_circle": 1}), Circle)
 
 
-@pytest.mark.parametrize("form", [{"type": "secret"}, {"type": 5}, "secret", None])
-def test_no_shape_fits_and_the_fault_lists_those_that_would(form: object) -> None:
-    with pytest.raises(ValidationError) as caught:
-        FORMS.validate_python(form)
+@pytest.mark.parametrize("value", [{"type": "secret"}, {"type": 5}, "secret", None])
+def test_error_of_an_unknown_discriminator_lists_the_known_values(value: object) -> None:
+    with pytest.raises(ValidationError) as raised:
+        SHAPES.validate_python(value)
 
-    (detail,) = caught.value.errors()
-    assert detail["msg"] == "must be one of circle, square"
+    (error,) = raised.value.errors()
+    assert error["msg"] == "must be one of circle, square"
 
 
-def test_nothing_is_converted() -> None:
+def test_validation_is_strict() -> None:
     with pytest.raises(ValidationError):
-        FORMS.validate_python({"radius_of_a_circle": "1"})
+        SHAPES.validate_python({"radius_of_a_circle": "1"})
 
 
-def test_the_names_of_all_shapes_are_known() -> None:
+def test_field_names_contain_the_fields_of_all_models() -> None:
     assert {"radius_of_a_circle", "side_of_a_square", "role", "type"} <= OpenAIModel.field_names

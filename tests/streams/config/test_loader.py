@@ -66,10 +66,10 @@ def test_empty_file_and_empty_sections_mean_defaults(tmp_path: Path, text: str) 
 def test_invalid_yaml_is_an_error_with_its_place_and_without_content(tmp_path: Path) -> None:
     path = write(tmp_path, 'providers:\n  own: {kind: openai, api_key: "sk-secret}\n')
 
-    said = fault(path)
+    message = fault(path)
 
-    assert said.startswith("sluice.yaml: line 3, column 1: can't be read as YAML")
-    assert "sk-secret" not in said
+    assert message.startswith("sluice.yaml: line 3, column 1: can't be read as YAML")
+    assert "sk-secret" not in message
 
 
 @pytest.mark.parametrize("text", ["- a list", "just a word", "5"])
@@ -84,14 +84,14 @@ def test_each_fault_is_one_line_with_its_place_and_without_the_value(tmp_path: P
         "deadline_s: sk-secret",
     )
 
-    said = fault(path)
+    message = fault(path)
 
-    assert [line.split(": ")[:2] for line in said.splitlines()] == [
+    assert [line.split(": ")[:2] for line in message.splitlines()] == [
         ["sluice.yaml", "providers.own.api_key"],
         ["sluice.yaml", "providers.other"],
         ["sluice.yaml", "deadline_s"],
     ]
-    assert "sk-" not in said
+    assert "sk-" not in message
 
 
 def test_variables_are_replaced_anywhere_in_a_value(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_empty_variable_overrides_nothing(tmp_path: Path) -> None:
 
 
 def test_fault_of_an_override_names_the_variable(tmp_path: Path) -> None:
-    said = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
+    message = fault(write(tmp_path, "http: {port: 1}"), {"SLUICE_HTTP_PORT": "eighty"})
 
-    assert said == "SLUICE_HTTP_PORT: must be a whole number"
+    assert message == "SLUICE_HTTP_PORT: must be a whole number"
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_fault_of_an_override_names_the_variable(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_clickhouse_url_is_a_fault_of_the_variable(tmp_path: Path, url: str) -> None:
-    said = fault(write(tmp_path, ""), {"SLUICE_CLICKHOUSE_URL": url})
+    message = fault(write(tmp_path, ""), {"SLUICE_CLICKHOUSE_URL": url})
 
-    assert said.startswith("SLUICE_CLICKHOUSE_URL: must be http(s)://user:password@host:port")
-    assert "sk-" not in said
+    assert message.startswith("SLUICE_CLICKHOUSE_URL: must be http(s)://user:password@host:port")
+    assert "sk-" not in message
 
 
 @pytest.mark.parametrize("url", ["http://ch", "https://me:p%23@ch:8443/", "http://[::1]:8123", "http://me:p@w@ch"])
@@ -227,12 +227,12 @@ FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123
 def test_each_override_sets_an_existing_field(variable: str, steps: tuple[str, ...]) -> None:
     environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
 
-    found: object = load(environ=environ)
+    value: object = load(environ=environ)
     for step in steps:
-        found = getattr(found, step)
+        value = getattr(value, step)
 
-    said = found.get_secret_value() if isinstance(found, SecretStr) else str(found)
-    assert said == environ[variable]
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    assert text == environ[variable]
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_each_override_sets_an_existing_field(variable: str, steps: tuple[str, .
     ],
 )
 def test_fault_is_a_sentence_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
-    said = fault(write(tmp_path, text), {})
+    message = fault(write(tmp_path, text), {})
 
-    assert said.startswith(f"sluice.yaml: {expected}")
-    assert "Input" not in said
+    assert message.startswith(f"sluice.yaml: {expected}")
+    assert "Input" not in message
 
 
 def test_contradicting_kafka_security_is_one_sentence_with_its_place(tmp_path: Path) -> None:

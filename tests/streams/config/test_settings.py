@@ -60,7 +60,7 @@ def test_configured_providers_replace_the_simulated_one() -> None:
     ],
 )
 def test_invalid_setting_is_an_error_with_its_place(content: dict[str, Any], fault: str) -> None:
-    assert any(fault in found for found in faults(content)), faults(content)
+    assert any(fault in message for message in faults(content)), faults(content)
 
 
 def test_all_faults_are_reported_together() -> None:

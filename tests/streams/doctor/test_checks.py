@@ -25,7 +25,7 @@ def settings(**content: Any) -> Settings:
 def results(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make every check succeed, except those that are named."""
 
-    def make(**faults: Exception) -> None:
+    def replace_checks(**faults: Exception) -> None:
         def replacement(name: str) -> Callable[[Settings], Any]:
             async def run(_: Settings) -> str:
                 if error := faults.get(name.replace(" ", "_")):
@@ -38,7 +38,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             checks, "CHECKS", [dataclasses.replace(check, run=replacement(check.name)) for check in CHECKS]
         )
 
-    return make
+    return replace_checks
 
 
 async def levels() -> dict[str, str]:
@@ -108,11 +108,11 @@ async def test_unavailable_clickhouse_is_reported_once(results: Callable[..., No
     away = ClickHouseError("can't be reached", unavailable=True)
     results(ClickHouse=away, newest_row=away, running_config=away, unsettled_requests=away, dead_letters=away)
 
-    found = await levels()
+    level_by_name = await levels()
 
-    assert found["ClickHouse"] == "BAD"
-    assert found.keys().isdisjoint({"newest row", "running config", "unsettled requests", "dead letters"})
-    assert found["backlog"] == "ok"
+    assert level_by_name["ClickHouse"] == "BAD"
+    assert level_by_name.keys().isdisjoint({"newest row", "running config", "unsettled requests", "dead letters"})
+    assert level_by_name["backlog"] == "ok"
 
 
 @pytest.mark.flow

@@ -71,10 +71,10 @@ async def test_stage_without_a_worker_is_reported_with_its_lag(broker: EmbeddedB
 async def test_leaderless_and_under_replicated_partitions_are_listed(
     status: ReplicaStatus, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def found(*_: object) -> ReplicaStatus:
+    async def replica_status(*_: object) -> ReplicaStatus:
         return status
 
-    monkeypatch.setattr(kafka, "replica_status", found)
+    monkeypatch.setattr(kafka, "replica_status", replica_status)
 
     with pytest.raises(CheckFailed, match=message):
         await kafka.brokers(Settings())

@@ -1,4 +1,4 @@
-"""A process of stages, with a program of the test's own in its place."""
+"""Supervision of a child process, with a short Python program instead of the stages."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from streams.supervisor import child_process as child
+from streams.supervisor import child_process
 from streams.supervisor.child_process import ChildProcess
 from tests.eventually import eventually
 
-Made = Callable[[str], ChildProcess]
+MakeChild = Callable[[str], ChildProcess]
 
 
 @pytest.fixture
-async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Made]:
-    monkeypatch.setattr(child, "RESTART_BACKOFF_S", (0.01,))
-    monkeypatch.setattr(child, "STOP_TIMEOUT_S", 0.5)
-    made: list[ChildProcess] = []
+async def make_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeChild]:
+    monkeypatch.setattr(child_process, "RESTART_BACKOFF_S", (0.01,))
+    monkeypatch.setattr(child_process, "STOP_TIMEOUT_S", 0.5)
+    children: list[ChildProcess] = []
     watches: list[asyncio.Task[None]] = []
 
-    def make_one(program: str) -> ChildProcess:
-        one = ChildProcess("flow", ("filter",), {**os.environ, "MARK": str(tmp_path / "mark")})
-        one._command = [sys.executable, "-c", program]
-        made.append(one)
-        return one
+    def create(program: str) -> ChildProcess:
+        child = ChildProcess("flow", ("filter",), {**os.environ, "MARK": str(tmp_path / "mark")})
+        child._command = [sys.executable, "-c", program]
+        children.append(child)
+        return child
 
-    yield make_one
-    for one in made:
-        await one.stop()
+    yield create
+    for child in children:
+        await child.stop()
     await asyncio.gather(*watches)
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -46,84 +46,84 @@ def lives(pid: int) -> bool:
 
 
 SLEEPS = "import time; time.sleep(60)"
-STUBBORN = (
+IGNORES_SIGTERM = (
     "import os, pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "pathlib.Path(os.environ['MARK']).touch(); time.sleep(60)"
 )
-ENDS_WITH_US = "import sys; sys.stdin.read()"
+EXITS_AT_END_OF_INPUT = "import sys; sys.stdin.read()"
 
 
 def test_child_command_runs_the_stages_under_supervision() -> None:
-    one = ChildProcess("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
+    child = ChildProcess("flow", ("filter", "route"), {"SLUICE_STATE": "/data"})
 
-    assert one._command[1:] == ["-P", "-m", "streams.cli.main", "run", "filter", "route"]
-    assert one._environ == {"SLUICE_STATE": "/data", "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": "flow"}
-    assert one.pid is None
+    assert child._command[1:] == ["-P", "-m", "streams.cli.main", "run", "filter", "route"]
+    assert child._environ == {"SLUICE_STATE": "/data", "SLUICE_SUPERVISED": "1", "SLUICE_PROCESS": "flow"}
+    assert child.pid is None
 
 
-async def test_killed_child_is_restarted(make: Made) -> None:
-    one = make(SLEEPS)
-    await one.start()
-    watch = asyncio.create_task(one.watch())
-    first = one.pid
+async def test_killed_child_is_restarted(make_child: MakeChild) -> None:
+    child = make_child(SLEEPS)
+    await child.start()
+    watch = asyncio.create_task(child.watch())
+    first = child.pid
     assert first is not None
 
     os.kill(first, signal.SIGKILL)
 
-    await eventually(lambda: one.pid not in {None, first})
-    assert one.exit_code == -signal.SIGKILL
-    await one.stop()
+    await eventually(lambda: child.pid not in {None, first})
+    assert child.exit_code == -signal.SIGKILL
+    await child.stop()
     await asyncio.wait_for(watch, 5)
 
 
-async def test_child_that_can_not_start_leaves_its_exit_code(make: Made) -> None:
-    one = make("raise SystemExit(3)")
-    await one.start()
-    watch = asyncio.create_task(one.watch())
+async def test_child_that_can_not_start_leaves_its_exit_code(make_child: MakeChild) -> None:
+    child = make_child("raise SystemExit(3)")
+    await child.start()
+    watch = asyncio.create_task(child.watch())
 
-    await eventually(lambda: one.exit_code == 3)
+    await eventually(lambda: child.exit_code == 3)
 
-    await one.stop()
+    await child.stop()
     watch.cancel()
 
 
-async def test_stopped_child_is_not_restarted(make: Made) -> None:
-    one = make(SLEEPS)
-    await one.start()
-    watch = asyncio.create_task(one.watch())
-    pid = one.pid
+async def test_stopped_child_is_not_restarted(make_child: MakeChild) -> None:
+    child = make_child(SLEEPS)
+    await child.start()
+    watch = asyncio.create_task(child.watch())
+    pid = child.pid
     assert pid is not None
 
-    await one.stop()
+    await child.stop()
 
     await asyncio.wait_for(watch, 5)
-    assert one.pid is None
-    assert one.exit_code is None
-    assert not lives(pid)
+    assert child.pid is None
+    assert child.exit_code is None
+    assert not is_running(pid)
 
 
-async def test_child_that_does_not_stop_is_killed(make: Made, tmp_path: Path) -> None:
-    one = make(STUBBORN)
-    await one.start()
-    pid = one.pid
+async def test_child_that_does_not_stop_is_killed(make_child: MakeChild, tmp_path: Path) -> None:
+    child = make_child(IGNORES_SIGTERM)
+    await child.start()
+    pid = child.pid
     assert pid is not None
     await eventually((tmp_path / "mark").exists)
 
-    await asyncio.wait_for(one.stop(), 5)
+    await asyncio.wait_for(child.stop(), 5)
 
-    assert not lives(pid)
-
-
-async def test_child_exits_when_its_standard_input_is_closed(make: Made) -> None:
-    one = make(ENDS_WITH_US)
-    await one.start()
-    assert one._process is not None
-    assert one._process.stdin is not None
-
-    one._process.stdin.close()
-
-    assert await asyncio.wait_for(one._process.wait(), 5) == 0
+    assert not is_running(pid)
 
 
-async def test_stop_of_a_child_that_never_started_returns_at_once(make: Made) -> None:
-    await asyncio.wait_for(make(SLEEPS).stop(), 1)
+async def test_child_exits_when_its_standard_input_is_closed(make_child: MakeChild) -> None:
+    child = make_child(EXITS_AT_END_OF_INPUT)
+    await child.start()
+    assert child._process is not None
+    assert child._process.stdin is not None
+
+    child._process.stdin.close()
+
+    assert await asyncio.wait_for(child._process.wait(), 5) == 0
+
+
+async def test_stop_of_a_child_that_never_started_returns_at_once(make_child: MakeChild) -> None:
+    await asyncio.wait_for(make_child(SLEEPS).stop(), 1)

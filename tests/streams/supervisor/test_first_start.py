@@ -20,13 +20,13 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_first_start_creates_a_configuration_that_accepts_its_key(config: Path) -> None:
-    said = first_start(TEMPLATE, config)
+    message = first_start(TEMPLATE, config)
 
     key = config.with_name(KEY_FILE).read_text("utf-8").strip()
     keyring = ApiKeyAuthenticator(load(config, {}).keys)
     assert keyring.lookup(f"Bearer {key}".encode()) == Principal("default", "first")
     assert keyring.lookup(b"Bearer sk-sluice-another") is None
-    assert key not in said
+    assert key not in message
     assert key not in config.read_text("utf-8")
 
 

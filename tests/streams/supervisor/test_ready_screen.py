@@ -20,7 +20,7 @@ def settings(**content: Any) -> Settings:
     return Settings.model_validate({"kafka": {"bootstrap_servers": "127.0.0.1:9092"}, **content})
 
 
-def shown(configured: Settings, width: int = 80) -> str:
+def render(configured: Settings, width: int = 80) -> str:
     file = io.StringIO()
     screen.print_ready_screen(Console(file=file, width=width, force_terminal=False), configured, dict(PIDS))
     return file.getvalue()
@@ -30,22 +30,22 @@ def shown(configured: Settings, width: int = 80) -> str:
 def test_commands_are_not_wrapped_at_any_width(width: int) -> None:
     configured = settings()
 
-    text = shown(configured, width)
+    text = render(configured, width)
 
     for code in (screen.curl(configured), screen.produce(configured), screen.query()):
         assert f"\n{code}\n" in text
 
 
 def test_ready_screen_fits_80_columns_and_has_no_frames() -> None:
-    text = shown(settings(state="/var/lib/sluice"))
+    text = render(settings(state="/var/lib/sluice"))
 
-    own = [line for line in text.splitlines() if "/bin/" not in line]  # where we are installed is not ours to shorten
-    assert max(len(line.rstrip()) for line in own) <= 80
+    lines = [line for line in text.splitlines() if "/bin/" not in line]  # the path of the installation can be longer
+    assert max(len(line.rstrip()) for line in lines) <= 80
     assert not re.search("[│╭╰─…]", text)
 
 
 def test_ready_screen_shows_addresses_and_pids_without_secrets() -> None:
-    text = shown(settings(state="/var/lib/sluice", clickhouse={"url": "https://me:sk-secret@ch:8443"}))
+    text = render(settings(state="/var/lib/sluice", clickhouse={"url": "https://me:sk-secret@ch:8443"}))
 
     for part in ("http://127.0.0.1:8080", "127.0.0.1:9092", "https://ch:8443", "/var/lib/sluice", "pid 15"):
         assert part in text
@@ -53,10 +53,10 @@ def test_ready_screen_shows_addresses_and_pids_without_secrets() -> None:
 
 
 def test_curl_command_has_a_json_body() -> None:
-    words = shlex.split(screen.curl(settings()).replace("\\\n", ""))
+    arguments = shlex.split(screen.curl(settings()).replace("\\\n", ""))
 
-    assert words[:2] == ["curl", "http://127.0.0.1:8080/v1/chat/completions"]
-    assert json.loads(words[-1])["model"] == "demo"
+    assert arguments[:2] == ["curl", "http://127.0.0.1:8080/v1/chat/completions"]
+    assert json.loads(arguments[-1])["model"] == "demo"
 
 
 def test_produce_command_is_python_for_the_topic_of_the_first_tenant() -> None:
@@ -69,13 +69,13 @@ def test_produce_command_is_python_for_the_topic_of_the_first_tenant() -> None:
 
 
 def test_curl_command_has_a_key_only_if_keys_are_configured() -> None:
-    assert "SLUICE_KEY" not in shown(settings())
-    assert "no keys configured" in shown(settings())
+    assert "SLUICE_KEY" not in render(settings())
+    assert "no keys configured" in render(settings())
 
-    guarded = shown(settings(keys=[KEY]))
+    text_with_keys = render(settings(keys=[KEY]))
 
-    assert '-H "Authorization: Bearer $SLUICE_KEY"' in guarded
-    assert "no keys configured" not in guarded
+    assert '-H "Authorization: Bearer $SLUICE_KEY"' in text_with_keys
+    assert "no keys configured" not in text_with_keys
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ from streams.supervisor.preflight import StartError
 from streams.supervisor.supervisor import PROCESSES, STOPPING, Supervisor
 
 
-def made(tmp_path: Path, config: Path | None = None, **content: Any) -> Supervisor:
+def make_supervisor(tmp_path: Path, config: Path | None = None, **content: Any) -> Supervisor:
     settings = Settings.model_validate({"state": tmp_path / "state", "http": {"port": 0}, **content})
     return Supervisor(settings, config, lambda _message: None)
 
 
-def environ_of(one: Supervisor) -> dict[str, str]:
-    return dict(one._children["call"]._environ)
+def environ_of(gateway: Supervisor) -> dict[str, str]:
+    return dict(gateway._children["call"]._environ)
 
 
 def test_each_stage_has_a_process_and_each_process_is_stopped() -> None:
@@ -41,7 +41,7 @@ def test_children_get_the_addresses_of_kafka_data_and_configuration(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    environ = environ_of(made(tmp_path, Path("own.yaml"), kafka={"port": 1234}))
+    environ = environ_of(make_supervisor(tmp_path, Path("own.yaml"), kafka={"port": 1234}))
 
     assert environ["SLUICE_KAFKA"] == "127.0.0.1:1234"
     assert environ["SLUICE_STATE"] == str(tmp_path / "state")
@@ -49,40 +49,40 @@ def test_children_get_the_addresses_of_kafka_data_and_configuration(
 
 
 def test_configured_kafka_is_used_and_none_is_started(tmp_path: Path) -> None:
-    named = made(tmp_path, kafka={"bootstrap_servers": "k1:9092,k2:9092"})
+    gateway = make_supervisor(tmp_path, kafka={"bootstrap_servers": "k1:9092,k2:9092"})
 
-    assert environ_of(named)["SLUICE_KAFKA"] == "k1:9092,k2:9092"
-    assert "broker" not in named.pids
-    assert "broker" in made(tmp_path).pids
+    assert environ_of(gateway)["SLUICE_KAFKA"] == "k1:9092,k2:9092"
+    assert "broker" not in gateway.pids
+    assert "broker" in make_supervisor(tmp_path).pids
 
 
 async def test_gateway_without_keys_does_not_start_on_a_public_address(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no keys are configured"):
-        await made(tmp_path, http={"host": "0.0.0.0"}).start()
+        await make_supervisor(tmp_path, http={"host": "0.0.0.0"}).start()
 
 
 async def test_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        one = made(tmp_path, clickhouse={"port": taken.getsockname()[1]})
+        gateway = make_supervisor(tmp_path, clickhouse={"port": taken.getsockname()[1]})
 
         with pytest.raises(StartError, match="set SLUICE_CLICKHOUSE_PORT"):
-            await one.start()
+            await gateway.start()
 
-    assert not any(one.pids.values())
+    assert not any(gateway.pids.values())
     assert not (tmp_path / "state").exists()
 
 
 async def test_start_fails_if_a_child_exits(tmp_path: Path) -> None:
-    one = made(tmp_path)
-    one._children["flow"].exit_code = 1
+    gateway = make_supervisor(tmp_path)
+    gateway._children["flow"].exit_code = 1
 
     with pytest.raises(StartError, match=r"`sluice run filter route reply` exited with code 1"):
-        await one._until_ready()
+        await gateway._until_ready()
 
 
 async def test_start_timeout_names_the_missing_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "READY_TIMEOUT_S", 0.3)
-    one = made(tmp_path)
+    gateway = make_supervisor(tmp_path)
 
     async def answer(_client: object, _url: str) -> httpx.Response:
         return httpx.Response(503, text="a worker for call")
@@ -90,11 +90,11 @@ async def test_start_timeout_names_the_missing_part(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(httpx.AsyncClient, "get", answer)
 
     with pytest.raises(StartError, match="still waiting for a worker for call"):
-        await one._until_ready()
+        await gateway._until_ready()
 
 
 async def test_stop_order_is_ingress_first_and_broker_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, stopped = made(tmp_path), list[str]()
+    gateway, stopped = make_supervisor(tmp_path), list[str]()
 
     async def stop_child(child: ChildProcess) -> None:
         stopped.append(child.name)
@@ -103,25 +103,25 @@ async def test_stop_order_is_ingress_first_and_broker_last(tmp_path: Path, monke
         stopped.append("broker")
 
     monkeypatch.setattr(ChildProcess, "stop", stop_child)
-    monkeypatch.setattr(one.broker, "stop", stop_broker)
+    monkeypatch.setattr(gateway.broker, "stop", stop_broker)
     monkeypatch.setattr(EmbeddedBroker, "pid", 1)
 
-    await asyncio.wait_for(one.stop(), 5)
+    await asyncio.wait_for(gateway.stop(), 5)
 
     assert stopped == [*STOPPING, "broker"]
 
 
 async def test_children_stop_together_without_a_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, all_stopping = made(tmp_path), asyncio.Barrier(len(STOPPING))
+    gateway, all_stopping = make_supervisor(tmp_path), asyncio.Barrier(len(STOPPING))
     stopping = set[str]()
 
     async def stop_child(child: ChildProcess) -> None:
-        if child.name not in stopping:  # the second time it has ended
+        if child.name not in stopping:  # the second call is for a child that has exited
             stopping.add(child.name)
             await all_stopping.wait()
 
     monkeypatch.setattr(ChildProcess, "stop", stop_child)
 
-    await asyncio.wait_for(one.stop(), 5)
+    await asyncio.wait_for(gateway.stop(), 5)
 
     assert stopping == set(STOPPING)

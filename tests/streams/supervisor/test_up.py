@@ -25,7 +25,7 @@ def test_progress_without_a_terminal_prints_one_line_per_step() -> None:
 
 
 def test_progress_of_a_slow_step_is_printed_every_ten_seconds() -> None:
-    told = lines(every_s=1.0)
+    printed = lines(every_s=1.0)
 
-    assert told[:3] == [f"sluice: {DOWNLOADING[number]}" for number in (0, 10, 20)]
-    assert len(told) == 5 + 2
+    assert printed[:3] == [f"sluice: {DOWNLOADING[number]}" for number in (0, 10, 20)]
+    assert len(printed) == 5 + 2

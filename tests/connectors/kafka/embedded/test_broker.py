@@ -29,10 +29,10 @@ TOPIC = Topic("kept", (), DAY, 1)
 
 @pytest_asyncio.fixture
 async def own(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[EmbeddedBroker]:
-    """A broker that the test may treat as it likes; not started."""
-    made = EmbeddedBroker(tmp_path / "kafka", free_port())
-    yield made
-    made.kill()
+    """A broker that only one test uses, not started yet."""
+    broker = EmbeddedBroker(tmp_path / "kafka", free_port())
+    yield broker
+    broker.kill()
 
 
 async def write(broker: EmbeddedBroker, value: bytes) -> None:

@@ -9,14 +9,14 @@ from connectors.kafka.embedded import jars
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Two small files stand for Kafka's; the list says what was fetched when."""
-    fetched: list[str] = []
+def fetches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace Kafka's jars by two small files, and return a list with one entry per download."""
+    downloads: list[str] = []
     contents = {"a.jar": b"one", "b.jar": b"two"}
 
     def fetch(folder: Path, progress: jars.Progress) -> list[Path]:
         folder.mkdir()
-        fetched.append("fetched")
+        downloads.append("fetched")
         progress("downloading")
         for name, content in contents.items():
             (folder / name).write_bytes(content)
@@ -28,67 +28,69 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     }
     monkeypatch.setattr(jars, "_fetch", fetch)
     monkeypatch.setattr(jars, "reviewed_hashes", lambda: digests)
-    return fetched
+    return downloads
 
 
 def silent(_message: str) -> None:
     pass
 
 
-def test_jars_are_downloaded_once(tmp_path: Path, shelf: list[str]) -> None:
+def test_jars_are_downloaded_once(tmp_path: Path, fetches: list[str]) -> None:
     jars.class_path(tmp_path / "kafka", silent)
 
-    found = jars.class_path(tmp_path / "kafka", silent)
+    paths = jars.class_path(tmp_path / "kafka", silent)
 
-    assert [path.read_bytes() for path in found] == [b"one", b"two"]
-    assert shelf == ["fetched"]
-
-
-def test_progress_is_reported_only_for_downloads(tmp_path: Path, shelf: list[str]) -> None:
-    told: list[str] = []
-
-    jars.class_path(tmp_path / "kafka", told.append)
-    jars.class_path(tmp_path / "kafka", told.append)
-
-    assert told == ["downloading"]
+    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
+    assert fetches == ["fetched"]
 
 
-@pytest.mark.parametrize("harm", ["cut", "gone", "changed"])
-def test_damaged_jar_is_downloaded_again(tmp_path: Path, shelf: list[str], harm: str) -> None:
-    victim = jars.class_path(tmp_path / "kafka", silent)[0]
-    if harm == "gone":
-        victim.unlink()
+def test_progress_is_reported_only_for_downloads(tmp_path: Path, fetches: list[str]) -> None:
+    messages: list[str] = []
+
+    jars.class_path(tmp_path / "kafka", messages.append)
+    jars.class_path(tmp_path / "kafka", messages.append)
+
+    assert messages == ["downloading"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "changed"])
+def test_damaged_jar_is_downloaded_again(tmp_path: Path, fetches: list[str], damage: str) -> None:
+    jar = jars.class_path(tmp_path / "kafka", silent)[0]
+    if damage == "missing":
+        jar.unlink()
     else:
-        victim.write_bytes(b"on" if harm == "cut" else b"ONE")
+        jar.write_bytes(b"on" if damage == "truncated" else b"ONE")
 
-    found = jars.class_path(tmp_path / "kafka", silent)
+    paths = jars.class_path(tmp_path / "kafka", silent)
 
-    assert found[0].read_bytes() == b"one"
-    assert shelf == ["fetched", "fetched"]
+    assert paths[0].read_bytes() == b"one"
+    assert fetches == ["fetched", "fetched"]
 
 
-def test_leftovers_of_a_killed_download_are_replaced(tmp_path: Path, shelf: list[str]) -> None:
+def test_leftovers_of_a_killed_download_are_replaced(tmp_path: Path, fetches: list[str]) -> None:
     (tmp_path / "kafka" / "download").mkdir(parents=True)
     (tmp_path / "kafka" / "download" / "half.jar").write_bytes(b"o")
 
-    found = jars.class_path(tmp_path / "kafka", silent)
+    paths = jars.class_path(tmp_path / "kafka", silent)
 
-    assert [path.name for path in found] == ["a.jar", "b.jar"]
+    assert [path.name for path in paths] == ["a.jar", "b.jar"]
     assert not (tmp_path / "kafka" / "download").exists()
 
 
-def test_concurrent_processes_download_once(tmp_path: Path, shelf: list[str]) -> None:
-    both = [threading.Thread(target=jars.class_path, args=(tmp_path / "kafka", silent)) for _ in range(2)]
+def test_concurrent_processes_download_once(tmp_path: Path, fetches: list[str]) -> None:
+    threads = [threading.Thread(target=jars.class_path, args=(tmp_path / "kafka", silent)) for _ in range(2)]
 
-    for one in both:
-        one.start()
-    for one in both:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
-    assert shelf == ["fetched"]
+    assert fetches == ["fetched"]
 
 
-def test_jars_with_other_hashes_are_refused(tmp_path: Path, shelf: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jars_with_other_hashes_are_refused(
+    tmp_path: Path, fetches: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jars, "reviewed_hashes", lambda: {"a.jar": "0" * 64, "b.jar": "0" * 64})
 
     with pytest.raises(jars.JarsError, match=r"is not Apache Kafka 4\.3\.1: its hashes differ$"):

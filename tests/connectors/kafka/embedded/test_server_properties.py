@@ -18,9 +18,9 @@ def test_listeners_bind_loopback_only() -> None:
 
 
 def test_largest_record_fits() -> None:
-    found = settings({1: 9093})
+    properties = settings({1: 9093})
 
-    assert found["message.max.bytes"] == found["replica.fetch.max.bytes"] == str(MAX_MESSAGE_BYTES)
+    assert properties["message.max.bytes"] == properties["replica.fetch.max.bytes"] == str(MAX_MESSAGE_BYTES)
 
 
 def test_automatic_topic_creation_is_disabled() -> None:
@@ -28,18 +28,18 @@ def test_automatic_topic_creation_is_disabled() -> None:
 
 
 def test_single_node_has_one_replica_of_internal_topics() -> None:
-    found = settings({1: 9093})
+    properties = settings({1: 9093})
 
-    assert found["offsets.topic.replication.factor"] == "1"
-    assert found["transaction.state.log.min.isr"] == "1"
+    assert properties["offsets.topic.replication.factor"] == "1"
+    assert properties["transaction.state.log.min.isr"] == "1"
 
 
 def test_three_nodes_have_three_replicas_and_need_two_in_sync() -> None:
-    found = settings({1: 9093, 2: 9094, 3: 9095})
+    properties = settings({1: 9093, 2: 9094, 3: 9095})
 
-    assert found["controller.quorum.voters"] == "1@127.0.0.1:9093,2@127.0.0.1:9094,3@127.0.0.1:9095"
-    assert found["offsets.topic.replication.factor"] == "3"
-    assert found["transaction.state.log.min.isr"] == "2"
+    assert properties["controller.quorum.voters"] == "1@127.0.0.1:9093,2@127.0.0.1:9094,3@127.0.0.1:9095"
+    assert properties["offsets.topic.replication.factor"] == "3"
+    assert properties["transaction.state.log.min.isr"] == "2"
 
 
 def test_guard_adds_listeners_with_their_settings() -> None:
@@ -48,9 +48,9 @@ def test_guard_adds_listeners_with_their_settings() -> None:
 
     text = server_properties(Path("/data"), 1, 9092, {1: 9093}, guard)
 
-    found = dict(line.split("=", 1) for line in text.splitlines())
-    assert found["listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093"
-    assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094"
-    assert found["listener.security.protocol.map"] == "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LOGIN:SASL_SSL"
-    assert found["listener.name.login.sasl.enabled.mechanisms"] == "PLAIN"
-    assert found["super.users"] == "User:ANONYMOUS"
+    properties = dict(line.split("=", 1) for line in text.splitlines())
+    assert properties["listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093"
+    assert properties["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092,LOGIN://127.0.0.1:9094"
+    assert properties["listener.security.protocol.map"] == "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LOGIN:SASL_SSL"
+    assert properties["listener.name.login.sasl.enabled.mechanisms"] == "PLAIN"
+    assert properties["super.users"] == "User:ANONYMOUS"

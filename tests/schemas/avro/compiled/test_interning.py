@@ -15,12 +15,12 @@ REQUEST = make_request()
 KEY = 37
 
 
-def received(request: Request) -> bytes:
+def encode_received(request: Request) -> bytes:
     return encode(RequestReceived(request=request, body=b"{}"))
 
 
-def started(request: Request) -> bytes:
-    told: dict[str, Any] = {
+def encode_started(request: Request) -> bytes:
+    fields: dict[str, Any] = {
         "attempt": 1,
         "provider": "sim",
         "model": "echo",
@@ -28,17 +28,17 @@ def started(request: Request) -> bytes:
         "waited_ms": 0,
         "in_flight_limit": 0,
     }
-    return encode(AttemptStarted(request=request, started_at=1, expires_at=2, **told))
+    return encode(AttemptStarted(request=request, started_at=1, expires_at=2, **fields))
 
 
-def request_in(value: bytes) -> Request:
+def decode_request(value: bytes) -> Request:
     event = decode(value)
     assert isinstance(event, RequestReceived | AttemptStarted)
     return event.request
 
 
-def test_a_request_is_read_once_for_all_its_events() -> None:
-    first, second = request_in(received(REQUEST)), request_in(started(REQUEST))
+def test_events_of_one_request_share_its_object() -> None:
+    first, second = decode_request(encode_received(REQUEST)), decode_request(encode_started(REQUEST))
 
     assert first == REQUEST
     assert second is first
@@ -53,45 +53,45 @@ def test_a_request_is_read_once_for_all_its_events() -> None:
         {"lane": "batch"},
     ],
 )
-def test_another_under_the_same_id_is_another(change: dict[str, Any]) -> None:
+def test_different_request_with_the_same_id_is_decoded_unchanged(change: dict[str, Any]) -> None:
     other = dataclasses.replace(REQUEST, **change)
 
-    for asked in (REQUEST, other, REQUEST):
-        assert request_in(received(asked)) == asked
+    for each in (REQUEST, other, REQUEST):
+        assert decode_request(encode_received(each)) == each
 
 
-def test_what_was_read_from_bytes_that_ended_too_early_is_not_kept() -> None:
+def test_truncated_record_does_not_change_the_intern_table() -> None:
     request = make_request()
-    value = received(request)
+    value = encode_received(request)
 
     for end in range(len(value)):
         with pytest.raises(UndecodableError):
             decode(value[:end])
 
-    assert request_in(value) == request
+    assert decode_request(value) == request
 
 
-def test_a_copy_is_written_as_what_it_is() -> None:
+def test_changed_copy_of_a_request_is_encoded_with_its_own_fields() -> None:
     copy = dataclasses.replace(REQUEST, tenant="another")
 
-    assert received(copy) != received(REQUEST)
-    assert request_in(received(copy)).tenant == "another"
+    assert encode_received(copy) != encode_received(REQUEST)
+    assert decode_request(encode_received(copy)).tenant == "another"
 
 
-def test_too_many_are_forgotten_together_and_read_again() -> None:
-    known = InternTable[str](KEY, max_entries=2)
+def test_full_table_is_cleared_before_the_next_entry() -> None:
+    table = InternTable[str](KEY, max_entries=2)
 
     for number in range(3):
-        known.add(b"%d" % number + b" " * KEY, f"part {number}")
+        table.add(b"%d" % number + b" " * KEY, f"part {number}")
 
-    assert [part for _, part in known.by_key.values()] == ["part 2"]
-    assert len(known.by_id) == 1
+    assert [part for _, part in table.by_key.values()] == ["part 2"]
+    assert len(table.by_id) == 1
 
 
-def test_a_large_part_is_not_kept() -> None:
-    known = InternTable[str](KEY)
+def test_part_above_the_size_limit_is_not_interned() -> None:
+    table = InternTable[str](KEY)
 
-    known.add(b" " * (MAX_ENTRY_BYTES + 1), "part")
+    table.add(b" " * (MAX_ENTRY_BYTES + 1), "part")
 
-    assert not known.by_key
-    assert not known.by_id
+    assert not table.by_key
+    assert not table.by_id
