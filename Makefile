@@ -46,7 +46,7 @@ test-fast: $(SETUP) ## run the unit tests, in parallel (about 90 s on two idle c
 test-model: $(SETUP) $(MODEL) ## run the tests that call the local model
 	@$(BIN)/pytest -m local_model
 
-check: $(SETUP) ## check lint, types, import layers, and that generated schemas and docs are up to date
+check: $(SETUP) ## check lint, types, layout, language, import layers, and that generated files are up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -54,6 +54,8 @@ check: $(SETUP) ## check lint, types, import layers, and that generated schemas 
 	@$(BIN)/python -m schemas.avro --check
 	@$(BIN)/python -m connectors.providers.docs --check
 	@$(BIN)/python -m connectors.clickhouse.docs --check
+	@$(BIN)/python docs/code_map.py --check
+	@$(BIN)/pytest -q --no-header tests/test_layout.py tests/test_prose.py
 
 fix: $(SETUP) ## format the code and apply automatic lint fixes
 	@$(BIN)/ruff check --fix .

@@ -51,7 +51,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         status: int | None = None
 
-        async def stamped(message: Message) -> None:
+        async def send_stamped(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -61,13 +61,13 @@ class RequestMiddleware:
 
         try:
             try:
-                await self._app(scope, receive, stamped)
+                await self._app(scope, receive, send_stamped)
             except Exception as error:
                 if status is not None:
                     raise  # the response has started, so its status can't change
                 if isinstance(error, ApiError):
                     self._metrics.refused.labels(error.failure.code).inc()
-                await self._explain(scope, error)(scope, receive, stamped)
+                await self._explain(scope, error)(scope, receive, send_stamped)
                 if not isinstance(error, (ApiError, HTTPException)):
                     raise
         except Exception:  # noqa: BLE001 - a crash of one request must not be visible or affect others

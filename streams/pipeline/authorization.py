@@ -38,14 +38,16 @@ class Authorizer:
             return UNKNOWN_KEY
         if all(request.operation in rule.operations for rule in self._rules(request.tenant, request.key_id)):
             return None
-        return _denied("operation_not_allowed", f"Operation {request.operation!r} is not allowed for this key.")
+        return _permission_failure(
+            "operation_not_allowed", f"Operation {request.operation!r} is not allowed for this caller."
+        )
 
     def check_model(self, request: Request, model: str) -> Failure | None:
         """Return why this caller may not use this model, or None if it may."""
         if self.may_use_model(request.tenant, request.key_id, model):
             return None
-        return _denied(
-            "model_not_allowed", f"Model {model[:QUOTED_MODEL_CHARACTERS]!r} is not allowed for this key.", "model"
+        return _permission_failure(
+            "model_not_allowed", f"Model {model[:QUOTED_MODEL_CHARACTERS]!r} is not allowed for this caller.", "model"
         )
 
     def may_use_model(self, tenant: str, key_id: str, model: str) -> bool:
@@ -68,5 +70,5 @@ class Authorizer:
         return (tenant_rules,) if key_rules is None else (tenant_rules, key_rules)
 
 
-def _denied(code: str, message: str, param: str | None = None) -> Failure:
+def _permission_failure(code: str, message: str, param: str | None = None) -> Failure:
     return Failure(status=403, type="permission_error", code=code, message=message, param=param)

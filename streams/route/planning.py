@@ -64,11 +64,11 @@ def _weighted_rank(request_id: str, index: int, target: WeightedTarget) -> float
 def _unknown_model(admitted: RequestAdmitted, config: RouteConfig) -> Failure:
     allowed = config.authorizer.allowed_models(admitted.request.tenant, admitted.request.key_id)
     more = ", …" if len(allowed) > MODELS_LISTED else ""
-    hint = f"there is: {', '.join(allowed[:MODELS_LISTED])}{more}" if allowed else "no model is configured for you"
+    known = f"Configured models: {', '.join(allowed[:MODELS_LISTED])}{more}." if allowed else "No model is configured."
     return Failure(
         status=404,
         type="invalid_request_error",
         code="model_not_found",
-        message=f"the model {admitted.model[:100]!r} does not exist here; {hint}",
+        message=f"Model {admitted.model[:100]!r} does not exist. {known} A name of the form provider/model also works.",
         param="model",
     )

@@ -1,4 +1,4 @@
-"""Admission control: rejects requests that would wait in vain or exceed the limit of their tenant."""
+"""Admission control: rejects requests that would miss their deadline or exceed the limit of their tenant."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AdmissionController:
     def _check_batch(self) -> None:
         backlog = self._estimator.batch
         if backlog >= self._overload.max_batch_backlog:
-            raise _overloaded(f"Requests waiting in the batch lane: {backlog}.", BATCH_RETRY_AFTER_S)
+            raise _overload_error(f"Requests waiting in the batch lane: {backlog}.", BATCH_RETRY_AFTER_S)
 
     def _check_wait(self, request: Request) -> None:
         timeout_s = (request.deadline_at - request.received_at) / 1000
@@ -67,12 +67,12 @@ class AdmissionController:
         wait_s = self._estimator.wait_s
         if wait_s >= limit_s:
             retry_after_s = min(max(wait_s - limit_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
-            raise _overloaded(
+            raise _overload_error(
                 f"A request currently takes about {wait_s:.0f} s; this one may take {limit_s:.0f} s.", retry_after_s
             )
 
 
-def _overloaded(reason: str, retry_after_s: float) -> ApiError:
+def _overload_error(reason: str, retry_after_s: float) -> ApiError:
     message = f"The gateway is overloaded. {reason} Retry later."
     milliseconds = round(retry_after_s * 1000)
     return ApiError(

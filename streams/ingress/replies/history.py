@@ -70,13 +70,13 @@ class ReplyHistory:
     def _find(self, tenant: str, request_id: str) -> CachedReply | None:
         parameters = {"tenant": tenant, "id": request_id}
         for row in self._database.rows(_SETTLED, parameters):
-            return _settled(row, tenant, request_id)
+            return _settled_reply(row, tenant, request_id)
         for row in self._database.rows(_RECEIVED, parameters):
             return CachedReply(request_id, tenant, row["created_at"])
         return None
 
 
-def _settled(row: Mapping[str, Any], tenant: str, request_id: str) -> CachedReply:
+def _settled_reply(row: Mapping[str, Any], tenant: str, request_id: str) -> CachedReply:
     return CachedReply(
         request_id,
         tenant,

@@ -21,7 +21,7 @@ class Principal:
     """Empty if no keys are configured."""
 
 
-def unauthorized(message: str) -> ApiError:
+def unauthorized_error(message: str) -> ApiError:
     """Return a 401 error, as OpenAI's API does."""
     failure = Failure(status=401, type=INVALID_REQUEST_ERROR, code="invalid_api_key", message=message)
     return ApiError(failure, {"WWW-Authenticate": "Bearer"})
@@ -62,5 +62,5 @@ class ApiKeyAuthenticator:
         if caller is not None:
             return caller
         if authorization or api_key:
-            raise unauthorized("Invalid API key.")
-        raise unauthorized("Missing API key. Send it as `Authorization: Bearer sk-sluice-…`.")
+            raise unauthorized_error("Invalid API key.")
+        raise unauthorized_error("Missing API key. Send it as `Authorization: Bearer sk-sluice-…`.")

@@ -39,7 +39,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
 
     """
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _refused(415, "unsupported_encoding", "Send the body without Content-Encoding.")
+        raise _body_error(415, "unsupported_encoding", "Send the body without Content-Encoding.")
     if _declared_length(headers) > limit:
         await _discard(receive)
         raise _too_large(limit)
@@ -48,7 +48,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
             return await _read(receive, limit)
     except TimeoutError:
         message = f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds."
-        raise _refused(408, "request_timeout", message) from None
+        raise _body_error(408, "request_timeout", message) from None
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
@@ -90,8 +90,8 @@ def _declared_length(headers: dict[bytes, bytes]) -> int:
 
 
 def _too_large(limit: int) -> ApiError:
-    return _refused(413, "request_too_large", f"The body is larger than the limit of {limit} bytes.")
+    return _body_error(413, "request_too_large", f"The body is larger than the limit of {limit} bytes.")
 
 
-def _refused(status: int, code: str, message: str) -> ApiError:
+def _body_error(status: int, code: str, message: str) -> ApiError:
     return ApiError(Failure(status=status, type=INVALID_REQUEST_ERROR, code=code, message=message))

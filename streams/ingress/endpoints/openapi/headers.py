@@ -44,28 +44,28 @@ RESUME_PARAMETERS: list[JsonObject] = [
 """Parameters of a stream's resumption."""
 
 
-def _returned(schema: JsonObject, description: str) -> JsonObject:
+def _header(schema: JsonObject, description: str) -> JsonObject:
     return {"schema": schema, "description": description}
 
 
 ID_HEADER_SCHEMAS: JsonObject = {
-    name.decode(): {**_returned({"type": "string", "format": "uuid"}, "Id of the request."), "required": True}
+    name.decode(): {**_header({"type": "string", "format": "uuid"}, "Id of the request."), "required": True}
     for name in ID_HEADERS
 }
 """Headers of every response of the application."""
 
 REPLY_HEADERS: JsonObject = {
-    "x-sluice-outcome": _returned({"enum": list(get_args(Outcome))}, "Outcome of the request."),
-    "x-sluice-target": _returned({"type": "string"}, "Provider/model that answered, or that failed last."),
+    "x-sluice-outcome": _header({"enum": list(get_args(Outcome))}, "Outcome of the request."),
+    "x-sluice-target": _header({"type": "string"}, "Provider/model that answered, or that failed last."),
 }
 """Headers of every reply, including errors."""
 
-LOCATION: JsonObject = {"Location": _returned({"type": "string"}, "URL to poll for the answer.")}
+LOCATION: JsonObject = {"Location": _header({"type": "string"}, "URL to poll for the answer.")}
 
 RETRY: JsonObject = {
-    "Retry-After": _returned({"type": "integer", "minimum": 0}, "Seconds to wait before a retry."),
-    "retry-after-ms": _returned({"type": "integer", "minimum": 0}, "The same in milliseconds."),
-    "x-should-retry": _returned({"const": "false"}, "The gateway has made all useful retries."),
+    "Retry-After": _header({"type": "integer", "minimum": 0}, "Seconds to wait before a retry."),
+    "retry-after-ms": _header({"type": "integer", "minimum": 0}, "The same in milliseconds."),
+    "x-should-retry": _header({"const": "false"}, "The gateway has made all useful retries."),
 }
 """Headers of an error, where the values are known."""
 

@@ -74,7 +74,7 @@ def _result(block: JsonObject, where: str) -> tuple[JsonObject, list[JsonObject]
         result["content"] = content
     if block.get("is_error"):
         result["extra_content"] = {OWN: {"is_error": True}}
-    return _cached(block, result), [part for part in inner if part["type"] != "text"]
+    return _with_cache_control(block, result), [part for part in inner if part["type"] != "text"]
 
 
 def _assistant(blocks: list[JsonObject], where: str) -> JsonObject:
@@ -105,13 +105,13 @@ def _call(block: JsonObject, where: str) -> JsonObject:
 def _part(block: JsonObject, where: str) -> JsonObject:
     kind = block["type"]
     if kind == "text" and isinstance(block.get("text"), str):
-        return _cached(block, {"type": "text", "text": block["text"]})
+        return _with_cache_control(block, {"type": "text", "text": block["text"]})
     source = block.get("source")
     if kind == "image" and isinstance(source, dict):
-        return _cached(block, {"type": "image_url", "image_url": {"url": _url(source, where)}})
+        return _with_cache_control(block, {"type": "image_url", "image_url": {"url": _url(source, where)}})
     if kind == "document" and isinstance(source, dict):
         name = {"filename": block["title"]} if block.get("title") else {}
-        return _cached(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
+        return _with_cache_control(block, {"type": "file", "file": {"file_data": _file(source, where), **name}})
     raise invalid(where, f"holds a block of type {safe_name(kind)}, which this gateway does not support")
 
 
@@ -147,5 +147,5 @@ def _blocks(content: object, where: str) -> list[JsonObject]:
     return content
 
 
-def _cached(block: JsonObject, part: JsonObject) -> JsonObject:
+def _with_cache_control(block: JsonObject, part: JsonObject) -> JsonObject:
     return {**part, "cache_control": block["cache_control"]} if block.get("cache_control") else part

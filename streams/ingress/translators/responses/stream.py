@@ -47,7 +47,7 @@ class ResponsesEventStream:
         events = [] if self._started else self._start({})
         whole = response(self._assembly.body, self._request) | {"output": self._output()}
         for item in whole["output"]:
-            events += self._done(item)
+            events += self._done_events(item)
         return [*events, {"type": f"response.{whole['status']}", "response": whole}]
 
     def fail(self, error: JsonObject) -> list[JsonObject]:
@@ -136,7 +136,7 @@ class ResponsesEventStream:
                 item["content"].sort(key=lambda part: self._parts.index(part["type"]))
         return items
 
-    def _done(self, item: JsonObject) -> list[JsonObject]:
+    def _done_events(self, item: JsonObject) -> list[JsonObject]:
         events: list[JsonObject] = []
         for index, part in enumerate(item.get("summary") or ()):
             position = self._position(item["id"], summary_index=index)

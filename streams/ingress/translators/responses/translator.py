@@ -58,15 +58,17 @@ class ResponseEvents:
 
     def event(self, number: int, chunk: bytes) -> bytes:
         """See ``EventWriter``."""
-        return named_events(self._numbered(self._events.feed(orjson.loads(chunk))), number)
+        return named_events(self._with_numbers(self._events.feed(orjson.loads(chunk))), number)
 
     def last(self, error: bytes | None) -> bytes:
         """See ``EventWriter``."""
         if error is None:
-            return named_events(self._numbered(self._events.finish()))
-        return named_events(self._numbered(self._events.fail(rename_parameters(orjson.loads(error), PARAMETER_NAMES))))
+            return named_events(self._with_numbers(self._events.finish()))
+        return named_events(
+            self._with_numbers(self._events.fail(rename_parameters(orjson.loads(error), PARAMETER_NAMES)))
+        )
 
-    def _numbered(self, events: list[JsonObject]) -> list[JsonObject]:
+    def _with_numbers(self, events: list[JsonObject]) -> list[JsonObject]:
         numbered = [{**event, "sequence_number": self._sequence + index} for index, event in enumerate(events)]
         self._sequence += len(events)
         return numbered
