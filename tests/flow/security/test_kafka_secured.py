@@ -88,7 +88,7 @@ def test_request_over_http_is_answered_and_recorded(running: GatewayProcess) -> 
 def test_commands_can_connect(running: GatewayProcess) -> None:
     topics, doctor = running.run("topics"), running.run("doctor", "--json")
 
-    assert (topics.returncode, topics.stdout.strip()) == (0, "all topics are there"), topics.stderr
+    assert (topics.returncode, topics.stdout.strip()) == (0, "all topics exist"), topics.stderr
     assert {finding["check"] for finding in json.loads(doctor.stdout) if not finding["ok"]} == set()
 
 

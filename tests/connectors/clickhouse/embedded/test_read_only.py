@@ -17,7 +17,7 @@ pytestmark = pytest.mark.flow
 
 @pytest.fixture(scope="module")
 def clickhouse(clickhouse_path: Path) -> Iterator[ClickHouseClient]:
-    """A database that all tests of this module share, because no query of theirs can change it."""
+    """A database that all tests of this module share, because their queries cannot change it."""
     clickhouse = ClickHouseClient.embedded(clickhouse_path, "readonly")
     clickhouse.migrate()
     yield clickhouse

@@ -116,7 +116,7 @@ async def test_missing_topic_raises_at_once(topics: Topics, producer: KafkaProdu
     with pytest.raises(NoSuchTopicError, match="nowhere"):
         await producer.send(ProducerRecord(topics.prefix + "nowhere", b"k", b"v", partition=partition))
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # far below the delivery timeout, also on a busy machine
 
 
 async def test_missing_partition_raises_at_once(topics: Topics, producer: KafkaProducer) -> None:
@@ -125,7 +125,7 @@ async def test_missing_partition_raises_at_once(topics: Topics, producer: KafkaP
     with pytest.raises(NoSuchTopicError, match="partition 4"):
         await producer.send(ProducerRecord(topics.admitted.name, b"k", b"v", partition=4))
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # far below the delivery timeout, also on a busy machine
 
 
 async def test_missing_topics_cause_one_metadata_request_a_second(
