@@ -16,9 +16,9 @@ def write(folder: Path, text: str) -> Path:
 
 
 def fault(path: Path, environ: dict[str, str] | None = None) -> str:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as raised:
         load(path, environ or {})
-    return str(caught.value).replace(f"{path}", "sluice.yaml")
+    return str(raised.value).replace(f"{path}", "sluice.yaml")
 
 
 def test_missing_default_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,11 +128,11 @@ providers: {own: {kind: openai, api_key: "${OWN_KEY}", api_keys: ["${OTHER_KEY}"
 
 def test_load_without_secrets_accepts_unset_secrets_and_has_the_same_hash(tmp_path: Path) -> None:
     path = write(tmp_path, OWN)
-    whole = load(path, {"OWN_KEY": "sk-1", "OTHER_KEY": "sk-2", "TEAM": "team"})
+    complete = load(path, {"OWN_KEY": "sk-1", "OTHER_KEY": "sk-2", "TEAM": "team"})
 
-    without = load(path, {}, secrets=False)
+    without_secrets = load(path, {}, secrets=False)
 
-    assert without.hash == whole.hash
+    assert without_secrets.hash == complete.hash
     with pytest.raises(ConfigurationError, match="OWN_KEY is not set"):
         load(path, {})
 
@@ -220,12 +220,12 @@ SECURED = {
 }
 
 
-FITTING = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123"}
+VALID_VALUES = {"SLUICE_HTTP_INSTANCE": "0", "SLUICE_CLICKHOUSE_URL": "http://ch:8123"}
 
 
 @pytest.mark.parametrize(("variable", "steps"), ENVIRONMENT_OVERRIDES.items())
 def test_each_override_sets_an_existing_field(variable: str, steps: tuple[str, ...]) -> None:
-    environ = SECURED if variable in SECURED else {variable: FITTING.get(variable, "1")}
+    environ = SECURED if variable in SECURED else {variable: VALID_VALUES.get(variable, "1")}
 
     value: object = load(environ=environ)
     for step in steps:
@@ -300,10 +300,10 @@ def test_all_variables_that_are_not_set_are_reported_with_the_other_faults(tmp_p
 def test_variable_without_braces_is_a_fault_that_quotes_no_value(secrets: bool, tmp_path: Path) -> None:
     path = write(tmp_path, "providers: {o: {kind: openai, api_key: $OPENAI_API_KEY}}")
 
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as raised:
         load(path, {"OPENAI_API_KEY": "sk-secret"}, secrets=secrets)
 
-    assert str(caught.value).endswith("o.api_key: an environment variable needs braces: write ${NAME}, not $NAME")
+    assert str(raised.value).endswith("o.api_key: an environment variable needs braces: write ${NAME}, not $NAME")
 
 
 @pytest.mark.parametrize("value", ["a$b", "$5", "$", "$$", "pre $NAME"])

@@ -13,9 +13,9 @@ HASH = "sha256:" + "0" * 64
 
 
 def faults(content: dict[str, Any]) -> list[str]:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as raised:
         Settings.model_validate(content)
-    return [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in caught.value.errors()]
+    return [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in raised.value.errors()]
 
 
 def test_defaults_have_a_simulated_provider_and_a_model() -> None:

@@ -7,9 +7,9 @@ from streams.config.yaml_loader import describe, load
 
 
 def message_of(text: str) -> str:
-    with pytest.raises(yaml.YAMLError) as caught:
+    with pytest.raises(yaml.YAMLError) as raised:
         load(text)
-    return describe(caught.value)
+    return describe(raised.value)
 
 
 def test_duplicate_key_is_an_error_with_both_lines() -> None:

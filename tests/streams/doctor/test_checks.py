@@ -89,8 +89,8 @@ async def test_check_warning_is_a_finding_that_is_ok(results: Callable[..., None
 
 
 async def test_unavailable_kafka_is_reported_once(results: Callable[..., None]) -> None:
-    away = BrokerUnavailableError("no answer")
-    results(Kafka=away, topics=away, stages=away, backlog=away, newest_row=away)
+    unavailable = BrokerUnavailableError("no answer")
+    results(Kafka=unavailable, topics=unavailable, stages=unavailable, backlog=unavailable, newest_row=unavailable)
 
     assert await levels() == {
         "configuration": "ok",
@@ -105,8 +105,14 @@ async def test_unavailable_kafka_is_reported_once(results: Callable[..., None]) 
 
 
 async def test_unavailable_clickhouse_is_reported_once(results: Callable[..., None]) -> None:
-    away = ClickHouseError("can't be reached", unavailable=True)
-    results(ClickHouse=away, newest_row=away, running_config=away, unsettled_requests=away, dead_letters=away)
+    unavailable = ClickHouseError("can't be reached", unavailable=True)
+    results(
+        ClickHouse=unavailable,
+        newest_row=unavailable,
+        running_config=unavailable,
+        unsettled_requests=unavailable,
+        dead_letters=unavailable,
+    )
 
     level_by_name = await levels()
 

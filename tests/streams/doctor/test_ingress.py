@@ -36,7 +36,7 @@ def test_authentication_is_described_without_secrets() -> None:
 
 async def test_simulated_fallback_is_a_warning() -> None:
     providers = {"real": {"kind": "openai", "base_url": "http://h/v1"}, "sim": {"kind": "simulated"}}
-    doubtful = settings(providers=providers, models={"demo": {"targets": ["real/x", "sim/echo"]}})
+    configured = settings(providers=providers, models={"demo": {"targets": ["real/x", "sim/echo"]}})
 
     with pytest.raises(CheckWarning, match=r"models\.demo: sim/echo is simulated"):
-        await ingress.configuration(doubtful)
+        await ingress.configuration(configured)

@@ -22,13 +22,13 @@ def settings(broker: EmbeddedBroker, topics: Topics) -> Settings:
 async def coordinated(broker: EmbeddedBroker, topics: Topics) -> None:
     """Wait for the broker's offsets topic, which it creates at the first use: on a busy machine that takes a while."""
 
-    async def answers() -> bool:
+    async def has_coordinator() -> bool:
         try:
             return bool(await lag(broker.bootstrap_servers, topics.group("reply"), [topics.outcomes]))
         except BrokerUnavailableError:
             return False
 
-    await eventually(answers, within=60)
+    await eventually(has_coordinator, within=60)
 
 
 @pytest.mark.flow

