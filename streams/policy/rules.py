@@ -1,10 +1,9 @@
-"""Evaluation of a tenant's policy: the rules that a body violates, and the body with masks in place of matches."""
+"""Evaluation of a tenant's policy on a body: the rules that it violates, and the body with its matches masked."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import get_args
 
 from schemas.codegen.frozen_dataclass import frozen_slots
@@ -13,6 +12,7 @@ from schemas.json_types import JsonObject
 from streams.config.settings import Entity, Policy, Tenant
 from streams.policy.body_text import BodyTextVisitor, UnscannableContentError
 from streams.policy.deny_rules import CompiledDenyRule
+from streams.policy.masking import Mask, apply_masks
 from streams.policy.pii_detectors import detector
 
 DEFAULT_POLICY = Tenant().policy
@@ -63,17 +63,6 @@ class PolicyVerdict:
     """The first rule that blocks the body, in the order of the policy."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Mask:
-    start: int
-    end: int
-    rule: str
-
-    @property
-    def label(self) -> str:
-        return f"<{self.rule.removeprefix('pii.')}>"
-
-
 class _Evaluation:
     """Matches found so far in one body."""
 
@@ -93,7 +82,7 @@ class _Evaluation:
             spans = list(detect(text))
             if spans:
                 self.matches[rule] += len(set(spans))
-                masks += [_Mask(*span, rule) for span in spans if action == "mask"]
+                masks += [Mask(*span, rule) for span in spans if action == "mask"]
         return apply_masks(text, masks) if masks else text
 
     def check_field_name(self, name: str) -> None:
@@ -101,32 +90,6 @@ class _Evaluation:
         before = self.matches.copy()
         if self.mask_text(name) != name:
             self.unmaskable |= {rule for rule in self.matches if self.matches[rule] > before[rule]}
-
-
-def apply_masks(text: str, masks: list[_Mask]) -> str:
-    """Return the text with a label in place of each match. Overlapping matches are replaced together.
-
-    The longest match of such a group decides the label; of two equally long ones the earlier one, then the one whose
-    rule comes first.
-    """
-    pieces, end = [], 0
-    for group in _merge_overlapping(masks):
-        longest = max(group, key=lambda mask: mask.end - mask.start)
-        pieces += [text[end : group[0].start], longest.label]
-        end = max(mask.end for mask in group)
-    return "".join([*pieces, text[end:]])
-
-
-def _merge_overlapping(masks: list[_Mask]) -> list[list[_Mask]]:
-    groups: list[list[_Mask]] = []
-    end = -1
-    for mask in sorted(masks, key=lambda mask: mask.start):
-        if mask.start < end:
-            groups[-1].append(mask)
-        else:
-            groups.append([mask])
-        end = max(end, mask.end)
-    return groups
 
 
 def evaluate(document: JsonObject, policy: CompiledPolicy) -> PolicyVerdict:
@@ -170,5 +133,5 @@ def redact(text: str, policy: CompiledPolicy) -> str:
             return f"<{deny.rule}>"
     return apply_masks(
         text,
-        [_Mask(*span, rule) for rule, action, detect in policy.pii if action != "allow" for span in detect(text)],
+        [Mask(*span, rule) for rule, action, detect in policy.pii if action != "allow" for span in detect(text)],
     )

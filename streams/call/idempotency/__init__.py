@@ -1,1 +1,1 @@
-"""Idempotency of calls: claims, recorded answers, replay."""
+"""Idempotency of calls: claims, recovery after a crash, recorded answers, replay."""

@@ -1,4 +1,4 @@
-"""Claims on requests: which worker calls a provider for a request, and how the request ended.
+"""Claims on requests: which worker calls a provider, what a crash left in doubt, and how the request ended.
 
 They keep a redelivery from being paid for twice. They are kept in memory, from two sources: this worker's own calls,
 and the records of ``llm.attempts.v1`` and ``llm.outcomes.v1`` passed to ``observe``, which have the partitions of their
