@@ -24,7 +24,7 @@ from schemas.kafka.topics import Topics
 from schemas.openai import bodies as openai
 from schemas.openai.errors import invalid
 from streams.config.settings import ANONYMOUS_TENANT
-from streams.filter.reply_address import check_reply_address
+from streams.filter.reply_address_check import check_reply_address
 from streams.pipeline.request_builder import RequestBuilder
 from streams.pipeline.request_identity import derive_request_id, identify, request_id_of
 from streams.pipeline.request_metadata import RequestMetadata, valid_traceparent

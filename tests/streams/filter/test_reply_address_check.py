@@ -4,7 +4,7 @@ import pytest
 
 from schemas.events.parts import Header, ReplyTo
 from schemas.kafka.topics import Topics
-from streams.filter.reply_address import MAX_ECHOED_BYTES, check_reply_address
+from streams.filter.reply_address_check import MAX_ECHOED_BYTES, check_reply_address
 from tests.factories import make_request
 
 
