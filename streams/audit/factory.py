@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
-from connectors.clickhouse.embedded.http_endpoint import Endpoint
+from connectors.clickhouse.embedded.endpoint import Endpoint
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
 from schemas.kafka.topics import Topics
 from streams.audit.stage import AuditStage
@@ -61,4 +61,4 @@ def open_audit_stage(clickhouse: ClickHouseClient, topics: Topics, *, chdb_path:
         clickhouse.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(f"port {port} for ClickHouse: {reason}; set SLUICE_CLICKHOUSE_PORT") from None
-    return AuditStage(clickhouse, topics, endpoint, PartIntegrity(clickhouse), migrated=True)
+    return AuditStage(clickhouse, topics, endpoint, PartIntegrity(clickhouse, on_repair=endpoint.reload), migrated=True)

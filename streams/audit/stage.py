@@ -11,7 +11,7 @@ from hashlib import blake2b
 import structlog
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
-from connectors.clickhouse.embedded.http_endpoint import Endpoint
+from connectors.clickhouse.embedded.endpoint import Endpoint
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics

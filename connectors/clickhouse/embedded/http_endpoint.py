@@ -1,7 +1,7 @@
 """Read-only HTTP interface of ClickHouse over chDB, on loopback only.
 
-chDB has no users, so every process that can connect to loopback can read. The Host header must be a loopback address as
-well, so that a web page cannot send queries through a browser.
+chDB has no users, so every process that can connect to loopback can read. Web pages cannot: the Host header must be a
+loopback address, a request from a page of another origin is refused, and a browser does not run a response as a script.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,12 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.clickhouse import CHDB_OPTIONS
 from connectors.clickhouse.embedded.query_guard import ACCESS_DENIED, SYNTAX_ERROR, QueryError
 from connectors.clickhouse.embedded.read_only import QueryResult, ReadOnlyEngine
 
@@ -31,6 +32,7 @@ MAX_WAITING_QUERIES = 64
 MAX_QUERY_BYTES = 1024 * 1024
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_ALLOWED_FETCH_SITES = frozenset({"none", "same-origin"})
 _RESERVED_PARAMETERS = frozenset(
     {
         *("query", "default_format", "database", "user", "password", "quota_key", "role", "readonly"),
@@ -62,8 +64,8 @@ _CONTENT = {
 class ClickHouseHttp:
     """Routes of the endpoint. Queries run in threads, so that they do not block the event loop."""
 
-    def __init__(self, path: Path, database: str) -> None:
-        self._engine = ReadOnlyEngine(path, database)
+    def __init__(self, path: Path, database: str, options: Mapping[str, str] = CHDB_OPTIONS) -> None:
+        self._engine = ReadOnlyEngine(path, database, options)
         self._threads = ThreadPoolExecutor(MAX_RUNNING_QUERIES, "clickhouse-http")
         self._pending = 0
         self.app = Starlette(
@@ -79,7 +81,7 @@ class ClickHouseHttp:
 
     async def _root(self, request: Request) -> Response:
         try:
-            _check_host(request.headers.get("host", ""))
+            _check_caller(request.headers)
             sql = await _query(request)
             if not sql:
                 return Response("Ok.\n", media_type="text/plain; charset=UTF-8")
@@ -111,42 +113,65 @@ class ClickHouseHttp:
         finally:
             self._pending -= 1
 
-    def close(self) -> None:
+    def warm_up(self) -> None:
+        """Keep the engine open and run one query, so that everything that is loaded on first use is loaded."""
+        self._engine.keep_open()
+        self._engine.run("SELECT 1", "JSON")
+
+    def cancel(self) -> None:
         """Cancel running queries, and start no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._engine.cancel()
-        self._threads.shutdown()
 
 
-class Endpoint:
-    """HTTP endpoint on a loopback port, with its own thread."""
-
-    def __init__(self, path: Path, database: str, port: int) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.port: int = self._socket.getsockname()[1]
-        self._http = ClickHouseHttp(path, database)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._http.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="clickhouse-http", daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop at once, without waiting for running queries: a client can repeat a query."""
-        self._server.should_exit = True
-        self._http.close()
-        self._thread.join()
+def make_server(http: ClickHouseHttp) -> uvicorn.Server:
+    """Return a server for the routes, with everything loaded that it needs."""
+    config = uvicorn.Config(
+        http.app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
+    config.load()
+    return _Server(config, http)
 
 
-def _check_host(host: str) -> None:
-    if host.removesuffix(f":{host.rpartition(':')[2]}") not in _LOOPBACK and host not in _LOOPBACK:
+class _Server(uvicorn.Server):
+    """Server that cancels running queries before it waits for their responses: a client can repeat a query."""
+
+    def __init__(self, config: uvicorn.Config, http: ClickHouseHttp) -> None:
+        super().__init__(config)
+        self._http = http
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._http.cancel)
+        await super().shutdown(sockets)
+
+
+def _check_caller(headers: Headers) -> None:
+    """Check that the request does not come from a web page of another origin, through a browser on this machine.
+
+    Raises:
+        QueryError: it does, or the address that it names is not a loopback address.
+
+    """
+    if not _is_loopback(headers.get("host", "")):
         raise QueryError.in_engine_format(
             ACCESS_DENIED, "ACCESS_DENIED", "This endpoint answers to loopback addresses only"
         )
+    origin = headers.get("origin")
+    is_foreign = origin is not None and not _is_loopback(origin.partition("://")[2])
+    if is_foreign or headers.get("sec-fetch-site", "none") not in _ALLOWED_FETCH_SITES:
+        raise QueryError.in_engine_format(
+            ACCESS_DENIED, "ACCESS_DENIED", "This endpoint does not answer to web pages of other origins"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    return host.removesuffix(f":{host.rpartition(':')[2]}") in _LOOPBACK or host in _LOOPBACK
 
 
 async def _query(request: Request) -> str:
@@ -192,4 +217,5 @@ def _common(url: Mapping[str, str]) -> dict[str, str]:
         if query_id.isascii() and query_id.isprintable() and query_id
         else str(uuid.uuid4()),
         "X-ClickHouse-Timezone": "UTC",
+        "X-Content-Type-Options": "nosniff",
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -66,8 +66,14 @@ class DataPart:
 class PartIntegrity:
     """Checks and repairs the parts of one database in this process: after each insert, and periodically in a thread."""
 
-    def __init__(self, clickhouse: ClickHouseClient, interval_s: float = CHECK_INTERVAL_S) -> None:
+    def __init__(
+        self,
+        clickhouse: ClickHouseClient,
+        interval_s: float = CHECK_INTERVAL_S,
+        on_repair: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clickhouse = clickhouse
+        self._on_repair = on_repair
         self._interval_s = interval_s
         self._lock = threading.Lock()
         self._intact: frozenset[DataPart] = frozenset()
@@ -134,6 +140,8 @@ class PartIntegrity:
             self._clickhouse.command("KILL QUERY WHERE query_id != queryID() SYNC")
             self._clickhouse.command(f"DETACH TABLE IF EXISTS `{table}` SYNC")
             self._clickhouse.command(f"ATTACH TABLE IF NOT EXISTS `{table}`")
+        if self._damaged:
+            self._on_repair()
         while self._damaged:
             self._drop(next(iter(self._damaged)))
 

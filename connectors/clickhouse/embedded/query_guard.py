@@ -1,16 +1,24 @@
-"""Guard of read-only queries over chDB: decides which statements, functions and settings are allowed. Pure.
+"""Guard of read-only queries over chDB: decides which statements, functions, formats and settings are allowed. Pure.
 
-It reads the normalized query, which has no comments and one statement. The engine enforces the rest: it starts without
-grants on files, network and other sources (see ``chdb/users.xml``), and each query runs with ``readonly = 1``.
+It reads the normalized query, which has no comments and one statement, and asks the engine for the tree of a SELECT. In
+``SELECT * FROM (EXPLAIN AST ...)`` the engine's parser refuses every other statement and every INTO OUTFILE, and prints
+one line for each function; a crafted name can add lines to the tree and can hide none. The guard gives clear errors.
+Files and sockets are out of reach without it: see ``sandbox``.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from connectors.clickhouse.normalized_query import OUTFILE_REFUSED, has_outfile, without_strings
+from connectors.clickhouse.normalized_query import (
+    OUTFILE_REFUSED,
+    format_of,
+    has_outfile,
+    without_format,
+    without_strings,
+)
 
 LIMITS = {
     "max_execution_time": 60,
@@ -21,13 +29,63 @@ LIMITS = {
 """Limits of a query in seconds, bytes, bytes and threads, so that inserts can proceed at the same time."""
 
 _LOWERABLE = frozenset({"max_execution_time", "max_threads", "max_result_bytes", "max_memory_usage"})
-_ALLOWED_SETTINGS = re.compile(
-    r"(output_format|format|date_time)_[a-z0-9_]+|max_(result_rows|rows_to_read|bytes_to_read|block_size)"
-    r"|(result|read|timeout)_overflow_mode|session_timezone|extremes|join_use_nulls|final|totals_mode"
+ALLOWED_SETTINGS = frozenset(
+    {
+        *("max_result_rows", "max_rows_to_read", "max_bytes_to_read", "max_block_size"),
+        *("result_overflow_mode", "read_overflow_mode", "timeout_overflow_mode"),
+        *("session_timezone", "extremes", "join_use_nulls", "final", "totals_mode"),
+        *("date_time_input_format", "date_time_output_format", "format_csv_delimiter"),
+        *("output_format_json_quote_64bit_integers", "output_format_json_quote_denormals"),
+        *("output_format_json_quote_decimals", "output_format_json_named_tuples_as_objects"),
+        *("output_format_write_statistics", "output_format_pretty_color", "output_format_pretty_max_rows"),
+        *("output_format_arrow_string_as_string", "output_format_parquet_string_as_string"),
+    }
 )
-"""Settings that a caller may choose: output formatting and lower limits."""
+"""Settings that a caller may choose, beside lower limits: how answers look, and how soon a query gives up. An exact
+list, because of settings with one prefix some are harmless and some name files, addresses and queries."""
 
-_KINDS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXISTS", "EXPLAIN")
+ALLOWED_FORMATS = frozenset(
+    {
+        *("TabSeparated", "TabSeparatedWithNames", "TabSeparatedWithNamesAndTypes", "TabSeparatedRaw"),
+        *(
+            "TabSeparatedRawWithNames",
+            "TabSeparatedRawWithNamesAndTypes",
+            "TSV",
+            "TSVWithNames",
+            "TSVWithNamesAndTypes",
+        ),
+        *(
+            "TSVRaw",
+            "TSVRawWithNames",
+            "TSVRawWithNamesAndTypes",
+            "TSKV",
+            "Raw",
+            "RawWithNames",
+            "RawWithNamesAndTypes",
+        ),
+        *("CSV", "CSVWithNames", "CSVWithNamesAndTypes", "Values", "Vertical", "SQLInsert", "XML", "Null", "Hash"),
+        *("JSON", "JSONStrings", "JSONColumns", "JSONColumnsWithMetadata", "JSONCompact", "JSONCompactStrings"),
+        *("JSONCompactColumns", "JSONEachRow", "JSONLines", "JSONL", "NDJSON", "JSONStringsEachRow"),
+        *("JSONCompactEachRow", "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes"),
+        *("JSONCompactStringsEachRow", "JSONCompactStringsEachRowWithNames"),
+        *("JSONCompactStringsEachRowWithNamesAndTypes", "JSONEachRowWithProgress", "JSONStringsEachRowWithProgress"),
+        *("JSONCompactEachRowWithProgress", "JSONCompactStringsEachRowWithProgress", "JSONObjectEachRow"),
+        *("PrettyJSONEachRow", "PrettyJSONLines", "PrettyNDJSON", "Pretty", "PrettyNoEscapes", "PrettyMonoBlock"),
+        *("PrettyNoEscapesMonoBlock", "PrettyCompact", "PrettyCompactNoEscapes", "PrettyCompactMonoBlock"),
+        *("PrettyCompactNoEscapesMonoBlock", "PrettySpace", "PrettySpaceNoEscapes", "PrettySpaceMonoBlock"),
+        *("PrettySpaceNoEscapesMonoBlock", "Markdown", "MD", "LineAsString", "LineAsStringWithNames"),
+        *("LineAsStringWithNamesAndTypes", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "Native"),
+        *("Arrow", "ArrowStream", "Parquet", "ORC", "Avro", "MsgPack", "BSONEachRow", "Prometheus", "RawBLOB"),
+    }
+)
+"""Formats that write what the query returned and nothing else. Those with schema files, templates or addresses
+(Protobuf, CapnProto, Template, AvroConfluent) are not here, and neither is a format that a later engine adds."""
+
+_SHOWING = ("SHOW", "DESCRIBE", "EXISTS")
+_KINDS = ("SELECT", "WITH", "(", "EXPLAIN", *_SHOWING)
+_EXPLAIN = re.compile(
+    r"EXPLAIN(?: (?:AST|SYNTAX|QUERY TREE|PLAN|PIPELINE|ESTIMATE))?(?: \w+ = \w+(?:, \w+ = \w+)*)? (?=SELECT|WITH|\()"
+)
 ALLOWED_TABLE_FUNCTIONS = frozenset(
     {
         "numbers",
@@ -44,14 +102,18 @@ ALLOWED_TABLE_FUNCTIONS = frozenset(
 )
 """Table functions that are allowed. All others of the engine are refused, because many access files or the network, and
 new ones will. ``format`` is allowed for the scalar function of that name; ``readonly`` refuses the table function."""
-_EXTERNAL_FUNCTIONS = re.compile(r"\b(file|ai[A-Z]\w*)\b")
+_EXTERNAL_FUNCTIONS = re.compile(r"\b(file|ai[A-Z]\w*|addressTo\w+|catboostEvaluate|showCertificate)\b")
 """Scalar functions with access to files or the network: file() reads any path without a grant, aiGenerate() calls a
 service. Refused as words, because APPLY takes a function by its name alone."""
 
 _CALL = re.compile(r"[`\"]?(\w+)[`\"]?\s*\(")
 _CODE = re.compile(r"Code: (\d+)\.")
 
-SYNTAX_ERROR, READONLY, ACCESS_DENIED = 62, 164, 497
+_FUNCTION_LINE = re.compile(r"^\s*Function (\S+)", re.MULTILINE)
+_NOT_A_SELECT = "EXPLAIN inside subquery supports only SELECT"
+_OUTPUT_OPTIONS = "cannot have output options"
+
+SYNTAX_ERROR, UNKNOWN_FORMAT, READONLY, ACCESS_DENIED = 62, 73, 164, 497
 
 
 class QueryError(Exception):
@@ -74,35 +136,73 @@ class QueryError(Exception):
         return cls(int(found[1]) if found else 0, text[found.start() :] if found else text)
 
 
-def refusal(rendered: str, refused_functions: frozenset[str]) -> QueryError | None:
-    """Return the reason why a normalized query may not run; None if it may."""
-    text = without_strings(rendered)
-    if not text.startswith(_KINDS):
-        kind = " ".join(text.split()[:1])
-        return QueryError.in_engine_format(
-            READONLY, "READONLY", f"Cannot execute {kind} here, this endpoint only reads"
-        )
-    if has_outfile(rendered):
-        return QueryError.in_engine_format(ACCESS_DENIED, "ACCESS_DENIED", OUTFILE_REFUSED)
-    for name in (*_CALL.findall(text), *_EXTERNAL_FUNCTIONS.findall(text)):
-        if name.lower() in refused_functions or _EXTERNAL_FUNCTIONS.fullmatch(name):
-            return QueryError.in_engine_format(ACCESS_DENIED, "ACCESS_DENIED", f"Function {name} is not allowed here")
-    return None
+class QueryGuard:
+    """The rules, for the table functions of one engine."""
+
+    def __init__(self, table_functions: Iterable[str]) -> None:
+        self._refused = frozenset(name.lower() for name in table_functions) - ALLOWED_TABLE_FUNCTIONS
+
+    def check(self, rendered: str, fmt: str, syntax_tree: Callable[[str], str]) -> str:
+        """Return the output format of a normalized query; ``fmt`` is the one that applies if the query names none.
+
+        ``syntax_tree`` asks the engine for the tree of a SELECT without its format.
+
+        Raises:
+            QueryError: the query may not run.
+
+        """
+        if not rendered.startswith(_KINDS):
+            raise _not_reading(rendered)
+        if has_outfile(rendered):
+            raise QueryError.in_engine_format(ACCESS_DENIED, "ACCESS_DENIED", OUTFILE_REFUSED)
+        chosen = format_of(rendered) or fmt
+        if chosen not in ALLOWED_FORMATS:
+            raise QueryError.in_engine_format(UNKNOWN_FORMAT, "UNKNOWN_FORMAT", f"Format {chosen} is not allowed here")
+        text = without_strings(rendered)
+        self._check_functions([*_CALL.findall(text), *_EXTERNAL_FUNCTIONS.findall(text)])
+        if not rendered.startswith(_SHOWING):
+            self._check_tree(rendered, syntax_tree)
+        return chosen
+
+    def _check_tree(self, rendered: str, syntax_tree: Callable[[str], str]) -> None:
+        try:
+            tree = syntax_tree(_EXPLAIN.sub("", without_format(rendered), count=1))
+        except QueryError as error:
+            if _NOT_A_SELECT in str(error):
+                raise _not_reading(rendered) from None
+            if _OUTPUT_OPTIONS in str(error):
+                raise QueryError.in_engine_format(ACCESS_DENIED, "ACCESS_DENIED", OUTFILE_REFUSED) from None
+            raise
+        self._check_functions(_FUNCTION_LINE.findall(tree))
+
+    def _check_functions(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name.lower() in self._refused or _EXTERNAL_FUNCTIONS.fullmatch(name):
+                raise QueryError.in_engine_format(
+                    ACCESS_DENIED, "ACCESS_DENIED", f"Function {name} is not allowed here"
+                )
 
 
-def session_statements(database: str, mark: str, settings: Mapping[str, str]) -> list[str]:
+def _not_reading(rendered: str) -> QueryError:
+    kind = " ".join(rendered.split()[:1])
+    return QueryError.in_engine_format(READONLY, "READONLY", f"Cannot execute {kind} here, this endpoint only reads")
+
+
+def session_statements(database: str, visible: str, settings: Mapping[str, str]) -> list[str]:
     """Return the statements that prepare a new connection; ``readonly`` comes last.
+
+    ``visible`` is the value that the row policies compare with: see ``replica``.
 
     Raises:
         QueryError: a setting is not allowed, or the database name is invalid.
 
     """
-    chosen: dict[str, str] = {"log_comment": mark} | {name: str(value) for name, value in LIMITS.items()}
+    chosen: dict[str, str] = {"log_comment": visible} | {name: str(value) for name, value in LIMITS.items()}
     chosen["output_format_pretty_color"] = "0"  # the default depends on this process's terminal
     for name, value in settings.items():
         if name in _LOWERABLE:
             chosen[name] = str(_lower(name, value))
-        elif _ALLOWED_SETTINGS.fullmatch(name):
+        elif name in ALLOWED_SETTINGS:
             chosen[name] = value
         else:
             raise QueryError.in_engine_format(READONLY, "READONLY", f"Cannot modify '{name}' setting in readonly mode")

@@ -1,33 +1,31 @@
-"""Read-only access to chDB for unauthenticated clients: no writes, and no access to anything but its own tables.
+"""Read-only access to chDB for clients that are not trusted: no writes, and no access to anything but its own tables.
 
-Four layers of protection overlap. The engine starts without grants on files, network and other sources (see
-``chdb/users.xml``). Every query runs in its own connection with ``readonly = 1`` and limits that it cannot raise. Only
-the normalized query is run, which has no comments and no second statement. ``query_guard`` refuses statements and
-functions that bypass grants.
+The reader process has no access to other files or to the network (``sandbox``). Three more layers give clear errors
+before that: the engine starts without grants to write and on files, network and other sources (see
+``chdb/reader_users.xml``), every query runs in its own connection with ``readonly = 1`` and limits that it cannot
+raise, and only a normalized query that ``query_guard`` allows is run.
 """
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
 
 import chdb
 from chdb import ChdbError
+from chdb.state.sqlitelike import Connection
 
 from connectors.clickhouse import CHDB_OPTIONS
 from connectors.clickhouse.embedded.query_guard import (
-    ALLOWED_TABLE_FUNCTIONS,
     QueryError,
+    QueryGuard,
     quote,
-    refusal,
     session_statements,
 )
-from connectors.clickhouse.normalized_query import RENDER, format_of, strip_wrapper
+from connectors.clickhouse.embedded.replica import EVERY_TENANT, SEPARATOR, connection_string
+from connectors.clickhouse.normalized_query import RENDER, strip_wrapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,16 @@ class QueryResult:
 class ReadOnlyEngine:
     """Runs queries on the engine of this process. Thread-safe and parallel; opening a connection takes 1 ms."""
 
-    def __init__(self, path: Path, database: str) -> None:
-        self._connection_string = f"{os.path.realpath(path)}?{urlencode(CHDB_OPTIONS)}"
+    def __init__(self, path: Path, database: str, options: Mapping[str, str] = CHDB_OPTIONS) -> None:
+        self._connection_string = connection_string(path, options)
         self._database = database
-        self._mark = f"reader-{uuid.uuid4()}"
-        self._refused = self._refused_functions()
+        self._anchor: Connection | None = None
+        handle = chdb.connect(self._connection_string)
+        try:
+            names = handle.query("SELECT name FROM system.table_functions", "TSVRaw").bytes().decode().split()
+        finally:
+            handle.close()
+        self._guard = QueryGuard(names)
 
     def run(
         self,
@@ -57,6 +60,8 @@ class ReadOnlyEngine:
         database: str = "",
         settings: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
+        *,
+        tenants: Collection[str] | None = None,
     ) -> QueryResult:
         """Run one query.
 
@@ -66,6 +71,7 @@ class ReadOnlyEngine:
             database: the database of unqualified names; empty for the default one.
             settings: output settings and lower limits; others are refused.
             parameters: values of ``{name:Type}``, escaped as in TabSeparated, as over HTTP.
+            tenants: the tenants whose rows the caller may see; None for all. Only the reader process has row policies.
 
         Raises:
             QueryError: the query is not allowed, or it failed.
@@ -74,13 +80,16 @@ class ReadOnlyEngine:
         started = time.monotonic_ns()
         handle = chdb.connect(self._connection_string)
         try:
-            rendered = self._normalize(handle, sql)
-            for statement in session_statements(database or self._database, self._mark, settings or {}):
+            bound = dict(parameters or {})
+            rendered = _normalize(handle, sql)
+            output_format = self._guard.check(rendered, fmt, lambda select: _syntax_tree(handle, select, bound))
+            visible = EVERY_TENANT if tenants is None else SEPARATOR.join(tenants)
+            for statement in session_statements(database or self._database, visible, settings or {}):
                 handle.query(statement)
-            result = handle.query(rendered, fmt, params=dict(parameters or {}))
+            result = handle.query(rendered, fmt, params=bound)
             return QueryResult(
                 result.bytes() or b"",
-                format_of(rendered) or fmt,
+                output_format,
                 result.storage_rows_read(),
                 result.storage_bytes_read(),
                 time.monotonic_ns() - started,
@@ -90,34 +99,38 @@ class ReadOnlyEngine:
         finally:
             handle.close()
 
+    def keep_open(self) -> None:
+        """Hold a connection: the engine shuts down when the last one is closed."""
+        self._anchor = chdb.connect(self._connection_string)
+
     def cancel(self) -> None:
         """Kill the running queries; each raises ``QueryError``."""
         handle = chdb.connect(self._connection_string)
         try:
-            handle.query(f"KILL QUERY WHERE Settings['log_comment'] = {quote(self._mark)} ASYNC")
+            handle.query(f"SET log_comment = {quote(EVERY_TENANT)}")
+            handle.query("KILL QUERY WHERE Settings['readonly'] = '1' ASYNC")
         finally:
             handle.close()
 
-    def _normalize(self, handle: chdb.state.sqlitelike.Connection, sql: str) -> str:
-        """Return the normalized query, if it is allowed."""
-        try:
-            answer = handle.query(RENDER, "TSVRaw", params={"sql": escape(sql)})
-        except ChdbError as error:
-            failure = QueryError.from_engine(error)
-            raise QueryError(failure.code, strip_wrapper(str(failure))) from None
-        rendered = str(answer.bytes().decode()).rstrip("\n")
-        reason = refusal(rendered, self._refused)
-        if reason:
-            raise reason
-        return rendered
 
-    def _refused_functions(self) -> frozenset[str]:
-        handle = chdb.connect(self._connection_string)
-        try:
-            known = handle.query("SELECT name FROM system.table_functions", "TSVRaw").bytes().decode().lower().split()
-        finally:
-            handle.close()
-        return frozenset(known) - ALLOWED_TABLE_FUNCTIONS
+def _normalize(handle: Connection, sql: str) -> str:
+    """Return the normalized query."""
+    try:
+        answer = handle.query(RENDER, "TSVRaw", params={"sql": escape(sql)})
+    except ChdbError as error:
+        failure = QueryError.from_engine(error)
+        raise QueryError(failure.code, strip_wrapper(str(failure))) from None
+    return str(answer.bytes().decode()).rstrip("\n")
+
+
+def _syntax_tree(handle: Connection, select: str, parameters: dict[str, str]) -> str:
+    """Return the engine's tree of a SELECT, one node per line."""
+    try:
+        # a normalized query is one statement with balanced brackets, and the engine only parses it
+        answer = handle.query(f"SELECT * FROM (EXPLAIN AST {select})", "TSVRaw", params=parameters)  # noqa: S608
+    except ChdbError as error:
+        raise QueryError.from_engine(error) from None
+    return str((answer.bytes() or b"").decode())
 
 
 def escape(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
-from connectors.clickhouse.embedded.http_endpoint import Endpoint
+from connectors.clickhouse.embedded.endpoint import Endpoint
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
 from schemas.avro.codec import encode
 from schemas.events.catalog import Event, RequestReceived, RequestSettled

@@ -1,0 +1,73 @@
+"""The reader process's own chDB folder: copied table definitions over the audit process's data parts.
+
+chDB allows one process per folder. A second folder whose tables have the same definitions, on a read-only disk that is
+the audit process's folder, finds the same parts by the tables' UUIDs. Measured with chDB 26.9: rows are visible 0.4 to
+0.7 s after their insert (at most 1.5 s), at 1 % of a core while nobody asks, 3 % with 600 part folders. A merge removes
+its sources only after eight minutes, longer than any query here runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape as escape_xml
+
+_TEMPLATES = Path(__file__).parent / "chdb"
+_UUID = re.compile(r"UUID '([0-9a-f-]{36})'")
+
+EVERY_TENANT = "*"
+"""Value of ``log_comment`` of a connection that may see all rows."""
+SEPARATOR = "\n"
+"""Between the tenants in ``log_comment``."""
+
+_UNBOUND = f"getSetting('log_comment') = '{EVERY_TENANT}'"
+_OF_TENANT = rf"{_UNBOUND} OR has(splitByChar('\n', getSetting('log_comment')), tenant)"
+
+
+def create_replica(folder: Path, source: Path, database: str) -> tuple[Path, dict[str, str]]:
+    """Make the chDB folder of a reader in an empty ``folder``; return its path and the options to open it with.
+
+    Raises:
+        OSError: a file is missing in ``source``, or can't be written.
+        ValueError: the database's definition is not in the form that chDB writes.
+
+    """
+    values = {
+        "path": escape_xml(os.path.realpath(source)),
+        "database": database,
+        "of_tenant": escape_xml(_OF_TENANT),
+        "unbound": escape_xml(_UNBOUND),
+    }
+    for name in ("reader_config.xml", "reader_users.xml"):
+        text = Template((_TEMPLATES / name).read_text("utf-8")).substitute(values)
+        (folder / name).write_text(text, "utf-8")
+    path = folder / "clickhouse"
+    _copy_definitions(path, source, database)
+    return path, {
+        "config-file": str(folder / "reader_config.xml"),
+        "users_config": str(folder / "reader_users.xml"),
+    }
+
+
+def connection_string(path: Path, options: Mapping[str, str]) -> str:
+    """Return what chDB opens a folder by."""
+    return f"{os.path.realpath(path)}?{urlencode(options)}"
+
+
+def _copy_definitions(path: Path, source: Path, database: str) -> None:
+    definition = source / "metadata" / f"{database}.sql"
+    uuid = _UUID.search(definition.read_text("utf-8"))
+    if uuid is None:
+        raise ValueError(f"{definition} names no UUID")
+    tables = Path("store") / uuid[1][:3] / uuid[1]
+    (path / "metadata").mkdir(parents=True)
+    (path / tables).mkdir(parents=True)
+    shutil.copyfile(definition, path / "metadata" / definition.name)
+    for file in (source / tables).glob("*.sql"):
+        shutil.copyfile(file, path / tables / file.name)
+    (path / "metadata" / database).symlink_to(Path("..") / tables)
