@@ -32,7 +32,7 @@ STOP_TIMEOUT_S = 5.0
 
 _MODULE = "connectors.clickhouse.embedded.reader_process"
 _PASSED_ON = ("TZ", "LD_LIBRARY_PATH")
-"""Variables that the reader process keeps: none of ours is among them."""
+"""Environment variables that the reader process inherits; it gets no other."""
 _numbers = itertools.count(1)
 
 
@@ -57,7 +57,7 @@ class Endpoint:
         self._serves = threading.Event()
         self._tried = threading.Event()
         self.restrictions: Restrictions | None = None
-        """What the reader process is held to by the kernel; None until it serves."""
+        """Restrictions of the running reader process; None until it serves."""
         self._thread = threading.Thread(target=self._keep_running, name="clickhouse-reader", daemon=True)
         self._thread.start()
         if not self._tried.wait(START_TIMEOUT_S) or not self._serves.is_set():

@@ -64,12 +64,12 @@ def restrict(readable: Iterable[Path], writable: Iterable[Path]) -> int:
     has_tcp, has_scopes = abi >= _TCP_SINCE, abi >= _SCOPES_SINCE
     attr = _RulesetAttr(handled, _ALL_TCP if has_tcp else 0, _ALL_SCOPES if has_scopes else 0)
     size = 8 * (1 + has_tcp + has_scopes)
-    ruleset = _checked(_syscall(_CREATE_RULESET, ctypes.byref(attr), size, 0))
+    ruleset = _check(_syscall(_CREATE_RULESET, ctypes.byref(attr), size, 0))
     try:
         for paths, rights in ((readable, _READ), (writable, _CHANGE)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
-        _checked(_syscall(_RESTRICT_SELF, ruleset, 0))
+        _check(_syscall(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
     return abi
@@ -84,7 +84,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _OF_A_FILE
         rule = _PathBeneathAttr(rights, descriptor)
-        _checked(_syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
+        _check(_syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
     finally:
         os.close(descriptor)
 
@@ -95,7 +95,7 @@ def _syscall(number: int, *arguments: object) -> int:
     return int(library.syscall(ctypes.c_long(number), *arguments))
 
 
-def _checked(result: int) -> int:
+def _check(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"Landlock: {os.strerror(number)}")

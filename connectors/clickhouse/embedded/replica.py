@@ -2,7 +2,7 @@
 
 chDB allows one process per folder. A second folder whose tables have the same definitions, on a read-only disk that is
 the audit process's folder, finds the same parts by the tables' UUIDs. Measured with chDB 26.9: rows are visible 0.4 to
-0.7 s after their insert (at most 1.5 s), at 1 % of a core while nobody asks, 3 % with 600 part folders. A merge removes
+0.7 s after their insert (at most 1.5 s), at 1 % of a core without queries, 3 % with 600 part folders. A merge removes
 its sources only after eight minutes, longer than any query here runs.
 """
 

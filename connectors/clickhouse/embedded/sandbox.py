@@ -1,4 +1,4 @@
-"""The restrictions that the reader process puts on itself, so that no query depends on our reading of it.
+"""The restrictions that the reader process puts on itself, so that safety does not depend on the query guard.
 
 Nothing here is undone: a restriction holds for the rest of the process's life. ``confine`` comes before the engine
 starts its threads, because Landlock holds for the calling thread and those that it starts later; ``forbid_changes``
@@ -22,7 +22,7 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """What this kernel enforces."""
+    """The restrictions that a kernel enforces."""
 
     landlock_abi: int
     """Version of Landlock's interface; 0 if the kernel has none."""
@@ -30,12 +30,12 @@ class Restrictions:
 
     @property
     def are_complete(self) -> bool:
-        """Whether files and sockets are both out of reach, whatever a query manages to ask for."""
+        """True if the kernel keeps both files and sockets out of reach of every query."""
         return self.landlock_abi > 0 and self.seccomp
 
     @property
     def missing(self) -> str:
-        """What this kernel lacks, for people; empty if nothing."""
+        """Names of the features that the kernel lacks, for messages; empty if it has all."""
         lacking = [name for name, there in (("Landlock", self.landlock_abi), ("seccomp", self.seccomp)) if not there]
         return " and ".join(lacking)
 

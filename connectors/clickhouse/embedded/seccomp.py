@@ -207,7 +207,7 @@ def deny_outreach() -> None:
     column = _ARCHITECTURES[platform.machine()][0]
     _install(
         [
-            *_denied(column, OUTREACHING),
+            *_deny(column, OUTREACHING),
             *_when(_CLONE3, [(_RETURN, 0, 0, _UNKNOWN)]),  # its flags are out of a filter's reach; libc then uses clone
             *_when(_CLONE[column], [(_LOAD, 0, 0, _argument(0)), (_ANY_BIT, 1, 0, _CLONE_THREAD), _refuse()]),
             *_when(_PRLIMIT[column], [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 1, 0, 0), _refuse()]),
@@ -223,7 +223,7 @@ def deny_changes() -> None:
 
     """
     column = _ARCHITECTURES[platform.machine()][0]
-    rules = [*_denied(column, CHANGING), *_when(_OPENAT2, [(_RETURN, 0, 0, _UNKNOWN)])]
+    rules = [*_deny(column, CHANGING), *_when(_OPENAT2, [(_RETURN, 0, 0, _UNKNOWN)])]
     for number, flags in ((_OPEN[column], 1), (_OPENAT[column], 2)):
         if number is not None:
             rules += _when(number, [(_LOAD, 0, 0, _argument(flags)), (_ANY_BIT, 0, 1, _O_WRITING), _refuse()])
@@ -245,7 +245,7 @@ def _when(number: int, block: list[Instruction]) -> list[Instruction]:
     return [(_EQUAL, 0, len(body), number), *body]
 
 
-def _denied(column: int, numbers: Numbers) -> list[Instruction]:
+def _deny(column: int, numbers: Numbers) -> list[Instruction]:
     known = (pair[column] for pair in numbers.values())
     return [line for number in known if number is not None for line in ((_EQUAL, 0, 1, number), _refuse())]
 

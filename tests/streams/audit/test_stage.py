@@ -22,6 +22,7 @@ from streams.audit.stage import AuditStage, insert_token
 from streams.config.deployment import ClickHouseSettings
 from streams.config.settings import ConfigurationError, Settings
 from streams.provisioning import clickhouse as stores
+from tests.eventually import eventually
 from tests.fixtures.clickhouse import active_parts, empty_files
 
 pytestmark = pytest.mark.flow
@@ -259,7 +260,10 @@ async def test_stage_serves_its_rows_over_http_until_it_is_closed(clickhouse_pat
 
     await audit.write_batch(make_records(3))
 
-    assert await asyncio.to_thread(reader.rows, "SELECT count() AS n FROM requests") == [{"n": 3}]
+    async def is_served() -> bool:
+        return await asyncio.to_thread(reader.rows, "SELECT count() AS n FROM requests") == [{"n": 3}]
+
+    await eventually(is_served)
     assert reader.is_server
     reader.close()
     await audit.close()

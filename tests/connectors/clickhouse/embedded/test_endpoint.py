@@ -43,9 +43,11 @@ def endpoint(clickhouse: ClickHouseClient, clickhouse_path: Path) -> Iterator[En
     endpoint.close()
 
 
-def ask(endpoint: Endpoint, query: str, headers: dict[str, str] | None = None, **settings: str) -> httpx.Response:
+def ask(
+    endpoint: Endpoint, query: str, headers: dict[str, str] | None = None, chosen: dict[str, str] | None = None
+) -> httpx.Response:
     url = f"http://127.0.0.1:{endpoint.port}/"
-    return httpx.get(url, params={"query": query} | settings, headers=headers, timeout=30)
+    return httpx.get(url, params={"query": query} | (chosen or {}), headers=headers, timeout=30)
 
 
 def wait_for(check: Callable[[], bool]) -> None:
@@ -96,7 +98,7 @@ def test_known_way_past_the_former_checks_is_refused(
     def fill(text: str) -> str:
         return text.replace("{secret}", str(secret)).replace("{new}", str(new))
 
-    response = ask(endpoint, fill(query), **{name: fill(value) for name, value in chosen.items()})
+    response = ask(endpoint, fill(query), chosen={name: fill(value) for name, value in chosen.items()})
 
     assert 400 <= response.status_code < 500
     assert SECRET not in response.text
@@ -125,7 +127,7 @@ QUOTED = st.tuples(
     setting=st.sampled_from([{}, {"format_template_row": "{secret}"}, {"session_timezone": "UTC"}]),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_quoting_hides_a_file(
+def test_no_quoting_hides_a_file(  # noqa: PLR0917
     endpoint: Endpoint, secret: Path, names: list[str], text: str, shape: str, setting: dict[str, str]
 ) -> None:
     new = secret.parent / "new.txt"
@@ -133,7 +135,9 @@ def test_no_quoting_hides_a_file(
     query = shape.replace("{0}", names[0]).replace("{1}", names[1]).replace("{text}", literal)
     query = query.replace("{secret}", str(secret)).replace("{new}", str(new))
 
-    response = ask(endpoint, query, **{name: value.replace("{secret}", str(secret)) for name, value in setting.items()})
+    response = ask(
+        endpoint, query, chosen={name: value.replace("{secret}", str(secret)) for name, value in setting.items()}
+    )
 
     assert 400 <= response.status_code < 500, query
     assert SECRET not in response.text
