@@ -35,6 +35,8 @@ SECRET = "hunter2-in-a-file"
 PROGRAM = Path(__file__).parents[3] / "fixtures" / "unguarded_reader.py"
 UNSUITABLE = {"loop", "generateRandom", "fuzzJSON", "primes", "jdbc", "odbc"}
 """Table functions without end, and two that try for minutes to start a program, which is denied like any other."""
+LAKES = re.compile("azure|hdfs|paimon|iceberg|deltaLake|hudi|ytsaurus", re.IGNORECASE)
+"""Table functions whose clients retry for seconds after each denial. With them the test takes 3 minutes, and passes."""
 SCHEMA_FORMATS = ("Template", "Protobuf", "ProtobufList", "ProtobufSingle", "CapnProto", "AvroConfluent", "Avro", "Npy")
 
 
@@ -181,7 +183,7 @@ def test_no_table_function_reads_or_makes_a_file_or_opens_a_connection(unguarded
         (
             statement.replace("@", f"`{name}`")
             for name in names
-            if name not in UNSUITABLE and not re.search("Azure.*Cluster|azure.*Cluster", name)
+            if name not in UNSUITABLE and not LAKES.search(name)
             for statement in (
                 f"SELECT * FROM @('{outside.secret}') LIMIT 9",
                 f"SELECT * FROM @('{outside.secret}', 'LineAsString', 'a String') LIMIT 9",
@@ -191,11 +193,11 @@ def test_no_table_function_reads_or_makes_a_file_or_opens_a_connection(unguarded
                 f"SELECT * FROM @('cat {outside.secret}', 'TSV', 'a String') LIMIT 9",
                 f"SELECT * FROM @('cat', 'TSV', 'a String', (SELECT '{outside.secret}')) LIMIT 9",
                 f"INSERT INTO FUNCTION @('{outside.new}', 'LineAsString', 'a String') VALUES ('x')",
-            )[: 1 if "azure" in name.lower() else None]  # Azure's client tries again for 5 s
+            )
         ),
     )
 
-    assert count > 500
+    assert count > 300
 
 
 def test_no_format_writes_a_file(unguarded: Unguarded, outside: Outside) -> None:
