@@ -27,6 +27,6 @@ def _simulated_fallback(name: str, model: Model, settings: Settings) -> Iterator
     ]
     if fallbacks:
         yield (
-            f"models.{name}: {', '.join(fallbacks)} is simulated and stands in for a real target:"
-            " if the real one fails, callers get a generated answer; remove it, or use another real target"
+            f"models.{name}: {', '.join(fallbacks)} is simulated and is a fallback of a real target:"
+            " if the real one fails, callers get a generated answer; remove it, or name a second real target"
         )

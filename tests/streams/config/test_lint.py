@@ -22,7 +22,7 @@ def test_simulated_target_behind_a_real_one_is_a_warning(policy: str, targets: l
 
     (warning,) = find_warnings(Settings.model_validate({"providers": PROVIDERS, "models": models}))
 
-    assert warning.startswith(f"models.demo: {simulated} is simulated and stands in for a real target")
+    assert warning.startswith(f"models.demo: {simulated} is simulated and is a fallback of a real target")
 
 
 @pytest.mark.parametrize("targets", [["sim/echo"], ["sim/a", "sim/b"], ["real/x", "real/y"], ["sim/echo", "real/x"]])
