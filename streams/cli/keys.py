@@ -21,9 +21,7 @@ def _name(_ctx: click.Context, _option: click.Parameter, value: str | None) -> s
 def _patterns(_ctx: click.Context, _option: click.Parameter, value: str) -> list[str]:
     patterns = [pattern.strip() for pattern in value.split(",")]
     if not all(patterns):
-        raise click.BadParameter(
-            "an empty pattern matches no model; name a model or a pattern, or leave the option out"
-        )
+        raise click.BadParameter("an empty pattern matches no model; name one, or leave the option out")
     return patterns
 
 
