@@ -2,9 +2,6 @@
 
 It needs no key. It is installed in a virtual environment of its own (`make model`), because Sluice treats it as any
 other server. Measured on two cores: it answers 1.6 s after its start and uses 270 MB.
-
-It lives in a virtual environment of its own (`make model`), since it is a server to us, as any other would be.
-Measured on two cores: it answers 1.6 s after its start, and uses 270 MB.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from connectors.child_processes import stop_process
 from schemas.errors import UserError
 
 HOST = "127.0.0.1"
@@ -93,14 +91,8 @@ class LocalModel:
     async def stop(self) -> None:
         """Stop the server; kill it if it does not exit within 5 s. It can be started again."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_WITHIN_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if process is not None:
+            await stop_process(process, _STOP_WITHIN_S)
 
     @property
     def _python(self) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Mapping
 
 import structlog
 
+from connectors.child_processes import stop_process
 from streams.pipeline.backoff import backoff
 
 log = structlog.get_logger()
@@ -68,10 +68,5 @@ class ChildProcess:
         self._wanted = False
         if self._process is None or self._process.returncode is not None:
             return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
+        if not await stop_process(self._process, STOP_TIMEOUT_S):
             log.warning("process.killed", reason="did not stop in time", name=self.name, within_s=STOP_TIMEOUT_S)
-            self._process.kill()
-            await self._process.wait()
