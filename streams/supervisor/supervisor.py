@@ -47,7 +47,9 @@ class Supervisor:
     def __init__(self, settings: Settings, config: Path | None, progress: Callable[[str], None]) -> None:
         self._progress = progress
         self._embedded = not settings.kafka.bootstrap_servers
-        self.broker = EmbeddedBroker(settings.state / "kafka", settings.kafka.port, progress=progress)
+        self.broker = EmbeddedBroker(
+            settings.state / "kafka", settings.kafka.port, progress=progress, make_aot_cache=True
+        )
         bootstrap = settings.kafka.bootstrap_servers or self.broker.bootstrap_servers
         kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap})
         self.settings = settings.model_copy(update={"kafka": kafka})

@@ -33,7 +33,9 @@ class JavaError(Exception):
     """Java can't be run. The message is one sentence that says what to do."""
 
 
-def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
+def spawn(
+    java: Path, class_path: str, program: tuple[str, ...], log: Path, lock: IO[str], *, flags: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
     """Start a Java program that logs to a file and inherits a lock.
 
     On Linux it is killed when the calling thread ends, and so whenever this process exits.
@@ -44,7 +46,7 @@ def spawn(java: Path, class_path: str, program: tuple[str, ...], log: Path, lock
     """
     with log.open("ab") as output, _runnable(java):
         return subprocess.Popen(  # noqa: S603 - our own program and arguments
-            _command(java, class_path, program, temporary_directory(log)),
+            _command(java, class_path, program, temporary_directory(log), flags),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -84,8 +86,10 @@ def temporary_directory(log: Path) -> Path:
     return log.parent / "tmp"
 
 
-def _command(java: Path, class_path: str, program: tuple[str, ...], unpacked: Path) -> list[str]:
-    return [str(java), *_FLAGS, f"-Djava.io.tmpdir={unpacked}", "-cp", class_path, *program]
+def _command(
+    java: Path, class_path: str, program: tuple[str, ...], unpacked: Path, flags: tuple[str, ...] = ()
+) -> list[str]:
+    return [str(java), *_FLAGS, *flags, f"-Djava.io.tmpdir={unpacked}", "-cp", class_path, *program]
 
 
 @contextlib.contextmanager
