@@ -58,6 +58,18 @@ def client_settings(bootstrap: KafkaAddress) -> dict[str, Any]:
     return settings
 
 
+def consumer_settings(bootstrap: KafkaAddress) -> dict[str, Any]:
+    """Return the keyword arguments of every consumer: those of all clients, and ``read_committed``.
+
+    No record of an aborted or open transaction is read, and end offsets are last stable offsets.
+
+    Raises:
+        SecurityError: a file that encryption needs can't be used.
+
+    """
+    return client_settings(bootstrap) | {"isolation_level": "read_committed"}
+
+
 def _login(security: Security) -> dict[str, Any]:
     if security.oauth:
         return {"sasl_mechanism": security.sasl_mechanism, "sasl_oauth_token_provider": token_source(security.oauth)}

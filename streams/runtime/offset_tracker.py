@@ -64,6 +64,12 @@ class PartitionOffsets:
             self._order.popleft()
         self.position = self._order[0] if self._order else self.end
 
+    def skip_to(self, offset: int) -> None:
+        """Note that there is no record from the end up to this offset, such as after a transaction's marker."""
+        self.end = max(self.end, offset)
+        if not self._order:
+            self.position = self.end
+
     @property
     def redelivery_span(self) -> int:
         """Number of offsets that would be delivered again after a crash now."""
@@ -88,6 +94,23 @@ class OffsetTracker:
             offsets = self._partitions[partition] = PartitionOffsets(offset)
         offsets.deliver(offset)
         return Delivery(offsets, offset)
+
+    def skip(self, partition: Hashable, fetched: int | None, position: int) -> None:
+        """Move over offsets without a record: transaction markers, and records of aborted transactions.
+
+        Does nothing while a fetched record is not delivered yet.
+
+        Args:
+            partition: one that this worker has.
+            fetched: one past the last record that was fetched; None if none was since the assignment.
+            position: the offset that the consumer reads next, as of that fetch.
+
+        """
+        offsets = self._partitions.get(partition)
+        if offsets is None and fetched is None:
+            self._partitions[partition] = PartitionOffsets(position)
+        elif offsets is not None and (fetched is None or fetched <= offsets.end):
+            offsets.skip_to(position)
 
     def completed_ahead(self, partition: Hashable) -> int:
         """Return how many offsets from the position on are not in flight, that is, finished or compacted away."""

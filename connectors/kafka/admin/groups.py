@@ -15,7 +15,7 @@ from connectors.kafka.connection import (
     CONNECT_TIMEOUT_S,
     KafkaAddress,
     admin_client,
-    client_settings,
+    consumer_settings,
     open_admin_client,
     translate_errors,
 )
@@ -114,7 +114,7 @@ async def _existing(client: AIOKafkaAdminClient, names: list[PartitionName]) -> 
 async def _bounds(
     bootstrap: KafkaAddress, partitions: list[TopicPartition]
 ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
-    consumer = AIOKafkaConsumer(**client_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
+    consumer = AIOKafkaConsumer(**consumer_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
     try:
         await consumer.start()
         return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)

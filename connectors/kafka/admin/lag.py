@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from connectors.kafka.connection import (
     CONNECT_TIMEOUT_S,
     KafkaAddress,
-    client_settings,
+    consumer_settings,
     open_admin_client,
     translate_errors,
 )
@@ -82,7 +82,7 @@ class BacklogReader:
         if self._admin is None:
             self._admin = await open_admin_client(self._bootstrap)
         if self._reader is None:
-            reader = AIOKafkaConsumer(**client_settings(self._bootstrap), enable_auto_commit=False)
+            reader = AIOKafkaConsumer(**consumer_settings(self._bootstrap), enable_auto_commit=False)
             try:
                 await reader.start()
             except BaseException:

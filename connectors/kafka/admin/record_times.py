@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndTimestamp
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, admin_client, client_settings, translate_errors
+from connectors.kafka.connection import (
+    CONNECT_TIMEOUT_S,
+    KafkaAddress,
+    admin_client,
+    consumer_settings,
+    translate_errors,
+)
 from schemas.kafka.topics import Topic
 
 
@@ -30,7 +36,7 @@ async def earliest_record_since(bootstrap: KafkaAddress, topics: Iterable[Topic]
 async def _offsets(
     bootstrap: KafkaAddress, since: dict[TopicPartition, int]
 ) -> Mapping[TopicPartition, OffsetAndTimestamp | None]:
-    consumer = AIOKafkaConsumer(**client_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
+    consumer = AIOKafkaConsumer(**consumer_settings(bootstrap), request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
     try:
         await consumer.start()
         found: Mapping[TopicPartition, OffsetAndTimestamp | None] = await consumer.offsets_for_times(since)

@@ -10,7 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from connectors.kafka.connection import KafkaAddress, client_settings
+from connectors.kafka.connection import KafkaAddress, consumer_settings
 from schemas.kafka.records import ConsumerRecord
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class TopicFollower:
 
     async def _read(self) -> None:
         async with AIOKafkaConsumer(
-            **client_settings(self._bootstrap),
+            **consumer_settings(self._bootstrap),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
@@ -97,6 +97,7 @@ class TopicFollower:
                         for record in records:
                             self._deliver(record)
                         self._positions[partition] = records[-1].offset + 1
+                await self._skip_to_ends(client)
                 self._announce()
 
     async def _find(self, client: AIOKafkaConsumer) -> None:
@@ -111,6 +112,13 @@ class TopicFollower:
                 self._moved = True
                 del self._wanted[partition]
         self._announce()
+
+    async def _skip_to_ends(self, client: AIOKafkaConsumer) -> None:
+        """Move over offsets without a record: after a transaction's marker no record may follow for a long time."""
+        for partition in self._ends.keys() & self._positions.keys() & client.assignment():
+            position = await client.position(partition)
+            if not self._moved and partition in self._positions:
+                self._positions[partition] = max(position, self._positions[partition])
 
     def _announce(self) -> None:
         for partition, (end, caught_up) in list(self._ends.items()):

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, client_settings, translate_errors
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, consumer_settings, translate_errors
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import HOUR
 
@@ -92,7 +92,7 @@ class TopicHistoryReader:
 
     async def _connect(self) -> AIOKafkaConsumer:
         client = AIOKafkaConsumer(
-            **client_settings(self._bootstrap),
+            **consumer_settings(self._bootstrap),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,

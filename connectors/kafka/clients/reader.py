@@ -9,7 +9,7 @@ from typing import Literal, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, client_settings, translate_errors
+from connectors.kafka.connection import CONNECT_TIMEOUT_S, KafkaAddress, consumer_settings, translate_errors
 from connectors.kafka.errors import NoSuchTopicError
 from schemas.kafka.records import ConsumerRecord
 
@@ -44,7 +44,7 @@ class PartitionReader:
 
         """
         self._client = client = AIOKafkaConsumer(
-            **client_settings(self._bootstrap),
+            **consumer_settings(self._bootstrap),
             auto_offset_reset="earliest",  # if retention has deleted the position, skip no more than that
             enable_auto_commit=False,
             fetch_max_wait_ms=_FETCH_WAIT_MS,

@@ -70,6 +70,7 @@ class InLoopConsumerThread(stock.AIOKafkaConsumerThread):
             setattr(consumer._client, f"_{name}", value)  # Faust's own credentials support fewer mechanisms
         fetch = cast("App", self.app).fetch
         consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch.min_bytes, fetch.max_wait_ms
+        consumer._isolation_level = "read_committed"
         # range by topic: a worker has the same partition of every topic, and so all records of its requests
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         consumer.commit = functools.partial(self._commit_with_metadata, consumer.commit)
@@ -95,6 +96,10 @@ class Consumer(stock.Consumer):
         self._fetch_interval = FetchInterval()
         self._last_committed: dict[TP, tuple[int, int]] = {}
         """Last committed position, and number of finished records after it, by partition."""
+        self._fetched: dict[TP, int] = {}
+        """One past the last record of a partition that ``_getmany`` returned since the assignment."""
+        self._positions: dict[TP, int] = {}
+        """The offset that was read next in a partition when ``_getmany`` returned last."""
 
     def assignment(self) -> set[TP]:
         """Return the partitions of this worker; none before it has started."""
@@ -109,7 +114,21 @@ class Consumer(stock.Consumer):
         accepted = {tp for tp in active_partitions or () if accepts(tp.topic)}
         fetched = await super()._getmany(accepted, timeout) if accepted else {}
         self._fetch_interval.record_fetch(sum(len(records) for records in fetched.values()), time.monotonic())
-        return {tp: [Batch(records)] for tp, records in fetched.items() if records}
+        batches = {tp: [Batch(records)] for tp, records in fetched.items() if records}
+        self._fetched |= {tp: batch.offset + 1 for tp, (batch,) in batches.items()}
+        self._note_positions(accepted)
+        return batches
+
+    def _note_positions(self, partitions: set[TP]) -> None:
+        """Note the consumer's positions, which also pass the offsets that hold no record for us."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        for tp in partitions:
+            state = assignment.state_value(tp) if assignment and tp in assignment.tps else None
+            if state is None or not state.has_valid_position:
+                self._positions.pop(tp, None)
+            else:
+                self._positions[tp] = state._position
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]
@@ -158,6 +177,8 @@ class Consumer(stock.Consumer):
         """Do nothing: batches skip offsets by design, and the tracker decides what is committed."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ARG002 - always all of them
+        for tp, position in self._positions.items():
+            self.tracker.skip(tp, self._fetched.get(tp), position)
         return iter(self.tracker.partitions)  # type: ignore[arg-type]
 
     def _new_offset(self, tp: TP) -> int | None:
@@ -183,4 +204,6 @@ class Consumer(stock.Consumer):
         self.tracker.revoke(revoked)
         for tp in revoked:
             self._last_committed.pop(tp, None)
+            self._fetched.pop(tp, None)
+            self._positions.pop(tp, None)
         await super().on_partitions_revoked(revoked)

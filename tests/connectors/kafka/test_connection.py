@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from connectors.kafka import BrokerUnavailableError, client_settings
-from connectors.kafka.connection import admin_client, translate_errors
+from connectors.kafka.connection import admin_client, consumer_settings, translate_errors
 from connectors.kafka.embedded.broker import EmbeddedBroker
 
 
@@ -38,3 +40,13 @@ async def test_admin_client_is_closed_after_the_block(broker: EmbeddedBroker) ->
         assert await client.describe_cluster()
 
     assert asyncio.all_tasks() == before
+
+
+def test_every_consumer_is_created_with_the_settings_that_read_committed_records_only() -> None:
+    sources = [path.read_text() for path in Path("connectors").rglob("*.py")]
+    created = [re.sub(r"\s", "", source).count("AIOKafkaConsumer(") for source in sources]
+    committed = [re.sub(r"\s", "", source).count("AIOKafkaConsumer(**consumer_settings(") for source in sources]
+
+    assert consumer_settings("a:1")["isolation_level"] == "read_committed"
+    assert sum(created) >= 6
+    assert created == committed

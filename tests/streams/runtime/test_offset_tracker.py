@@ -71,3 +71,32 @@ def test_position_is_always_the_first_unfinished_offset(order: list[int], count:
 
     unfinished = set(range(12)) - set(order[:count])
     assert tracker.position("p") == min(unfinished, default=12)
+
+
+def test_position_passes_offsets_without_records_once_everything_fetched_has_finished() -> None:
+    tracker = OffsetTracker()
+    delivery = tracker.deliver("p", 4)
+
+    tracker.skip("p", fetched=5, position=9)
+    unfinished = tracker.position("p")
+    delivery.finish()
+
+    assert unfinished == 4
+    assert tracker.position("p") == 9
+
+
+def test_position_does_not_pass_a_fetched_record_that_is_not_delivered_yet() -> None:
+    tracker = OffsetTracker()
+    tracker.deliver("p", 4).finish()
+
+    tracker.skip("p", fetched=8, position=9)
+
+    assert tracker.position("p") == 5
+
+
+def test_partition_without_any_record_for_us_has_the_position_of_the_consumer() -> None:
+    tracker = OffsetTracker()
+
+    tracker.skip("p", fetched=None, position=7)
+
+    assert tracker.position("p") == 7
