@@ -52,7 +52,7 @@ class StageProducer(stock.Producer):
         """Hand a record to the producer without waiting; return None if that is impossible: then use ``write``."""
         try:
             return try_append(self._ensure_producer(), self._locks, output)
-        except KafkaError:
+        except (KafkaError, AssertionError):  # aiokafka asserts that a partition exists
             return None
 
     async def write(self, output: ProducerRecord) -> asyncio.Future[Any]:
@@ -79,6 +79,9 @@ class StageProducer(stock.Producer):
         except TimeoutError:
             self._known.pop(output.topic, None)  # it may have been deleted: request metadata before the next try
             raise KafkaTimeoutError(f"{output.topic} accepted no record within {APPEND_TIMEOUT_S:g} s") from None
+        except AssertionError:
+            self._known.pop(output.topic, None)  # the topic was deleted, and created again with fewer partitions
+            raise NoSuchTopicError(f"{output.topic}[{output.partition}] does not exist") from None
         except KafkaError as error:
             if not (error.retriable or isinstance(error, TooLargeError)):
                 await self.app.crash(error)  # the producer has failed for good: only a new process helps
