@@ -6,10 +6,20 @@ accept more parameters than OpenAI. The ranges are those of OpenAI's published O
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, Tag, TypeAdapter, ValidationError, WithJsonSchema, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from schemas.events.parts import Failure
@@ -27,6 +37,19 @@ MAX_INPUTS = 2048
 Count = Annotated[int, Field(ge=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+_CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def _printable(value: str) -> str:
+    """Refuse characters that neither a header nor a target's name can have."""
+    if _CONTROL_CHARACTERS.search(value):
+        raise PydanticCustomError(OWN + "model", "must not contain control characters or line breaks")
+    return value
+
+
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 
 
 class Function(OpenAIModel):
@@ -92,7 +115,7 @@ TOOL_CHOICE = {"anyOf": [{"enum": ["none", "auto", "required", None]}, {"type": 
 class ChatBody(OpenAIModel):
     """``POST /v1/chat/completions``."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: ModelName
     messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     frequency_penalty: Penalty | None = None
     functions: Annotated[list[Function], Field(min_length=1, max_length=128, fail_fast=True)] | None = None
@@ -157,7 +180,7 @@ INPUT = {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 1, "max
 class EmbeddingsBody(OpenAIModel):
     """``POST /v1/embeddings``."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: ModelName
     input: Annotated[Any, WrapValidator(_input), WithJsonSchema(INPUT)]
     dimensions: Count | None = None
     encoding_format: Literal["float", "base64"] | None = None

@@ -14,6 +14,7 @@ from schemas.json_types import JsonObject
 from schemas.kafka.headers import BadHeaderError
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.request_headers import (
+    MAX_IDEMPOTENCY_KEY_CHARACTERS,
     MAX_TIMEOUT_MS,
     InvalidHeaderError,
     RequestHeaders,
@@ -85,6 +86,15 @@ class RequestParser:
             return dataclasses.replace(parsed, request=dataclasses.replace(parsed.request, stream_topic=""))
         return parsed
 
+    def recover(self, record: ConsumerRecord, now_ms: int) -> Request:
+        """Return as much of a record's request as can be read, so that the request can be settled."""
+        try:
+            return self.parse(record, now_ms).request
+        except InvalidRecordError as error:
+            return error.request
+        except Exception:  # noqa: BLE001 - the record made the parser raise: its id and reply address may be readable
+            return self._unreadable_request(record, now_ms)
+
     def _parse_framed(self, record: ConsumerRecord, value: bytes, now_ms: int) -> ParsedRequest:
         """Parse a ``RequestReceived``. On a tenant's topic, the topic decides the tenant and the source."""
         try:
@@ -104,7 +114,12 @@ class RequestParser:
         changes["request_id"] = identify(record, event, self._topics)
         if self._topics.is_batch(record.topic) or self._builder.is_batch_tenant(tenant or request.tenant):
             changes["lane"] = "batch"
-        return ParsedRequest(_with_changes(request, changes), event.body, openai.parse_body(event.body))
+        request = _with_changes(request, changes)
+        if len(request.idempotency_key) > MAX_IDEMPOTENCY_KEY_CHARACTERS:
+            message = f"the idempotency key has more than {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters"
+            nameless = dataclasses.replace(request, idempotency_key="")
+            raise InvalidRecordError(nameless, invalid("invalid_header", message), dead_letter=False)
+        return ParsedRequest(request, event.body, openai.parse_body(event.body))
 
     def _parse_plain(self, record: ConsumerRecord, value: bytes, now_ms: int) -> ParsedRequest:
         """Parse a JSON body and the record's headers."""

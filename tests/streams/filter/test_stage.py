@@ -251,3 +251,29 @@ def test_model_caller_topic_or_tenant_can_choose_the_batch_lane(body: str, heade
     output, event = only(made(**configured).process(record(body, headers, topic)))
 
     assert (output.topic, event.request.lane) == ("llm.admitted.batch.v1", "batch")
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x00", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("name", ["sim/a{}b", "sim/echo{}", "{}demo"])
+def test_control_character_in_the_model_is_refused(character: str, name: str) -> None:
+    out = ended(record(chat(name.format(character))))
+
+    assert out.failure is not None
+    assert (out.outcome, out.failure.status, out.failure.param) == ("refused", 400, "model")
+    assert "control characters" in out.failure.message
+
+
+def test_idempotency_key_of_an_event_has_the_limit_of_the_header() -> None:
+    request = make_request(source="kafka", idempotency_key="k" * 256)
+
+    out = ended(record(encode(RequestReceived(request=request, body=chat().encode()))))
+
+    assert out.failure is not None
+    assert (out.failure.code, out.request.idempotency_key) == ("invalid_header", "")
+
+
+def test_dead_letter_topic_is_no_reply_topic() -> None:
+    out = ended(record(chat(), headers=(("reply-topic", b"llm.replies.shop-dlt"),)))
+
+    assert out.failure is not None
+    assert out.failure.code == "reply_topic_not_allowed"
