@@ -127,6 +127,18 @@ def _too_large_error(answer: ProviderAnswer, size: int) -> ProviderError:
     return error
 
 
+def unwritable_errors(result: ProviderAnswer | ProviderError) -> tuple[ProviderError, ProviderError]:
+    """Return the errors that stand for a result that can't be written: with its usage, and with nothing of it.
+
+    JSON that is nested deeper than 254 levels can be read but not written, and a number may exceed its field.
+    """
+    message = "the provider's response can't be recorded, for example because it is nested too deeply"
+    paid, bare = (ProviderError("server", message) for _ in range(2))
+    paid.http_status, paid.usage, paid.key_index = result.http_status, result.usage, result.key_index
+    paid.sent, paid.changes = result.sent, result.changes
+    return paid, bare
+
+
 def to_settled_event(routed: RequestRouted, end: RequestEnd, now: int) -> RequestSettled:
     """Return the outcome of a request that has ended, now or at an earlier delivery or request of its caller.
 

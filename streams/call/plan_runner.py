@@ -6,12 +6,15 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
-from schemas.events.catalog import AttemptStarted, RequestRouted
+import structlog
+
+from connectors.providers.provider import ProviderAnswer, ProviderError
+from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRouted
 from schemas.events.parts import Failure, Target
 from schemas.events.vocabulary import Outcome
 from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import Topics
-from streams.call.attempts import RequestEnd, to_finished_event, to_withdrawn_event
+from streams.call.attempts import RequestEnd, to_finished_event, to_withdrawn_event, unwritable_errors
 from streams.call.idempotency.claims import Claims, InDoubt, Unclaimed
 from streams.call.idempotency.fingerprint import with_fingerprint
 from streams.call.plan_execution import PlanExecution, start
@@ -25,6 +28,8 @@ from streams.call.traffic.targets import TargetRegistry
 from streams.pipeline.failures import EXPIRED
 from streams.pipeline.producer_records import AttemptEvent, attempt_event_record
 from streams.pipeline.stage import Emit, PartitionRevokedError
+
+log = structlog.get_logger()
 
 
 class PlanRunner:
@@ -126,12 +131,23 @@ class PlanRunner:
         finally:
             controller.release(permit, result, target.timeout_ms / 1000)
             self._target_events.publish(execution.emit)
-        finished = to_finished_event(started, result, self._now(), self._prices)
-        output = self._attempt_record(finished, execution)
+        finished, output = self._finish(execution, started, result)
         if not finished.error_type:
             output = with_fingerprint(output, execution.fingerprint)
         execution.record_attempt(target_index, finished, output)
         return True
+
+    def _finish(
+        self, execution: PlanExecution, started: AttemptStarted, result: ProviderAnswer | ProviderError
+    ) -> tuple[AttemptFinished, ProducerRecord]:
+        """Return the end of an attempt and its record: an error if the result can't be written."""
+        for writable in (result, *unwritable_errors(result)):
+            try:
+                finished = to_finished_event(started, writable, self._now(), self._prices)
+                return finished, self._attempt_record(finished, execution)
+            except Exception as error:  # noqa: BLE001 - the result is the provider's, and may be anything
+                log.error("attempt.unwritable", request_id=execution.request_id, error=type(error).__name__)
+        raise RuntimeError("an attempt without any result can't be written")
 
     async def _record_start(self, execution: PlanExecution, target: Target, permit: Permit) -> AttemptStarted:
         """Write that the call starts. Withdraw the attempt if the partition was revoked meanwhile.

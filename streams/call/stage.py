@@ -25,6 +25,7 @@ from streams.call.traffic.target_events import TargetEventPublisher
 from streams.call.traffic.targets import TargetRegistry
 from streams.pipeline.failures import IN_DOUBT
 from streams.pipeline.producer_records import request_event_record
+from streams.pipeline.settlement import settle_internal_error
 from streams.pipeline.stage import AsyncStage, DeadLetterError, Emit
 
 
@@ -129,6 +130,15 @@ class CallStage(AsyncStage):
     def _settled_record(self, routed: RequestRouted, end: RequestEnd, partition: int) -> ProducerRecord:
         event = to_settled_event(routed, end, self._now())
         return request_event_record(event, self._topics.outcomes, self.name, event.settled_at, partition=partition)
+
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        """Settle the request as failed."""
+        routed = decode(record.value or b"")
+        if not isinstance(routed, RequestRouted):
+            return ()
+        now = self._now()
+        event = settle_internal_error(routed.request, now, model=routed.model, config_hash=routed.config_hash)
+        return (request_event_record(event, self._topics.outcomes, self.name, now, partition=record.partition),)
 
     async def on_partition_assigned(self, partition: int, since_ms: int) -> None:
         """Read from the log which of the partition's requests other workers have started or settled."""

@@ -20,7 +20,7 @@ from streams.filter.request_parsing import InvalidRecordError, ParsedRequest, Re
 from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.failures import EXPIRED
 from streams.pipeline.producer_records import request_event_record
-from streams.pipeline.settlement import settle_refused
+from streams.pipeline.settlement import settle_internal_error, settle_refused
 from streams.pipeline.stage import TransformStage
 from streams.policy.body_text import UnscannableContentError
 from streams.policy.rules import CompiledPolicy, evaluate, redact
@@ -64,6 +64,14 @@ class FilterStage(TransformStage):
                 admitted, topic, self.name, now, partition=self._choose_partition(admitted.request, record)
             )
         ]
+
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        """Settle the request as failed, without its idempotency key, to which no policy may have been applied."""
+        now = self._clock()
+        request = dataclasses.replace(self._parser.recover(record, now), idempotency_key="")
+        event = settle_internal_error(request, now, config_hash=self._config.config_hash)
+        partition = self._choose_partition(request, record)
+        return (request_event_record(event, self._config.topics.outcomes, self.name, now, partition=partition),)
 
     def admit(self, parsed: ParsedRequest, now: int) -> RequestAdmitted:
         """Return the event of an admitted request.

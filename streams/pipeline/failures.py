@@ -70,6 +70,13 @@ EXPIRED = Failure(
     message="the request's deadline passed before there was an answer, allow it more time",
 )
 
+INTERNAL_ERROR = Failure(
+    status=500,
+    type="server_error",
+    code="internal_error",
+    message="the gateway failed on this request, its operator finds the cause in the log by the request id",
+)
+
 IN_DOUBT = Failure(
     status=502,
     type="server_error",

@@ -7,6 +7,7 @@ from typing import TypedDict
 from schemas.events.catalog import RequestAdmitted, RequestRouted, RequestSettled
 from schemas.events.parts import Failure, PolicyAction, Request, Usage
 from schemas.events.vocabulary import Outcome
+from streams.pipeline.failures import INTERNAL_ERROR
 
 
 class CallResult(TypedDict, total=False):
@@ -57,6 +58,21 @@ def settle_refused(
         settled_at=settled_at,
         config_hash=config_hash,
     )
+
+
+def settle_internal_error(
+    request: Request, settled_at: int, *, model: str = "", config_hash: str = ""
+) -> RequestSettled:
+    """Settle a request on which a stage raised. It has no body, because the body may be the reason of the failure.
+
+    Args:
+        request: without the data that the policy would remove.
+        settled_at: milliseconds since the epoch.
+        model: the requested model, if it may be recorded.
+        config_hash: hash of the configuration in force.
+
+    """
+    return settle_refused(request, "failed", INTERNAL_ERROR, settled_at, model=model, config_hash=config_hash)
 
 
 def settle(

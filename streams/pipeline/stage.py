@@ -45,6 +45,13 @@ class TransformStage(ABC):
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         """Return the outputs of a record. Any exception makes the record a dead letter; the others are processed."""
 
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:  # noqa: ARG002 - for the subclasses
+        """Return the end of the request of a record on which ``process`` raised, to be written with the dead letter.
+
+        If this raises, the dead letter is written alone.
+        """
+        return ()
+
 
 class AsyncStage(ABC):
     """Stage with I/O: call. Hundreds of its records are in flight at once, and finish in any order."""
@@ -57,6 +64,10 @@ class AsyncStage(ABC):
 
         Any exception but cancellation makes the record a dead letter. After a cancellation it is delivered again.
         """
+
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:  # noqa: ARG002 - for the subclasses
+        """Return the end of the request of a record on which ``process`` raised: see ``TransformStage``."""
+        return ()
 
     @abstractmethod
     async def on_partition_assigned(self, partition: int, since_ms: int) -> None:

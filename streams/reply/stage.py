@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from schemas.avro.codec import UndecodableError, decode
 from schemas.events.catalog import RequestSettled
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
+from streams.pipeline.settlement import settle_internal_error
 from streams.pipeline.stage import DeadLetterError, TransformStage
 from streams.reply.deduplication import MAX_REPLIES, ReplyDeduplicator, reply_key
 from streams.reply.message import build_reply
@@ -49,3 +50,14 @@ class ReplyStage(TransformStage):
         if not self._deduplicator.is_first(reply_key(event, reply_to), (record.partition, record.offset)):
             return []
         return [build_reply(event, reply_to, self._dead_letter_topic, record)]
+
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        """Reply with an error: the request is settled, but its caller still waits."""
+        event = decode(record.value or b"")
+        if not isinstance(event, RequestSettled) or event.request.reply_to is None:
+            return ()
+        reply_to = event.request.reply_to
+        if not self._deduplicator.is_first(reply_key(event, reply_to), (record.partition, record.offset)):
+            return ()
+        failed = settle_internal_error(event.request, event.settled_at)
+        return (build_reply(failed, reply_to, self._dead_letter_topic, record),)

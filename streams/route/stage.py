@@ -12,7 +12,7 @@ from schemas.events.vocabulary import Outcome
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.failures import EXPIRED
 from streams.pipeline.producer_records import request_event_record
-from streams.pipeline.settlement import settle
+from streams.pipeline.settlement import settle, settle_internal_error
 from streams.pipeline.stage import DeadLetterError, TransformStage
 from streams.route.config import RouteConfig
 from streams.route.planning import plan
@@ -61,6 +61,15 @@ class RouteStage(TransformStage):
         topic = self._config.topics.for_lane(admitted.request.lane).routed
         routed = self._routed_event(admitted, planned, now)
         return [request_event_record(routed, topic, self.name, now, partition=record.partition)]
+
+    def end_after_failure(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
+        """Settle the request as failed."""
+        admitted = decode(record.value or b"")
+        if not isinstance(admitted, RequestAdmitted):
+            return ()
+        now = int(self._clock() * 1000)
+        event = settle_internal_error(admitted.request, now, model=admitted.model, config_hash=self._config.config_hash)
+        return (request_event_record(event, self._config.topics.outcomes, self.name, now, partition=record.partition),)
 
     def _cached_plan(self, admitted: RequestAdmitted) -> Plan | Failure:
         """Plan the request, or return the plan that all requests for its model share."""

@@ -114,17 +114,21 @@ class AsyncRunner:
         return True
 
     async def _process(self, record: ConsumerRecord, delivery: Delivery) -> None:
+        sent: list[tuple[ProducerRecord, Awaitable[object] | None]] = []
         try:
             try:
                 outputs = await self._stage.process(record, functools.partial(self._emit, record, delivery))
                 await self._wait_until_confirmed()
                 wanted = [output for output in outputs if output.write_after_revocation or not delivery.is_revoked]
-                sent = [(output, self._writer.append(output) or await self._writer.send(output)) for output in wanted]
+                for output in wanted:
+                    acknowledged = self._writer.append(output) or await self._writer.send(output)
+                    sent.append((output, acknowledged))  # before the next output, which may fail
             except PartitionRevokedError:
-                sent = []
+                pass
             except Exception as error:  # noqa: BLE001 - a record that fails must not stop the others
-                letter = self._writer.dead_letter(record, error)
-                sent = [(letter, await self._writer.send(letter))]
+                if not delivery.is_revoked:  # otherwise the new owner processes the record
+                    outputs = self._writer.failure_outputs(record, error, self._stage.end_after_failure)
+                    sent.extend([(output, await self._writer.send(output)) for output in outputs])
             await self._writer.flush(sent, lambda: not delivery.is_revoked)
             self._finish([(record, delivery)])
         finally:

@@ -91,6 +91,20 @@ class OutputWriter:
         """Write an output and wait until it is acknowledged."""
         await self.send_until_acked(output, self.append(output) or await self.send(output, origin), origin=origin)
 
+    def failure_outputs(
+        self,
+        record: ConsumerRecord,
+        error: Exception,
+        end_request: Callable[[ConsumerRecord], Sequence[ProducerRecord]],
+    ) -> list[ProducerRecord]:
+        """Return the end of the record's request, if it can be built, and the record's dead letter."""
+        try:
+            end = end_request(record)
+        except Exception as failure:  # noqa: BLE001 - the dead letter is still written
+            log.warning("request.not_ended", stage=self._stage, error=type(failure).__name__)
+            end = ()
+        return [*end, self.dead_letter(record, error)]
+
     def dead_letter(self, record: ConsumerRecord, error: Exception) -> ProducerRecord:
         """Return the unchanged record, addressed to the dead-letter topic of its own topic."""
         position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}

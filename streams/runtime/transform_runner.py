@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
-from schemas.kafka.records import ProducerRecord
+from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.pipeline.stage import TransformStage
 from streams.runtime.offset_tracker import Delivered, Finish
 from streams.runtime.output_writer import OutputWriter
 from streams.runtime.task_set import TaskSet
+
+
+def _no_end(_: ConsumerRecord) -> Sequence[ProducerRecord]:
+    """Return nothing: the first output of the record, which is written, is its end or leads to it."""
+    return ()
 
 
 class TransformRunner:
@@ -31,13 +36,15 @@ class TransformRunner:
         """Process each record, and hand its outputs to the producer."""
         sent: list[tuple[ProducerRecord, Awaitable[object] | None]] = []
         for record, _ in batch:
+            written = len(sent)
             try:
                 for output in self._stage.process(record):
                     acknowledged = self._writer.append(output) or await self._writer.send(output)
                     sent.append((output, acknowledged))  # before the next output, which may fail
             except Exception as error:  # noqa: BLE001 - a record that fails must not stop the others
-                letter = self._writer.dead_letter(record, error)
-                sent.append((letter, await self._writer.send(letter)))
+                end_request = self._stage.end_after_failure if len(sent) == written else _no_end
+                outputs = self._writer.failure_outputs(record, error, end_request)
+                sent.extend([(output, await self._writer.send(output)) for output in outputs])
         self._flushes.start(self._flush(batch, sent))
 
     async def _flush(self, batch: list[Delivered], sent: list[tuple[ProducerRecord, Awaitable[object] | None]]) -> None:

@@ -150,6 +150,24 @@ async def test_unconfigured_provider_falls_back_to_the_next_target() -> None:
     assert (settled.outcome, settled.provider) == ("answered", "sim")
 
 
+@pytest.mark.parametrize("value", ["deep", "huge", "surrogate"])
+async def test_response_that_can_not_be_recorded_is_a_failed_attempt_with_its_usage(value: str) -> None:
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+    extra: object = {"deep": deep, "huge": 2**200, "surrogate": "\ud800"}[value]
+
+    async def unwritable(_: ProviderCall) -> ProviderAnswer:
+        return ProviderAnswer({"choices": [], "extra": extra}, 200, Usage(input_tokens=7))
+
+    stage, _ = scripted_stage(unwritable)
+
+    finished, settled = await process(routed(max_attempts=1), stage)
+
+    assert (finished.error_type, finished.usage.input_tokens, finished.http_status) == ("server", 7, 200)
+    assert (settled.outcome, settled.failure.code) == ("failed", "server")
+
+
 async def test_answer_larger_than_a_record_fails_the_request() -> None:
     async def long(_: ProviderCall) -> ProviderAnswer:
         return ProviderAnswer({"choices": ["x" * MAX_ANSWER_BYTES]}, 200, Usage())

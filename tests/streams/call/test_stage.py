@@ -68,3 +68,13 @@ async def test_expired_backlog_is_settled_without_a_call() -> None:
 
     assert {settled.outcome for (settled,) in ends} == {"expired"}
     assert (provider.calls, log.outputs) == ([], [])
+
+
+async def test_request_on_which_the_stage_raised_is_settled_as_failed() -> None:
+    event = routed(body="[]")
+    stage, _ = scripted_stage(answer)
+
+    (settled,) = read(*stage.end_after_failure(record(event)))
+
+    assert (settled.outcome, settled.failure.code) == ("failed", "internal_error")
+    assert settled.request == event.request
