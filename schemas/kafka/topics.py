@@ -177,6 +177,6 @@ class Topics:
         return self._owners.get(topic)
 
     def is_reply(self, topic: str) -> bool:
-        """Return whether a caller may name this reply topic: no topic of the pipeline, no dead letters, and not the ingress's own."""
+        """Return whether a caller may name this topic: none of the pipeline, of dead letters or of the ingress."""
         fits = len(topic) <= MAX_NAME_LENGTH and self._reply.fullmatch(topic) is not None
         return fits and topic != self.ingress_replies.name and not topic.endswith("-dlt")

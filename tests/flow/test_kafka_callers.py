@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from connectors.kafka import lag
+from connectors.kafka.admin.lag import BacklogReader
+from schemas.kafka.topics import Topics
+from tests.eventually import eventually
 from tests.fixtures.gateway import GatewayProcess
 
 pytestmark = pytest.mark.flow
@@ -256,3 +261,40 @@ def test_policy_refusal_names_the_rule_and_not_the_text(service: Service, text: 
     assert rule in message
     assert "4111" not in message
     assert "BOMB" not in message
+
+
+async def test_request_is_answered_after_its_commit_and_never_after_an_abort(gateway: GatewayProcess) -> None:
+    service, topics = Service(gateway), Topics()
+    producer = AIOKafkaProducer(bootstrap_servers=gateway.kafka, transactional_id=uuid.uuid4().hex)
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await send_within_transaction(producer, service, b"aborted", partition=0)
+        await producer.abort_transaction()
+        await producer.begin_transaction()
+        await send_within_transaction(producer, service, b"committed", partition=1)
+        before_commit = service.replies_within(3)
+        await producer.commit_transaction()
+        after_commit = service.replies_within(8)
+    finally:
+        await producer.stop()
+        service.consumer.close()
+
+    assert [headers_of(each)["correlation-id"] for each in before_commit] == []
+    assert [headers_of(each)["correlation-id"] for each in after_commit] == [b"committed"]
+
+    async def is_filter_lag_zero() -> bool:
+        return not any((await lag(gateway.kafka, topics.group("filter"), [topics.requests])).values())
+
+    await eventually(is_filter_lag_zero)
+    reader = BacklogReader(gateway.kafka)
+    backlog = await reader.measure({topics.group("filter"): [topics.requests]})
+    await reader.close()
+    assert backlog[topics.requests.name].waiting == 0
+
+
+async def send_within_transaction(
+    producer: AIOKafkaProducer, service: Service, correlation: bytes, partition: int
+) -> None:
+    headers = [("reply-topic", service.topic.encode()), ("correlation-id", correlation)]
+    await producer.send_and_wait("llm.requests.v1", CHAT, headers=headers, partition=partition)

@@ -7,7 +7,7 @@ import pytest
 from connectors.providers.provider import ProviderAnswer, ProviderCall
 from streams.pipeline.stage import DeadLetterError
 from tests.eventually import eventually
-from tests.factories import admitted, now_ms, record, routed
+from tests.factories import admitted, now_ms, read, record, routed
 from tests.streams.call.scripted_provider import Log, answer, process, scripted_stage
 
 
