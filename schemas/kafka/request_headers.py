@@ -57,6 +57,8 @@ REPLY_HEADER_STYLES = (
     ReplyHeaderStyle("plain", "reply-topic", "reply-partition", "correlation-id"),
 )
 """In order of precedence. Spring's and SmallRye's partition is a 4-byte big-endian integer, the plain one text."""
+CORRELATION_NAMES = frozenset(style.correlation for style in REPLY_HEADER_STYLES)
+"""The only request headers that a reply repeats."""
 
 
 class InvalidHeaderError(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.events.parts import Failure, ReplyTo, Request
+from schemas.kafka.request_headers import CORRELATION_NAMES
 from schemas.kafka.topics import Topics
 from schemas.openai.errors import invalid
 
@@ -20,6 +21,9 @@ def check_reply_address(request: Request, reply_to: ReplyTo, topics: Topics) -> 
         return invalid("reply_topic_not_allowed", f"chunks go only to topics named {topics.prefix}replies.<client>")
     if reply_to.partition is not None and not 0 <= reply_to.partition <= MAX_PARTITION:
         return invalid("invalid_header", "the reply partition is not a valid partition number")
+    if any(header.name not in CORRELATION_NAMES for header in reply_to.correlation) or len(reply_to.correlation) > 1:
+        names = ", ".join(sorted(CORRELATION_NAMES))
+        return invalid("invalid_header", f"the correlation of a reply is one header of these: {names}")
     echoed = (reply_to.key, *(header.value for header in reply_to.correlation))
     if any(len(value or b"") > MAX_ECHOED_BYTES for value in echoed):
         message = f"the record's key or its correlation id is larger than {MAX_ECHOED_BYTES} bytes"

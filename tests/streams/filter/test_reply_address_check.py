@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.events.parts import Header, ReplyTo
+from schemas.kafka.request_headers import REPLY_HEADER_STYLES
 from schemas.kafka.topics import Topics
 from streams.filter.reply_address_check import MAX_ECHOED_BYTES, check_reply_address
 from tests.factories import make_request
@@ -51,3 +54,22 @@ def test_echoed_key_and_correlation_have_at_most_64_kib(size: int) -> None:
     failures = [check_reply_address(make_request(), each, Topics()) for each in (by_key, by_correlation)]
 
     assert [failure is None for failure in failures] == [size == MAX_ECHOED_BYTES] * 2
+
+
+KNOWN_NAMES = [style.correlation for style in REPLY_HEADER_STYLES]
+FORGED_NAMES = [
+    "sluice-status",
+    "__TypeId__",
+    "request_id",
+    "traceparent",
+    *(style.topic for style in REPLY_HEADER_STYLES),
+]
+
+
+@given(st.lists(st.sampled_from(KNOWN_NAMES) | st.sampled_from(FORGED_NAMES) | st.text(max_size=30), max_size=3))
+def test_correlation_is_at_most_one_header_of_a_known_dialect(names: list[str]) -> None:
+    correlation = tuple(Header(name=name, value=b"1") for name in names)
+
+    failure = check_reply_address(make_request(), ReplyTo(topic="llm.replies.shop", correlation=correlation), Topics())
+
+    assert (failure is None) is (not names or (len(names) == 1 and names[0] in KNOWN_NAMES))
