@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import gc
 import os
@@ -80,10 +81,12 @@ def make_stage(name: str, settings: Settings) -> Stage:
             return ReplyStage(settings.topics.outcomes.dead_letters)
         case "audit":
             from streams.audit.factory import open_audit_stage
-            from streams.provisioning.clickhouse import chdb_path, open_writer
+            from streams.provisioning.clickhouse import chdb_path, open_readers, open_writer
 
             path, port = chdb_path(settings), settings.clickhouse.port
-            return open_audit_stage(open_writer(settings), settings.topics, chdb_path=path, port=port)
+            return open_audit_stage(
+                open_writer(settings), settings.topics, chdb_path=path, port=port, readers=open_readers(settings)
+            )
         case _:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
 
@@ -270,7 +273,10 @@ def _servers(
         from streams.ingress.server import serve
 
         check_binding(settings)
-        tasks.append(asyncio.create_task(serve(ingress_config(settings), stop), name="ingress"))
+        from streams.provisioning.clickhouse import reader_settings
+
+        config = dataclasses.replace(ingress_config(settings), clickhouse=reader_settings(settings))
+        tasks.append(asyncio.create_task(serve(config, stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):
         if not port.isdecimal():
             raise ConfigurationError("SLUICE_HEALTH_PORT must be a port number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
+from connectors.clickhouse.embedded.credentials import Readers
 from connectors.clickhouse.embedded.endpoint import Endpoint
 from connectors.clickhouse.embedded.part_integrity import PartIntegrity
 from schemas.kafka.topics import Topics
@@ -38,7 +39,9 @@ def _migrate_server(clickhouse: ClickHouseClient) -> bool:
     return True
 
 
-def open_audit_stage(clickhouse: ClickHouseClient, topics: Topics, *, chdb_path: Path, port: int) -> AuditStage:
+def open_audit_stage(
+    clickhouse: ClickHouseClient, topics: Topics, *, chdb_path: Path, port: int, readers: Readers | None = None
+) -> AuditStage:
     """Open the audit stage. With chDB, migrate its tables and serve them over HTTP as well.
 
     Args:
@@ -46,6 +49,7 @@ def open_audit_stage(clickhouse: ClickHouseClient, topics: Topics, *, chdb_path:
         topics: the topics to audit.
         chdb_path: directory of chDB; unused with a server.
         port: port of chDB's HTTP endpoint; unused with a server.
+        readers: hashes of the keys that may read on the port; None if every process of this machine may.
 
     Raises:
         ConfigurationError: the endpoint's port is in use, or the server refuses writes.
@@ -56,7 +60,7 @@ def open_audit_stage(clickhouse: ClickHouseClient, topics: Topics, *, chdb_path:
         return AuditStage(clickhouse, topics, migrated=_migrate_server(clickhouse))
     clickhouse.migrate()
     try:
-        endpoint = Endpoint(chdb_path, clickhouse.database, port)
+        endpoint = Endpoint(chdb_path, clickhouse.database, port, readers)
     except OSError as error:
         clickhouse.close()
         reason = error.strerror or str(error)

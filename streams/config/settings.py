@@ -82,6 +82,8 @@ class Key(ConfigModel):
     models: tuple[str, ...] = ("*",)
     """Shell patterns of model names."""
     operations: tuple[Operation, ...] = ("chat", "embeddings")
+    roles: tuple[Literal["analyst", "operator"], ...] = ()
+    """Reading rights on ClickHouse's port: an analyst reads the rows of its tenant, an operator all rows."""
 
 
 class DenyRule(ConfigModel):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import socket
+import tempfile
 from pathlib import Path
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
+from connectors.clickhouse.embedded.credentials import Readers, hash_of
+from streams.config.deployment import ClickHouseSettings
 from streams.config.settings import Settings
 
 _READER_BLOCKED_BY = (
@@ -30,6 +35,48 @@ def open_writer(settings: Settings) -> ClickHouseClient:
     return ClickHouseClient.embedded(chdb_path(settings), settings.clickhouse.database, holders=_WRITER_BLOCKED_BY)
 
 
+def open_readers(settings: Settings) -> Readers | None:
+    """Return the readers of chDB's port: the keys that have a role, and the local token.
+
+    None without configured keys: then the port is open on loopback, and needs no token.
+    """
+    if not settings.keys or settings.clickhouse.url:
+        return None
+    readers: dict[str, list[str] | None] = {
+        key.hash: None if "operator" in key.roles else [key.tenant] for key in settings.keys if key.roles
+    }
+    return readers | {hash_of(_local_token(settings)): None}
+
+
+def local_url(settings: Settings) -> str:
+    """Return the URL of chDB's port, with the local token as its password if keys are configured."""
+    login = f"sluice:{_local_token(settings)}@" if settings.keys else ""
+    return f"http://{login}127.0.0.1:{settings.clickhouse.port}"
+
+
+def reader_settings(settings: Settings) -> ClickHouseSettings:
+    """Return the settings with the URL of the server or chDB's port, for a process that only reads."""
+    url = settings.clickhouse.url or local_url(settings)
+    return settings.clickhouse.model_copy(update={"url": url})
+
+
+def _local_token(settings: Settings) -> str:
+    """Return the token with which the gateway's own processes and commands read, and make it if there is none.
+
+    The file is linked into place, so that of two processes that start at once both return the same token.
+    """
+    path = settings.state / "clickhouse.token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, new = tempfile.mkstemp(prefix="clickhouse.token.", dir=path.parent)  # mode 0600
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+        Path(new).unlink()
+    return path.read_text("utf-8")
+
+
 def open_reader(settings: Settings) -> ClickHouseClient:
     """Return a read-only client. While the gateway runs, its audit process has chDB open and serves it on a port.
 
@@ -40,8 +87,7 @@ def open_reader(settings: Settings) -> ClickHouseClient:
     if settings.clickhouse.url:
         return ClickHouseClient.server(settings.clickhouse.url, settings.clickhouse.database, read_only=True)
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", settings.clickhouse.port), timeout=1):
-        url = f"http://127.0.0.1:{settings.clickhouse.port}"
-        return ClickHouseClient.server(url, settings.clickhouse.database, read_only=True)
+        return ClickHouseClient.server(local_url(settings), settings.clickhouse.database, read_only=True)
     if not chdb_path(settings).is_dir():  # chDB would create it, empty
         raise ClickHouseError(
             f"no gateway answers on port {settings.clickhouse.port}, and {settings.state.resolve()} has no data:"

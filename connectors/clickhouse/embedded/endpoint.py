@@ -19,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from connectors.clickhouse.embedded.credentials import Readers
 from connectors.clickhouse.embedded.sandbox import Restrictions
 
 log = structlog.get_logger()
@@ -39,16 +40,19 @@ _numbers = itertools.count(1)
 class Endpoint:
     """The port, and the reader process behind it. Making one waits until the process serves or has failed once.
 
+    ``readers`` are the hashes of the keys that may read; None if every process of this machine may.
+
     Raises:
         OSError: the port is taken.
 
     """
 
-    def __init__(self, path: Path, database: str, port: int) -> None:
+    def __init__(self, path: Path, database: str, port: int, readers: Readers | None = None) -> None:
         self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._socket.getsockname()[1]
         self._source = path.resolve()
         self._database = database
+        self._readers = readers
         self._folder = _new_folder(self._source)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -150,6 +154,7 @@ class Endpoint:
             "source": str(self._source),
             "database": self._database,
             "socket": self._socket.fileno(),
+            "readers": None if self._readers is None else dict(self._readers),
         }
         if process.stdin is not None:
             with contextlib.suppress(OSError):  # it exited; its output says why

@@ -1,7 +1,8 @@
 """Read-only HTTP interface of ClickHouse over chDB, on loopback only.
 
-chDB has no users, so every process that can connect to loopback can read. Web pages cannot: the Host header must be a
-loopback address, a request from a page of another origin is refused, and a browser does not run a response as a script.
+With readers configured, a request needs the key of one and sees the rows of its tenants. Without, every process that
+can connect to loopback can read. Web pages cannot: the Host header must be a loopback address, a request from a page of
+another origin is refused, and a browser does not run a response as a script.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.clickhouse import CHDB_OPTIONS
+from connectors.clickhouse.embedded.credentials import Readers, visible_tenants
 from connectors.clickhouse.embedded.query_guard import ACCESS_DENIED, SYNTAX_ERROR, QueryError
 from connectors.clickhouse.embedded.read_only import QueryResult, ReadOnlyEngine
 
@@ -64,7 +66,14 @@ _CONTENT = {
 class ClickHouseHttp:
     """Routes of the endpoint. Queries run in threads, so that they do not block the event loop."""
 
-    def __init__(self, path: Path, database: str, options: Mapping[str, str] = CHDB_OPTIONS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: str,
+        options: Mapping[str, str] = CHDB_OPTIONS,
+        readers: Readers | None = None,
+    ) -> None:
+        self._readers = readers
         self._engine = ReadOnlyEngine(path, database, options)
         self._threads = ThreadPoolExecutor(MAX_RUNNING_QUERIES, "clickhouse-http")
         self._pending = 0
@@ -82,14 +91,15 @@ class ClickHouseHttp:
     async def _root(self, request: Request) -> Response:
         try:
             _check_caller(request.headers)
+            tenants = visible_tenants(self._readers, request.headers, request.query_params)
             sql = await _query(request)
             if not sql:
                 return Response("Ok.\n", media_type="text/plain; charset=UTF-8")
-            return _response(await self._run(sql, request), request)
+            return _response(await self._run(sql, request, tenants), request)
         except QueryError as error:
             return _refusal(error)
 
-    async def _run(self, sql: str, request: Request) -> QueryResult:
+    async def _run(self, sql: str, request: Request, tenants: list[str] | None) -> QueryResult:
         if self._pending >= MAX_RUNNING_QUERIES + MAX_WAITING_QUERIES:
             raise QueryError.in_engine_format(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many queries are waiting")
         url = request.query_params
@@ -108,7 +118,8 @@ class ClickHouseHttp:
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._engine.run, sql, fmt, database, settings, parameters
+                self._threads,
+                lambda: self._engine.run(sql, fmt, database, settings, parameters, tenants=tenants),
             )
         finally:
             self._pending -= 1

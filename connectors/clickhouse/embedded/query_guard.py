@@ -198,6 +198,8 @@ def session_statements(database: str, visible: str, settings: Mapping[str, str])
 
     """
     chosen: dict[str, str] = {"log_comment": visible} | {name: str(value) for name, value in LIMITS.items()}
+    # its entries of one tenant would skip granules with rows of another
+    chosen["use_query_condition_cache"] = "0"
     chosen["output_format_pretty_color"] = "0"  # the default depends on this process's terminal
     for name, value in settings.items():
         if name in _LOWERABLE:

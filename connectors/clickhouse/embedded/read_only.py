@@ -19,6 +19,7 @@ from chdb.state.sqlitelike import Connection
 
 from connectors.clickhouse import CHDB_OPTIONS
 from connectors.clickhouse.embedded.query_guard import (
+    ACCESS_DENIED,
     QueryError,
     QueryGuard,
     quote,
@@ -75,15 +76,21 @@ class ReadOnlyEngine:
 
         Raises:
             QueryError: the query is not allowed, or it failed.
+            ValueError: a tenant's name is one that the row policies give another meaning.
 
         """
         started = time.monotonic_ns()
+        visible = EVERY_TENANT if tenants is None else _visible(tenants)
         handle = chdb.connect(self._connection_string)
         try:
             bound = dict(parameters or {})
             rendered = _normalize(handle, sql)
             output_format = self._guard.check(rendered, fmt, lambda select: _syntax_tree(handle, select, bound))
-            visible = EVERY_TENANT if tenants is None else SEPARATOR.join(tenants)
+            if tenants is not None and rendered.startswith("EXPLAIN"):
+                # it counts rows and parts before the row policies apply
+                raise QueryError.in_engine_format(
+                    ACCESS_DENIED, "ACCESS_DENIED", "EXPLAIN needs a key that reads all tenants"
+                )
             for statement in session_statements(database or self._database, visible, settings or {}):
                 handle.query(statement)
             result = handle.query(rendered, fmt, params=bound)
@@ -111,6 +118,12 @@ class ReadOnlyEngine:
             handle.query("KILL QUERY WHERE Settings['readonly'] = '1' ASYNC")
         finally:
             handle.close()
+
+
+def _visible(tenants: Collection[str]) -> str:
+    if any(not name or name == EVERY_TENANT or SEPARATOR in name for name in tenants):
+        raise ValueError("a tenant's name is invalid")
+    return SEPARATOR.join(tenants)
 
 
 def _normalize(handle: Connection, sql: str) -> str:

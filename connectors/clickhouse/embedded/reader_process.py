@@ -48,7 +48,7 @@ async def _serve(spec: dict[str, Any], path: Path, options: dict[str, str], rest
     # imported here, because the engine's library starts a thread when it is loaded
     from connectors.clickhouse.embedded.http_endpoint import ClickHouseHttp, make_server  # noqa: PLC0415
 
-    http = await asyncio.to_thread(ClickHouseHttp, path, spec["database"], options)
+    http = await asyncio.to_thread(ClickHouseHttp, path, spec["database"], options, spec["readers"])
     server = make_server(http)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)  # until the server has its own
     await asyncio.to_thread(http.warm_up)

@@ -25,8 +25,49 @@ EVERY_TENANT = "*"
 SEPARATOR = "\n"
 """Between the tenants in ``log_comment``."""
 
+SHARED_SYSTEM_TABLES = frozenset(
+    {
+        *("aggregate_function_combinators", "build_options", "codecs", "collations", "columns"),
+        *("completions", "contributors", "current_roles", "data_skipping_index_types"),
+        *("data_type_families", "database_engines", "databases", "disk_types", "documentation"),
+        *("enabled_roles", "formats", "functions", "keywords", "licenses", "merge_tree_settings"),
+        *("numbers", "numbers_mt", "one", "primes", "privileges", "settings", "settings_changes"),
+        *("statements", "table_engines", "table_functions", "tables", "time_zones", "tokenizers"),
+        *("unicode", "zeros", "zeros_mt"),
+    }
+)
+"""System tables that every reader sees: they describe the engine and the definitions of tables, not rows or queries."""
+
+RESTRICTED_SYSTEM_TABLES = frozenset(
+    {
+        *("asynchronous_inserts", "asynchronous_loader", "azure_queue_metadata"),
+        *("azure_queue_metadata_cache", "azure_queue_settings", "background_schedule_pool", "backups"),
+        *("certificates", "clusters", "constraints", "dashboards", "data_skipping_indices"),
+        *("database_replicas", "detached_parts", "detached_tables", "dictionaries"),
+        *("dictionary_layouts", "dictionary_sources", "dimensional_metrics", "disks"),
+        *("distributed_ddl_queue", "distribution_queue", "dns_cache", "dropped_tables"),
+        *("dropped_tables_parts", "errors", "events", "fail_points", "filesystem_cache"),
+        *("filesystem_cache_settings", "grants", "graphite_retentions", "handlers", "histogram_metrics"),
+        *("hypothetical_indexes", "hypothetical_projections", "iceberg_files", "iceberg_history"),
+        *("jemalloc_arena_bins", "jemalloc_bins", "jemalloc_profile_text"),
+        *("jemalloc_sampled_allocations", "jemalloc_stats", "kafka_consumers", "macros"),
+        *("masking_policies", "merges", "metrics", "moves", "mutations", "named_collections"),
+        *("part_moves_between_shards", "parts", "parts_columns", "processes", "projection_parts"),
+        *("projection_parts_columns", "projections", "query_cache", "query_condition_cache"),
+        *("quota_limits", "quota_usage", "quotas", "quotas_usage", "remote_data_paths", "replicas"),
+        *("replicated_fetches", "replicated_merge_tree_settings", "replication_queue", "resources"),
+        *("rocksdb", "role_grants", "roles", "row_policies", "s3_queue_metadata", "s3_queue_settings"),
+        *("s3queue_metadata_cache", "scheduler", "schema_inference_cache", "server_settings"),
+        *("session_query_ids", "settings_profile_elements", "settings_profiles", "stack_trace"),
+        *("storage_policies", "symbols", "user_defined_functions", "user_directories", "user_processes"),
+        *("user_query_log", "users", "view_refreshes", "warnings", "workloads"),
+    }
+)
+"""All other system tables of the engine, which show queries, errors, parts and files of all tenants. A reader that is
+bound to tenants sees no row of them. The engine has no policy for a whole database, so each is named."""
+
 _UNBOUND = f"getSetting('log_comment') = '{EVERY_TENANT}'"
-_OF_TENANT = rf"{_UNBOUND} OR has(splitByChar('\n', getSetting('log_comment')), tenant)"
+_OF_TENANT = rf"{_UNBOUND} OR (tenant != '' AND has(splitByChar('\n', getSetting('log_comment')), tenant))"
 
 
 def create_replica(folder: Path, source: Path, database: str) -> tuple[Path, dict[str, str]]:
@@ -41,7 +82,9 @@ def create_replica(folder: Path, source: Path, database: str) -> tuple[Path, dic
         "path": escape_xml(os.path.realpath(source)),
         "database": database,
         "of_tenant": escape_xml(_OF_TENANT),
-        "unbound": escape_xml(_UNBOUND),
+        "system": "\n".join(
+            f"<{name}><filter>{escape_xml(_UNBOUND)}</filter></{name}>" for name in sorted(RESTRICTED_SYSTEM_TABLES)
+        ),
     }
     for name in ("reader_config.xml", "reader_users.xml"):
         text = Template((_TEMPLATES / name).read_text("utf-8")).substitute(values)

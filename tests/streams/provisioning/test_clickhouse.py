@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.clickhouse import ClickHouseError
+from connectors.clickhouse.embedded.credentials import hash_of
 from streams.config.settings import Settings
 from streams.provisioning import clickhouse as stores
 
@@ -67,3 +68,31 @@ def test_locked_files_are_an_error_for_readers_and_writers(tmp_path: Path, free_
 def test_reader_can_not_write(tmp_path: Path) -> None:
     assert stores.open_reader(settings(tmp_path, url="http://ch:8123")).read_only
     assert not stores.open_writer(settings(tmp_path, url="http://ch:8123")).read_only
+
+
+def test_readers_are_keys_with_a_role_and_the_local_token(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    hashes = [f"sha256:{digit * 64}" for digit in "abc"]
+    roles: list[list[str]] = [[], ["analyst"], ["operator"]]
+    keys = [{"id": f"k{n}", "tenant": "default", "hash": hashes[n], "roles": roles[n]} for n in range(3)]
+    configured = Settings.model_validate({"state": tmp_path, "keys": keys, "clickhouse": {"port": free_port()}})
+
+    readers, again = stores.open_readers(configured), stores.open_readers(configured)
+
+    token = tmp_path / "clickhouse.token"
+    assert readers == again == {hashes[1]: ["default"], hashes[2]: None, hash_of(token.read_text()): None}
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert token.read_text() in stores.local_url(configured)
+    assert [path.name for path in tmp_path.iterdir()] == ["clickhouse.token"]
+
+
+def test_without_keys_the_port_has_no_readers_and_no_token(tmp_path: Path) -> None:
+    assert stores.open_readers(settings(tmp_path)) is None
+    assert stores.local_url(settings(tmp_path)) == "http://127.0.0.1:8123"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_role_is_refused(tmp_path: Path) -> None:
+    key = {"id": "k", "tenant": "default", "hash": f"sha256:{'a' * 64}", "roles": ["admin"]}
+
+    with pytest.raises(ValueError, match="roles"):
+        Settings.model_validate({"state": tmp_path, "keys": [key]})
