@@ -1,8 +1,9 @@
 """uvicorn's HTTP/1.1 protocol with limits on the size of request headers and on the time a client may take.
 
-uvicorn accepts headers of any size, and waits without limit for the end of the headers and for a client that does not
-read its response. A request with two Host headers is refused as well, because a proxy in front may have checked the one
-and this server would use the other. So is an HTTP/1.1 request without Host, as RFC 9112 (3.2) requires.
+uvicorn accepts headers of any size and any number of pipelined requests, and waits without limit for the end of the
+headers and for a client that does not read its response. A request with two Host headers is refused as well, because a
+proxy in front may have checked the one and this server would use the other. So is an HTTP/1.1 request without Host, as
+RFC 9112 (3.2) requires.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ IDLE_TIMEOUT_S = 75.0
 """Time that a new connection may be open before it sends its first byte."""
 WRITE_STALL_TIMEOUT_S = 60.0
 """Time that a client may read nothing of a response that is being sent."""
+MAX_PIPELINED = 32
+"""Requests of one connection that may wait for the response to an earlier one; one more closes the connection."""
 
 
 class _RefusedHead(Exception):  # noqa: N818 - never seen outside
@@ -92,9 +95,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = -self._read_bytes
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that is too large, or that names several hosts or none."""
+        """Refuse a head that is too large, that names several hosts or none, or that too many others precede."""
         _cancel(self._head_timer)
         self._head_bytes = self._head_timer = None
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _RefusedHead
         size = len(self.url) + sum(len(name) + len(value) + _SEPARATORS for name, value in self.headers)
         if size > MAX_HEAD_BYTES:
             self._refusal = _TOO_LARGE

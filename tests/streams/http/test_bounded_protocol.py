@@ -148,6 +148,24 @@ async def test_pipelined_requests_do_not_count_as_one_large_head(
     writer.close()
 
 
+async def test_connection_with_more_pipelined_requests_than_the_limit_is_closed(server: RunningGateway) -> None:
+    server.gateway.log.answers = lambda _: None
+    waiting = POST + LENGTH + b"\r\n" + BODY
+
+    received = await server.exchange(waiting + HEALTHZ * (bounded_protocol.MAX_PIPELINED + 1))
+
+    assert received == b""
+    assert await server.serves_others()
+
+
+async def test_pipelined_requests_up_to_the_limit_are_answered_in_order(server: RunningGateway) -> None:
+    closing = HEALTHZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    received = await server.exchange(HEALTHZ * bounded_protocol.MAX_PIPELINED + closing)
+
+    assert received.count(b"HTTP/1.1 200 ") == bounded_protocol.MAX_PIPELINED + 1
+
+
 @pytest.mark.parametrize("sent", [b"", b"P", POST, HEALTHZ + b"GET"], ids=["nothing", "a letter", "a head", "a second"])
 async def test_headers_that_do_not_end_time_out(
     server: RunningGateway, sent: bytes, monkeypatch: pytest.MonkeyPatch
