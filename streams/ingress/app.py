@@ -26,10 +26,11 @@ from streams.ingress.replies.cache import ReplyCache
 from streams.ingress.replies.pending import PendingReplies
 from streams.ingress.replies.reader import Reply, ReplyChunk
 from streams.ingress.replies.stream_buffer import StreamBuffers
-from streams.ingress.requests.authentication import ApiKeyAuthenticator
+from streams.ingress.requests.authentication import LIVENESS, ApiKeyAuthenticator
 from streams.ingress.requests.publisher import FailFastPublisher, RequestPublisher
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
 from streams.ingress.requests.reply_address import ReplyAddress
+from streams.ingress.requests.single_headers import HEADERS, read_headers
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.router import FastPathRouter
 from streams.ingress.translators.anthropic.translator import AnthropicTranslator
@@ -89,12 +90,17 @@ class Ingress:
             Route("/v1/feedback", feedback.post, methods=["POST"]),
             Route("/v1/models", models.list),
             Route("/v1/models/{model:path}", models.get),
-            Route("/healthz", probes.healthz),
+            Route(LIVENESS, probes.healthz),
             Route("/readyz", probes.readyz),
             Route("/metrics", probes.metrics),
             Route("/openapi.json", document.get),
         ]
-        self._app = RequestMiddleware(FastPathRouter(operations, others), metrics, error_response)
+
+        def check_headers(scope: Scope) -> None:
+            headers = scope[HEADERS] = read_headers(scope["headers"])
+            authenticator.check_origin(scope["path"], headers)
+
+        self._app = RequestMiddleware(FastPathRouter(operations, others, check_headers), metrics, error_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""

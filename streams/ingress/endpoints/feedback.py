@@ -23,6 +23,7 @@ from streams.ingress.errors import bad_request, unavailable
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.ingress.requests.body import read_body
 from streams.ingress.requests.publisher import RequestPublisher
+from streams.ingress.requests.single_headers import HEADERS
 from streams.policy.rules import CompiledPolicies, redact
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -67,7 +68,7 @@ class FeedbackEndpoint:
             ApiError: 400, the body is invalid; 503, the broker is unavailable.
 
         """
-        headers = dict(http.scope["headers"])
+        headers = http.scope[HEADERS]
         caller = self._authenticator.authenticate(headers)
         feedback = _parse(await read_body(http.receive, headers, BODY_LIMIT_BYTES))
         policy = self._policies.for_tenant(caller.tenant)

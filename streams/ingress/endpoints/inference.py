@@ -38,6 +38,7 @@ from streams.ingress.requests.publisher import PublisherUnavailableError, Reques
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
 from streams.ingress.requests.reply_address import ReplyAddress, with_reply_address
 from streams.ingress.requests.request_headers import prefers_async, read_metadata
+from streams.ingress.requests.single_headers import read_headers
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.translators.translator import ApiTranslator
 from streams.pipeline.request_builder import RequestBuilder
@@ -96,6 +97,8 @@ class AcceptedRequest:
     """The body as the client sent it."""
     body: bytes
     """The body as a chat completion request, which is published."""
+    is_async: bool
+    """True if the client does not wait, but polls."""
 
     @property
     def may_stream(self) -> bool:
@@ -118,20 +121,20 @@ class OperationEndpoint:
             ApiError: the request is rejected, or has no reply in time.
 
         """
-        headers = dict(scope["headers"])
         try:
-            accepted = await self._accept_request(scope, headers, receive)
-            if prefers_async(headers):
+            accepted = await self._accept_request(scope, receive)
+            if accepted.is_async:
                 await self._respond_async(accepted, send)
             else:
                 await self._wait_for_reply(accepted, receive, send)
         except ClientDisconnectedError:
             return
 
-    async def _accept_request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> AcceptedRequest:
+    async def _accept_request(self, scope: Scope, receive: Receive) -> AcceptedRequest:
         """Return the request and its body. A request that is rejected here is recorded."""
         caller = Principal("")
         try:
+            headers = read_headers(scope["headers"])
             caller = self._context.authenticator.authenticate(headers)
             request = self._parse_request(headers, caller, scope[REQUEST_ID])
             original_body = await read_body(receive, headers, self._context.body_limit)
@@ -139,7 +142,8 @@ class OperationEndpoint:
             if isinstance(body, Failure):
                 raise ApiError(body)  # noqa: TRY301 - recorded like every other
             self._context.admission.check(request)
-            if not prefers_async(headers):
+            is_async = prefers_async(headers)
+            if not is_async:
                 self._context.pending.check()
         except ApiError as refusal:
             # Under a new id, without the headers: a rejected retry must not settle the request of an earlier try.
@@ -147,7 +151,7 @@ class OperationEndpoint:
             await self._context.recorder.record(refused, refusal.failure)
             raise
         scope[REQUEST_ID] = request.request_id
-        return AcceptedRequest(request, original_body, body)
+        return AcceptedRequest(request, original_body, body, is_async)
 
     def _parse_request(self, headers: dict[bytes, bytes], caller: Principal, request_id: str) -> Request:
         """Return the request of these headers; the idempotency key, if there is one, decides its id."""

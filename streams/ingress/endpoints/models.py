@@ -9,6 +9,7 @@ from starlette.responses import Response
 from schemas.events.parts import Failure
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
+from streams.ingress.requests.single_headers import HEADERS
 from streams.pipeline.authorization import Authorizer
 
 
@@ -21,7 +22,7 @@ class ModelsEndpoint:
 
     async def list(self, http: Request) -> Response:
         """Return all models, in the order of the configuration."""
-        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(http.scope[HEADERS])
         names = self._authorizer.allowed_models(caller.tenant, caller.key_id)
         return _json({"object": "list", "data": [_document(name) for name in names]})
 
@@ -32,7 +33,7 @@ class ModelsEndpoint:
             ApiError: 404, the model is not configured or not allowed for this caller. The error does not say which.
 
         """
-        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(http.scope[HEADERS])
         name = http.path_params["model"]
         if name not in self._authorizer.allowed_models(caller.tenant, caller.key_id):
             message = "Model not found. GET /v1/models lists the models of this key."

@@ -12,6 +12,7 @@ from schemas.events.parts import Failure
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
 from streams.ingress.replies.cache import CachedReply, ReplyCache
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
+from streams.ingress.requests.single_headers import HEADERS
 
 Lookup = Callable[[str, str], Awaitable[CachedReply | None]]
 """Returns the recorded reply for a tenant and a request id. Raises ApiError if ClickHouse does not answer."""
@@ -32,7 +33,7 @@ class PollingEndpoint:
             ApiError: 404, the tenant has no such request, or it is not recorded yet.
 
         """
-        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(http.scope[HEADERS])
         request_id = canonical(http.path_params["request_id"])
         reply = self._reply_cache.get(request_id, caller.tenant) or await self._lookup(caller.tenant, request_id)
         if reply is None:

@@ -11,9 +11,10 @@ from starlette.responses import Response, StreamingResponse
 from schemas.events.parts import Failure
 from streams.ingress.endpoints.requests import canonical
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError, bad_request
-from streams.ingress.replies.sse import HEADERS
+from streams.ingress.replies.sse import HEADERS as STREAM_HEADERS
 from streams.ingress.replies.stream_buffer import StreamBuffer, StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
+from streams.ingress.requests.single_headers import HEADERS
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 
@@ -32,7 +33,7 @@ class ResumeEndpoint:
             ApiError: 404, this instance has no such stream of the caller's tenant; 400, the number is invalid.
 
         """
-        caller = self._authenticator.authenticate(dict(http.scope["headers"]))
+        caller = self._authenticator.authenticate(http.scope[HEADERS])
         request_id = canonical(http.path_params["request_id"])
         after = http.headers.get("last-event-id") or http.query_params.get("after") or "-1"
         if not _NUMBER.fullmatch(after):
@@ -46,7 +47,7 @@ class ResumeEndpoint:
                 Failure(status=404, type=INVALID_REQUEST_ERROR, code="stream_not_found", message=message, param="id")
             )
 
-        headers = {name.decode(): value.decode() for name, value in HEADERS}
+        headers = {name.decode(): value.decode() for name, value in STREAM_HEADERS}
         return StreamingResponse(_events_after(stream, int(after)), headers=headers)
 
 

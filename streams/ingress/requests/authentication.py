@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from schemas.events.parts import Failure
 from streams.config.settings import ANONYMOUS_TENANT, Key
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError
-from streams.ingress.requests.origin_check import is_local
+from streams.ingress.requests.origin_check import comes_from_no_other_site, is_local, is_local_probe
+
+LIVENESS = "/healthz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +46,42 @@ class ApiKeyAuthenticator:
         """Return the caller of `Authorization: Bearer …` or `x-api-key: …`; None if no such key is configured."""
         if self.is_open:
             return Principal(ANONYMOUS_TENANT)
-        scheme, _, token = authorization.partition(b" ")
-        key = token.strip() if scheme.lower() == b"bearer" else api_key.strip()
-        return self._principals.get("sha256:" + hashlib.sha256(key).hexdigest())
+        key = _bearer_token(authorization) or api_key.strip()
+        return self._principals.get("sha256:" + hashlib.sha256(key).hexdigest()) if key else None
 
     def authenticate(self, headers: dict[bytes, bytes]) -> Principal:
         """Return the caller of an HTTP request.
 
         Raises:
-            ApiError: 401, the key is missing or invalid; 403, no keys are configured and the request is not local.
+            ApiError: 401, the key is missing or invalid, or there are two; 403, no keys are configured and the request
+                is not local.
 
         """
         if self.is_open and not is_local(headers):
             raise _not_local()
         authorization, api_key = headers.get(b"authorization", b""), headers.get(b"x-api-key", b"")
+        if api_key and not self.is_open and _bearer_token(authorization) not in {b"", api_key.strip()}:
+            raise unauthorized_error("Authorization and x-api-key have different keys. Send one key.")
         caller = self.lookup(authorization, api_key)
         if caller is not None:
             return caller
         if authorization or api_key:
             raise unauthorized_error("Invalid API key.")
         raise unauthorized_error("Missing API key. Send it as `Authorization: Bearer sk-sluice-…`.")
+
+    def check_origin(self, path: str, headers: dict[bytes, bytes]) -> None:
+        """Check a request to a path that needs no key. ``/healthz`` says nothing, so it has any Host.
+
+        Raises:
+            ApiError: 403, no keys are configured, and a web page of another site may have caused the request.
+
+        """
+        is_allowed = comes_from_no_other_site if path == LIVENESS else is_local_probe
+        if self.is_open and not is_allowed(headers):
+            raise _not_local()
+
+
+def _bearer_token(authorization: bytes) -> bytes:
+    """Return the token of ``Authorization: Bearer …``; empty for any other value."""
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import re
 import tomllib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-import psutil
 import pytest
 import pytest_asyncio
 
-from streams.config.settings import Settings
 from streams.http import bounded_protocol
-from streams.ingress.server import bound, live
 from tests.eventually import eventually
 from tests.streams.ingress.fake_log import StageAnswer
-from tests.streams.ingress.gateway import CHAT, Gateway
+from tests.streams.ingress.gateway import CHAT, RunningGateway, on_socket
 
 BODY = orjson.dumps(CHAT)
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
@@ -68,47 +63,10 @@ TOO_LARGE = {
 }
 
 
-@dataclass
-class RunningGateway:
-    """A gateway behind a socket."""
-
-    gateway: Gateway
-    port: int
-
-    async def exchange(self, request: bytes, within_s: float = 10) -> bytes:
-        """Send these bytes, and read until the gateway closes the connection."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        received = b""
-        with contextlib.suppress(ConnectionError):
-            writer.write(request)
-            async with asyncio.timeout(within_s):
-                while chunk := await reader.read(65536):
-                    received += chunk
-        writer.close()
-        return received
-
-    def has_connection_from(self, port: int) -> bool:
-        """Return whether the gateway still has the connection from this port."""
-        connections = psutil.Process().net_connections("tcp")
-        return any(each.laddr.port == self.port and each.raddr and each.raddr.port == port for each in connections)
-
-    async def serves_others(self) -> bool:
-        """Return whether another client gets a response."""
-        received = await self.exchange(HEALTHZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-        return received.startswith(b"HTTP/1.1 200 ")
-
-
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[RunningGateway]:
-    gateway = Gateway(Settings.model_validate({"http": {"port": 0}}))
-    stop = asyncio.Event()
-    with bound(gateway.settings.http) as listener:
-        task = asyncio.create_task(live(gateway.ingress, gateway.log, listener, stop))
-        yield RunningGateway(gateway, listener.getsockname()[1])
-        stop.set()
-        gateway.ingress.abort_all()
-        async with asyncio.timeout(20):
-            await asyncio.gather(task, return_exceptions=True)
+    async with on_socket() as running_gateway:
+        yield running_gateway
 
 
 def code_of(received: bytes) -> tuple[int, str]:

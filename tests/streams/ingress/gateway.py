@@ -12,12 +12,14 @@ import anthropic
 import httpx
 import httpx2
 import openai
+import psutil
 
 from streams.app import ingress_config
 from streams.config.settings import Settings
 from streams.ingress.app import Ingress
 from streams.ingress.replies.cache import CachedReply
 from streams.ingress.replies.reader import consume_replies
+from streams.ingress.server import bound, live
 from tests.streams.ingress.fake_log import FakeLog
 
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
@@ -71,6 +73,51 @@ class Gateway:
 
     async def _lookup(self, tenant: str, request_id: str) -> CachedReply | None:
         return self.recorded.get((tenant, request_id))
+
+
+@dataclass
+class RunningGateway:
+    """A gateway behind a socket."""
+
+    gateway: Gateway
+    port: int
+
+    async def exchange(self, request: bytes, within_s: float = 10) -> bytes:
+        """Send these bytes, and read until the gateway closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            writer.write(request)
+            async with asyncio.timeout(within_s):
+                while chunk := await reader.read(65536):
+                    received += chunk
+        writer.close()
+        return received
+
+    def has_connection_from(self, port: int) -> bool:
+        """Return whether the gateway still has the connection from this port."""
+        connections = psutil.Process().net_connections("tcp")
+        return any(each.laddr.port == self.port and each.raddr and each.raddr.port == port for each in connections)
+
+    async def serves_others(self) -> bool:
+        """Return whether another client gets a response."""
+        received = await self.exchange(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return received.startswith(b"HTTP/1.1 200 ")
+
+
+@contextlib.asynccontextmanager
+async def on_socket(**settings: Any) -> AsyncIterator[RunningGateway]:
+    """A gateway behind a socket of its own."""
+    http = {"port": 0, **settings.pop("http", {})}
+    gateway = Gateway(Settings.model_validate({**settings, "http": http}))
+    stop = asyncio.Event()
+    with bound(gateway.settings.http) as listener:
+        task = asyncio.create_task(live(gateway.ingress, gateway.log, listener, stop))
+        yield RunningGateway(gateway, listener.getsockname()[1])
+        stop.set()
+        gateway.ingress.abort_all()
+        async with asyncio.timeout(20):
+            await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ async def other(http: Request) -> Response:
     return Response(http.path_params["name"])
 
 
-SHORTCUT = FastPathRouter([Route("/asked", Operation(), methods=["POST"])], [Route("/{name}", other)])
+SHORTCUT = FastPathRouter([Route("/asked", Operation(), methods=["POST"])], [Route("/{name}", other)], lambda _: None)
 
 
 async def ask(method: str, path: str) -> tuple[Scope, list[Message]]:

@@ -33,7 +33,7 @@ _STAGES = {mapping.status for mapping in ERROR_MAPPINGS.values()} | {401, 403, 4
 _STAGES |= {EXPIRED.status, IN_DOUBT.status, IDEMPOTENCY_KEY_REUSED.status}
 OPERATION = _HEAD | _CRASH | _CALLER | _BODY | _ADMISSION | _STAGES
 READING = _HEAD | _CRASH | _CALLER
-WATCHING = _HEAD | _CRASH
+WATCHING = _HEAD | _CRASH | {403}
 
 _REQUEST_ID = parameter("request_id", {"type": "string", "format": "uuid"}, "The X-Request-Id of the call.", "path")
 _MODEL = parameter("model", {"type": "string", "minLength": 1}, "A configured model name.", "path")
