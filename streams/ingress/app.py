@@ -19,7 +19,7 @@ from streams.ingress.endpoints.openapi import document
 from streams.ingress.endpoints.probes import Missing, ProbeEndpoints, Readiness
 from streams.ingress.endpoints.requests import Lookup, PollingEndpoint
 from streams.ingress.endpoints.stream_resume import ResumeEndpoint
-from streams.ingress.errors import INVALID_REQUEST_ERROR, SERVER_ERROR, ApiError, to_response
+from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError, internal_error, to_response
 from streams.ingress.metrics import Metrics
 from streams.ingress.middleware import RequestMiddleware
 from streams.ingress.replies.cache import ReplyCache
@@ -134,8 +134,7 @@ def _api_error(method: str, error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if not isinstance(error, HTTPException):
-        message = "Internal error in the gateway. Its log has the X-Request-Id of this response."
-        return ApiError(Failure(status=500, type=SERVER_ERROR, code="internal_error", message=message))
+        return internal_error("Internal error in the gateway. Its log has the X-Request-Id of this response.")
     if error.status_code == 405:  # noqa: PLR2004 - HTTP's own number
         failure = Failure(
             status=405,

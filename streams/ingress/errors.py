@@ -34,6 +34,7 @@ class ApiError(Exception):
 
 def retry_after(milliseconds: int) -> dict[str, str]:
     """Return the headers that say when to retry: HTTP's in whole seconds, and the finer one of OpenAI's clients."""
+    milliseconds = max(milliseconds, 0)
     return {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
 
 
@@ -45,6 +46,11 @@ def bad_request(code: str, message: str, param: str | None = None) -> ApiError:
 def unavailable(code: str, message: str) -> ApiError:
     """Return a 503 error: the same request may succeed after a second."""
     return ApiError(Failure(status=503, type=SERVER_ERROR, code=code, message=message, retry_after_ms=1000))
+
+
+def internal_error(message: str) -> ApiError:
+    """Return a 500 error: a fault of the gateway. A call may have been paid for, so clients must not retry."""
+    return ApiError(Failure(status=500, type=SERVER_ERROR, code="internal_error", message=message), DO_NOT_RETRY)
 
 
 def type_of(status: int, code: str) -> str:

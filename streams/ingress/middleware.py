@@ -1,4 +1,7 @@
-"""Outermost ASGI middleware: adds the request id to every response, measures every request, and hides crashes."""
+"""Outermost ASGI middleware: it is the one place that every request and every response passes.
+
+It adds the request id to responses, cleans their headers, measures requests, and hides crashes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from schemas.events.request_id import new_request_id
 from streams.ingress.errors import ApiError
 from streams.ingress.metrics import Metrics
+from streams.ingress.requests.body import ClientDisconnectedError
+from streams.ingress.response_headers import clean_headers
 
 REQUEST_ID = "sluice.request_id"
 """Key in the ASGI scope: the id for X-Request-Id. It is new at first; the endpoint replaces it by the request's own."""
@@ -22,6 +27,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 ID_HEADERS = (b"x-request-id", b"request-id")
 """OpenAI's clients read the first, Anthropic's the second."""
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+"""Keeps a browser from running a response as a script of another site's page."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger()
@@ -56,12 +64,15 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 request_id = scope[REQUEST_ID].encode()
-                message["headers"].extend((name, request_id) for name in ID_HEADERS)
+                headers = [*message["headers"], *((name, request_id) for name in ID_HEADERS), NOSNIFF]
+                message["headers"] = clean_headers(headers)
             await send(message)
 
         try:
             try:
                 await self._app(scope, receive, send_stamped)
+            except ClientDisconnectedError:
+                pass  # no response can be sent; the metrics have it as 499
             except Exception as error:
                 if status is not None:
                     raise  # the response has started, so its status can't change

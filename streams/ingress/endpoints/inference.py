@@ -33,7 +33,7 @@ from streams.ingress.replies.reader import Reply, ReplyChunk, send_reply
 from streams.ingress.replies.sse import has_begun, respond_stream
 from streams.ingress.replies.stream_buffer import StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
-from streams.ingress.requests.body import ClientDisconnectedError, read_body
+from streams.ingress.requests.body import read_body
 from streams.ingress.requests.publisher import PublisherUnavailableError, RequestPublisher
 from streams.ingress.requests.refusal_recorder import RefusalRecorder
 from streams.ingress.requests.reply_address import ReplyAddress, with_reply_address
@@ -119,16 +119,14 @@ class OperationEndpoint:
 
         Raises:
             ApiError: the request is rejected, or has no reply in time.
+            ClientDisconnectedError: the client disconnected within the body.
 
         """
-        try:
-            accepted = await self._accept_request(scope, receive)
-            if accepted.is_async:
-                await self._respond_async(accepted, send)
-            else:
-                await self._wait_for_reply(accepted, receive, send)
-        except ClientDisconnectedError:
-            return
+        accepted = await self._accept_request(scope, receive)
+        if accepted.is_async:
+            await self._respond_async(accepted, send)
+        else:
+            await self._wait_for_reply(accepted, receive, send)
 
     async def _accept_request(self, scope: Scope, receive: Receive) -> AcceptedRequest:
         """Return the request and its body. A request that is rejected here is recorded."""

@@ -12,6 +12,7 @@ from schemas.events.parts import Failure
 from streams.ingress.endpoints.requests import canonical
 from streams.ingress.errors import INVALID_REQUEST_ERROR, ApiError, bad_request
 from streams.ingress.replies.sse import HEADERS as STREAM_HEADERS
+from streams.ingress.replies.sse import SafeEvents
 from streams.ingress.replies.stream_buffer import StreamBuffer, StreamBuffers
 from streams.ingress.requests.authentication import ApiKeyAuthenticator
 from streams.ingress.requests.single_headers import HEADERS
@@ -53,7 +54,7 @@ class ResumeEndpoint:
 
 async def _events_after(stream: StreamBuffer, after: int) -> AsyncIterator[bytes]:
     """Yield the events after a chunk. The writer receives every chunk from the first on, because it may keep state."""
-    events = stream.writer()
+    events = SafeEvents(stream)
     async for number, chunk in stream.after(-1):
         event = events.event(number, chunk)
         if number > after and event:

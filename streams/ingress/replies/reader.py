@@ -11,8 +11,9 @@ from starlette.types import Send
 from schemas.codegen.frozen_dataclass import frozen_slots
 from schemas.kafka.headers import ATTEMPT, OUTCOME, REQUEST_ID, RETRY_AFTER, SEQUENCE, SERVED_BY, STATUS, STREAMED
 from schemas.kafka.records import ConsumerRecord
-from streams.ingress.errors import retry_after
+from streams.ingress.errors import internal_error, retry_after
 from streams.ingress.requests.reply_address import CORRELATION
+from streams.ingress.response_headers import encode_header
 from streams.ingress.translators.translator import ApiTranslator
 
 
@@ -27,6 +28,7 @@ class ReplySource(Protocol):
 _log = structlog.get_logger()
 _OK = 200
 _SERVER_ERROR = 500
+_MAX_STATUS = 599
 
 
 class UnreadableReplyError(ValueError):
@@ -80,9 +82,9 @@ def parse_reply(record: ConsumerRecord) -> Reply | ReplyChunk:
         return Reply(
             request_id=_text(headers, REQUEST_ID),
             correlation=_text(headers, CORRELATION),
-            status=int(_text(headers, STATUS)),
+            status=_status(_text(headers, STATUS)),
             outcome=_text(headers, OUTCOME),
-            target=_text(headers, SERVED_BY),
+            target=(headers.get(SERVED_BY) or b"").decode("utf-8", "replace"),
             retry_after_ms=int(retry_after) if retry_after else None,
             body=record.value or b"",
             streamed=STREAMED in headers,
@@ -96,10 +98,37 @@ def _text(headers: dict[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode()
 
 
+def _status(text: str) -> int:
+    """Return the status; 500 for a number that HTTP does not have, because the caller needs a response."""
+    status = int(text)
+    return status if _OK <= status <= _MAX_STATUS else _SERVER_ERROR
+
+
+def translate_reply(reply: Reply, translator: ApiTranslator, original_body: bytes) -> bytes:
+    """Return the body of a reply in the format of the client's API.
+
+    Raises:
+        ApiError: 500, the reply can't be translated. Its answer may have been paid for, so a client must not retry.
+
+    """
+    try:
+        if reply.status == _OK:
+            return translator.from_completion(reply.body, original_body)
+        return translator.from_error(reply.body)
+    except Exception as error:
+        _log.error("reply.untranslatable", request_id=reply.request_id, error=type(error).__name__)
+        message = f"The reply can't be translated. GET /v1/requests/{reply.request_id} returns it untranslated."
+        raise internal_error(message) from error
+
+
 async def send_reply(send: Send, reply: Reply, translator: ApiTranslator, original_body: bytes) -> None:
-    """Send a reply to the client, in the format of its API."""
-    is_answer = reply.status == _OK
-    body = translator.from_completion(reply.body, original_body) if is_answer else translator.from_error(reply.body)
+    """Send a reply to the client, in the format of its API.
+
+    Raises:
+        ApiError: 500, the reply can't be translated.
+
+    """
+    body = translate_reply(reply, translator, original_body)
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, len(body))})
     await send({"type": "http.response.body", "body": body})
 
@@ -108,10 +137,10 @@ def _headers(reply: Reply, size: int) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(size).encode()),
-        (b"x-sluice-outcome", reply.outcome.encode("latin-1", "replace")),
+        (b"x-sluice-outcome", encode_header(reply.outcome)),
     ]
     if reply.target:
-        headers.append((b"x-sluice-target", reply.target.encode("latin-1", "replace")))
+        headers.append((b"x-sluice-target", encode_header(reply.target)))
     if reply.retry_after_ms is not None:
         headers.extend((name.encode(), value.encode()) for name, value in retry_after(reply.retry_after_ms).items())
     elif reply.status >= _SERVER_ERROR:

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import orjson
+import structlog
 
 from connectors.providers.wire.chunk_assembly import split_into_chunks
 from schemas.events.parts import Request
@@ -32,6 +33,8 @@ INTERRUPTED = orjson.dumps(
         }
     }
 )
+
+_log = structlog.get_logger()
 
 
 class StreamBuffer:
@@ -64,7 +67,7 @@ class StreamBuffer:
         """Add the reply, which ends the stream. An answer without any chunk is split into chunks here."""
         self._end = reply
         if reply.streamed and not self._chunks and reply.status == 200:  # noqa: PLR2004 - HTTP's OK
-            self._chunks = [orjson.dumps(chunk) for chunk in split_into_chunks(orjson.loads(reply.body))]
+            self._chunks = _split(reply)
         self._notify()
 
     def _notify(self) -> None:
@@ -100,6 +103,15 @@ class StreamBuffer:
         if self._is_interrupted:
             return INTERRUPTED
         return self._end.body if self._end is not None and self._end.outcome != "answered" else None
+
+
+def _split(reply: Reply) -> list[bytes]:
+    """Return an answer in chunks; none if it can't be split, and then the caller gets the whole answer."""
+    try:
+        return [orjson.dumps(chunk) for chunk in split_into_chunks(orjson.loads(reply.body))]
+    except Exception as error:  # noqa: BLE001 - the caller must get the answer, which is paid for
+        _log.error("reply.unsplittable", request_id=reply.request_id, error=type(error).__name__)
+        return []
 
 
 class StreamBuffers:

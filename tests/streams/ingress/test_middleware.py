@@ -12,6 +12,7 @@ from streams.ingress.app import error_response
 from streams.ingress.errors import ApiError
 from streams.ingress.metrics import Metrics
 from streams.ingress.middleware import REQUEST_ID, RequestMiddleware
+from streams.ingress.requests.body import ClientDisconnectedError
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
@@ -112,6 +113,29 @@ async def test_disconnected_client_is_counted_with_status_499() -> None:
 
     labels = {"http_request_method": "GET", "http_route": "unmatched", "http_response_status_code": "499"}
     assert metrics.registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1
+
+
+async def test_client_that_disconnects_within_its_body_is_no_crash() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ClientDisconnectedError
+
+    metrics = Metrics()
+    with capture_logs() as lines:
+        sent = await through(RequestMiddleware(app, metrics, error_response))
+
+    labels = {"http_request_method": "GET", "http_route": "unmatched", "http_response_status_code": "499"}
+    assert (sent, lines) == ([], [])
+    assert metrics.registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1
+
+
+async def test_response_headers_are_cleaned() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"a\r\nb")]})
+
+    (start,) = await through(RequestMiddleware(app, Metrics(), error_response))
+
+    assert dict(start["headers"])[b"x"] == b"a??b"
+    assert dict(start["headers"])[b"x-content-type-options"] == b"nosniff"
 
 
 async def test_non_http_scope_is_passed_on_unchanged() -> None:

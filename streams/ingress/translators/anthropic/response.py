@@ -8,8 +8,12 @@ from __future__ import annotations
 import orjson
 
 from schemas.json_types import JsonObject
+from schemas.openai.bodies import nesting_depth
 from streams.ingress.translators.anthropic.messages import OWN
 from streams.ingress.translators.translator import serial
+
+MAX_ARGUMENTS_DEPTH = 200
+"""Deeper arguments of a tool call stay text, because a document of more than 254 levels can't be written."""
 
 NATIVE = frozenset(
     {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"}
@@ -126,6 +130,8 @@ def _tool_use(call: JsonObject) -> JsonObject:
     try:
         arguments = orjson.loads(function.get("arguments") or "{}")
     except orjson.JSONDecodeError:
+        arguments = None
+    if nesting_depth(arguments) > MAX_ARGUMENTS_DEPTH:
         arguments = None
     if not isinstance(arguments, dict):  # Anthropic's clients accept only objects, so invalid JSON is wrapped
         arguments = {"INVALID_JSON": function.get("arguments")}

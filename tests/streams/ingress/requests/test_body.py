@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from starlette.types import Message
+from structlog.testing import capture_logs
 
 from streams.ingress.errors import ApiError
 from streams.ingress.requests import body as bodies
 from streams.ingress.requests.body import ClientDisconnectedError, read_body
+from tests.streams.ingress.gateway import Gateway
 
 
 def arriving(*chunks: bytes | None) -> tuple[Callable[[], Awaitable[Message]], list[Message]]:
@@ -91,3 +93,22 @@ async def test_slow_body_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
         await read_body(receive, {}, limit=10)
 
     assert caught.value.failure.status == 408
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/embeddings", "/v1/messages", "/v1/responses", "/v1/feedback"]
+)
+async def test_client_that_disconnects_within_its_body_is_counted_and_not_logged(gateway: Gateway, path: str) -> None:
+    receive, _ = arriving(b'{"a', None)
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with capture_logs() as lines:
+        await gateway.ingress(scope, receive, send)
+
+    assert (sent, lines, gateway.log.written) == ([], [], [])
+    metrics = (await gateway.http.get("/metrics")).text
+    assert f'http_request_method="POST",http_response_status_code="499",http_route="{path}"' in metrics
