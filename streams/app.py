@@ -23,7 +23,9 @@ from streams import logging as logs
 from streams.call.idempotency.worker_id import current_worker_id
 from streams.config.api_keys import check_binding
 from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
+from streams.config.signing_keys import load_signing_keys
 from streams.pipeline.authorization import Authorizer
+from streams.pipeline.event_signatures import EventSignatures
 from streams.pipeline.request_builder import RequestBuilder
 from streams.pipeline.stage import Stage
 from streams.provisioning.topics import verify_topics
@@ -49,8 +51,10 @@ GC_THRESHOLDS_OF_AUDIT = (500_000, 20, 50)
 start no collection."""
 
 
-def make_stage(name: str, settings: Settings) -> Stage:
+def make_stage(name: str, settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> Stage:
     """Build a stage from its parts. Only the modules of this stage are imported, to save memory in small processes.
+
+    The filter needs the signing keys if API keys are configured; without them it refuses every event of the ingress.
 
     Raises:
         ConfigurationError: there is no such stage.
@@ -60,7 +64,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         case "filter":
             from streams.filter.stage import FilterStage
 
-            return FilterStage(filter_config(settings))
+            return FilterStage(filter_config(settings, signing_keys))
         case "route":
             from streams.route.stage import RouteStage
 
@@ -91,8 +95,8 @@ def make_stage(name: str, settings: Settings) -> Stage:
             raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
 
 
-def filter_config(settings: Settings) -> FilterConfig:
-    """Return the parts of the configuration that the filter stage uses."""
+def filter_config(settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> FilterConfig:
+    """Return the parts of the configuration that the filter stage uses. With API keys, events must be signed."""
     from streams.filter.config import FilterConfig
     from streams.policy.rules import CompiledPolicies
 
@@ -104,6 +108,7 @@ def filter_config(settings: Settings) -> FilterConfig:
         policies=CompiledPolicies(settings.policies, settings.tenants),
         batch_models=frozenset(name for name, model in settings.models.items() if model.lane == "batch"),
         accepts_anonymous=not settings.keys or ANONYMOUS_TENANT in settings.tenants,
+        signatures=EventSignatures(signing_keys) if settings.keys else None,
         config_hash=settings.hash,
     )
 
@@ -121,7 +126,7 @@ def route_config(settings: Settings) -> RouteConfig:
     )
 
 
-def ingress_config(settings: Settings) -> IngressConfig:
+def ingress_config(settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> IngressConfig:
     """Return the parts of the configuration that the ingress uses."""
     from streams.ingress.config import IngressConfig
     from streams.policy.rules import CompiledPolicies
@@ -138,6 +143,7 @@ def ingress_config(settings: Settings) -> IngressConfig:
         builder=request_builder(settings),
         authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
         policies=CompiledPolicies(settings.policies, settings.tenants),
+        signatures=EventSignatures(signing_keys) if signing_keys else None,
         config_hash=settings.hash,
     )
 
@@ -172,8 +178,9 @@ async def run(names: Sequence[str], settings: Settings, *, on_ready: Callable[[s
         await verify_topics(settings)
     _tune_garbage_collector(GC_THRESHOLDS_OF_AUDIT if "audit" in names else GC_THRESHOLDS)
     stop = _on_signal()
-    workers = [_make_worker(name, settings) for name in names if name != "ingress"]
-    parts = _servers(names, settings, workers, stop)
+    signing_keys = _signing_keys(names, settings)
+    workers = [_make_worker(name, settings, signing_keys) for name in names if name != "ingress"]
+    parts = _servers(names, settings, workers, stop, signing_keys)
     parts += [asyncio.create_task(_run_worker(worker, settings), name=worker.stage.name) for worker in workers]
     announcement = asyncio.create_task(_announce(names, settings, workers, on_ready)) if on_ready else None
     try:
@@ -252,8 +259,18 @@ def worker_config(settings: Settings) -> WorkerConfig:
     )
 
 
-def _make_worker(name: str, settings: Settings) -> Worker:
-    return Worker(make_stage(name, settings), settings.topics, settings.kafka.address, worker_config(settings))
+def _signing_keys(names: Sequence[str], settings: Settings) -> tuple[bytes, ...]:
+    """Return the signing keys if this process runs the ingress or the filter."""
+    both = {"ingress", "filter"}
+    if both.isdisjoint(names):
+        return ()
+    is_whole = both <= set(names) or bool(os.environ.get("SLUICE_SUPERVISED"))
+    return load_signing_keys(settings, may_create=is_whole)
+
+
+def _make_worker(name: str, settings: Settings, signing_keys: tuple[bytes, ...]) -> Worker:
+    stage = make_stage(name, settings, signing_keys)
+    return Worker(stage, settings.topics, settings.kafka.address, worker_config(settings))
 
 
 async def _run_worker(worker: Worker, settings: Settings) -> object:
@@ -265,7 +282,11 @@ async def _run_worker(worker: Worker, settings: Settings) -> object:
 
 
 def _servers(
-    names: Sequence[str], settings: Settings, workers: Sequence[Worker], stop: asyncio.Event
+    names: Sequence[str],
+    settings: Settings,
+    workers: Sequence[Worker],
+    stop: asyncio.Event,
+    signing_keys: tuple[bytes, ...] = (),
 ) -> list[asyncio.Task[object]]:
     """Start the HTTP servers of this process: the ingress if it is one of the stages, health if it has a port."""
     tasks: list[asyncio.Task[object]] = []
@@ -275,7 +296,7 @@ def _servers(
         check_binding(settings)
         from streams.provisioning.clickhouse import reader_settings
 
-        config = dataclasses.replace(ingress_config(settings), clickhouse=reader_settings(settings))
+        config = dataclasses.replace(ingress_config(settings, signing_keys), clickhouse=reader_settings(settings))
         tasks.append(asyncio.create_task(serve(config, stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):
         if not port.isdecimal():

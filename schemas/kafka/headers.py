@@ -40,6 +40,8 @@ SERVED_BY = "sluice-target"
 FINGERPRINT = "sluice-asked"
 """On the ``AttemptFinished`` that answers a request with an idempotency key, and on no other record: a fingerprint of
 its request. The lookup of a recorded answer reads only the records that have this header."""
+SIGNATURE = "sluice-signature"
+"""On the ingress's request events: HMAC-SHA256 in hexadecimal digits (``streams.pipeline.event_signatures``)."""
 RETRY_AFTER = "retry-after-ms"
 """On a reply without an answer: milliseconds to wait before a retry, as text; absent if unknown."""
 

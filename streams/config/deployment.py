@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from connectors.kafka.connection import SecuredKafka
 from connectors.kafka.security.settings import Security
@@ -35,6 +35,11 @@ class KafkaSettings(ConfigModel):
     """Replicas that must have a record before it is acknowledged. 0: 2 with three replicas or more, else 1."""
     retention_hours: dict[RetentionKey, Annotated[int, Field(ge=1)]] = {}
     """Retention in hours, where it differs from the defaults in ``schemas.kafka.topics``."""
+    signing_keys: tuple[SecretStr, ...] = ()
+    """Secrets with which the ingress signs its events for the filter: the first signs, all verify.
+
+    Empty: a secret in the state directory. See ``streams.config.signing_keys``.
+    """
     instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,240}$")
     """Prefix of Kafka's group.instance.id of the workers in this process: unique per process, the same after a restart.
 

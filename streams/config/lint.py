@@ -10,8 +10,18 @@ from streams.config.settings import Model, Settings
 def find_warnings(settings: Settings) -> list[str]:
     """Return one sentence per warning."""
     return [
-        warning for name, model in settings.models.items() for warning in _simulated_fallback(name, model, settings)
+        *(warning for name, model in settings.models.items() for warning in _simulated_fallback(name, model, settings)),
+        *_signing_key_on_one_machine(settings),
     ]
+
+
+def _signing_key_on_one_machine(settings: Settings) -> Iterator[str]:
+    """The ingress and the filter may run on several machines only with a Kafka that is not embedded."""
+    if settings.keys and settings.kafka.bootstrap_servers and not settings.kafka.signing_keys:
+        yield (
+            "kafka.signing_keys: not set, so the ingress and the filter must share the state directory;"
+            " if they run on several machines or in several containers, set it"
+        )
 
 
 def _simulated_fallback(name: str, model: Model, settings: Settings) -> Iterator[str]:

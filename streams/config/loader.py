@@ -55,6 +55,7 @@ PATTERN_HINTS = {
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WITHOUT_BRACES = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 _PROVIDERS, _POLICIES = "providers", "policies"
+_SIGNING_KEYS = ("kafka", "signing_keys")
 
 Steps = tuple[int | str, ...]
 """Path of a value in the file."""
@@ -63,8 +64,8 @@ Steps = tuple[int | str, ...]
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
     """Return the settings of ``path``, else of the file in SLUICE_CONFIG, else of ./sluice.yaml, else the defaults.
 
-    Without ``secrets``, the secret of a provider may name a variable that is not set. Such settings are for commands
-    that call no provider; their hash is the same.
+    Without ``secrets``, the secret of a provider and a signing key may name a variable that is not set. Such settings
+    are for commands that call no provider and sign nothing; their hash is the same.
 
     Raises:
         ConfigurationError: the named file is missing, is not YAML, or has an invalid setting. One line per fault.
@@ -81,7 +82,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, *, 
         if section is not None  # an empty section is the same as none
     }
     overridden = _override(content, environ)
-    required = [each for each in variables.faults if secrets or each.steps[0] != _PROVIDERS or not each.variable]
+    required = [each for each in variables.faults if secrets or not _is_optional(each)]
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
@@ -120,6 +121,12 @@ class _VariableFault:
     def at(self, source: Path) -> str:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps)
         return f"{source}: {place[1:]}: {self.problem}"
+
+
+def _is_optional(fault: _VariableFault) -> bool:
+    """Return whether a command that needs no secret may ignore the fault."""
+    is_secret = fault.steps[0] == _PROVIDERS or fault.steps[:2] == _SIGNING_KEYS
+    return is_secret and bool(fault.variable)
 
 
 @dataclass

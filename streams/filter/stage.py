@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import orjson
+import structlog
+from prometheus_client import Counter
 
 from schemas.events.catalog import RequestAdmitted
 from schemas.events.parts import Failure, PolicyAction, Request
@@ -16,7 +18,7 @@ from schemas.openai import bodies as openai
 from schemas.openai.errors import invalid
 from streams.filter.config import FilterConfig
 from streams.filter.partitioning import choose_partition
-from streams.filter.request_parsing import InvalidRecordError, ParsedRequest, RequestParser
+from streams.filter.request_parsing import ForgedEventError, InvalidRecordError, ParsedRequest, RequestParser
 from streams.pipeline.dead_letters import dead_letter_record
 from streams.pipeline.failures import EXPIRED
 from streams.pipeline.producer_records import request_event_record
@@ -24,6 +26,9 @@ from streams.pipeline.settlement import settle_internal_error, settle_refused
 from streams.pipeline.stage import TransformStage
 from streams.policy.body_text import UnscannableContentError
 from streams.policy.rules import CompiledPolicy, evaluate, redact
+
+_FORGED = Counter("sluice_forged_events", "Events without a valid signature that the filter refused.", ["topic"])
+_log = structlog.get_logger()
 
 
 class RequestRefusedError(Exception):
@@ -44,7 +49,12 @@ class FilterStage(TransformStage):
     def __init__(self, config: FilterConfig, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._config = config
         self._clock = clock
-        self._parser = RequestParser(config.topics, config.builder, accepts_anonymous=config.accepts_anonymous)
+        self._parser = RequestParser(
+            config.topics,
+            config.builder,
+            accepts_anonymous=config.accepts_anonymous,
+            signatures=config.signatures,
+        )
 
     def process(self, record: ConsumerRecord) -> Sequence[ProducerRecord]:
         """Admit the request or settle it. An unreadable record is also written to the dead-letter topic."""
@@ -52,6 +62,9 @@ class FilterStage(TransformStage):
         try:
             parsed = self._parser.parse(record, now)
         except InvalidRecordError as error:
+            if isinstance(error, ForgedEventError):
+                _FORGED.labels(record.topic).inc()
+                _log.warning("event.forged", record=record.position, reason=error.failure.message)
             settled = self._refuse(error.request, RequestRefusedError(error.failure), now, record)
             return [settled, self._dead_letter(record, error)] if error.dead_letter else [settled]
         try:

@@ -69,6 +69,7 @@ class Ingress:
             body_limit=config.http.body_limit_bytes,
             streams=StreamBuffers(),
             partitioner=partitioner,
+            signatures=config.signatures,
         )
         _observe(metrics, self._pending, reply_cache, self.wait_estimator)
         feedback = FeedbackEndpoint(authenticator, publisher, config.topics.feedback, config.policies)

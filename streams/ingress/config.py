@@ -10,6 +10,7 @@ from streams.config.deployment import ClickHouseSettings, HttpSettings, KafkaSet
 from streams.config.settings import Key
 from streams.ingress.requests.reply_address import own_partitions
 from streams.pipeline.authorization import Authorizer
+from streams.pipeline.event_signatures import EventSignatures
 from streams.pipeline.request_builder import RequestBuilder
 from streams.policy.rules import CompiledPolicies
 
@@ -29,6 +30,8 @@ class IngressConfig:
     builder: RequestBuilder
     authorizer: Authorizer
     policies: CompiledPolicies
+    signatures: EventSignatures | None
+    """Signs the request events; None if they are not signed."""
     config_hash: str
 
     @property

@@ -12,6 +12,7 @@ from pathlib import Path
 from streams.config.api_keys import new_key
 from streams.config.loader import load
 from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError
+from streams.config.signing_keys import new_signing_key
 
 KEY_FILE = "first.key"
 
@@ -39,12 +40,18 @@ def first_start(template: Path, config: Path) -> str:
     stanza = _STANZA.format(file=key_file, tenant=ANONYMOUS_TENANT, digest=digest)
     try:
         _write(key_file, key + "\n")
-        _write(config, template.read_text("utf-8") + stanza)
+        _write(config, _with_signing_key(template.read_text("utf-8")) + stanza)
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename}: can't be written ({error.strerror}); create the file sluice.yaml yourself"
         ) from None
     return f"created {config} with a first key, which is in {key_file}"
+
+
+def _with_signing_key(text: str) -> str:
+    """Add a signing key to the section of Kafka, because the ingress and the filter run in separate containers."""
+    setting = f"  signing_keys: [{new_signing_key()}] # the ingress signs its events for the filter with it\n"
+    return text.replace("kafka:\n", f"kafka:\n{setting}", 1) if "\nkafka:\n" in text else f"{text}\nkafka:\n{setting}"
 
 
 def _write(path: Path, text: str) -> None:

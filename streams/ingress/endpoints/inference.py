@@ -41,6 +41,7 @@ from streams.ingress.requests.request_headers import prefers_async, read_metadat
 from streams.ingress.requests.single_headers import read_headers
 from streams.ingress.requests.sticky_partitioner import StickyPartitioner
 from streams.ingress.translators.translator import ApiTranslator
+from streams.pipeline.event_signatures import EventSignatures
 from streams.pipeline.request_builder import RequestBuilder
 
 _STREAM = b'"stream"'
@@ -73,6 +74,8 @@ class IngressContext:
     """Bytes."""
     streams: StreamBuffers
     partitioner: StickyPartitioner
+    signatures: EventSignatures | None
+    """Signs the events for the filter; None if they are not signed."""
 
     def choose_partition(self, request: Request) -> int | None:
         """Return the next partition, or None if the hash of the id decides, because the client may send it again."""
@@ -205,9 +208,10 @@ class OperationEndpoint:
         event = RequestReceived(request=request, body=body)
         headers = cloudevent_headers(event, request.request_id, "ingress", request.received_at, request.traceparent)
         topic = self._context.topics.for_lane(request.lane).requests
-        record = ProducerRecord(
-            topic.name, request.request_id.encode(), encode(event), headers, self._context.choose_partition(request)
-        )
+        key, value = request.request_id.encode(), encode(event)
+        if self._context.signatures is not None:
+            headers = (*headers, self._context.signatures.header(topic.name, key, value))
+        record = ProducerRecord(topic.name, key, value, headers, self._context.choose_partition(request))
         started = time.perf_counter()
         try:
             await self._context.publisher.send(record)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import Any
 
@@ -17,10 +18,12 @@ from schemas.kafka.topics import Topics
 from streams.app import filter_config
 from streams.config.settings import Settings
 from streams.filter.request_parsing import InvalidRecordError, ParsedRequest, RequestParser
+from streams.pipeline.event_signatures import EventSignatures
 from streams.pipeline.request_identity import request_id_of
 from tests.factories import admitted, chat, make_request
 
 NOW = 1_800_000_000_000
+SECRETS = (b"a" * 32,)
 GATEWAY_TOPIC = "llm.requests.v1"
 TENANT_TOPIC = "llm.requests.acme.v1"
 TENANTS: dict[str, Any] = {"tenants": {"acme": {}}}
@@ -41,10 +44,21 @@ def received(**request: Any) -> bytes:
     return encode(event)
 
 
+def parser_of(configuration: dict[str, Any]) -> RequestParser:
+    config = filter_config(Settings.model_validate(configuration), SECRETS)
+    return RequestParser(
+        config.topics, config.builder, accepts_anonymous=config.accepts_anonymous, signatures=config.signatures
+    )
+
+
 def parse(from_record: ConsumerRecord, **configuration: Any) -> ParsedRequest:
-    config = filter_config(Settings.model_validate(configuration))
-    parser = RequestParser(config.topics, config.builder, accepts_anonymous=config.accepts_anonymous)
-    return parser.parse(from_record, NOW)
+    return parser_of(configuration).parse(from_record, NOW)
+
+
+def sign(unsigned: ConsumerRecord, *secrets: bytes) -> ConsumerRecord:
+    signer = EventSignatures(secrets or SECRETS)
+    header = signer.header(unsigned.topic, unsigned.key or b"", unsigned.value or b"")
+    return dataclasses.replace(unsigned, headers=(*unsigned.headers, header))
 
 
 def refusal(from_record: ConsumerRecord, **configuration: Any) -> InvalidRecordError:
@@ -259,3 +273,60 @@ def test_json_on_the_batch_topic_is_refused_once_keys_are_configured() -> None:
     error = refusal(json_record(topic="llm.requests.batch.v1"), **KEYS)
 
     assert error.failure.code == "wrong_topic"
+
+
+def test_signed_event_is_the_request_of_its_tenant_also_when_it_is_copied() -> None:
+    first = sign(record(received(tenant="acme", key_id="k", request_id=str(uuid.uuid4()))))
+
+    copied = dataclasses.replace(first, offset=99, partition=3)
+
+    assert parse(first, **KEYS).request == parse(copied, **KEYS).request
+    assert parse(first, **KEYS).request.tenant == "acme"
+
+
+@pytest.mark.parametrize("topic", [GATEWAY_TOPIC, "llm.requests.batch.v1"])
+@pytest.mark.parametrize("secret", [b"", b"b" * 32])
+def test_unsigned_or_wrongly_signed_event_gets_no_reply_and_settles_no_id_of_another_request(
+    topic: str, secret: bytes
+) -> None:
+    victim = str(uuid.uuid4())
+    forged = record(received(tenant="acme", key_id="k", request_id=victim), SPRING, topic)
+    forged = sign(forged, secret) if secret else forged
+
+    error = refusal(forged, **KEYS)
+
+    assert (error.failure.status, error.failure.code) == (403, "unsigned_event")
+    assert error.dead_letter
+    assert error.request.reply_to is None
+    assert error.request.tenant == "default"
+    assert error.request.request_id == recorded_request_id(topic, 1, 7, NOW - 500)
+    assert parser_of(KEYS).recover(forged, NOW) == error.request
+
+
+@pytest.mark.parametrize("value", [b"\0\0\0\0\1", received()[:40]], ids=["short", "cut"])
+def test_damaged_event_without_a_signature_is_not_decoded(value: bytes) -> None:
+    assert refusal(record(value, SPRING), **KEYS).failure.code == "unsigned_event"
+
+
+def test_unsigned_event_is_accepted_on_a_tenants_topic_and_without_keys() -> None:
+    assert parse(record(received(), topic=TENANT_TOPIC), **KEYS).request.tenant == "acme"
+    assert parse(record(received(tenant="acme")), **TENANTS).request.tenant == "acme"
+
+
+@pytest.mark.parametrize("more", [(), (("deadline-ms", b"soon"),)])
+def test_refused_json_on_the_gateways_topic_settles_no_id_of_another_request(more: Headers) -> None:
+    error = refusal(json_record((("Idempotency-Key", b"order-1"), *more)), **KEYS)
+
+    assert error.request.request_id == recorded_request_id(GATEWAY_TOPIC, 1, 7, NOW - 500)
+    assert error.dead_letter  # its row has the other id, and would count as unsettled
+
+
+@pytest.mark.parametrize("topic", ["llm.admitted.v1", "llm.replies.ingress.v1", "elsewhere"])
+def test_no_refusal_is_sent_to_a_forbidden_topic(topic: str) -> None:
+    headers = (("reply-topic", topic.encode()),)
+    wrong_topic = json_record(headers)
+    wrong_header = json_record((*headers, ("deadline-ms", b"soon")), TENANT_TOPIC)
+    reply_to = ReplyTo(topic=topic)
+    long_key = record(received(idempotency_key="x" * 300, reply_to=reply_to), topic=TENANT_TOPIC)
+
+    assert [refusal(each, **KEYS).request.reply_to for each in (wrong_topic, wrong_header, long_key)] == [None] * 3

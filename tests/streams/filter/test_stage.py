@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -16,8 +17,10 @@ from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from streams.app import filter_config
 from streams.config.settings import Settings
 from streams.filter.stage import FilterStage
+from streams.pipeline.event_signatures import EventSignatures
 from tests.factories import chat, make_request, read
 
+SECRET = b"a" * 32
 NOW = 1_800_000_000_000
 CARD = "4111 1111 1111 1111"
 EMAIL = "ada@example.org"
@@ -33,7 +36,7 @@ STRICT: dict[str, Any] = {
 
 
 def made(**configuration: Any) -> FilterStage:
-    return FilterStage(filter_config(Settings.model_validate(configuration)), clock=lambda: NOW)
+    return FilterStage(filter_config(Settings.model_validate(configuration), (SECRET,)), clock=lambda: NOW)
 
 
 def record(value: bytes | str | None, headers: Headers = SPRING, topic: str = "llm.requests.v1") -> ConsumerRecord:
@@ -167,7 +170,13 @@ def test_removed_key_is_refused() -> None:
         RequestReceived(request=make_request(tenant="acme", key_id="old", deadline_at=NOW + 1), body=chat().encode())
     )
 
-    assert code(ended(record(value), **configured)) == "invalid_api_key"
+    signature = EventSignatures((SECRET,)).header("llm.requests.v1", record(value).key or b"", value)
+    signed = dataclasses.replace(record(value), headers=(signature,))
+
+    assert code(ended(signed, **configured)) == "invalid_api_key"
+    refused, dead_letter = made(**configured).process(record(value))
+    assert code(*read(refused)) == "unsigned_event"
+    assert dead_letter.topic == "llm.requests.v1-dlt"
 
 
 def test_model_or_operation_not_allowed_for_the_tenant_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 from streams.config.api_keys import check_binding
 from streams.config.loader import load
 from streams.config.settings import ConfigurationError
+from streams.config.signing_keys import load_signing_keys
 from streams.ingress.requests.authentication import ApiKeyAuthenticator, Principal
 from streams.supervisor.first_start import KEY_FILE, first_start
 
@@ -28,6 +29,14 @@ def test_first_start_creates_a_configuration_that_accepts_its_key(config: Path) 
     assert keyring.lookup(b"Bearer sk-sluice-another") is None
     assert key not in message
     assert key not in config.read_text("utf-8")
+
+
+def test_created_configuration_has_a_signing_key_and_keeps_the_settings_of_the_template(config: Path) -> None:
+    first_start(TEMPLATE, config)
+
+    created = load(config, {})
+    assert load_signing_keys(created, may_create=False)
+    assert created.kafka.partitions == load(TEMPLATE, {}).kafka.partitions
 
 
 def test_created_configuration_may_bind_all_addresses(config: Path) -> None:
