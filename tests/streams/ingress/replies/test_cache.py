@@ -3,7 +3,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from streams.ingress.replies.cache import ReplyCache
+from streams.ingress.replies.cache import ENTRY_BYTES, ReplyCache
 from streams.ingress.replies.reader import Reply
 
 
@@ -88,20 +88,11 @@ def test_cache_prefers_an_answer_else_the_last_reply(first: str, then: str, stay
     answer = answers.get("r", "acme")
     assert answer is not None
     assert (answer.outcome, answer.body) == (stays, stays.encode())
-    assert answers.bytes == len(stays)
+    assert answers.bytes == ENTRY_BYTES + len(stays)
 
 
-def test_oldest_entries_are_evicted_beyond_max_entries() -> None:
-    answers = ReplyCache(max_entries=2)
-
-    for name in ("a", "b", "c"):
-        answers.mark_pending(name, "acme", 0)
-
-    assert [answers.get(name, "acme") is not None for name in ("a", "b", "c")] == [False, True, True]
-
-
-def test_oldest_entries_are_evicted_beyond_max_bytes() -> None:
-    answers = ReplyCache(max_bytes=10)
+def test_oldest_entry_of_a_tenant_is_evicted_beyond_max_bytes() -> None:
+    answers = ReplyCache(max_bytes=2 * ENTRY_BYTES + 10)
     for name in ("a", "b"):
         answers.mark_pending(name, "acme", 0)
 
@@ -110,7 +101,22 @@ def test_oldest_entries_are_evicted_beyond_max_bytes() -> None:
 
     assert answers.get("a", "acme") is None
     assert answers.get("b", "acme") is not None
-    assert answers.bytes == 8
+    assert answers.bytes == ENTRY_BYTES + 8
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 50_000], ids=["pending", "answered"])
+def test_tenant_that_floods_pushes_out_no_answer_of_another(body: bytes) -> None:
+    answers = ReplyCache(max_bytes=1_000_000)
+    answers.mark_pending("paid", "acme", 0)
+    answers.store(reply("paid", b"x" * 100_000))
+
+    for number in range(2000):
+        answers.mark_pending(str(number), "globex", 0)
+        answers.store(reply(str(number), body))
+
+    assert answers.get("paid", "acme") is not None
+    assert answers.get("0", "globex") is None
+    assert answers.bytes <= 1_000_000
 
 
 def test_entries_expire_after_keep_s() -> None:
@@ -118,4 +124,5 @@ def test_entries_expire_after_keep_s() -> None:
 
     answers.mark_pending("r", "acme", 0)
 
+    assert answers.get("r", "acme") is None
     assert len(answers) == 0

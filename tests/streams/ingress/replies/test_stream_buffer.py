@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
+from structlog.testing import capture_logs
 
 from schemas.events.parts import Request
 from streams.ingress.replies import stream_buffer as streaming
@@ -114,14 +116,56 @@ async def test_stream_continues_without_its_client_and_is_found_by_its_tenant_on
     assert streams.find("id", "other") is None
 
 
-async def test_kept_streams_are_limited(monkeypatch: Any) -> None:
-    monkeypatch.setattr(streaming, "KEPT_BYTES", 10)
+def keep_stream(streams: StreamBuffers, name: str, tenant: str, size: int, chunks: int = 1) -> None:
+    """Receive a whole stream, whose client then disconnects."""
+    with streams.open(name, make_request(request_id=name, tenant=tenant), 60):
+        for number in range(chunks):
+            streams.add(piece(number, body=b"x" * size, correlation=name))
+        streams.add(reply(correlation=name))
+
+
+async def test_oldest_stream_of_a_tenant_is_dropped_beyond_the_limit(monkeypatch: Any) -> None:
+    monkeypatch.setattr(streaming, "KEPT_BYTES", 10_000)
     streams = StreamBuffers()
     for number in range(3):
-        request = make_request(request_id=f"id-{number}", tenant="acme")
-        with streams.open(f"call-{number}", request, 60):
-            streams.add(piece(0, body=b"x" * 8, correlation=f"call-{number}"))
-            streams.add(reply(correlation=f"call-{number}"))
+        keep_stream(streams, f"id-{number}", "acme", 2000)
 
     assert streams.find("id-0", "acme") is None
     assert streams.find("id-2", "acme") is not None
+
+
+@pytest.mark.parametrize(("size", "chunks"), [(0, 1), (1, 500), (90_000, 1), (2_000_000, 1)])
+async def test_tenant_that_floods_pushes_out_no_stream_of_another(monkeypatch: Any, size: int, chunks: int) -> None:
+    monkeypatch.setattr(streaming, "KEPT_BYTES", 1_000_000)
+    streams = StreamBuffers()
+    keep_stream(streams, "paid", "acme", 100_000)
+
+    for number in range(600):
+        keep_stream(streams, f"id-{number}", "globex", size, chunks)
+
+    assert streams.find("paid", "acme") is not None
+    assert streams.find("id-0", "globex") is None
+
+
+async def test_stream_without_a_reply_ends_at_its_deadline() -> None:
+    streams = StreamBuffers()
+    with streams.open("call", asked(), 0.01):
+        streams.add(piece(0, body=b"a"))
+    stream = streams.find("id", "acme")
+    assert stream is not None
+
+    async with asyncio.timeout(5):
+        assert await read(stream) == [(0, b"a")]
+
+    assert stream.failure is not None
+    assert orjson.loads(stream.failure)["error"]["code"] == "stream_cut"
+
+
+async def test_answer_that_can_not_be_split_ends_the_stream_without_chunks() -> None:
+    stream = StreamBuffer("id", "acme")
+
+    with capture_logs() as lines:
+        stream.end(reply(body=b"not json"))
+
+    assert await read(stream) == []
+    assert [line["event"] for line in lines] == ["reply.unsplittable"]
