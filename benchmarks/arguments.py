@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         peer_model=found.peer_model,
         peer_headers=dict(found.peer_header),
     )
-    by_default = [name for name in LOADS if name not in ON_DEMAND or getattr(found, name)]
+    by_default = [name for name in LOADS if name not in ON_DEMAND or getattr(found, name, None)]
     return Arguments(tuple(found.only or by_default), options, found.provider.rstrip("/"), found.json)
 
 

@@ -83,9 +83,14 @@ async def closed_loop(
 
 
 async def open_loop(
-    connect: Callable[[], Connection], rate: float, seconds: float, send: SendRequest = send_whole
+    connect: Callable[[], Connection],
+    rate: float,
+    seconds: float,
+    send: SendRequest = send_whole,
+    *,
+    gap: Callable[[], float] | None = None,
 ) -> Outcome:
-    """Send a request every 1/rate seconds, on an idle connection or a new one."""
+    """Send a request every 1/rate seconds, or after each gap in seconds, on an idle connection or a new one."""
     outcome, idle, tasks = Outcome(), list[Connection](), set[asyncio.Task[None]]()
 
     async def send_one(due: float) -> None:
@@ -93,9 +98,8 @@ async def open_loop(
         await _measure(send, connection, outcome, due)
         idle.append(connection)
 
-    started = time.perf_counter()
-    for number in range(int(rate * seconds)):
-        due = started + number / rate
+    started = due = time.perf_counter()
+    while (due := due + (gap() if gap else 1 / rate)) < started + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         task = asyncio.create_task(send_one(due))
         tasks.add(task)

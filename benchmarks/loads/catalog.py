@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from benchmarks.bench import Bench
 from benchmarks.load import closed_loop, open_loop
 from benchmarks.loads import kafka, overload, slow, streaming
+from benchmarks.loads.curve import curve
 from benchmarks.loads.peers import compare
 
 Load = Callable[[Bench], Awaitable[None]]
@@ -39,6 +40,7 @@ LOADS: Mapping[str, Load] = {
     "http-open": _http_open(200),
     "kafka-1": kafka.one_in_flight,
     "compare": compare,
+    "curve": curve,
     "streams": streaming.spread,
     "streams-burst": streaming.burst,
     "slow": slow.beside_short,
@@ -46,5 +48,5 @@ LOADS: Mapping[str, Load] = {
     "sustained": _run_sustained,
     "stall": overload.stall,
 }
-ON_DEMAND = frozenset({"sustained", "stall"})
+ON_DEMAND = frozenset({"curve", "sustained", "stall"})
 """Loads that run only if the command line names them or their duration."""

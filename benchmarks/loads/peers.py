@@ -19,10 +19,11 @@ async def compare(bench: Bench) -> None:
         (await _row(bench, "Sluice", ours, in_flight, bench.gateway.pids)).compare_with(direct)
         for peer in bench.options.peers:
             pids = {} if peer.pid is None else {peer.name: peer.pid}
-            (await _row(bench, peer.name, _connection(bench, peer), in_flight, pids)).compare_with(direct)
+            (await _row(bench, peer.name, connect_peer(bench, peer), in_flight, pids)).compare_with(direct)
 
 
-def _connection(bench: Bench, peer: Peer) -> Connection:
+def connect_peer(bench: Bench, peer: Peer) -> Connection:
+    """Return a connection to a peer, with its model and headers."""
     return Connection(peer.url, chat_body(bench.options.peer_model), bench.options.peer_headers)
 
 

@@ -107,6 +107,8 @@ class CallStage(AsyncStage):
             return [await self._replay(routed, claim.end, emit, record.partition)]
         if isinstance(claim, InDoubt) and routed.plan.on_in_doubt == "fail":
             end = RequestEnd(routed.request, "failed", IN_DOUBT, claim.attempts, self._now())
+            self.claims.claim(routed.request.request_id, record.partition)
+            self.claims.release(routed.request.request_id, end, claim.attempts)  # a repeat by the caller gets it, too
             return [self._settled_record(routed, end, record.partition)]
         return await self._run_claimed(self._runner.start(routed, record.partition, emit, claim))
 

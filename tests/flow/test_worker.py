@@ -236,3 +236,10 @@ async def test_killed_broker_loses_no_record(own_broker: EmbeddedBroker, own_top
             distinct |= {record.value for record in await read(own_broker, own_topics.routed.name, len(values) * 2, 5)}
 
     assert distinct == set(values)
+
+
+async def test_ownership_of_partitions_without_a_record_is_confirmed(broker: EmbeddedBroker, topics: Topics) -> None:
+    async with running(Echo(topics), topics, broker) as worker:
+        await until(lambda: len(list(worker._tracker.partitions)) > 0)
+
+        await asyncio.wait_for(worker._confirm(), 10)

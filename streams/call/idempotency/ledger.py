@@ -17,6 +17,7 @@ from streams.call.attempts import RequestEnd, is_client_retry
 from streams.call.idempotency import worker_id
 from streams.call.idempotency.answer_lookup import AnswerLookup
 from streams.call.idempotency.claims import Claims, Completed, InDoubt, InProgress, Unclaimed
+from streams.pipeline.failures import IN_DOUBT
 
 log = structlog.get_logger()
 
@@ -137,6 +138,9 @@ class RequestLedger:
 def _is_new_try(request: Request, end: RequestEnd) -> bool:
     """Return whether a caller retries a request without an answer whose body this worker does not know.
 
-    Such an end only applies to a redelivery, because a request of the same name may have another body.
+    Such an end only applies to a redelivery, because a request of the same name may have another body. A failure in
+    doubt applies to any body: the caller must not pay twice for what may have been done.
     """
+    if end.failure is not None and end.failure.code == IN_DOUBT.code:
+        return False
     return end.outcome != "answered" and not end.fingerprint and is_client_retry(request, end.request)

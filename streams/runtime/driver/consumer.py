@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import aiokafka
@@ -154,10 +154,12 @@ class Consumer(stock.Consumer):
         The group accepts no commit of a former member; then this waits until those partitions are revoked here too.
         """
         while held := {
-            tp: position for tp in self.tracker.partitions if (position := self.tracker.position(tp)) is not None
+            TopicPartition(*tp): OffsetAndMetadata(position, "")  # the client refuses Faust's own class
+            for tp in cast("Iterable[TP]", self.tracker.partitions)
+            if (position := self.tracker.position(tp)) is not None
         }:
             try:
-                await self._thread._ensure_consumer().commit({tp: OffsetAndMetadata(at, "") for tp, at in held.items()})
+                await self._thread._ensure_consumer().commit(held)
             except (KafkaError, ConsumerStoppedError):
                 await asyncio.sleep(CONFIRM_INTERVAL_S)
             else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any, cast
@@ -261,6 +262,21 @@ async def test_attempt_in_doubt_is_retried_or_failed_as_configured(on_in_doubt: 
         assert (settled.outcome, settled.attempts, len(provider.calls)) == ("answered", 2, 1)
     else:
         assert (settled.outcome, settled.failure.code, len(provider.calls)) == ("failed", "in_doubt", 0)
+
+
+async def test_repeat_after_a_failure_in_doubt_gets_that_failure_as_a_replay() -> None:
+    stage, provider = scripted_stage(answer)
+    event = routed(on_in_doubt="fail")
+    stage.claims.observe(record(started_by_dead_worker(event, expires_at=now_ms() - 1)))
+    await process(event, stage)
+    repeat = dataclasses.replace(
+        event, request=dataclasses.replace(event.request, received_at=event.request.received_at + 5)
+    )
+
+    settled = (await process(repeat, stage))[-1]
+
+    assert (settled.outcome, settled.failure.code, settled.replayed) == ("failed", "in_doubt", True)
+    assert not provider.calls
 
 
 async def test_answer_of_another_worker_is_awaited_and_used() -> None:
