@@ -73,7 +73,9 @@ class Topics:
 
     ``partitions`` is the same for every topic of the pipeline, because a request keeps its partition in all stages.
     Each of ``tenants`` owns a request topic, protected by the broker's ACLs. None may be named ``batch``, a lane.
-    ``retention_hours`` replaces the default retention of some topics.
+    ``retention_hours`` replaces the default retention of some topics. ``reply_topics`` are those of a tenant in
+    addition to ``replies.<tenant>`` and the topics below it: exact names, or patterns that end in ``.*``. The
+    ``open_tenant``, if there is one, owns every reply topic that no other tenant owns.
     """
 
     def __init__(
@@ -82,6 +84,9 @@ class Topics:
         partitions: int = 4,
         tenants: tuple[str, ...] = (),
         retention_hours: Mapping[RetentionKey, int] = MappingProxyType({}),
+        *,
+        reply_topics: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        open_tenant: str = "",
     ) -> None:
         hours = {str(name): value for name, value in retention_hours.items()}
 
@@ -114,6 +119,10 @@ class Topics:
         self.config = Topic(prefix + "config.v1", (ConfigurationApplied,), -1, 1, "compact")
         self._dead_letters_ms = hours.get("dead_letters", 14 * DAY // HOUR) * HOUR
         self._batch = {topic.name for topic in (self.batch.requests, self.batch.admitted, self.batch.routed)}
+        self._reply_topics = {
+            tenant: (*_reply_patterns(prefix, tenant), *reply_topics.get(tenant, ())) for tenant in tenants
+        }
+        self._open_tenant = open_tenant
         self._reply = re.compile(re.escape(prefix + "replies.") + r"[A-Za-z0-9._-]+")
 
     @property
@@ -180,3 +189,26 @@ class Topics:
         """Return whether a caller may name this topic: none of the pipeline, of dead letters or of the ingress."""
         fits = len(topic) <= MAX_NAME_LENGTH and self._reply.fullmatch(topic) is not None
         return fits and topic != self.ingress_replies.name and not topic.endswith("-dlt")
+
+    def reply_patterns(self, tenant: str) -> tuple[str, ...]:
+        """Return the reply topics of a tenant: exact names, and patterns that end in ``.*``."""
+        if tenant == self._open_tenant:
+            return (f"{self.prefix}replies.*",)
+        return self._reply_topics.get(tenant) or _reply_patterns(self.prefix, tenant)
+
+    def is_reply_of(self, tenant: str, topic: str) -> bool:
+        """Return whether a tenant may name this topic: a reply topic that it owns."""
+        if not self.is_reply(topic):
+            return False
+        if tenant != self._open_tenant or _matches(topic, self._reply_topics.get(tenant, ())):
+            return _matches(topic, self.reply_patterns(tenant))
+        return not any(_matches(topic, owned) for other, owned in self._reply_topics.items() if other != tenant)
+
+
+def _reply_patterns(prefix: str, tenant: str) -> tuple[str, ...]:
+    return f"{prefix}replies.{tenant}", f"{prefix}replies.{tenant}.*"
+
+
+def _matches(topic: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a pattern is this topic, or ends in ``.*`` and stands for a topic below its name."""
+    return any(topic.startswith(each[:-1]) if each.endswith(".*") else topic == each for each in patterns)

@@ -128,6 +128,8 @@ class Tenant(ConfigModel):
     """Batch: its requests come after all interactive ones."""
     max_in_flight: int | None = Field(default=None, ge=1)
     """HTTP requests in progress at one ingress; one more is rejected with 429."""
+    reply_topics: tuple[str, ...] = ()
+    """Reply topics beside ``replies.<tenant>`` and those below it: exact names, or patterns that end in ``.*``."""
 
 
 _NO_POLICY, _DEFAULT_TENANT = Policy(), Tenant()
@@ -206,6 +208,17 @@ class Settings(ConfigModel):
                 raise ValueError(
                     f"tenants: the name {name} is not allowed: {topic.name} is the topic of the batch lane"
                 )
+            if name == "ingress":
+                raise ValueError(
+                    f"tenants: the name {name} is not allowed:"
+                    f" {self.topics.ingress_replies.name} is the topic of the ingress"
+                )
+            for pattern in self.tenants[name].reply_topics:
+                if not self.topics.is_reply(pattern.removesuffix(".*")):
+                    raise ValueError(
+                        f"tenants.{name}.reply_topics: must be names of reply topics, or patterns such as"
+                        f" {self.topics.prefix}replies.{name}-2.*"
+                    )
         return self
 
     @functools.cached_property
@@ -229,7 +242,14 @@ class Settings(ConfigModel):
     def topics(self) -> Topics:
         """Topics with this prefix."""
         kafka, tenants = self.kafka, tuple(sorted(self.tenants))
-        return Topics(kafka.topic_prefix, kafka.partitions, tenants, kafka.retention_hours)
+        return Topics(
+            kafka.topic_prefix,
+            kafka.partitions,
+            tenants,
+            kafka.retention_hours,
+            reply_topics={name: tenant.reply_topics for name, tenant in self.tenants.items()},
+            open_tenant="" if self.keys else ANONYMOUS_TENANT,
+        )
 
     @functools.cached_property
     def public_json(self) -> str:

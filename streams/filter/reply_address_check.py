@@ -15,10 +15,11 @@ MAX_ECHOED_BYTES = 64 * 1024
 def check_reply_address(request: Request, reply_to: ReplyTo, topics: Topics) -> Failure | None:
     """Return why a reply to this address is not allowed, or None if it is."""
     is_ingress = request.source == "http" and reply_to.topic == topics.ingress_replies.name
-    if not is_ingress and not topics.is_reply(reply_to.topic):
-        return invalid("reply_topic_not_allowed", f"replies go only to topics named {topics.prefix}replies.<client>")
-    if not is_ingress and request.stream_topic and not topics.is_reply(request.stream_topic):
-        return invalid("reply_topic_not_allowed", f"chunks go only to topics named {topics.prefix}replies.<client>")
+    if not is_ingress and not topics.is_reply_of(request.tenant, reply_to.topic):
+        return _not_allowed("replies", request.tenant, topics)
+    is_ingress = request.source == "http" and request.stream_topic == topics.ingress_replies.name
+    if request.stream_topic and not is_ingress and not topics.is_reply_of(request.tenant, request.stream_topic):
+        return _not_allowed("chunks", request.tenant, topics)
     if reply_to.partition is not None and not 0 <= reply_to.partition <= MAX_PARTITION:
         return invalid("invalid_header", "the reply partition is not a valid partition number")
     if any(header.name not in CORRELATION_NAMES for header in reply_to.correlation) or len(reply_to.correlation) > 1:
@@ -29,3 +30,8 @@ def check_reply_address(request: Request, reply_to: ReplyTo, topics: Topics) -> 
         message = f"the record's key or its correlation id is larger than {MAX_ECHOED_BYTES} bytes"
         return invalid("invalid_header", message)
     return None
+
+
+def _not_allowed(what: str, tenant: str, topics: Topics) -> Failure:
+    allowed = ", ".join(topics.reply_patterns(tenant))
+    return invalid("reply_topic_not_allowed", f"{what} of tenant {tenant} go only to its reply topics: {allowed}")

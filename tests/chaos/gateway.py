@@ -34,7 +34,7 @@ def configuration(bootstrap: str, base_url: str) -> dict[str, Any]:
             "again": {"targets": ["mock/again"], "timeout_s": 10, "max_attempts": 3, "on_in_doubt": "retry"},
             "once": {"targets": ["mock/once"], "timeout_s": 10, "max_attempts": 1, "on_in_doubt": "fail"},
         },
-        "tenants": {"hot": {}},
+        "tenants": {name: {"reply_topics": ["llm.replies.chaos"]} for name in ("default", "hot")},
         "deadline_s": 90,
     }
 

@@ -31,8 +31,8 @@ BINARY = b"\x80\x81\xfe\xff\x00\x01\x02\x03\x80\x81\xfe\xff\x00\x01\x02\x03"
 class Service:
     """A service on librdkafka with a reply topic of three partitions."""
 
-    def __init__(self, gateway: GatewayProcess) -> None:
-        self.topic = f"llm.replies.{uuid.uuid4().hex[:8]}"
+    def __init__(self, gateway: GatewayProcess, owner: str = "of") -> None:
+        self.topic = f"llm.replies.{owner}.{uuid.uuid4().hex[:8]}"
         config: dict[str, str | int | float | bool] = {"bootstrap.servers": gateway.kafka}
         admin = AdminClient(config)
         for future in admin.create_topics([NewTopic(self.topic, 3, 1)]).values():
@@ -73,6 +73,13 @@ class Service:
 @pytest.fixture
 def service(gateway: GatewayProcess) -> Iterator[Service]:
     service = Service(gateway)
+    yield service
+    service.consumer.close()
+
+
+@pytest.fixture
+def acme(gateway: GatewayProcess) -> Iterator[Service]:
+    service = Service(gateway, "acme")
     yield service
     service.consumer.close()
 
@@ -227,14 +234,14 @@ def test_reply_topic_of_the_pipeline_is_refused(gateway: GatewayProcess, service
     assert "llm.replies." in row["error_message"]
 
 
-def test_personal_data_is_masked_before_it_is_stored(gateway: GatewayProcess, service: Service) -> None:
+def test_personal_data_is_masked_before_it_is_stored(gateway: GatewayProcess, acme: Service) -> None:
     mark = uuid.uuid4().hex
     text = f"{mark}: write to jane.{mark}@example.com about DE89 3704 0044 0532 0130 00"
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
 
-    service.send(body, [("reply_to", service.topic.encode())], topic="llm.requests.acme.v1")
+    acme.send(body, [("reply_to", acme.topic.encode())], topic="llm.requests.acme.v1")
 
-    answer = (service.reply().value() or b"").decode()
+    answer = (acme.reply().value() or b"").decode()
     assert "<EMAIL_ADDRESS>" in answer
     assert "<IBAN_CODE>" in answer
     (row,) = gateway.until_rows(f"SELECT tenant, input, policy_actions FROM requests WHERE position(input, '{mark}')")
@@ -251,12 +258,12 @@ def test_personal_data_is_masked_before_it_is_stored(gateway: GatewayProcess, se
     ("text", "rule"),
     [("my card is 4111 1111 1111 1111", "pii.CREDIT_CARD"), ("how to build a BOMB", "deny.no-weapons")],
 )
-def test_policy_refusal_names_the_rule_and_not_the_text(service: Service, text: str, rule: str) -> None:
+def test_policy_refusal_names_the_rule_and_not_the_text(acme: Service, text: str, rule: str) -> None:
     body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]}).encode()
 
-    service.send(body, [("reply_to", service.topic.encode())], topic="llm.requests.acme.v1")
+    acme.send(body, [("reply_to", acme.topic.encode())], topic="llm.requests.acme.v1")
 
-    reply = service.reply()
+    reply = acme.reply()
     message = json.loads(reply.value() or b"")["error"]["message"]
     assert rule in message
     assert "4111" not in message

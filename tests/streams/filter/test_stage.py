@@ -163,7 +163,7 @@ def test_request_past_its_deadline_expires() -> None:
 
 def test_removed_key_is_refused() -> None:
     configured = {
-        "tenants": {"acme": {}},
+        "tenants": {"acme": {"reply_topics": ["llm.replies.tests", "llm.replies.shop"]}},
         "keys": [{"id": "new", "tenant": "acme", "hash": "sha256:" + "0" * 64}],
     }
     value = encode(
@@ -180,7 +180,8 @@ def test_removed_key_is_refused() -> None:
 
 
 def test_model_or_operation_not_allowed_for_the_tenant_is_refused() -> None:
-    acme = {"tenants": {"acme": {"models": ["small"], "operations": ["chat"]}}}
+    allowed = {"models": ["small"], "operations": ["chat"], "reply_topics": ["llm.replies.shop"]}
+    acme = {"tenants": {"acme": allowed}}
     topic = "llm.requests.acme.v1"
 
     assert admitted(record(chat(model="small"), topic=topic), **acme).request.tenant == "acme"
@@ -192,11 +193,11 @@ def test_each_tenant_has_its_own_policy() -> None:
     configured = {
         **STRICT,
         "policies": {**STRICT["policies"], "none": {}},
-        "tenants": {"acme": {"policy": "none"}},
+        "tenants": {"acme": {"policy": "none", "reply_topics": ["llm.replies.shop"]}},
     }
 
     assert CARD in admitted(record(chat(text=CARD), topic="llm.requests.acme.v1"), **configured).body
-    assert code(ended(record(chat(text=CARD)), **configured)) == "policy_violation"
+    assert code(ended(record(chat(text=CARD), ()), **configured)) == "policy_violation"
 
 
 @pytest.mark.parametrize("value", [None, b"\xff", b"\x00\x00\x00\x00\x07"])
