@@ -15,7 +15,7 @@ from tests.fixtures.load import IN_FLIGHT, BackgroundLoad, check_all_recorded, w
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
-STOPS_WITHIN_S = 20
+STOPS_WITHIN_S = 60  # the first stop on a machine also makes Java's cache, which takes 6 s or more
 
 
 @pytest.fixture(scope="module")
