@@ -100,6 +100,8 @@ class Consumer(stock.Consumer):
         """One past the last record of a partition that ``_getmany`` returned since the assignment."""
         self._positions: dict[TP, int] = {}
         """The offset that was read next in a partition when ``_getmany`` returned last."""
+        self._revoked_assignment: Any = None
+        """The assignment before a rebalance. aiokafka returns it until there is a new one."""
 
     def assignment(self) -> set[TP]:
         """Return the partitions of this worker; none before it has started."""
@@ -121,14 +123,19 @@ class Consumer(stock.Consumer):
 
     def _note_positions(self, partitions: set[TP]) -> None:
         """Note the consumer's positions, which also pass the offsets that hold no record for us."""
-        subscription = self._thread._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription else None
+        assignment = self._current_assignment()
+        if assignment is self._revoked_assignment:
+            return  # its positions may be after records that another worker, or this one, reads again
         for tp in partitions:
             state = assignment.state_value(tp) if assignment and tp in assignment.tps else None
             if state is None or not state.has_valid_position:
                 self._positions.pop(tp, None)
             else:
                 self._positions[tp] = state._position
+
+    def _current_assignment(self) -> Any:
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        return subscription.assignment if subscription else None
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]
@@ -203,9 +210,18 @@ class Consumer(stock.Consumer):
                 await asyncio.wait_for(self.commit(), timeout=2.0)
             except Exception as error:  # noqa: BLE001 - a commit that fails only costs repeated deliveries
                 log.warning("commit.failed_before_revocation", error=type(error).__name__)
-        self.tracker.revoke(revoked)
-        for tp in revoked:
+        self._revoked_assignment = self._current_assignment()
+        self._forget(revoked)
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what a batch of the earlier assignment, delivered late, may have left."""
+        self._forget(assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget(self, partitions: set[TP]) -> None:
+        self.tracker.revoke(partitions)
+        for tp in partitions:
             self._last_committed.pop(tp, None)
             self._fetched.pop(tp, None)
             self._positions.pop(tp, None)
-        await super().on_partitions_revoked(revoked)
