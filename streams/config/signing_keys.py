@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from pathlib import Path
-
+from streams.config.secret_file import read_or_create_secret
 from streams.config.settings import ConfigurationError, Settings
 
 SIGNING_KEY_FILE = "signing.key"
 MIN_CHARACTERS = 32
-_RANDOM_BYTES = 32
-
-
-def new_signing_key() -> str:
-    """Return a new key of 256 random bits, as hexadecimal digits."""
-    return secrets.token_hex(_RANDOM_BYTES)
 
 
 def check_signing_keys(settings: Settings) -> None:
@@ -55,9 +45,7 @@ def load_signing_keys(settings: Settings, *, may_create: bool) -> tuple[bytes, .
         return ()
     path = settings.state / SIGNING_KEY_FILE
     try:
-        if may_create and not path.exists():
-            _create(path)
-        content = path.read_bytes().strip()
+        content = read_or_create_secret(path) if may_create else path.read_text("ascii").strip()
     except FileNotFoundError:
         raise ConfigurationError(
             f"kafka.signing_keys: the ingress and the filter run in separate processes and {path} does not exist; set"
@@ -67,17 +55,4 @@ def load_signing_keys(settings: Settings, *, may_create: bool) -> tuple[bytes, .
         raise ConfigurationError(f"{path}: the signing key can't be read or written: {error.strerror}") from None
     if len(content) < MIN_CHARACTERS:
         raise ConfigurationError(f"{path}: the signing key is incomplete; delete the file and start again")
-    return (content,)
-
-
-def _create(path: Path) -> None:
-    """Create the file with mode 0600, complete at once. If two processes start together, the first one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(new_signing_key() + "\n")
-        with contextlib.suppress(FileExistsError):
-            os.link(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return (content.encode(),)

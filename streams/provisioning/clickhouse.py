@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 import socket
-import tempfile
 from pathlib import Path
 
 from connectors.clickhouse import ClickHouseClient, ClickHouseError
 from connectors.clickhouse.embedded.credentials import Readers, hash_of
 from streams.config.deployment import ClickHouseSettings
-from streams.config.settings import Settings
+from streams.config.secret_file import read_or_create_secret
+from streams.config.settings import ConfigurationError, Settings
 
 _READER_BLOCKED_BY = (
     "the gateway is starting or stopping, or `sluice query` or `sluice export` is running; try again in a moment"
@@ -61,20 +59,12 @@ def reader_settings(settings: Settings) -> ClickHouseSettings:
 
 
 def _local_token(settings: Settings) -> str:
-    """Return the token with which the gateway's own processes and commands read, and make it if there is none.
-
-    The file is linked into place, so that of two processes that start at once both return the same token.
-    """
+    """Return the token with which the gateway's own processes and commands read, and make it if there is none."""
     path = settings.state / "clickhouse.token"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, new = tempfile.mkstemp(prefix="clickhouse.token.", dir=path.parent)  # mode 0600
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)
-        Path(new).unlink()
-    return path.read_text("utf-8")
+    try:
+        return read_or_create_secret(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the token can't be read or written: {error.strerror}") from None
 
 
 def open_reader(settings: Settings) -> ClickHouseClient:

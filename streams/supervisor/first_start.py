@@ -11,8 +11,8 @@ from pathlib import Path
 
 from streams.config.api_keys import new_key
 from streams.config.loader import load
+from streams.config.secret_file import new_secret
 from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError
-from streams.config.signing_keys import new_signing_key
 
 KEY_FILE = "first.key"
 
@@ -50,7 +50,7 @@ def first_start(template: Path, config: Path) -> str:
 
 def _with_signing_key(text: str) -> str:
     """Add a signing key to the section of Kafka, because the ingress and the filter run in separate containers."""
-    setting = f"  signing_keys: [{new_signing_key()}] # the ingress signs its events for the filter with it\n"
+    setting = f"  signing_keys: [{new_secret()}] # the ingress signs its events for the filter with it\n"
     return text.replace("kafka:\n", f"kafka:\n{setting}", 1) if "\nkafka:\n" in text else f"{text}\nkafka:\n{setting}"
 
 
