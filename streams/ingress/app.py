@@ -72,36 +72,15 @@ class Ingress:
             signatures=config.signatures,
         )
         _observe(metrics, self._pending, reply_cache, self.wait_estimator)
-        feedback = FeedbackEndpoint(authenticator, publisher, config.topics.feedback, config.policies)
-        polling = PollingEndpoint(authenticator, reply_cache, lookup)
-        resuming = ResumeEndpoint(authenticator, self._context.streams)
-        models = ModelsEndpoint(authenticator, config.authorizer)
         probes = ProbeEndpoints(Readiness(missing), metrics)
-        embeddings = OperationEndpoint("embeddings", self._context, OpenAITranslator())
-        operations = [
-            *(
-                Route(path, OperationEndpoint("chat", self._context, translator), methods=["POST"])
-                for path, translator in CHAT.items()
-            ),
-            Route("/v1/embeddings", embeddings, methods=["POST"]),
-        ]
-        others = [
-            Route("/v1/requests/{request_id}", polling.get),
-            Route("/v1/requests/{request_id}/stream", resuming.get),
-            Route("/v1/feedback", feedback.post, methods=["POST"]),
-            Route("/v1/models", models.list),
-            Route("/v1/models/{model:path}", models.get),
-            Route(LIVENESS, probes.healthz),
-            Route("/readyz", probes.readyz),
-            Route("/metrics", probes.metrics),
-            Route("/openapi.json", document.get),
-        ]
 
         def check_headers(scope: Scope) -> None:
             headers = scope[HEADERS] = read_headers(scope["headers"])
             authenticator.check_origin(scope["path"], headers)
 
-        self._app = RequestMiddleware(FastPathRouter(operations, others, check_headers), metrics, error_response)
+        others = _others(config, self._context, probes, lookup)
+        router = FastPathRouter(_operations(self._context), others, check_headers)
+        self._app = RequestMiddleware(router, metrics, error_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -114,6 +93,33 @@ class Ingress:
     def abort_all(self) -> None:
         """Answer every waiting caller with 503; their requests continue."""
         self._pending.abort_all()
+
+
+def _operations(context: IngressContext) -> list[Route]:
+    """Return the inference endpoints."""
+    chats = {path: OperationEndpoint("chat", context, translator) for path, translator in CHAT.items()}
+    endpoints = {**chats, "/v1/embeddings": OperationEndpoint("embeddings", context, OpenAITranslator())}
+    return [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
+
+
+def _others(config: IngressConfig, context: IngressContext, probes: ProbeEndpoints, lookup: Lookup) -> list[Route]:
+    """Return all other endpoints."""
+    authenticator = context.authenticator
+    polling = PollingEndpoint(authenticator, context.reply_cache, lookup)
+    resuming = ResumeEndpoint(authenticator, context.streams)
+    feedback = FeedbackEndpoint(authenticator, context.publisher, config.topics.feedback, config.policies)
+    models = ModelsEndpoint(authenticator, config.authorizer)
+    return [
+        Route("/v1/requests/{request_id}", polling.get),
+        Route("/v1/requests/{request_id}/stream", resuming.get),
+        Route("/v1/feedback", feedback.post, methods=["POST"]),
+        Route("/v1/models", models.list),
+        Route("/v1/models/{model:path}", models.get),
+        Route(LIVENESS, probes.healthz),
+        Route("/readyz", probes.readyz),
+        Route("/metrics", probes.metrics),
+        Route("/openapi.json", document.get),
+    ]
 
 
 def _observe(metrics: Metrics, pending: PendingReplies, reply_cache: ReplyCache, estimator: WaitEstimator) -> None:
