@@ -1,42 +1,30 @@
-"""Composition root: builds the stages and their workers, and runs them in one process until a signal or a failure."""
+"""Runs stages and their servers in one process until a signal or a failure."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import gc
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
 from connectors.kafka import patches
 from connectors.kafka.connection import translate_errors
-from schemas.kafka.stages import RUNNABLE, STAGES
+from schemas.kafka.stages import STAGES
 from streams import logging as logs
-from streams.call.idempotency.worker_id import current_worker_id
+from streams.composition import ingress_config, make_stage, worker_config
 from streams.config.api_keys import check_binding
-from streams.config.settings import ANONYMOUS_TENANT, ConfigurationError, Settings
+from streams.config.settings import ConfigurationError, Settings
 from streams.config.signing_keys import load_signing_keys
-from streams.pipeline.authorization import Authorizer
-from streams.pipeline.event_signatures import EventSignatures
-from streams.pipeline.request_builder import RequestBuilder
-from streams.pipeline.stage import Stage
 from streams.provisioning.topics import verify_topics
 from streams.runtime import health
-from streams.runtime.worker import Worker, WorkerConfig
-
-if TYPE_CHECKING:
-    from streams.call.config import CallConfig
-    from streams.filter.config import FilterConfig
-    from streams.ingress.config import IngressConfig
-    from streams.route.config import RouteConfig
+from streams.runtime.worker import Worker
 
 log = structlog.get_logger()
 
@@ -49,121 +37,6 @@ GC_THRESHOLDS = (50_000, 20, 50)
 GC_THRESHOLDS_OF_AUDIT = (500_000, 20, 50)
 """The same for audit, which holds batches of records: a record has at most 15 containers, so that two full batches
 start no collection."""
-
-
-def make_stage(name: str, settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> Stage:
-    """Build a stage from its parts. Only the modules of this stage are imported, to save memory in small processes.
-
-    The filter needs the signing keys if API keys are configured; without them it refuses every event of the ingress.
-
-    Raises:
-        ConfigurationError: there is no such stage.
-
-    """
-    match name:
-        case "filter":
-            from streams.filter.stage import FilterStage
-
-            return FilterStage(filter_config(settings, signing_keys))
-        case "route":
-            from streams.route.stage import RouteStage
-
-            return RouteStage(route_config(settings))
-        case "call":
-            from connectors.kafka.clients.follower import TopicFollower
-            from connectors.kafka.clients.history import TopicHistoryReader
-            from streams.call.idempotency.answer_lookup import AnswerLookup
-            from streams.call.stage import CallStage
-
-            bootstrap, attempts = settings.kafka.address, settings.topics.attempts.name
-            follow = functools.partial(TopicFollower, bootstrap)
-            lookup = AnswerLookup(functools.partial(TopicHistoryReader, bootstrap, attempts))
-            return CallStage(call_config(settings), current_worker_id(), follow=follow, answer_lookup=lookup)
-        case "reply":
-            from streams.reply.stage import ReplyStage
-
-            return ReplyStage(settings.topics.outcomes.dead_letters)
-        case "audit":
-            from streams.audit.factory import open_audit_stage
-            from streams.provisioning.clickhouse import chdb_path, open_readers, open_writer
-
-            path, port = chdb_path(settings), settings.clickhouse.port
-            return open_audit_stage(
-                open_writer(settings), settings.topics, chdb_path=path, port=port, readers=open_readers(settings)
-            )
-        case _:
-            raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(RUNNABLE)}")
-
-
-def filter_config(settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> FilterConfig:
-    """Return the parts of the configuration that the filter stage uses. With API keys, events must be signed."""
-    from streams.filter.config import FilterConfig
-    from streams.policy.rules import CompiledPolicies
-
-    return FilterConfig(
-        topics=settings.topics,
-        partitions=settings.kafka.partitions,
-        builder=request_builder(settings),
-        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
-        policies=CompiledPolicies(settings.policies, settings.tenants),
-        batch_models=frozenset(name for name, model in settings.models.items() if model.lane == "batch"),
-        accepts_anonymous=not settings.keys or ANONYMOUS_TENANT in settings.tenants,
-        signatures=EventSignatures(signing_keys) if settings.keys else None,
-        config_hash=settings.hash,
-    )
-
-
-def route_config(settings: Settings) -> RouteConfig:
-    """Return the parts of the configuration that the route stage uses."""
-    from streams.route.config import RouteConfig
-
-    return RouteConfig(
-        topics=settings.topics,
-        models=settings.models,
-        providers=frozenset(settings.providers),
-        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
-        config_hash=settings.hash,
-    )
-
-
-def ingress_config(settings: Settings, signing_keys: tuple[bytes, ...] = ()) -> IngressConfig:
-    """Return the parts of the configuration that the ingress uses."""
-    from streams.ingress.config import IngressConfig
-    from streams.policy.rules import CompiledPolicies
-
-    limits = {name: tenant.max_in_flight for name, tenant in settings.tenants.items()}
-    return IngressConfig(
-        http=settings.http,
-        overload=settings.overload,
-        kafka=settings.kafka,
-        clickhouse=settings.clickhouse,
-        topics=settings.topics,
-        keys=settings.keys,
-        max_in_flight={name: limit for name, limit in limits.items() if limit is not None},
-        builder=request_builder(settings),
-        authorizer=Authorizer(settings.tenants, settings.keys, settings.models),
-        policies=CompiledPolicies(settings.policies, settings.tenants),
-        signatures=EventSignatures(signing_keys) if signing_keys else None,
-        config_hash=settings.hash,
-    )
-
-
-def call_config(settings: Settings) -> CallConfig:
-    """Return the parts of the configuration that the call stage uses."""
-    from streams.call.config import CallConfig
-
-    return CallConfig(
-        topics=settings.topics,
-        providers=settings.providers,
-        prices=settings.prices,
-        calls_in_flight=settings.calls_in_flight,
-        overload=settings.overload,
-    )
-
-
-def request_builder(settings: Settings) -> RequestBuilder:
-    """Return the builder of requests, the same for HTTP and Kafka."""
-    return RequestBuilder(settings.tenants, deadline_s=settings.deadline_s, batch_deadline_s=settings.batch_deadline_s)
 
 
 async def run(names: Sequence[str], settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> int:
@@ -249,16 +122,6 @@ def _shutdown_within(seconds: float, names: Sequence[str]) -> None:
     timer.start()
 
 
-def worker_config(settings: Settings) -> WorkerConfig:
-    """Return the part of the settings that a worker uses."""
-    return WorkerConfig(
-        in_flight=settings.calls_in_flight,
-        in_flight_bytes=settings.calls_in_flight_bytes,
-        batch_share=settings.overload.batch_share,
-        instance_id=settings.kafka.instance_id,
-    )
-
-
 def _signing_keys(names: Sequence[str], settings: Settings) -> tuple[bytes, ...]:
     """Return the signing keys if this process runs the ingress or the filter."""
     both = {"ingress", "filter"}
@@ -292,10 +155,9 @@ def _servers(
     tasks: list[asyncio.Task[object]] = []
     if "ingress" in names:
         from streams.ingress.server import serve
-
-        check_binding(settings)
         from streams.provisioning.clickhouse import reader_settings
 
+        check_binding(settings)
         config = dataclasses.replace(ingress_config(settings, signing_keys), clickhouse=reader_settings(settings))
         tasks.append(asyncio.create_task(serve(config, stop), name="ingress"))
     if port := os.environ.get("SLUICE_HEALTH_PORT"):

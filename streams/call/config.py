@@ -13,7 +13,7 @@ from streams.config.settings import Price
 
 @dataclass(frozen=True, slots=True)
 class CallConfig:
-    """The part of the configuration that the call stage uses; ``streams.app.call_config`` builds it."""
+    """The part of the configuration that the call stage uses; ``streams.composition.call_config`` builds it."""
 
     topics: Topics
     providers: Mapping[str, ProviderSettings]

@@ -12,7 +12,7 @@ from streams.pipeline.authorization import Authorizer
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """The part of the configuration that the route stage uses; ``streams.app.route_config`` builds it."""
+    """The part of the configuration that the route stage uses; ``streams.composition.route_config`` builds it."""
 
     topics: Topics
     models: Mapping[str, Model]

@@ -24,7 +24,6 @@ from schemas.events.catalog import AttemptFinished, AttemptStarted, RequestRoute
 from schemas.events.parts import Usage
 from schemas.events.request_id import named_request_id
 from schemas.kafka.topics import HOUR, Topics
-from streams.app import call_config
 from streams.call.idempotency import ledger as memory
 from streams.call.idempotency import worker_id as incarnation
 from streams.call.idempotency.answer_lookup import AnswerLookup
@@ -32,6 +31,7 @@ from streams.call.idempotency.claims import Claims
 from streams.call.idempotency.fingerprint import fingerprint, with_fingerprint
 from streams.call.request_body import parse_body
 from streams.call.stage import CallStage
+from streams.composition import call_config
 from streams.config.deployment import KafkaSettings
 from streams.config.settings import Settings
 from streams.pipeline.producer_records import request_event_record

@@ -11,8 +11,8 @@ from connectors.providers.settings import ProviderSettings
 from schemas.events.catalog import AttemptStarted, RequestRouted
 from schemas.events.parts import Usage
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
-from streams.app import call_config
 from streams.call.stage import CallStage
+from streams.composition import call_config
 from streams.config.settings import Settings
 from tests.factories import read, record
 

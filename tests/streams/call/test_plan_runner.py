@@ -12,8 +12,8 @@ from schemas.events.parts import Usage
 from schemas.kafka.headers import last_value
 from schemas.kafka.records import ProducerRecord
 from schemas.kafka.topics import MAX_ANSWER_BYTES
-from streams.app import call_config
 from streams.call.stage import CallStage
+from streams.composition import call_config
 from streams.config.settings import Settings
 from streams.pipeline.stage import PartitionRevokedError
 from tests.factories import now_ms, read, record, routed

@@ -15,7 +15,7 @@ from schemas.events.request_id import named_request_id, recorded_request_id
 from schemas.kafka.headers import Headers
 from schemas.kafka.records import ConsumerRecord
 from schemas.kafka.topics import Topics
-from streams.app import filter_config
+from streams.composition import filter_config
 from streams.config.settings import Settings
 from streams.filter.request_parsing import InvalidRecordError, ParsedRequest, RequestParser
 from streams.pipeline.event_signatures import EventSignatures

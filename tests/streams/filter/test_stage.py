@@ -14,7 +14,7 @@ from schemas.events.catalog import RequestAdmitted, RequestReceived, RequestSett
 from schemas.events.parts import PolicyAction
 from schemas.kafka.headers import Headers, last_value
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
-from streams.app import filter_config
+from streams.composition import filter_config
 from streams.config.settings import Settings
 from streams.filter.stage import FilterStage
 from streams.pipeline.event_signatures import EventSignatures

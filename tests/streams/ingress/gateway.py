@@ -14,7 +14,7 @@ import httpx2
 import openai
 import psutil
 
-from streams.app import ingress_config
+from streams.composition import ingress_config
 from streams.config.settings import Settings
 from streams.ingress.app import Ingress
 from streams.ingress.replies.cache import CachedReply

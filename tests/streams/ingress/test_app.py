@@ -10,7 +10,7 @@ from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionMessageParam
 
 from schemas.events.catalog import RequestReceived
-from streams.app import ingress_config
+from streams.composition import ingress_config
 from streams.config.api_keys import new_key
 from streams.config.settings import Settings
 from tests.streams.ingress.fake_log import StageAnswer

@@ -20,7 +20,7 @@ from schemas.events.catalog import RequestReceived, RequestSettled
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
 from schemas.kafka.topics import Topics
 from streams.app import _servers as start_servers
-from streams.app import ingress_config
+from streams.composition import ingress_config
 from streams.config.deployment import HttpSettings
 from streams.config.settings import ConfigurationError, Settings
 from streams.ingress import server

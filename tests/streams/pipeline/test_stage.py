@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.avro.codec import decode, encode
 from schemas.events.catalog import RequestReceived, RequestSettled
 from schemas.kafka.records import ConsumerRecord, ProducerRecord
-from streams.app import filter_config, route_config
+from streams.composition import filter_config, route_config
 from streams.config.settings import Settings
 from streams.filter.stage import FilterStage
 from streams.pipeline.stage import TransformStage

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events.parts import Failure, Plan
-from streams.app import route_config
+from streams.composition import route_config
 from streams.config.settings import Settings
 from streams.route.planning import plan
 from tests.factories import admitted

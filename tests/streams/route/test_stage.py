@@ -6,7 +6,7 @@ import pytest
 
 from schemas.events.catalog import RequestRouted, RequestSettled
 from schemas.kafka.headers import last_value
-from streams.app import route_config
+from streams.composition import route_config
 from streams.config.settings import Settings
 from streams.pipeline.stage import DeadLetterError
 from streams.route.stage import CACHED_NAME_LIMIT, PLAN_CACHE_SIZE, RouteStage

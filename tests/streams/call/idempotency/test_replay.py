@@ -11,12 +11,12 @@ from schemas.events.parts import ReplyTo
 from schemas.events.request_id import named_request_id
 from schemas.kafka.headers import ATTEMPT, SEQUENCE, last_value
 from schemas.kafka.records import ProducerRecord
-from streams.app import call_config
 from streams.call.attempts import RequestEnd, to_settled_event
 from streams.call.idempotency.fingerprint import fingerprint
 from streams.call.idempotency.replay import end_for_repeat, replay_stream
 from streams.call.request_body import parse_body
 from streams.call.stage import CallStage
+from streams.composition import call_config
 from streams.config.settings import Settings
 from streams.pipeline.failures import IDEMPOTENCY_KEY_REUSED
 from tests.factories import chat, now_ms, record, routed

@@ -18,9 +18,9 @@ from schemas.events.catalog import AttemptFinished, RequestRouted
 from schemas.events.parts import Usage
 from schemas.events.vocabulary import OnOversize
 from schemas.openai.embedding_vectors import pack_vectors
-from streams.app import call_config, route_config
 from streams.call.splitting.split_provider import MAX_PARALLEL, SplittingProvider
 from streams.call.stage import CallStage
+from streams.composition import call_config, route_config
 from streams.config.settings import Settings
 from streams.route.planning import plan
 from tests.eventually import eventually

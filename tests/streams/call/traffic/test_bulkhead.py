@@ -7,9 +7,9 @@ from typing import Any
 
 from connectors.providers.provider import ProviderAnswer, ProviderCall
 from schemas.events.vocabulary import Lane
-from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.call.traffic.bulkhead import Bulkhead
+from streams.composition import call_config
 from streams.config.settings import Settings
 from tests.eventually import eventually
 from tests.factories import chat, now_ms, routed

@@ -8,9 +8,9 @@ import pytest
 
 from schemas.events.catalog import RequestRouted, RequestSettled
 from schemas.kafka.topics import HOUR
-from streams.app import call_config
 from streams.call.stage import CallStage
 from streams.call.traffic.fair_share import FAST_DRAIN_S, MAX_RETRY_AFTER_S, DynamicThreshold
+from streams.composition import call_config
 from streams.config.settings import Settings
 from tests.eventually import eventually
 from tests.factories import now_ms, routed
