@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench, chat_body
 from benchmarks.connection import Connection
-from benchmarks.load import Outcome, closed_loop, open_loop
+from benchmarks.load import closed_loop, open_loop
 from benchmarks.loads.peers import connect_peer
+from benchmarks.processes import cpu_s
 
 RATES = (2, 10, 50, 100, 200, 400)
 """Requests per second, at random times (Poisson arrivals)."""
@@ -33,9 +34,10 @@ async def curve(bench: Bench) -> None:
 async def _measure_all(bench: Bench, name: str, connect: Callable[[], Connection], pids: dict[str, int]) -> None:
     seconds = bench.options.seconds
     await closed_loop(connect, 50, min(WARM_S, seconds))
-    row = await bench.measure(f"{name}, idle", _do_nothing(seconds), pids)
-    used = {process: ms / 10 / seconds for process, ms in row.cpu_ms.items()}  # of one "request"
-    bench.notes.append(f"{name}, idle: {sum(used.values()):.1f} % of a core")
+    before = cpu_s(pids)
+    await asyncio.sleep(seconds)
+    used_s = sum(cpu_s(pids).values()) - sum(before.values())
+    bench.notes.append(f"{name}, idle: {100 * used_s / seconds:.1f} % of a core")
     for rate in RATES:
         gaps = random.Random(rate)
 
@@ -46,8 +48,3 @@ async def _measure_all(bench: Bench, name: str, connect: Callable[[], Connection
     for in_flight in IN_FLIGHT:
         load = closed_loop(connect, in_flight, seconds)
         await bench.measure(f"{name}, closed loop, {in_flight} in flight", load, pids)
-
-
-async def _do_nothing(seconds: float) -> Outcome:
-    await asyncio.sleep(seconds)
-    return Outcome(seconds=seconds)
